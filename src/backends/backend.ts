@@ -1,0 +1,23 @@
+/** One server of a pool, as the data path sees it. Read-only: what changes while it runs lives in SharedState at `slot`. */
+export interface Backend {
+  readonly id: string;
+  /** Name of its pool. */
+  readonly pool: string;
+  readonly poolIndex: number;
+  /** Index into SharedState. */
+  readonly slot: number;
+  /** How often the slot has been given out (1..65535): a row with another generation names a backend that is gone (behaviour 12). */
+  readonly generation: number;
+  readonly host: string;
+  readonly port: number;
+  /** `host:port` as a Host header has it. */
+  readonly authority: string;
+  readonly url: string;
+  readonly backup: boolean;
+  /** Requests in flight allowed at once; 0: no limit. */
+  readonly maxRequests: number;
+  /** Where its sessions go when it dies, in the order of the configuration. */
+  readonly replicas: readonly Backend[];
+  /** 32-bit hash of `pool/id`, for rendezvous hashing: the same on every node. */
+  readonly hash: number;
+}

@@ -1,0 +1,94 @@
+import type { Backend } from '../backends/backend.ts';
+import type { Pool } from '../backends/pool.ts';
+import type { Head } from '../http1/head.ts';
+import { Key } from '../sessions/key.ts';
+
+/** What a strategy found in a request. */
+export const Find = {
+  /** This request carries no (further) key of this kind. */
+  none: 0,
+  /** `found.key` holds it. */
+  found: 1,
+  /** Something stands where a key should, and it is no key: counted, then treated as none (behaviour 5). */
+  invalid: 2,
+  /** Not known yet: wait for `found.wait`, then call `find` again with the same arguments. */
+  pending: 3,
+  /** The operator wants such requests refused: 401. */
+  rejected: 4,
+} as const;
+
+/** What a strategy learned from a response. */
+export const Learn = { none: 0, learned: 1, released: 2 } as const;
+
+/** Key sources in the order of their number in a row of the session table (`by`). */
+export const KEY_SOURCES = ['cookie', 'app-cookie', 'header', 'query', 'token', 'ip'] as const;
+export type KeySource = (typeof KEY_SOURCES)[number];
+
+/**
+ * Where a strategy writes what it found. One for each client connection, reused from request to request:
+ * a strategy may recognise the text of the last request and keep the key, its hash being the costly part.
+ */
+export class FoundKey {
+  readonly key = new Key();
+  /** The strategy that wrote `key`, and the text it was made of: the memo. Null: no key yet. */
+  strategy: AffinityStrategy | null = null;
+  text = '';
+  /** Set with Find.pending. Never rejects. */
+  wait: Promise<void> | null = null;
+}
+
+/** One source of keys in a pool's cascade. Reads and writes marks and never chooses a backend. Made once per pool and thread. */
+export interface AffinityStrategy {
+  readonly source: KeySource;
+  /** Index of `source` in KEY_SOURCES. */
+  readonly by: number;
+  /** True when a tombstone on a key refuses it for good (our own cookie); false when the client may begin anew with it (a token, an address). */
+  readonly owned: boolean;
+
+  /**
+   * Looks for the `nth` key (from 0) of this kind in the request; several cookies of one name are several keys (behaviour 6).
+   * @param client address of the client, behind trusted proxies, as text
+   * @returns a value of Find; with `found`, `found.key`, `found.text` and `found.strategy` are set
+   */
+  find(head: Head, client: string, nth: number, found: FoundKey): number;
+
+  /**
+   * Looks for a key in the head of a response. Null when this strategy does not learn.
+   * @returns a value of Learn; `learned`: `found.key` is bound to the backend that answered; `released`: the request's key ends
+   */
+  readonly learn: ((response: Head, found: FoundKey) => number) | null;
+}
+
+/** What the cookie of a session whose row is gone still proves. */
+export interface CookieProof {
+  /** When the session began, ms since epoch. */
+  began: number;
+  /** When this cookie was made, ms since epoch. */
+  issued: number;
+  /** The backend it names; null when it is not in the pool any more. */
+  backend: Backend | null;
+}
+
+/** The strategy whose keys limpet makes itself. At most one a pool. */
+export interface CookieIssuer extends AffinityStrategy {
+  /** Cookie name. */
+  readonly name: string;
+  /** Makes a new session id and writes its key and text to `found`. */
+  create(found: FoundKey): void;
+  /** Checks the cookie in `found.text` (behaviours 9, 11). Writes to `proof`; false when it does not verify or its dates are impossible. Off the hot path. */
+  verify(found: FoundKey, now: number, proof: CookieProof): boolean;
+  /** `Set-Cookie` line with CRLF for the session in `found` (made or read) on this backend; the new text is left in `found.text`. */
+  setCookie(found: FoundKey, backend: Backend, began: number, now: number, secure: boolean): string;
+  /** `Set-Cookie` line with CRLF that makes the browser forget it. */
+  clearCookie(secure: boolean): string;
+}
+
+/** What a strategy is made from. */
+export interface StrategyContext {
+  readonly pool: Pool;
+  /** 32 bytes or more each; the first signs, all verify. Never empty. */
+  readonly secrets: readonly Uint8Array[];
+  /** Cryptographic randomness, an argument for tests. */
+  readonly randomBytes: (bytes: Uint8Array) => void;
+  readonly warn: (message: string) => void;
+}

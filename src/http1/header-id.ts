@@ -1,0 +1,127 @@
+/**
+ * Header fields that limpet itself reads, drops or writes, as small numbers.
+ * The parser finds the number while it checks the name, so nothing on the data path compares names again.
+ */
+export const HeaderId = {
+  other: 0,
+  /** A name with underscores that turns into one of ours in a CGI-like backend (behaviour 66): never passed on. */
+  alias: 1,
+  host: 2,
+  connection: 3,
+  contentLength: 4,
+  transferEncoding: 5,
+  cookie: 6,
+  setCookie: 7,
+  expect: 8,
+  upgrade: 9,
+  te: 10,
+  keepAlive: 11,
+  proxyConnection: 12,
+  proxyAuthenticate: 13,
+  proxyAuthorization: 14,
+  trailer: 15,
+  xForwardedFor: 16,
+  xForwardedProto: 17,
+  xForwardedHost: 18,
+  forwarded: 19,
+  via: 20,
+  xRequestId: 21,
+  limpetSession: 22,
+  limpetSessionMoved: 23,
+  limpetSessionExpired: 24,
+  limpetUser: 25,
+  limpetError: 26,
+  idempotencyKey: 27,
+  cacheControl: 28,
+  authorization: 29,
+  accept: 30,
+  http2Settings: 31,
+  wwwAuthenticate: 32,
+  contentEncoding: 33,
+  contentType: 34,
+  contentRange: 35,
+} as const;
+
+const NAMES: Readonly<Record<string, number>> = {
+  host: HeaderId.host,
+  connection: HeaderId.connection,
+  'content-length': HeaderId.contentLength,
+  'transfer-encoding': HeaderId.transferEncoding,
+  cookie: HeaderId.cookie,
+  'set-cookie': HeaderId.setCookie,
+  expect: HeaderId.expect,
+  upgrade: HeaderId.upgrade,
+  te: HeaderId.te,
+  'keep-alive': HeaderId.keepAlive,
+  'proxy-connection': HeaderId.proxyConnection,
+  'proxy-authenticate': HeaderId.proxyAuthenticate,
+  'proxy-authorization': HeaderId.proxyAuthorization,
+  trailer: HeaderId.trailer,
+  'x-forwarded-for': HeaderId.xForwardedFor,
+  'x-forwarded-proto': HeaderId.xForwardedProto,
+  'x-forwarded-host': HeaderId.xForwardedHost,
+  forwarded: HeaderId.forwarded,
+  via: HeaderId.via,
+  'x-request-id': HeaderId.xRequestId,
+  'limpet-session': HeaderId.limpetSession,
+  'limpet-session-moved': HeaderId.limpetSessionMoved,
+  'limpet-session-expired': HeaderId.limpetSessionExpired,
+  'limpet-user': HeaderId.limpetUser,
+  'limpet-error': HeaderId.limpetError,
+  'idempotency-key': HeaderId.idempotencyKey,
+  'cache-control': HeaderId.cacheControl,
+  authorization: HeaderId.authorization,
+  accept: HeaderId.accept,
+  'http2-settings': HeaderId.http2Settings,
+  'www-authenticate': HeaderId.wwwAuthenticate,
+  'content-encoding': HeaderId.contentEncoding,
+  'content-type': HeaderId.contentType,
+  'content-range': HeaderId.contentRange,
+};
+
+/** One step of the name hash; `lower` is the byte in lower case with `_` counted as `-`. */
+export function hashStep(hash: number, lower: number): number {
+  return (Math.imul(hash, 31) + lower) | 0;
+}
+
+/** The hash that the parser computes for a field name; `_` counts as `-`. */
+export function hashName(name: string): number {
+  const lower = name.toLowerCase().replaceAll('_', '-');
+  let hash = 0;
+  for (let i = 0; i < lower.length; i++) hash = hashStep(hash, lower.charCodeAt(i));
+  return hash;
+}
+
+/** Open addressing over the known names: index = hash & mask, linear probing. */
+const SIZE = 256;
+const slots: { hash: number; name: string; id: number }[] = Array.from({ length: SIZE }, () => ({
+  hash: 0,
+  name: '',
+  id: 0,
+}));
+for (const [name, id] of Object.entries(NAMES)) {
+  const hash = hashName(name);
+  let i = hash & (SIZE - 1);
+  while (slots[i]!.name !== '') i = (i + 1) & (SIZE - 1);
+  slots[i] = { hash, name, id };
+}
+
+/** Id of the name at bytes[start, end), whose hash the parser has already computed. */
+export function headerId(bytes: Uint8Array, start: number, end: number, hash: number): number {
+  for (let i = hash & (SIZE - 1); ; i = (i + 1) & (SIZE - 1)) {
+    const slot = slots[i]!;
+    const name = slot.name;
+    if (name === '') return HeaderId.other;
+    if (slot.hash !== hash || name.length !== end - start) continue;
+    let underscore = false;
+    let k = 0;
+    for (; k < name.length; k++) {
+      const byte = bytes[start + k]!;
+      const want = name.charCodeAt(k);
+      if ((byte | 0x20) === want || byte === want) continue;
+      if (byte !== 0x5f || want !== 0x2d) break;
+      underscore = true;
+    }
+    if (k === name.length) return underscore ? HeaderId.alias : slot.id;
+  }
+}

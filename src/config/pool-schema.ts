@@ -1,0 +1,171 @@
+/** A named group of backends that serve the same application, and how its sessions are kept. */
+import { z } from 'zod';
+import { affinitySchema, headerName } from './affinity-schema.ts';
+import { methodSchema } from './listener-schema.ts';
+import { duration, flag, integer, percentage, rate, size, statusRanges, text, timer } from './scalars.ts';
+
+/** Names of pools and backends stand in headers, metrics and addresses of the admin API. */
+export const nameSchema = text(
+  'must be a name of letters, digits and any of . _ : @ ~ + - that begins with a letter, a digit or _ (128 characters at most; put a number in quotes)',
+  /^[A-Za-z0-9_][A-Za-z0-9._:@~+-]{0,127}$/,
+);
+
+/** One server of a pool. */
+export const backendSchema = z.strictObject({
+  id: nameSchema.describe('Name of the backend, unique in its pool; sessions are bound to it'),
+  url: text('must be http://host:port').describe('http://host:port'),
+  weight: integer(0, 65_535).default(1).describe('Share of new sessions; 0: no new sessions'),
+  replicas: z
+    .array(text('must be the id of another backend of this pool'))
+    .default([])
+    .describe('Backends that hold a copy of its session state, the first choice first'),
+  maxRequests: integer(0, 1_000_000).default(0).describe('Most requests in flight at once, others wait; 0: no limit'),
+  state: z.enum(['ready', 'drain', 'maintenance']).default('ready').describe('Admin state at the start'),
+  backup: flag().default(false).describe('true: gets new sessions only when no other backend is available'),
+});
+
+const discovery = z.strictObject({
+  dns: z.strictObject({
+    name: text('must be a host name'),
+    type: z.enum(['A', 'AAAA', 'SRV']).default('A'),
+    port: integer(1, 65_535).nullable().default(null),
+    refresh: timer().prefault('10s'),
+  }),
+});
+
+/** A request after which something happens to its session. */
+const trigger = z.strictObject({
+  path: text('must begin with /', /^\//),
+  methods: z.array(methodSchema).default([]),
+  status: z.array(integer(100, 599)).default([]),
+});
+
+const session = z.strictObject({
+  idle: duration().prefault('30m').describe('Sliding: time since the last request'),
+  lifetime: duration().prefault('12h').describe('Absolute: time since the session began; never extended'),
+  bindTo: z
+    .array(z.enum(['ip', 'user-agent', 'tls']))
+    .default([])
+    .describe('What a session must keep'),
+  onBindingMismatch: z
+    .enum(['observe', 'renew', 'reject'])
+    .default('observe')
+    .describe('observe: log it; renew: a fresh session; reject: 403'),
+  perUser: z
+    .strictObject({
+      claim: text('must be the name of a claim').default('sub').describe('Claim of the token that names the user'),
+      header: headerName().nullable().default(null).describe('Header that names the user, in place of the claim'),
+      max: integer(0, 1_000_000).default(0).describe('Most sessions of one user; 0: no limit'),
+      whenFull: z.enum(['end-oldest', 'refuse']).default('end-oldest').describe('refuse: 429'),
+    })
+    .prefault({}),
+  rotateOn: z
+    .array(trigger)
+    .default([])
+    .describe('After such a response the session gets a new id, on the same backend'),
+  endOn: z.array(trigger).default([]).describe('After such a response the session ends'),
+  dialog: z
+    .enum(['full-duplex', 'half-duplex', 'simplex'])
+    .default('full-duplex')
+    .describe('half-duplex: one request of a session at a time; simplex: GET and HEAD only'),
+  dialogQueue: z
+    .strictObject({
+      max: integer(0, 100_000).default(32).describe('Most requests that wait; over it: 429'),
+      wait: timer('zero').prefault('10s').describe('Waited too long: 503'),
+    })
+    .prefault({}),
+});
+
+const failover = z.strictObject({
+  to: z
+    .array(z.enum(['replicas', 'any']))
+    .min(1, { error: 'must be a list of replicas, any or both' })
+    .default(['replicas', 'any'])
+    .describe('Where the sessions of a dead backend go, in this order'),
+  onLost: z.enum(['move', 'reject']).default('move').describe('reject: 503, and the session ends'),
+  failback: z.enum(['never', 'when-idle', 'immediate']).default('never').describe('When a moved session goes back'),
+  resume: flag().default(false).describe('true: continue a broken GET response on another backend'),
+});
+
+const retry = z.strictObject({
+  attempts: integer(0, 10).default(2).describe('Tries after the first one, each at a backend not tried yet'),
+  statuses: z.array(integer(400, 599)).default([]).describe('Also retry on these statuses, idempotent methods only'),
+  idempotencyKey: flag().default(false).describe('true: a request with Idempotency-Key counts as idempotent'),
+  bodyBuffer: size(0, 2 ** 30)
+    .prefault('64KiB')
+    .describe('A body up to this size is kept for a retry'),
+  budget: percentage().prefault('20%').describe('Retries at most this share of the requests in flight, and at least 3'),
+});
+
+const timeouts = z.strictObject({
+  connect: timer().prefault('2s').describe('To an open connection'),
+  response: timer().prefault('60s').describe('To the response headers: 504'),
+  idle: timer().prefault('60s').describe('Between two reads of a response body'),
+  tunnel: timer().prefault('1h').describe('No byte in either direction of a WebSocket or other upgrade'),
+  queue: timer('zero').prefault('5s').describe('Waiting for a backend below maxRequests: 503'),
+});
+
+const active = z.strictObject({
+  path: text('must be a path that begins with /', /^\/[\x21-\x7e]*$/)
+    .default('/healthz')
+    .describe('Path of the probe'),
+  method: methodSchema.default('GET').describe('Method of the probe'),
+  expect: statusRanges().prefault('200-399').describe('Statuses of a healthy backend'),
+  interval: timer().prefault('2s').describe('Time between two probes'),
+  timeout: timer().prefault('1s').describe('A probe without an answer for so long has failed; at most the interval'),
+  rise: integer(1, 1000).default(2).describe('Good probes in a row until a backend is up'),
+  fall: integer(1, 1000).default(3).describe('Failed probes in a row until a backend is down'),
+  port: integer(1, 65_535).nullable().default(null).describe("Port of the probe; null: the backend's"),
+  type: z.enum(['http', 'tcp']).default('http').describe('tcp: a connection that opens is enough'),
+});
+
+const passive = z.strictObject({
+  failures: integer(1, 1_000_000).default(5).describe('Failures within the window until a backend is ejected'),
+  window: timer().prefault('10s').describe('Time in which failures are counted'),
+  eject: timer().prefault('30s').describe('Time until an ejected backend is tried again'),
+  maxEjected: percentage().prefault('50%').describe('Most of a pool that is ejected at once; never the last backend'),
+});
+
+const health = z.strictObject({
+  active: active.nullable().default(null).describe('Probes; null: none'),
+  passive: passive.nullable().prefault({}).describe('What traffic says; null: not looked at'),
+  slowStart: timer('zero').prefault('0s').describe('Time in which a recovered backend comes to its full weight'),
+  whenAllDown: z.enum(['reject', 'try']).default('reject').describe('reject: 503; try: use all'),
+});
+
+const rateLimit = z.strictObject({
+  per: z.enum(['session', 'ip']),
+  rate: rate().describe('Such as 50/s; over it: 429'),
+  burst: integer(1, 1_000_000),
+});
+
+const tls = z.strictObject({
+  ca: text('must be the path of a PEM file').nullable().default(null),
+  verify: flag().default(true),
+  serverName: text('must be a host name').nullable().default(null),
+  cert: text('must be the path of a PEM file').nullable().default(null),
+  key: text('must be the path of a PEM file').nullable().default(null),
+});
+
+/** A named group of backends that serve the same application. */
+export const poolSchema = z.strictObject({
+  backends: z.array(backendSchema).default([]).describe('The servers of this pool'),
+  discovery: discovery.nullable().default(null).describe('Servers found by name, instead of or next to backends'),
+  balance: z
+    .enum(['round-robin', 'least-requests', 'two-choices', 'random', 'hash', 'least-time'])
+    .default('least-requests')
+    .describe('How the backend of a new session is chosen'),
+  affinity: z
+    .array(affinitySchema)
+    .prefault([{ by: 'cookie' }])
+    .describe('Tried in order, the first that finds a key wins; an empty list: no stickiness in this pool'),
+  session: session.prefault({}),
+  failover: failover.prefault({}),
+  retry: retry.prefault({}),
+  timeouts: timeouts.prefault({}),
+  health: health.prefault({}),
+  rateLimit: rateLimit.nullable().default(null).describe('null: no limit'),
+  tls: tls.prefault({}).describe('For https:// backends'),
+  http2: flag().default(false).describe('true: HTTP/2 to the backends'),
+  sendProxyProtocol: z.enum(['off', 'v1', 'v2']).default('off').describe('PROXY protocol to the backends'),
+});

@@ -72,14 +72,15 @@ const algorithms = z
   .array(z.enum([...SECRET_ALGORITHMS, ...PUBLIC_KEY_ALGORITHMS]))
   .min(1, { error: 'must name at least one algorithm' });
 
+/** `verify` as it is written. */
+export const verifyWrittenSchema = z.strictObject({
+  ...verifyShape,
+  algorithms: algorithms.optional().describe('Accepted signature algorithms; default: those that fit the kind of key'),
+});
+
 /** How a token is checked before its claim is believed. `algorithms` defaults to those that fit the kind of key, never `none`. */
 export const verifySchema = z.codec(
-  z.strictObject({
-    ...verifyShape,
-    algorithms: algorithms
-      .optional()
-      .describe('Accepted signature algorithms; default: those that fit the kind of key'),
-  }),
+  verifyWrittenSchema,
   z.strictObject({
     secret: z.string().nullable(),
     publicKeyFile: z.string().nullable(),

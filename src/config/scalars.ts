@@ -76,7 +76,7 @@ export function duration() {
 /** An amount of memory or of body: `64KiB`, or a plain number of bytes. In bytes. */
 export function size(least: number, most: number) {
   const error = `must be a size such as 512B, 64KiB or 1MiB (${formatSize(least)} to ${formatSize(most)})`;
-  const written = z.union([z.string().regex(SIZE), z.int().nonnegative()], { error });
+  const written = z.union([z.string().regex(SIZE, { error }), z.int().nonnegative({ error })], { error });
   return z.codec(written, z.number({ error }).min(least, { error }).max(most, { error }), {
     decode: (value) => (typeof value === 'number' ? value : parseSize(value)),
     encode: formatSize,
@@ -109,7 +109,9 @@ export function rate() {
 /** `200-399`, `204` or `200, 301-302`, as ranges that include both ends. */
 export function statusRanges() {
   const error = 'must be statuses such as 200, 200-399 or "200, 301-302" (100 to 599, the lower one first)';
-  const written = z.union([z.string().regex(STATUSES), z.int().min(100).max(599)], { error });
+  const written = z.union([z.string().regex(STATUSES, { error }), z.int().min(100, { error }).max(599, { error })], {
+    error,
+  });
   const range = z.strictObject({ from: z.int(), to: z.int() }).refine(({ from, to }) => from <= to, { error });
   return z.codec(written, z.array(range), {
     decode: (value) =>

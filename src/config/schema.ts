@@ -9,6 +9,7 @@ import { listenerSchema, routeSchema } from './listener-schema.ts';
 import { type backendSchema, nameSchema, poolSchema } from './pool-schema.ts';
 import { flag, integer, percentage, text, timer } from './scalars.ts';
 
+const WORKERS = 'must be auto or a whole number from 1 to 256';
 const file = (what: string) => text(`must be the path of ${what}`);
 
 const redis = z.strictObject({
@@ -92,7 +93,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   workers: z
-    .union([z.literal('auto'), z.int().min(1).max(256)], { error: 'must be auto or a whole number from 1 to 256' })
+    .union([z.literal('auto'), z.int().min(1, { error: WORKERS }).max(256, { error: WORKERS })], { error: WORKERS })
     .default('auto')
     .describe('Threads that carry traffic; auto: one per core'),
   shutdown: z

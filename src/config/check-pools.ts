@@ -1,0 +1,102 @@
+import { parseBackendUrl } from './backend-url.ts';
+import { checkAffinity } from './check-affinity.ts';
+import { got } from './messages.ts';
+import type { Parts, PoolParts, Report } from './parts.ts';
+import { formatDuration } from './scalars.ts';
+import { didYouMean } from './suggest.ts';
+
+/** Checks each pool: its backends and replicas, its probes, its times and its keys. */
+export function checkPools(parts: Parts, report: Report): void {
+  if (parts.pools === null) return;
+  if (parts.pools.length === 0) report.error(['pools'], 'must name at least one pool');
+  for (const pool of parts.pools) {
+    checkBackends(pool, report);
+    checkReplicas(pool, report);
+    checkTimes(pool, report);
+    checkAffinity(pool, parts, report);
+  }
+}
+
+function checkBackends(pool: PoolParts, report: Report): void {
+  const { backends } = pool;
+  const path = [...pool.path, 'backends'];
+  if (backends.length === 0)
+    report.error(path, 'must name at least one backend, such as { id: a, url: "http://127.0.0.1:9001" }');
+  const ids = new Map<string, number>();
+  const addresses = new Map<string, number>();
+  for (const [index, { id, url }] of backends.entries()) {
+    const first = id === undefined ? undefined : ids.get(id);
+    if (first !== undefined) {
+      report.error([...path, index, 'id'], `${got(id)} is the id of backends[${first}] too: ids are unique in a pool`);
+    } else if (id !== undefined) ids.set(id, index);
+    // Another error says that https is not there yet.
+    if (url === undefined || /^https:/i.test(url)) continue;
+    const parsed = parseBackendUrl(url);
+    if ('error' in parsed) {
+      report.error([...path, index, 'url'], url.includes('@') ? parsed.error : `${parsed.error}, got ${got(url)}`);
+      continue;
+    }
+    const other = addresses.get(parsed.authority);
+    if (other !== undefined) {
+      report.warn([...path, index, 'url'], `is the address of backends[${other}] too: two backends that fail together`);
+    } else addresses.set(parsed.authority, index);
+  }
+  // A weight or state that is wrong may well be meant to take sessions.
+  if (
+    backends.length > 0 &&
+    backends.every(({ weight, state }) => weight === 0 || state === 'drain' || state === 'maintenance')
+  ) {
+    report.warn(path, 'no backend takes new sessions: none is ready with a weight above 0');
+  }
+}
+
+function checkReplicas(pool: PoolParts, report: Report): void {
+  for (const [index, { id, replicas }] of pool.backends.entries()) {
+    if (replicas === undefined) continue;
+    const path = [...pool.path, 'backends', index, 'replicas'];
+    for (const [position, replica] of replicas.entries()) {
+      const at = [...path, position];
+      if (replica === id)
+        report.error(at, `${got(replica)} is the backend itself: a replica is another backend of the pool`);
+      else if (!pool.ids.includes(replica)) {
+        report.error(
+          at,
+          `no backend of this pool has the id ${got(replica)}${didYouMean(replica, pool.ids) || '.'} Backends: ${pool.ids.join(', ')}`,
+        );
+      } else if (replicas.indexOf(replica) !== position) report.error(at, `${got(replica)} stands twice in this list`);
+    }
+    if (
+      replicas.length === 0 &&
+      id !== undefined &&
+      pool.failover.to?.length === 1 &&
+      pool.failover.to[0] === 'replicas'
+    ) {
+      report.warn(
+        path.slice(0, -1),
+        `${got(id)} has no replicas and failover.to is [replicas]: its sessions are lost when it dies`,
+      );
+    }
+  }
+  const to = pool.failover.to ?? [];
+  for (const [index, kind] of to.entries()) {
+    if (to.indexOf(kind) !== index)
+      report.error([...pool.path, 'failover', 'to', index], `${kind} stands twice in this list`);
+  }
+}
+
+function checkTimes(pool: PoolParts, report: Report): void {
+  const { timeout, interval } = pool.active ?? {};
+  if (timeout !== undefined && interval !== undefined && timeout > interval) {
+    report.error(
+      [...pool.path, 'health', 'active', 'timeout'],
+      `${formatDuration(timeout)} is longer than the interval of ${formatDuration(interval)}: a probe has to end before the next one begins`,
+    );
+  }
+  const { idle, lifetime } = pool.session;
+  if (idle !== undefined && lifetime !== undefined && idle > lifetime) {
+    report.warn(
+      [...pool.path, 'session', 'idle'],
+      `${formatDuration(idle)} is longer than the lifetime of ${formatDuration(lifetime)}, which ends every session before`,
+    );
+  }
+}

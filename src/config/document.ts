@@ -1,0 +1,221 @@
+/** A YAML file as plain values, with the place of each in the text. */
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, Scalar } from 'yaml';
+import { type ConfigError, formatPath, type KeyPath } from './config-error.ts';
+import { type Environment, expand, hasReference } from './expand.ts';
+
+/** Far more than any configuration has; aliases could otherwise multiply a few lines into gigabytes. */
+const MOST_VALUES = 1_000_000;
+const DEEPEST = 64;
+
+export interface ConfigDocument {
+  /** Maps as objects, lists as arrays; never shared between two paths. */
+  readonly value: unknown;
+  readonly errors: readonly ConfigError[];
+  /** True when the text is no YAML, and `value` says nothing about what was meant. */
+  readonly broken: boolean;
+  /**
+   * Values that came from variables and that could be read in two ways (`8080` as a number or as text), by formatted path.
+   * `value` holds the first reading, this map the second.
+   */
+  readonly readings: ReadonlyMap<string, unknown>;
+  /** An error at the place of a value, or of its key, or of the nearest part of the path that exists. */
+  errorAt(path: KeyPath, message: string, at?: 'key' | 'value'): ConfigError;
+}
+
+type Parsed = ReturnType<typeof parseDocument>;
+interface Entry {
+  readonly name: string;
+  readonly key: Node | null;
+  readonly value: Node | null;
+}
+
+/** Reads YAML 1.2 with merge keys, expanding `${NAME}` in its values. Never throws on bad input. */
+export function readDocument(text: string, file: string, environment: Environment): ConfigDocument {
+  const lines = new LineCounter();
+  const errors: ConfigError[] = [];
+  const readings = new Map<string, unknown>();
+  const place = (offset: number | undefined) => {
+    const { line, col } = lines.linePos(offset ?? 0);
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
+  };
+  const broken = (): ConfigDocument => ({
+    value: null,
+    errors,
+    broken: true,
+    readings,
+    errorAt: (path, message) => errorAt(path, message, null),
+  });
+  const errorAt = (path: KeyPath, message: string, node: Node | null): ConfigError => ({
+    ...place(node?.range?.[0]),
+    path: formatPath(path),
+    message,
+  });
+
+  let parsed: Parsed;
+  try {
+    parsed = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, version: '1.2' });
+  } catch (error) {
+    // The parser calls itself for each level of nesting.
+    const message = error instanceof RangeError ? 'is nested too deeply' : `cannot be read: ${String(error)}`;
+    errors.push({ file, line: 1, column: 1, path: '', message });
+    return broken();
+  }
+  for (const { code, message, pos } of [...parsed.errors, ...parsed.warnings]) {
+    // After the first mistake the parser stumbles over whatever follows.
+    if (errors.length > 0 && (code === 'UNEXPECTED_TOKEN' || errors.at(-1)?.line === place(pos[0]).line)) continue;
+    errors.push({ ...place(pos[0]), path: '', message: syntaxMessage(code, message, text, pos[0]) });
+  }
+  if (errors.length > 0) return broken();
+
+  const target = (node: unknown): Node | null => {
+    const found = isAlias(node) ? node.resolve(parsed) : node;
+    return isMap(found) || isSeq(found) || isScalar(found) ? found : null;
+  };
+  let values = 0;
+  const open = new Set<Node>();
+
+  function toValue(written: unknown, path: KeyPath): unknown {
+    const node = target(written);
+    if (node === null) {
+      if (isAlias(written)) errors.push(errorAt(path, `no anchor before it has the name &${written.source}`, written));
+      return null;
+    }
+    if (open.has(node) || path.length > DEEPEST) {
+      errors.push(
+        errorAt(path, open.has(node) ? 'is an alias of the value that it stands in' : 'is nested too deeply', node),
+      );
+      return null;
+    }
+    if (++values > MOST_VALUES) {
+      if (values === MOST_VALUES + 1)
+        errors.push(errorAt(path, `more than ${MOST_VALUES} values: use fewer aliases`, node));
+      return null;
+    }
+    if (isScalar(node)) return scalarValue(node, path);
+    open.add(node);
+    let value: unknown = null;
+    if (isSeq(node)) value = node.items.map((item, index) => toValue(item, [...path, index]));
+    else if (isMap(node)) value = mapValue(node.items, path);
+    open.delete(node);
+    return value;
+  }
+
+  function mapValue(items: readonly Pair[], path: KeyPath): Record<string, unknown> {
+    const value: Record<string, unknown> = {};
+    const seen = new Map<string, Entry>();
+    for (const entry of entries(items, target)) {
+      const first = seen.get(entry.name);
+      const inner = [...path, entry.name];
+      if (first !== undefined && entry.key !== null) {
+        const { line } = place(first.key?.range?.[0]);
+        errors.push(errorAt(inner, `stands here twice, first in line ${line}: remove one of the two`, entry.key));
+      } else if (entry.name === '__proto__') {
+        errors.push(errorAt(inner, 'unknown key: remove it', entry.key));
+      } else {
+        if (hasReference(entry.name))
+          errors.push(errorAt(inner, 'variables are expanded in values only, not in keys', entry.key));
+        seen.set(entry.name, entry);
+        value[entry.name] = toValue(entry.value, inner);
+      }
+    }
+    return value;
+  }
+
+  function scalarValue(node: Scalar, path: KeyPath): unknown {
+    const { value } = node;
+    if (typeof value !== 'string' || !hasReference(value)) return value;
+    const expansion = expand(value, environment);
+    if ('error' in expansion) {
+      errors.push(errorAt(path, expansion.error, node));
+      return value;
+    }
+    // A value is one scalar whatever characters it holds: it is typed like one, and never parsed as YAML.
+    const typed = plainScalar(expansion.text);
+    if (node.type === Scalar.PLAIN) {
+      if (typed !== expansion.text) readings.set(formatPath(path), expansion.text);
+      return typed;
+    }
+    if (typed !== expansion.text && typed !== null) readings.set(formatPath(path), typed);
+    return expansion.text;
+  }
+
+  function locate(path: KeyPath, at: 'key' | 'value'): Node | null {
+    let node = target(parsed.contents);
+    let key: Node | null = node;
+    for (const part of path) {
+      if (isSeq(node)) {
+        const item = node.items[Number(part)];
+        if (item === undefined) break;
+        node = target(item);
+        key = node;
+      } else if (isMap(node)) {
+        const entry = entries(node.items, target).find(({ name }) => name === String(part));
+        if (entry === undefined) break;
+        key = entry.key ?? key;
+        node = target(entry.value) ?? key;
+      } else break;
+    }
+    return at === 'key' ? key : node;
+  }
+
+  const value = toValue(parsed.contents, []);
+  return {
+    value,
+    errors,
+    broken: false,
+    readings,
+    errorAt: (path, message, at = 'value') => errorAt(path, message, locate(path, at)),
+  };
+}
+
+/** The entries of a map; those of a merge key (`<<`) follow, where the map does not name them itself. */
+function entries(items: readonly Pair[], target: (node: unknown) => Node | null, depth = 0): Entry[] {
+  const own: Entry[] = [];
+  const merged: Entry[] = [];
+  for (const { key, value } of items) {
+    const keyNode = target(key);
+    const name = isScalar(keyNode) ? (keyNode.source ?? String(keyNode.value)) : String(key);
+    if (name !== '<<') {
+      own.push({ name, key: keyNode, value: value as Node | null });
+      continue;
+    }
+    const source = target(value);
+    for (const map of isSeq(source) ? source.items.map(target) : [source]) {
+      if (isMap(map) && depth < 16) merged.push(...entries(map.items, target, depth + 1));
+    }
+  }
+  const names = new Set(own.map(({ name }) => name));
+  for (const entry of merged) {
+    if (names.has(entry.name)) continue;
+    names.add(entry.name);
+    own.push(entry);
+  }
+  return own;
+}
+
+/** What a plain scalar with this text is in YAML's core schema: a number, true, false, null, or the text. */
+function plainScalar(text: string): unknown {
+  const word = text.trim();
+  if (/^(?:~|null|Null|NULL)?$/.test(word)) return null;
+  if (/^(?:true|True|TRUE)$/.test(word)) return true;
+  if (/^(?:false|False|FALSE)$/.test(word)) return false;
+  if (/^[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?$|^0o[0-7]+$|^0x[0-9a-fA-F]+$/.test(word)) return Number(word);
+  return text;
+}
+
+/** The parser's message, in words that say what to do where it can be known. */
+function syntaxMessage(code: string, message: string, text: string, offset: number): string {
+  if (code === 'TAB_AS_INDENT' || text[offset] === '\t') return 'a tab is used as indentation: YAML allows spaces only';
+  if (code === 'MULTIPLE_DOCS')
+    return 'a second document begins here: one file holds one configuration, remove the line ---';
+  const line = text.slice(
+    text.lastIndexOf('\n', offset - 1) + 1,
+    (text.indexOf('\n', offset) + 1 || text.length + 1) - 1,
+  );
+  const hint = /[{[,:] *\$\{/.test(line)
+    ? ` (inside { } and [ ] put \${NAME} in quotes)`
+    : code.startsWith('B')
+      ? ' (check the indentation)'
+      : '';
+  return `is not valid YAML: ${message.replace(/\s+/g, ' ').replace(/\.$/, '')}${hint}`;
+}

@@ -1,0 +1,75 @@
+import { readFileSync } from 'node:fs';
+import { type ConfigError, formatConfigError, type KeyPath } from './config-error.ts';
+import { readDocument } from './document.ts';
+import type { Environment } from './expand.ts';
+import { findUnreadable, whyUnreadable } from './files.ts';
+import { resolveConfig } from './resolve.ts';
+import type { Config } from './schema.ts';
+import { validate } from './validate.ts';
+
+/** A configuration that is valid. */
+export interface LoadedConfig {
+  readonly config: Config;
+  /** Lines about what is allowed and most likely not meant. */
+  readonly warnings: string[];
+  /** Files that the configuration names and that cannot be read now: it is valid, but limpet cannot start with it. */
+  readonly unreadable: ConfigError[];
+}
+
+/** Every mistake of a configuration, in the order of the file. */
+export interface RefusedConfig {
+  readonly errors: ConfigError[];
+}
+
+/** Reads a configuration file. Bad input of every kind is in the result; nothing is thrown. */
+export function loadConfig(file: string, environment: Environment = process.env): LoadedConfig | RefusedConfig {
+  const refuse = (message: string): RefusedConfig => ({ errors: [{ file, line: 0, column: 0, path: '', message }] });
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    return refuse(
+      missing
+        ? 'there is no such file: name one with -c, or write one with limpet init'
+        : `cannot be read: ${whyUnreadable(error)}`,
+    );
+  }
+  try {
+    return parseConfig(new TextDecoder('utf-8', { fatal: true }).decode(bytes), file, environment);
+  } catch (error) {
+    if (error instanceof TypeError) return refuse('is not UTF-8 text: save it as UTF-8');
+    throw error;
+  }
+}
+
+/** Reads a configuration from text; `file` names it in messages, and relative paths are meant from its directory. */
+export function parseConfig(
+  text: string,
+  file: string,
+  environment: Environment = process.env,
+): LoadedConfig | RefusedConfig {
+  const document = readDocument(text, file, environment);
+  const errors = [...document.errors];
+  if (document.broken) return { errors };
+  const warnings: ConfigError[] = [];
+  // A value whose variable is missing is not known: whatever else is said about it would be noise.
+  const unknown = new Set(errors.map(({ path }) => path));
+  const add = (found: ConfigError[], error: ConfigError) => {
+    const known = found.some(({ path, message }) => path === error.path && message === error.message);
+    if (!known && !unknown.has(error.path)) found.push(error);
+  };
+  const parsed = validate(document.value, document.readings, {
+    error: (path: KeyPath, message: string, at) => add(errors, document.errorAt(path, message, at)),
+    warn: (path: KeyPath, message: string, at) => add(warnings, document.errorAt(path, message, at)),
+  });
+  if (errors.length > 0 || parsed === null) return { errors: errors.sort(byPlace) };
+  const config = resolveConfig(parsed, file);
+  const unreadable: ConfigError[] = [];
+  findUnreadable(config, (path, message) => unreadable.push(document.errorAt(path, message)));
+  return { config, warnings: warnings.sort(byPlace).map(formatConfigError), unreadable };
+}
+
+function byPlace(one: ConfigError, other: ConfigError): number {
+  return one.line - other.line || one.column - other.column;
+}

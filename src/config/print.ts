@@ -1,0 +1,17 @@
+import { stringify } from 'yaml';
+import { z } from 'zod';
+import { type Config, configSchema } from './schema.ts';
+
+/**
+ * The configuration as a file would say it, with every default: durations, sizes and percentages in words.
+ * Secrets are hidden, since the text is made to be shown.
+ */
+export function printConfig(config: Config): string {
+  const shown = structuredClone(config) as z.output<typeof configSchema>;
+  for (const pool of Object.values(shown.pools)) {
+    for (const strategy of pool.affinity) {
+      if (strategy.by === 'token' && strategy.verify?.secret) strategy.verify.secret = '(hidden)';
+    }
+  }
+  return stringify(z.encode(configSchema, shown), { lineWidth: 0, aliasDuplicateObjects: false });
+}

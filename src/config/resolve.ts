@@ -1,0 +1,42 @@
+import { dirname, resolve as resolvePath } from 'node:path';
+import { parseBackendUrl } from './backend-url.ts';
+import { parseCidr } from './cidr.ts';
+import { routeSchema } from './listener-schema.ts';
+import type { AffinityConfig, BackendConfig, Config } from './schema.ts';
+import type { ParsedConfig } from './validate.ts';
+
+/**
+ * Puts a valid configuration into the form that the program reads: one spelling of every address, files as absolute
+ * paths (relative ones are meant from the directory of the configuration file), and the route that one pool does not need.
+ */
+export function resolveConfig(config: ParsedConfig, file: string): Config {
+  const directory = dirname(resolvePath(file));
+  const path = (name: string | null) => (name === null ? null : resolvePath(directory, name));
+  const pools: Record<string, Config['pools'][string]> = {};
+  for (const [name, pool] of Object.entries(config.pools)) {
+    pools[name] = {
+      ...pool,
+      backends: pool.backends.map((backend): BackendConfig => {
+        const url = parseBackendUrl(backend.url);
+        return 'error' in url ? backend : { ...backend, url: `http://${url.authority}` };
+      }),
+      affinity: pool.affinity.map(
+        (strategy): AffinityConfig =>
+          strategy.by === 'token' && strategy.verify !== null
+            ? { ...strategy, verify: { ...strategy.verify, publicKeyFile: path(strategy.verify.publicKeyFile) } }
+            : strategy,
+      ),
+    };
+  }
+  return {
+    ...config,
+    trustedProxies: config.trustedProxies.map((text) => {
+      const parsed = parseCidr(text);
+      return 'error' in parsed ? text : parsed.cidr;
+    }),
+    routes: config.routes ?? Object.keys(pools).map((pool) => routeSchema.parse({ pool })),
+    pools,
+    sessions: { ...config.sessions, secretFile: path(config.sessions.secretFile) },
+    admin: { ...config.admin, tokenFile: path(config.admin.tokenFile) },
+  };
+}

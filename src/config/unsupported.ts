@@ -1,0 +1,92 @@
+import type { KeyPath } from './config-error.ts';
+
+/** A key that is part of the contract and of the schema, and of which only one value does something so far. */
+interface NotYet {
+  /** `*` stands for every key or index. */
+  readonly path: KeyPath;
+  /** True when the value asks for nothing that is missing. */
+  readonly accepts: (value: unknown) => boolean;
+  /** How to go on without it. */
+  readonly instead: string;
+}
+
+function only(
+  path: string,
+  value: string | number | boolean | null,
+  instead = `leave it out or set it to ${value}`,
+): NotYet {
+  return { path: path.split('.'), accepts: (given) => given === value, instead };
+}
+
+function empty(path: string): NotYet {
+  return {
+    path: path.split('.'),
+    accepts: (given) => Array.isArray(given) && given.length === 0,
+    instead: 'leave it out or set it to []',
+  };
+}
+
+function without(path: string, prefix: string, instead: string): NotYet {
+  return {
+    path: path.split('.'),
+    accepts: (given) => typeof given !== 'string' || !given.toLowerCase().startsWith(prefix),
+    instead,
+  };
+}
+
+const NOT_YET: readonly NotYet[] = [
+  without('listeners.*.bind', 'unix:', 'use host:port'),
+  only('listeners.*.proxyProtocol', 'off'),
+  only('listeners.*.h2c', false),
+  only('listeners.*.tls', null, 'leave it out and put something that speaks TLS in front, named in trustedProxies'),
+  only('routes.*.csrf', 'off'),
+  empty('routes.*.allowOrigins'),
+  without('pools.*.backends.*.url', 'https:', 'use http://'),
+  only('pools.*.discovery', null, 'leave it out and list the backends'),
+  empty('pools.*.session.bindTo'),
+  only('pools.*.session.onBindingMismatch', 'observe'),
+  only('pools.*.session.perUser.max', 0),
+  only('pools.*.session.perUser.claim', 'sub'),
+  only('pools.*.session.perUser.header', null),
+  empty('pools.*.session.rotateOn'),
+  empty('pools.*.session.endOn'),
+  only('pools.*.session.dialog', 'full-duplex'),
+  only('pools.*.failover.failback', 'never'),
+  only('pools.*.failover.resume', false),
+  only('pools.*.rateLimit', null),
+  only('pools.*.tls.ca', null),
+  only('pools.*.tls.verify', true),
+  only('pools.*.tls.serverName', null),
+  only('pools.*.tls.cert', null),
+  only('pools.*.tls.key', null),
+  only('pools.*.http2', false),
+  only('pools.*.sendProxyProtocol', 'off'),
+  only('sessions.snapshot', null),
+  only('sessions.store', 'memory'),
+  only('sessions.redis', null),
+  only('log.audit', null),
+  only('tracing.otlp', null),
+  only('watch', false),
+];
+
+/** Calls `report` for every value, as written, that asks for something that is not there yet. */
+export function findUnsupported(written: unknown, report: (path: KeyPath, message: string) => void): void {
+  for (const { path, accepts, instead } of NOT_YET) {
+    visit(written, path, [], (value, at) => {
+      if (!accepts(value)) report(at, `is not supported yet with this value: ${instead}`);
+    });
+  }
+}
+
+function visit(value: unknown, pattern: KeyPath, at: KeyPath, found: (value: unknown, at: KeyPath) => void): void {
+  const [first, ...rest] = pattern;
+  if (first === undefined) {
+    found(value, at);
+  } else if (Array.isArray(value)) {
+    if (first === '*') for (const [index, item] of value.entries()) visit(item, rest, [...at, index], found);
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [key, inner] of Object.entries(value)) {
+      if (first === '*' || first === key) visit(inner, rest, [...at, key], found);
+    }
+  }
+}

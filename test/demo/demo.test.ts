@@ -1,0 +1,64 @@
+/** The demo as a whole: shop servers, limpet (src/app.ts) in front, a visitor. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Demo, runDemo } from '../../src/demo/demo.ts';
+import { type ShopReply, type ShopState, Visitor } from './visitor.ts';
+
+function start(lines: string[], backends: number): Promise<Demo> {
+  return runDemo({ backends, port: 0, adminPort: 0, firstShopPort: 0, write: (text) => lines.push(text) });
+}
+
+function killAnswering(demo: Demo, reply: ShopReply<ShopState>): string {
+  const server = demo.servers.find(({ id }) => id === reply.body.server);
+  assert.equal(server?.pid, reply.body.pid);
+  process.kill(reply.body.pid, 'SIGKILL');
+  return reply.body.server;
+}
+
+test('a visitor whose server is killed goes on at its replica with the cart and sees no error, twice in a row (27, 33)', async (context) => {
+  const lines: string[] = [];
+  const demo = await start(lines, 3);
+  context.after(() => demo.stop());
+  const visitor = new Visitor();
+  await visitor.ask('GET', `${demo.url}/`);
+  assert.deepEqual([...visitor.cookies.keys()].sort(), ['limpet', 'shopsid']);
+  await visitor.ask('POST', `${demo.url}/api/cart`, { item: 'mug', quantity: 2 });
+  const first = await visitor.ask('GET', `${demo.url}/api/state`);
+  assert.deepEqual([first.status, first.body.cart.madeAt, first.body.copy?.upToDate], [200, first.body.server, true]);
+
+  let from = killAnswering(demo, first);
+  const second = await visitor.ask('GET', `${demo.url}/api/state`);
+  assert.equal(second.status, 200);
+  assert.equal(second.body.server, demo.servers.find(({ id }) => id === from)?.replica);
+  assert.deepEqual([second.body.cart.count, second.body.moved?.from], [2, from]);
+
+  from = killAnswering(demo, second);
+  const third = await visitor.ask('POST', `${demo.url}/api/cart`, { item: 'lamp', quantity: 1 });
+  assert.ok(third.status === 200 || third.status === 502, `status ${third.status}`);
+  const fourth = await visitor.ask('GET', `${demo.url}/api/state`);
+  assert.equal(fourth.status, 200);
+  assert.equal(fourth.body.server, demo.servers.find(({ id }) => id === from)?.replica);
+  assert.equal(fourth.body.cart.items[0]?.quantity, 2);
+});
+
+test('the demo says what to open, how to kill each server, and what happens to it', async (context) => {
+  const lines: string[] = [];
+  const demo = await start(lines, 2);
+  context.after(() => demo.stop());
+  const said = lines.join('\n');
+  assert.ok(said.includes(`${demo.url}/`) && said.includes('Ctrl-C'));
+  for (const { pid } of demo.servers) assert.ok(said.includes(String(pid)));
+  assert.ok(demo.adminUrl);
+  assert.equal((await new Visitor().ask('GET', `${demo.adminUrl}/healthz`)).status, 200);
+});
+
+test('visitors cannot reach the internal paths of the servers through limpet', async (context) => {
+  const demo = await start([], 2);
+  context.after(() => demo.stop());
+  const reply = await new Visitor().ask<{ error: { code: string } }>('GET', `${demo.url}/internal/status`);
+  assert.deepEqual([reply.status, reply.body.error.code], [404, 'not-found']);
+});
+
+test('a demo with no server, or with more than there are letters, is refused', async () => {
+  for (const backends of [0, 27, 1.5]) await assert.rejects(start([], backends), /1 to 26/);
+});

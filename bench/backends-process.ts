@@ -1,0 +1,29 @@
+/**
+ * Child process with all the backends, so that their CPU is neither the proxy's nor the generator's.
+ * Arguments: the body's size in bytes, then the ids. Tells its parent the ports, answers each message with the number of
+ * requests that it has served so far, and ends when its parent does.
+ */
+import { randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import type { Backend, BackendsReply } from './backends.ts';
+import { createResponder, type Served } from './responder.ts';
+
+const [bodyBytes, ...ids] = process.argv.slice(2);
+const served: Served = { requests: 0 };
+
+const listening = ids.map(
+  (id) =>
+    new Promise<Backend>((resolve, reject) => {
+      const server = createResponder(id, Number(bodyBytes), served, () => randomBytes(16).toString('hex'));
+      server.once('error', reject);
+      server.listen(0, '127.0.0.1', 1024, () => resolve({ id, port: (server.address() as AddressInfo).port }));
+    }),
+);
+
+process.once('disconnect', () => process.exit(0));
+process.on('message', () => tell({ served: served.requests }));
+tell({ backends: await Promise.all(listening) });
+
+function tell(reply: BackendsReply): void {
+  process.send?.(reply);
+}

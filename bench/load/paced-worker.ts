@@ -1,0 +1,86 @@
+/**
+ * Load at a fixed rate, see load/worker.ts. autocannon's own `overallRate` sends each second's requests in one burst at
+ * the start of that second, which measures the burst; here request k is due at start + k / rate. A request that finds no
+ * idle connection waits, and its latency counts from when it was due, so a stall is not hidden (coordinated omission).
+ */
+import { connect, type Socket } from 'node:net';
+import { createHistogram } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
+import { requestHead } from '../request-head.ts';
+import { AnswerReader } from './answer-reader.ts';
+import { cookiesOf, type LoadJob, type LoadResult } from './load.ts';
+import { serveJob } from './worker-job.ts';
+
+/** How long answers that are still due may take after the last request. */
+const GRACE_MS = 2000;
+
+interface Connection {
+  readonly socket: Socket;
+  readonly heads: readonly string[];
+  sent: number;
+  /** When the request under way was due; the time scale of performance.now(). */
+  due: number;
+}
+
+await serveJob(run);
+
+async function run(job: LoadJob): Promise<LoadResult> {
+  const host = `127.0.0.1:${job.port}`;
+  const rate = job.rate ?? 1;
+  const microseconds = createHistogram();
+  const idle: Connection[] = [];
+  let requests = 0;
+  let non2xx = 0;
+  let errors = 0;
+  let closing = false;
+
+  async function open(index: number): Promise<Connection> {
+    const socket = connect({ port: job.port, host: '127.0.0.1', noDelay: true });
+    const heads = cookiesOf(job, index).map((cookie) => requestHead(host, job.headers, cookie));
+    const connection: Connection = { socket, heads, sent: 0, due: 0 };
+    const reader = new AnswerReader((status) => {
+      microseconds.record(Math.max(1, Math.round((performance.now() - connection.due) * 1000)));
+      requests++;
+      if (status < 200 || status > 299) non2xx++;
+      idle.push(connection);
+    });
+    socket.on('data', (chunk: Buffer) => {
+      if (!reader.push(chunk)) socket.destroy(new Error('not an answer with a Content-Length'));
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      if (!closing) errors++;
+    });
+    await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve));
+    return connection;
+  }
+
+  const connections = await Promise.all(Array.from({ length: job.connections }, (_, index) => open(index)));
+  idle.push(...connections);
+  const start = performance.now();
+  const total = Math.round(rate * job.seconds);
+  let sent = 0;
+  // Timers fire a millisecond apart at best: what fell due since the last turn is sent together.
+  const end = start + job.seconds * 1000 + GRACE_MS;
+  while (requests < total && performance.now() < end && errors === 0) {
+    const now = performance.now();
+    while (sent < total && idle.length > 0 && start + (sent / rate) * 1000 <= now) {
+      const connection = idle.shift()!;
+      connection.due = start + (sent / rate) * 1000;
+      connection.socket.write(connection.heads[connection.sent++ % connection.heads.length]!, 'latin1');
+      sent++;
+    }
+    await delay(1);
+  }
+  const seconds = (performance.now() - start) / 1000;
+  closing = true;
+  for (const { socket } of connections) socket.destroy();
+  return {
+    requests,
+    seconds,
+    errors: errors + (errors === 0 ? total - requests : 0),
+    non2xx,
+    p50: microseconds.percentile(50) / 1000,
+    p99: microseconds.percentile(99) / 1000,
+  };
+}

@@ -145,6 +145,8 @@ const cookie = z.strictObject({
     .default('/')
     .describe('Path of the cookie'),
   domain: text('must be a domain such as shop.example', /^\.?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/)
+    .toLowerCase()
+    .overwrite((domain) => domain.replace(/^\./, ''))
     .nullable()
     .default(null)
     .describe('Domain of the cookie; null: the host of the request only'),

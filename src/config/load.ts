@@ -3,8 +3,9 @@ import { type ConfigError, formatConfigError, type KeyPath } from './config-erro
 import { readDocument } from './document.ts';
 import type { Environment } from './expand.ts';
 import { findUnreadable, whyUnreadable } from './files.ts';
-import { resolveConfig } from './resolve.ts';
-import type { Config } from './schema.ts';
+import { valueAt } from './messages.ts';
+import { resolveAdmin, resolveConfig } from './resolve.ts';
+import { type AdminConfig, type Config, configSchema } from './schema.ts';
 import { validate } from './validate.ts';
 
 /** A configuration that is valid. */
@@ -23,6 +24,27 @@ export interface RefusedConfig {
 
 /** Reads a configuration file. Bad input of every kind is in the result; nothing is thrown. */
 export function loadConfig(file: string, environment: Environment = process.env): LoadedConfig | RefusedConfig {
+  const text = readText(file);
+  return typeof text === 'string' ? parseConfig(text, file, environment) : text;
+}
+
+/**
+ * Reads where the admin API of a configuration file is, whatever else is wrong with the file: the running limpet has read
+ * it before it was edited, and with variables that need not be set where its commands are typed.
+ */
+export function loadAdmin(file: string, environment: Environment = process.env): { readonly admin: AdminConfig } | RefusedConfig {
+  const text = readText(file);
+  if (typeof text !== 'string') return text;
+  const document = readDocument(text, file, environment);
+  if (document.broken) return { errors: [...document.errors] };
+  const loaded = parseConfig(text, file, environment);
+  if (!('errors' in loaded)) return { admin: loaded.config.admin };
+  const errors = loaded.errors.filter(({ path }) => path === 'admin' || path.startsWith('admin.'));
+  const admin = configSchema.shape.admin.safeParse(valueAt(document.value, ['admin']) ?? undefined);
+  return errors.length > 0 || !admin.success ? { errors: errors.length > 0 ? errors : loaded.errors } : { admin: resolveAdmin(admin.data, file) };
+}
+
+function readText(file: string): string | RefusedConfig {
   const refuse = (message: string): RefusedConfig => ({ errors: [{ file, line: 0, column: 0, path: '', message }] });
   let bytes: Buffer;
   try {
@@ -36,10 +58,9 @@ export function loadConfig(file: string, environment: Environment = process.env)
     );
   }
   try {
-    return parseConfig(new TextDecoder('utf-8', { fatal: true }).decode(bytes), file, environment);
-  } catch (error) {
-    if (error instanceof TypeError) return refuse('is not UTF-8 text: save it as UTF-8');
-    throw error;
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return refuse('is not UTF-8 text: save it as UTF-8');
   }
 }
 

@@ -2,7 +2,7 @@ import { dirname, resolve as resolvePath } from 'node:path';
 import { parseBackendUrl } from './backend-url.ts';
 import { parseCidr } from './cidr.ts';
 import { routeSchema } from './listener-schema.ts';
-import type { AffinityConfig, BackendConfig, Config } from './schema.ts';
+import type { AdminConfig, AffinityConfig, BackendConfig, Config } from './schema.ts';
 import type { ParsedConfig } from './validate.ts';
 
 /**
@@ -10,8 +10,7 @@ import type { ParsedConfig } from './validate.ts';
  * paths (relative ones are meant from the directory of the configuration file), and the route that one pool does not need.
  */
 export function resolveConfig(config: ParsedConfig, file: string): Config {
-  const directory = dirname(resolvePath(file));
-  const path = (name: string | null) => (name === null ? null : resolvePath(directory, name));
+  const path = (name: string | null) => resolveFile(name, file);
   const pools: Record<string, Config['pools'][string]> = {};
   for (const [name, pool] of Object.entries(config.pools)) {
     pools[name] = {
@@ -37,6 +36,15 @@ export function resolveConfig(config: ParsedConfig, file: string): Config {
     routes: config.routes ?? Object.keys(pools).map((pool) => routeSchema.parse({ pool })),
     pools,
     sessions: { ...config.sessions, secretFile: path(config.sessions.secretFile) },
-    admin: { ...config.admin, tokenFile: path(config.admin.tokenFile) },
+    admin: resolveAdmin(config.admin, file),
   };
+}
+
+/** The same for the section `admin` alone. */
+export function resolveAdmin(admin: AdminConfig, file: string): AdminConfig {
+  return { ...admin, tokenFile: resolveFile(admin.tokenFile, file) };
+}
+
+function resolveFile(name: string | null, file: string): string | null {
+  return name === null ? null : resolvePath(dirname(resolvePath(file)), name);
 }

@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs';
+import { Agent, type Dispatcher, errors, request } from 'undici';
+import { whyUnreadable } from '../config/files.ts';
+import type { AdminOptions } from './admin-options.ts';
+import { type AdminTarget, adminTarget } from './admin-target.ts';
+import { CliError } from './cli-error.ts';
+import { harmless } from './output.ts';
+
+const TIMEOUT_MS = 10_000;
+const NOT_RUNNING = ['ECONNREFUSED', 'ENOENT', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'];
+
+/** Talks to the admin API of a running limpet; everything that goes wrong is a CliError of one line. */
+export class AdminClient {
+  readonly #target: AdminTarget;
+  readonly #token: string | null;
+  readonly #agent: Agent;
+
+  constructor(target: AdminTarget, token: string | null) {
+    this.#target = target;
+    this.#token = token;
+    const { socketPath } = target;
+    this.#agent = new Agent({ connect: { timeout: TIMEOUT_MS, ...(socketPath === null ? {} : { socketPath }) } });
+  }
+
+  /** Opens a client for the duration of `use`. */
+  static async with<T>(options: AdminOptions, use: (client: AdminClient) => Promise<T>): Promise<T> {
+    const target = adminTarget(options);
+    const client = new AdminClient(target, target.tokenFile === null ? null : readToken(target.tokenFile));
+    try {
+      return await use(client);
+    } finally {
+      await client.#agent.close();
+    }
+  }
+
+  /** The JSON document of the answer; null when it has no body. */
+  async call(method: Dispatcher.HttpMethod, path: string, body?: unknown): Promise<unknown> {
+    const headers: Record<string, string> = { accept: 'application/json' };
+    if (this.#token !== null) headers.authorization = `Bearer ${this.#token}`;
+    if (body !== undefined) headers['content-type'] = 'application/json';
+    let status: number;
+    let text: string;
+    try {
+      const response = await request(`${this.#target.origin}${path}`, {
+        method,
+        headers,
+        body: body === undefined ? null : JSON.stringify(body),
+        dispatcher: this.#agent,
+        headersTimeout: TIMEOUT_MS,
+        bodyTimeout: TIMEOUT_MS,
+      });
+      status = response.statusCode;
+      text = await response.body.text();
+    } catch (error) {
+      throw new CliError(this.#why(error), 1);
+    }
+    const document = parseJson(text);
+    if (status === 401 || status === 403) {
+      throw new CliError(
+        this.#token === null
+          ? `limpet at ${this.#target.shown} wants a token: name its file with --token-file, or in admin.tokenFile of the configuration file`
+          : `limpet at ${this.#target.shown} refuses the token of ${this.#target.tokenFile}: name the file that limpet was started with in --token-file`,
+        1,
+      );
+    }
+    if (status < 200 || status > 299) throw new CliError(problem(document, status, this.#target.shown), 1);
+    if (document === undefined && text !== '') {
+      throw new CliError(
+        `${this.#target.shown} does not answer like limpet's admin API: name the right address with --admin`,
+        1,
+      );
+    }
+    return document ?? null;
+  }
+
+  #why(error: unknown): string {
+    const { shown } = this.#target;
+    const { code = '', message = String(error) } = error as NodeJS.ErrnoException;
+    if (NOT_RUNNING.includes(code)) {
+      return `cannot reach limpet at ${shown} (${code}): start it with limpet start, or name its admin API with --admin`;
+    }
+    if (code === 'EACCES' || code === 'EPERM') return `may not open ${shown}: run this command as the user of limpet`;
+    if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) {
+      return `limpet at ${shown} does not answer within ${TIMEOUT_MS / 1000} s: look at its log`;
+    }
+    return `cannot talk to limpet at ${shown}: ${harmless(message)}`;
+  }
+}
+
+function readToken(file: string): string {
+  let token: string;
+  try {
+    token = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new CliError(`cannot read the token in ${file}: ${whyUnreadable(error)}`, 1);
+  }
+  // What RFC 6750 section 2.1 allows in a header; anything else would be a broken request.
+  if (!/^[\x21-\x7e]+$/.test(token))
+    throw new CliError(`${file} holds no token: it has to be one line without spaces`, 1);
+  return token;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The sentence of an application/problem+json document (RFC 9457). */
+function problem(document: unknown, status: number, shown: string): string {
+  const { title, detail } = (typeof document === 'object' && document !== null ? document : {}) as Record<
+    string,
+    unknown
+  >;
+  const parts = [title, detail].filter((part): part is string => typeof part === 'string' && part !== '');
+  return parts.length > 0
+    ? harmless(parts.join(': '))
+    : `limpet at ${shown} answers with status ${status}: look at its log`;
+}

@@ -1,0 +1,13 @@
+import type { CommandModule } from 'yargs';
+import { jsonSchema } from '../../config/json-schema.ts';
+import type { GlobalOptions } from '../global-options.ts';
+
+/** `limpet schema`: the JSON Schema of the configuration file. */
+export const schemaCommand: CommandModule<GlobalOptions, GlobalOptions> = {
+  command: 'schema',
+  describe: 'Print the JSON Schema of the configuration file, for editors',
+  builder: (argv) => argv.example('$0 schema > limpet.schema.json', 'write it to a file'),
+  handler: () => {
+    process.stdout.write(jsonSchema());
+  },
+};

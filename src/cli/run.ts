@@ -1,0 +1,79 @@
+import yargs from 'yargs';
+import { StartError } from '../errors-start.ts';
+import { CliError } from './cli-error.ts';
+import { backendsCommand } from './commands/backends.ts';
+import { checkCommand } from './commands/check.ts';
+import { demoCommand } from './commands/demo.ts';
+import { initCommand } from './commands/init.ts';
+import { schemaCommand } from './commands/schema.ts';
+import { sessionsCommand } from './commands/sessions.ts';
+import { startCommand } from './commands/start.ts';
+import { globalOptions } from './global-options.ts';
+import { printError } from './output.ts';
+import { packageVersion } from './package-version.ts';
+
+/**
+ * Runs the command that the arguments name, and resolves with the exit status:
+ * 0 done, 1 failed at run time, 2 bad usage or bad configuration. Errors are printed, one line each.
+ */
+export async function run(args: readonly string[]): Promise<number> {
+  const parser = globalOptions(yargs([...args]))
+    .scriptName('limpet')
+    .locale('en')
+    .usage('$0 <command> [-c limpet.yaml]\n\nKeeps every session on the backend that holds its state.')
+    .version(packageVersion())
+    .help()
+    .alias('help', 'h')
+    .parserConfiguration({
+      'duplicate-arguments-array': false,
+      'parse-positional-numbers': false,
+      'dot-notation': false,
+    })
+    .command(startCommand)
+    .command(demoCommand)
+    .command(checkCommand)
+    .command(initCommand)
+    .command(schemaCommand)
+    .command(backendsCommand)
+    .command(sessionsCommand)
+    .example('$0 init && $0 check && $0 start', 'write limpet.yaml, validate it, run')
+    .completion('completion', 'Print a completion script for the shell')
+    .demandCommand(1, 'no command: limpet --help lists them')
+    .recommendCommands()
+    .strict()
+    .strictCommands()
+    .exitProcess(false)
+    .fail((message, error) => {
+      throw error instanceof Error && error.name !== 'YError' ? error : new CliError(usageLine(message), 2);
+    })
+    .wrap(Math.min(process.stdout.columns ?? 100, 120));
+  try {
+    await parser.parseAsync();
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+/** What yargs has to say about the arguments, on one line. */
+function usageLine(message: string): string {
+  const line = message.replace(/\s*\n\s*/g, ' ').trim();
+  if (line.startsWith('no command')) return line;
+  if (line.startsWith('Did you mean')) return `no such command. ${line} limpet --help lists all`;
+  if (line.startsWith('Not enough non-option')) return 'an argument is missing; --help says which';
+  return `${line.charAt(0).toLowerCase()}${line.slice(1)}; --help says what is allowed`;
+}
+
+function explain(error: unknown): number {
+  if (error instanceof CliError) {
+    for (const line of error.lines) printError(line);
+    return error.status;
+  }
+  if (error instanceof StartError) {
+    printError(`limpet: ${error.message}`);
+    return 1;
+  }
+  // A defect: the stack is what its author needs.
+  process.stderr.write(`limpet: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return 1;
+}

@@ -1,0 +1,92 @@
+import { stripCookies } from '../affinity/cookie-strip.ts';
+import type { Backend } from '../backends/backend.ts';
+import { ConnectionToken, Framing, type Head } from '../http1/head.ts';
+import { HeaderId } from '../http1/header-id.ts';
+import type { Exchange } from '../proxy/exchange.ts';
+import { namedFields } from './named-fields.ts';
+
+/**
+ * What becomes of a request field on its way to the backend, by HeaderId: 0 passed on as it is, 1 dropped, 2 looked at.
+ * Framing fields have one owner: this file writes them, whatever came (behaviours 51 to 53).
+ */
+const FATE = new Uint8Array(64);
+for (const id of [
+  HeaderId.alias,
+  HeaderId.connection,
+  HeaderId.transferEncoding,
+  HeaderId.upgrade,
+  HeaderId.te,
+  HeaderId.keepAlive,
+  HeaderId.proxyConnection,
+  HeaderId.proxyAuthenticate,
+  HeaderId.proxyAuthorization,
+  HeaderId.http2Settings,
+  HeaderId.xForwardedFor,
+  HeaderId.xForwardedProto,
+  HeaderId.xForwardedHost,
+  HeaderId.forwarded,
+  HeaderId.xRequestId,
+  HeaderId.limpetSession,
+  HeaderId.limpetSessionMoved,
+  HeaderId.limpetSessionExpired,
+  HeaderId.limpetUser,
+  HeaderId.limpetError,
+]) {
+  FATE[id] = 1;
+}
+FATE[HeaderId.host] = 2;
+FATE[HeaderId.cookie] = 2;
+
+/** The head that goes to the backend: the client's lines in their order and number (behaviour 66), then limpet's. */
+export function requestHead(
+  x: Exchange,
+  head: Head,
+  backend: Backend,
+  cookies: readonly string[],
+  sessionLines: string,
+): string {
+  const text = head.text;
+  const named = (head.connection & ConnectionToken.named) === 0 ? null : namedFields(head);
+  // The usual request line goes on as it came; HTTP/1.0 and absolute form are written anew.
+  const usual = head.minor === 1 && head.authorityEnd === 0;
+  let out = usual ? '' : `${head.method} ${head.originForm} HTTP/1.1\r\n`;
+  let run = usual ? 0 : head.fieldsStart;
+  let runEnd = head.fieldsStart;
+  for (let i = 0; i < head.count; i++) {
+    const fate = FATE[head.id(i)]!;
+    const end = head.lineEnd(i);
+    if (fate === 0 && (named === null || !named.has(head.name(i).toLowerCase()))) {
+      runEnd = end;
+      continue;
+    }
+    let line: string | null = '';
+    if (fate === 2) line = head.id(i) === HeaderId.host ? hostLine(head) : cookieLine(head, i, cookies);
+    if (line === null) {
+      runEnd = end;
+      continue;
+    }
+    if (runEnd > run) out += text.slice(run, runEnd);
+    out += line;
+    run = end;
+    runEnd = end;
+  }
+  if (runEnd > run) out += text.slice(run, runEnd);
+  if (head.hostLine < 0) out += `Host: ${head.authorityEnd > 0 ? head.host : backend.authority}\r\n`;
+  if (head.framing === Framing.chunked) out += 'Transfer-Encoding: chunked\r\n';
+  if (x.upgrade !== '') out += `Connection: upgrade\r\nUpgrade: ${x.upgrade}\r\n`;
+  if (head.teTrailers) out += 'TE: trailers\r\n';
+  return `${out}${x.client.forwardedLines()}Via: 1.1 limpet\r\nX-Request-Id: ${x.requestId}\r\n${sessionLines}\r\n`;
+}
+
+/** Null: as it is. The authority of an absolute-form target replaces Host (RFC 9112 3.2.2). */
+function hostLine(head: Head): string | null {
+  return head.authorityEnd === 0 ? null : `Host: ${head.host}\r\n`;
+}
+
+/** Null: as it is. limpet's own cookies stay here (behaviour 8). */
+function cookieLine(head: Head, i: number, cookies: readonly string[]): string | null {
+  if (cookies.length === 0) return null;
+  const rest = stripCookies(head.text, head.valueStart(i), head.valueEnd(i), cookies);
+  if (rest === null) return null;
+  return rest === '' ? '' : `${head.name(i)}: ${rest}\r\n`;
+}

@@ -1,0 +1,103 @@
+import { ConnectionToken, Framing, type Head } from '../http1/head.ts';
+import { HeaderId } from '../http1/header-id.ts';
+import { namedFields } from './named-fields.ts';
+
+/** What becomes of a response field on its way to the client, by HeaderId: 0 passed on, 1 dropped, 2 looked at. */
+const FATE = new Uint8Array(64);
+for (const id of [
+  HeaderId.connection,
+  HeaderId.transferEncoding,
+  HeaderId.upgrade,
+  HeaderId.te,
+  HeaderId.keepAlive,
+  HeaderId.proxyConnection,
+  HeaderId.proxyAuthenticate,
+  HeaderId.limpetSession,
+  HeaderId.limpetSessionMoved,
+  HeaderId.limpetSessionExpired,
+  HeaderId.limpetUser,
+  HeaderId.limpetError,
+]) {
+  FATE[id] = 1;
+}
+FATE[HeaderId.setCookie] = 2;
+FATE[HeaderId.contentLength] = 2;
+FATE[HeaderId.cacheControl] = 2;
+
+export interface ResponseHeadOptions {
+  /** Framing towards the client; its field is written here and nowhere else. */
+  readonly framing: number;
+  /** Name of limpet's cookie in this pool, which a backend cannot set; '' when there is none. */
+  readonly cookie: string;
+  /** `Set-Cookie` line of limpet's own, with CRLF; '' for none. */
+  readonly setCookie: string;
+  /** `Connection` line with CRLF, or ''. */
+  readonly connection: string;
+  /** The response may be kept by a cache unless told otherwise. */
+  readonly cacheable: boolean;
+}
+
+/** The head that goes to the client: the backend's lines in their order, then limpet's. */
+export function responseHead(head: Head, options: ResponseHeadOptions): string {
+  const text = head.text;
+  const named = (head.connection & ConnectionToken.named) === 0 ? null : namedFields(head);
+  // A response that sets a session cookie must not be shared: `private` is merged into what it says (behaviour 4).
+  const privatise = options.setCookie !== '' && options.cacheable;
+  const usual = head.minor === 1 && text.charCodeAt(12) === 0x20;
+  let out = usual ? '' : `HTTP/1.1 ${head.status} ${text.slice(head.reasonStart, head.fieldsStart)}`;
+  let run = usual ? 0 : head.fieldsStart;
+  let runEnd = head.fieldsStart;
+  let cacheControl = '';
+  for (let i = 0; i < head.count; i++) {
+    const id = head.id(i);
+    const end = head.lineEnd(i);
+    let keep = FATE[id] === 0;
+    if (FATE[id] === 2) {
+      if (id === HeaderId.setCookie) keep = options.cookie === '' || !setsCookie(head, i, options.cookie);
+      else if (id === HeaderId.contentLength)
+        keep = options.framing !== Framing.chunked && head.status >= 200 && head.status !== 204;
+      else {
+        keep = !privatise;
+        if (!keep) cacheControl += cacheControl === '' ? head.value(i) : `, ${head.value(i)}`;
+      }
+    }
+    if (keep && (named === null || !named.has(head.name(i).toLowerCase()))) {
+      runEnd = end;
+      continue;
+    }
+    if (runEnd > run) out += text.slice(run, runEnd);
+    run = end;
+    runEnd = end;
+  }
+  if (runEnd > run) out += text.slice(run, runEnd);
+  if (options.framing === Framing.chunked) out += 'Transfer-Encoding: chunked\r\n';
+  if (privatise) out += `Cache-Control: ${privateCacheControl(cacheControl)}\r\n`;
+  return `${out}${options.setCookie}${options.connection}\r\n`;
+}
+
+/** Whether line i sets the cookie `name`. */
+function setsCookie(head: Head, i: number, name: string): boolean {
+  const start = head.valueStart(i);
+  if (!head.text.startsWith(name, start)) return false;
+  const rest = head.text.slice(start + name.length, head.valueEnd(i)).trimStart();
+  return rest === '' || rest.startsWith('=') || rest.startsWith(';');
+}
+
+/** A Cache-Control value with `private`, and without what would let a shared cache keep it (RFC 9111 5.2.2). */
+export function privateCacheControl(value: string): string {
+  const directives = value.match(/(?:[^,"]|"(?:[^"\\]|\\.)*")+/g) ?? [];
+  const kept = directives
+    .map((directive) => directive.trim())
+    .filter((directive) => directive !== '' && !/^(?:public|s-maxage\b.*)$/i.test(directive));
+  if (kept.some((directive) => /^(?:private|no-store)$/i.test(directive))) return kept.join(', ');
+  return [...kept, 'private'].join(', ');
+}
+
+/** Statuses that a cache may keep without being told (RFC 9110 15.1). */
+const HEURISTIC = new Set([200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501]);
+
+/** Whether a cache could keep this response: then `Cache-Control: private` has to be added when a cookie goes with it. */
+export function isCacheable(head: Head, method: string): boolean {
+  if (method !== 'GET' && method !== 'HEAD') return false;
+  return HEURISTIC.has(head.status) || head.findId(HeaderId.cacheControl) >= 0;
+}

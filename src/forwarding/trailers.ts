@@ -1,0 +1,54 @@
+import { Head, Parse } from '../http1/head.ts';
+import { HeaderId } from '../http1/header-id.ts';
+
+/** Fields that must not come in a trailer: framing, routing, authentication, cookies (RFC 9110 6.5.1, behaviour 58). */
+const REFUSED = new Set<number>([
+  HeaderId.alias,
+  HeaderId.host,
+  HeaderId.connection,
+  HeaderId.contentLength,
+  HeaderId.transferEncoding,
+  HeaderId.cookie,
+  HeaderId.setCookie,
+  HeaderId.expect,
+  HeaderId.upgrade,
+  HeaderId.te,
+  HeaderId.keepAlive,
+  HeaderId.proxyConnection,
+  HeaderId.proxyAuthenticate,
+  HeaderId.proxyAuthorization,
+  HeaderId.wwwAuthenticate,
+  HeaderId.trailer,
+  HeaderId.xForwardedFor,
+  HeaderId.xForwardedProto,
+  HeaderId.xForwardedHost,
+  HeaderId.forwarded,
+  HeaderId.via,
+  HeaderId.xRequestId,
+  HeaderId.limpetSession,
+  HeaderId.limpetSessionMoved,
+  HeaderId.limpetSessionExpired,
+  HeaderId.limpetUser,
+  HeaderId.limpetError,
+  HeaderId.cacheControl,
+  HeaderId.authorization,
+  HeaderId.contentEncoding,
+  HeaderId.contentType,
+  HeaderId.contentRange,
+]);
+
+/**
+ * The lines of a trailer section that are passed on.
+ * @param section field lines and the empty line, as the chunked decoder read them
+ * @returns lines with their CRLFs, '' for none, null when the section is malformed
+ */
+export function trailerLines(section: string, maxFields: number): string | null {
+  if (section === '\r\n') return '';
+  const head = new Head(maxFields);
+  if (head.parseTrailers(Buffer.from(section, 'latin1')) !== Parse.done) return null;
+  let lines = '';
+  for (let i = 0; i < head.count; i++) {
+    if (!REFUSED.has(head.id(i))) lines += head.text.slice(head.nameStart(i), head.lineEnd(i));
+  }
+  return lines;
+}

@@ -1,0 +1,571 @@
+import { connect, type Socket } from 'node:net';
+import { ERRORS } from '../errors.ts';
+import { ChunkedDecoder } from '../http1/chunked.ts';
+import { Framing, type Head, Parse } from '../http1/head.ts';
+import { type Exchange, Stage } from '../proxy/exchange.ts';
+import type { Handler } from '../proxy/handler.ts';
+import { Timed } from '../timing/timer-wheel.ts';
+import type { BackendConnections } from './connections.ts';
+import { trailerLines } from './trailers.ts';
+
+const Phase = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, closed: 5 } as const;
+
+/** How a response body goes on to the client. */
+const Relay = { none: 0, raw: 1, wire: 2, decoded: 3, rechunked: 4 } as const;
+
+const READ_BYTES = 65_536;
+/** Response heads larger than this are BACKEND_PROTOCOL. */
+const MAX_HEAD_BYTES = 262_144;
+/** Fields of a trailer section. */
+const MAX_FIELDS = 1_000;
+/** Request heads with a body up to this size leave in one string. */
+const STRING_BYTES = 16_384;
+/** A client waits about this long for 100 Continue before it sends its body all the same; so do we (RFC 9110 10.1.1). */
+const CONTINUE_MS = 1_000;
+/**
+ * How long a connection is kept without use when the backend does not say: under the 5 s of Node, Apache and uvicorn,
+ * so that their closing does not race with a request (behaviour 68).
+ */
+const IDLE_MS = 4_000;
+
+/**
+ * Bytes read from backends of this thread: the callback runs at once after each read and takes or copies what it needs,
+ * so that all connections share one buffer and an idle one holds none.
+ */
+const shared = Buffer.allocUnsafeSlow(READ_BYTES);
+
+/** An HTTP/1.1 connection to a backend. Carries one exchange at a time. */
+export class Upstream extends Timed {
+  readonly connections: BackendConnections;
+  nextBusy: Upstream | null = null;
+  previousBusy: Upstream | null = null;
+  /** It has carried an exchange before (behaviour 30). */
+  reused = false;
+
+  readonly #handler: Handler;
+  readonly #socket: Socket;
+  #phase: number = Phase.connecting;
+  #exchange: Exchange | null = null;
+  /** Bytes of a response head that is not complete. */
+  #held: Buffer | null = null;
+  #relay: number = Relay.none;
+  #framing: number = Framing.none;
+  #left = 0;
+  #decoder: ChunkedDecoder | null = null;
+  #keepAlive = false;
+  #idleMs = IDLE_MS;
+  #requestHead = '';
+  /** Number of pieces of the exchange's body that have been written. */
+  #sentPieces = 0;
+  #sentBytes = 0;
+  /** The request head has been handed to the socket. */
+  #sent = false;
+  #awaitsContinue = false;
+  #error: NodeJS.ErrnoException | null = null;
+  #ended = false;
+  #lastByteAt = 0;
+
+  constructor(connections: BackendConnections, handler: Handler) {
+    super();
+    this.connections = connections;
+    this.#handler = handler;
+    const { host, port } = connections.backend;
+    const socket = connect({
+      host,
+      port,
+      noDelay: true,
+      allowHalfOpen: true,
+      onread: { buffer: shared, callback: (size, bytes) => this.#onRead(size, bytes as Buffer) },
+    });
+    this.#socket = socket;
+    socket.on('connect', () => this.#onConnect());
+    socket.on('end', () => this.#onEnd());
+    socket.on('drain', () => this.#onDrain());
+    socket.on('error', (error) => {
+      this.#error = error;
+    });
+    socket.on('close', () => this.#onClose());
+  }
+
+  get exchange(): Exchange | null {
+    return this.#exchange;
+  }
+
+  // ---- sending ----
+
+  /** Sends the request of `x` with this head, now or once connected. */
+  start(x: Exchange, head: string): void {
+    this.#exchange = x;
+    this.#requestHead = head;
+    this.#sentPieces = 0;
+    this.#sentBytes = 0;
+    this.#sent = false;
+    this.#awaitsContinue = x.expectsContinue && !x.continued;
+    this.connections.addBusy(this);
+    if (this.#phase === Phase.connecting) {
+      this.#handler.wheel.set(this, x.pool!.config.timeouts.connect);
+    } else {
+      this.#send(x);
+    }
+  }
+
+  #onConnect(): void {
+    try {
+      const x = this.#exchange;
+      if (x === null) this.close();
+      else this.#send(x);
+    } catch (error) {
+      this.#defect(error);
+    }
+  }
+
+  #send(x: Exchange): void {
+    this.#phase = Phase.head;
+    this.#sent = true;
+    const head = this.#requestHead;
+    this.#requestHead = '';
+    const socket = this.#socket;
+    const body = x.body;
+    if (body.length === 0 || this.#awaitsContinue) {
+      socket.write(head, 'latin1');
+    } else if (body.length === 1 && body[0]!.length + head.length <= STRING_BYTES) {
+      this.#sentPieces = 1;
+      this.#sentBytes = body[0]!.length;
+      socket.write(head + body[0]!.latin1Slice(), 'latin1');
+      this.#forget(x);
+    } else {
+      socket.cork();
+      socket.write(head, 'latin1');
+      this.#writePieces(x);
+      socket.uncork();
+    }
+    if (this.#awaitsContinue) {
+      this.#handler.wheel.set(this, CONTINUE_MS);
+      return;
+    }
+    this.#handler.wheel.set(this, x.pool!.config.timeouts.response);
+    if (!x.bodyDone) this.#askForMore(x);
+  }
+
+  /** More of the request body has come. */
+  sendBody(): void {
+    const x = this.#exchange;
+    if (x === null || !this.#sent || this.#awaitsContinue || this.#phase === Phase.closed) return;
+    this.#writePieces(x);
+    if (this.#phase === Phase.head) this.#handler.wheel.set(this, x.pool!.config.timeouts.response);
+    if (!x.bodyDone) this.#askForMore(x);
+  }
+
+  #writePieces(x: Exchange): void {
+    const body = x.body;
+    while (this.#sentPieces < body.length) {
+      const piece = body[this.#sentPieces++]!;
+      this.#sentBytes += piece.length;
+      this.#socket.write(piece);
+    }
+    this.#forget(x);
+  }
+
+  /** Drops the pieces that have been sent once the body is too large to be kept for a retry. */
+  #forget(x: Exchange): void {
+    if (x.replayable && x.bodyBytes > x.pool!.config.retry.bodyBuffer) x.replayable = false;
+    if (!x.replayable) {
+      x.body.length = 0;
+      this.#sentPieces = 0;
+    }
+  }
+
+  #askForMore(x: Exchange): void {
+    if (this.#socket.writableLength >= this.#socket.writableHighWaterMark) x.client.holdBody();
+    else x.client.readBody();
+  }
+
+  #onDrain(): void {
+    const x = this.#exchange;
+    if (x === null) return;
+    if (this.#phase === Phase.tunnel) this.#handler.resumeClient(x);
+    else if (!x.bodyDone && this.#sent && !this.#awaitsContinue) x.client.readBody();
+  }
+
+  // ---- receiving ----
+
+  #onRead(size: number, bytes: Buffer): boolean {
+    try {
+      switch (this.#phase) {
+        case Phase.head:
+          return this.#readHead(size, bytes);
+        case Phase.body: {
+          const x = this.#exchange!;
+          this.#handler.wheel.set(this, x.pool!.config.timeouts.idle);
+          const more = this.#relayBody(x, bytes, 0, size);
+          if (!more) return false;
+          return this.#phase === Phase.body ? this.#flush(x) : true;
+        }
+        case Phase.tunnel: {
+          const x = this.#exchange!;
+          this.#lastByteAt = this.#handler.wheel.now;
+          x.client.putBytes(bytes, 0, size);
+          return x.client.flush();
+        }
+        default:
+          // Nobody asked for these bytes: they must not become the answer to the next request.
+          this.close();
+          return false;
+      }
+    } catch (error) {
+      this.#defect(error);
+      return false;
+    }
+  }
+
+  #flush(x: Exchange): boolean {
+    const flowing = x.client.flush();
+    // While the client is slow, silence of the backend is not the backend's fault.
+    if (!flowing) this.#handler.wheel.clear(this);
+    return flowing;
+  }
+
+  #readHead(size: number, bytes: Buffer): boolean {
+    let data = bytes;
+    let end = size;
+    if (this.#held !== null) {
+      data = Buffer.concat([this.#held, bytes.subarray(0, size)]);
+      end = data.length;
+      this.#held = null;
+    }
+    let from = 0;
+    for (;;) {
+      const x = this.#exchange!;
+      const head = this.#handler.responseHead();
+      const result = head.parseResponse(data, from, end);
+      if (result === Parse.more) {
+        if (end - from > MAX_HEAD_BYTES) return this.#malformed('response head too large');
+        this.#held = Buffer.from(data.subarray(from, end));
+        return true;
+      }
+      if (result !== Parse.done)
+        return this.#malformed(result === Parse.tooMany ? 'too many response headers' : head.problem);
+      from += head.consumed;
+      if (head.status >= 200) return this.#final(x, head, data, from, end);
+      if (head.status === 101) return this.#switch(x, head, data, from, end);
+      this.#interim(x, head);
+      if (from === end) {
+        x.client.flush();
+        return true;
+      }
+    }
+  }
+
+  /** A 1xx response: passed on in order, to HTTP/1.1 only (RFC 9110 15.2, behaviour 56). */
+  #interim(x: Exchange, head: Head): void {
+    const isContinue = head.status === 100;
+    if (x.minor === 1 && !(isContinue && x.continued)) this.#handler.onInterim(x, head);
+    if (isContinue) {
+      x.continued = true;
+      if (this.#awaitsContinue) this.#stopWaiting(x);
+    }
+  }
+
+  #stopWaiting(x: Exchange): void {
+    this.#awaitsContinue = false;
+    this.#handler.wheel.set(this, x.pool!.config.timeouts.response);
+    this.sendBody();
+    if (!x.bodyDone) this.#askForMore(x);
+  }
+
+  #switch(x: Exchange, head: Head, data: Buffer, from: number, end: number): boolean {
+    if (x.upgrade === '') return this.#malformed('101 that nobody asked for');
+    this.#phase = Phase.tunnel;
+    this.#lastByteAt = this.#handler.wheel.now;
+    this.#handler.wheel.clear(this);
+    this.#handler.onSwitch(x, this, head);
+    if (end > from) {
+      x.client.putBytes(data, from, end);
+      return x.client.flush();
+    }
+    return true;
+  }
+
+  #final(x: Exchange, head: Head, data: Buffer, from: number, end: number): boolean {
+    const framing = head.responseFraming(x.method);
+    const chunks = x.client.chunks;
+    this.#framing = framing;
+    this.#left = framing === Framing.length ? head.contentLength : 0;
+    this.#keepAlive = head.keepAlive && framing !== Framing.untilClose;
+    this.#idleMs = idleMs(head);
+    let towards: number = framing;
+    switch (framing) {
+      case Framing.none:
+        this.#relay = Relay.none;
+        break;
+      case Framing.length:
+        this.#relay = Relay.raw;
+        break;
+      case Framing.chunked:
+        this.#relay = chunks ? Relay.wire : Relay.decoded;
+        towards = chunks ? Framing.chunked : Framing.untilClose;
+        this.#decoder ??= new ChunkedDecoder();
+        this.#decoder.reset(chunks, MAX_HEAD_BYTES);
+        break;
+      default:
+        // Chunked towards the client: then it can tell the end from a break (RFC 9112 8).
+        this.#relay = chunks ? Relay.rechunked : Relay.raw;
+        towards = chunks ? Framing.chunked : Framing.untilClose;
+        break;
+    }
+    // Chunked framing that is broken in the very read that brings the head can still be a clean 502.
+    if (framing === Framing.chunked && end > from && this.#decoder!.feed(data, from, end) === Parse.bad) {
+      return this.#malformed(this.#decoder!.problem);
+    }
+    if (framing === Framing.chunked) this.#decoder!.reset(chunks, MAX_HEAD_BYTES);
+    if (!this.#handler.onResponse(x, this, head, towards)) return false;
+    this.#phase = Phase.body;
+    if (framing === Framing.none) {
+      this.#complete(x, from === end);
+      return true;
+    }
+    this.#handler.wheel.set(this, x.pool!.config.timeouts.idle);
+    if (from < end && !this.#relayBody(x, data, from, end)) return false;
+    return this.#phase === Phase.body && this.#exchange === x ? this.#flush(x) : true;
+  }
+
+  /** Hands bytes[from, to) of the body on. False: the connection is of no use any more. */
+  #relayBody(x: Exchange, bytes: Buffer, from: number, to: number): boolean {
+    const client = x.client;
+    switch (this.#relay) {
+      case Relay.raw:
+        if (this.#framing === Framing.untilClose) {
+          client.putBytes(bytes, from, to);
+          return true;
+        }
+        {
+          const take = Math.min(this.#left, to - from);
+          this.#left -= take;
+          client.putBytes(bytes, from, from + take);
+          if (this.#left === 0) this.#complete(x, from + take === to);
+          return this.#phase !== Phase.closed;
+        }
+      case Relay.rechunked:
+        client.put(`${(to - from).toString(16)}\r\n`);
+        client.putBytes(bytes, from, to);
+        client.put('\r\n');
+        return true;
+      default: {
+        const decoder = this.#decoder!;
+        const result = decoder.feed(bytes, from, to);
+        if (result === Parse.bad) return this.#malformed(decoder.problem);
+        for (let i = 0; i < decoder.count; i++) {
+          const before = decoder.before[i]!;
+          if (before !== '') client.put(before);
+          if (decoder.end[i]! > decoder.start[i]!) client.putBytes(bytes, decoder.start[i]!, decoder.end[i]!);
+        }
+        if (result === Parse.done) {
+          const lines = trailerLines(decoder.trailers, MAX_FIELDS);
+          if (lines === null) return this.#malformed('malformed trailer section');
+          if (this.#relay === Relay.wire) client.put(lines === '' ? '0\r\n\r\n' : `0\r\n${lines}\r\n`);
+          this.#complete(x, decoder.stop === to);
+        }
+        return this.#phase !== Phase.closed;
+      }
+    }
+  }
+
+  /** The response is whole. @param clean nothing came behind it */
+  #complete(x: Exchange, clean: boolean): void {
+    this.#release(x);
+    // A request that is still being sent, or bytes behind the response: this connection's state is unknown.
+    const done = x.bodyDone && this.#sentPieces === x.body.length;
+    if (clean && this.#keepAlive && done && !this.#ended && this.#idleMs > 0) {
+      this.reused = true;
+      this.#phase = Phase.idle;
+      this.#handler.wheel.set(this, this.#idleMs);
+      this.connections.idle.push(this);
+    } else {
+      this.close();
+    }
+    this.#handler.onComplete(x);
+  }
+
+  #release(x: Exchange): void {
+    this.#exchange = null;
+    x.upstream = null;
+    this.connections.removeBusy(this);
+  }
+
+  #malformed(problem: string): boolean {
+    this.#fail(this.#phase === Phase.body ? Stage.committed : Stage.exchange, 'BACKEND_PROTOCOL', problem);
+    return false;
+  }
+
+  /** Reads on after the client has taken what it was sent. */
+  resume(): void {
+    const x = this.#exchange;
+    if (this.#phase === Phase.body && x !== null) this.#handler.wheel.set(this, x.pool!.config.timeouts.idle);
+    this.#socket.resume();
+  }
+
+  // ---- ends ----
+
+  #onEnd(): void {
+    try {
+      this.#ended = true;
+      const x = this.#exchange;
+      if (x === null) this.close();
+      else if (this.#phase === Phase.tunnel) this.#handler.endClient(x);
+      else if (this.#phase === Phase.body && this.#framing === Framing.untilClose) {
+        if (this.#relay === Relay.rechunked) x.client.put('0\r\n\r\n');
+        this.#complete(x, true);
+      } else this.#fail(this.#phase === Phase.body ? Stage.committed : Stage.exchange, 'BACKEND_RESET', 'closed');
+    } catch (error) {
+      this.#defect(error);
+    }
+  }
+
+  #onClose(): void {
+    try {
+      const phase = this.#phase;
+      this.#phase = Phase.closed;
+      this.#handler.wheel.remove(this);
+      if (phase === Phase.idle) this.connections.drop(this);
+      const x = this.#exchange;
+      if (x === null) return;
+      if (phase === Phase.tunnel) {
+        this.#release(x);
+        this.#handler.onTunnelClosed(x, this.#error !== null);
+        return;
+      }
+      this.#phase = phase;
+      const why = this.#error?.code ?? 'closed';
+      if (!this.#sent) this.#fail(Stage.connect, 'BACKEND_CONNECT', why);
+      // EPIPE: the kernel had seen the connection's end before it took the first byte of this request.
+      else if (
+        this.#error?.syscall === 'write' &&
+        this.#error.code === 'EPIPE' &&
+        this.#phase === Phase.head &&
+        this.#sentBytes === 0
+      ) {
+        this.#fail(Stage.connect, 'BACKEND_RESET', why);
+      } else this.#fail(phase === Phase.body ? Stage.committed : Stage.exchange, 'BACKEND_RESET', why);
+    } catch (error) {
+      this.#defect(error);
+    }
+  }
+
+  /** Ends the attempt with a failure of the backend's. */
+  #fail(
+    stage: number,
+    code: 'BACKEND_CONNECT' | 'BACKEND_RESET' | 'BACKEND_PROTOCOL' | 'BACKEND_TIMEOUT',
+    why: string,
+  ): void {
+    const x = this.#exchange;
+    const reused = this.reused;
+    if (x !== null) this.#release(x);
+    this.close();
+    if (x !== null)
+      this.#handler.onFailure(
+        x,
+        stage,
+        ERRORS[code],
+        why,
+        reused && stage !== Stage.committed && code === 'BACKEND_RESET',
+      );
+  }
+
+  #defect(error: unknown): void {
+    const x = this.#exchange;
+    if (x !== null) this.#release(x);
+    this.close();
+    this.#handler.defect(x, error);
+    x?.client.abort();
+  }
+
+  /** The client has left, or the attempt is given up: nothing of this connection can be used again. */
+  abandon(): void {
+    const x = this.#exchange;
+    if (x !== null) this.#release(x);
+    this.close();
+  }
+
+  /** Closes the connection; its exchange, when it has one, has been dealt with. */
+  close(): void {
+    if (this.#phase === Phase.idle) this.connections.drop(this);
+    this.#phase = Phase.closed;
+    this.#handler.wheel.remove(this);
+    this.#socket.destroy();
+  }
+
+  onDeadline(): void {
+    const x = this.#exchange;
+    switch (this.#phase) {
+      case Phase.connecting:
+        this.#fail(Stage.connect, 'BACKEND_CONNECT', 'ETIMEDOUT');
+        break;
+      case Phase.head:
+        if (x !== null && this.#awaitsContinue) this.#stopWaiting(x);
+        else this.timeOut();
+        break;
+      case Phase.body:
+        this.#fail(Stage.committed, 'BACKEND_TIMEOUT', 'idle');
+        break;
+      default:
+        this.close();
+        break;
+    }
+  }
+
+  /** The backend is taken to hang: gives up waiting for its response headers. */
+  timeOut(): void {
+    if (this.#phase === Phase.connecting) this.#fail(Stage.connect, 'BACKEND_CONNECT', 'ETIMEDOUT');
+    else if (this.#phase === Phase.head) this.#fail(Stage.exchange, 'BACKEND_TIMEOUT', 'response');
+  }
+
+  /** Waits for response headers: a retry elsewhere is still possible. */
+  get waiting(): boolean {
+    return this.#phase === Phase.head || this.#phase === Phase.connecting;
+  }
+
+  /** The connection is not open yet: nothing has been sent. */
+  get connecting(): boolean {
+    return this.#phase === Phase.connecting;
+  }
+
+  // ---- tunnel ----
+
+  /** Passes the client's bytes of a tunnel on. False: the backend reads slowly. */
+  writeTunnel(bytes: Buffer): boolean {
+    this.#lastByteAt = this.#handler.wheel.now;
+    this.#socket.write(bytes);
+    return this.#socket.writableLength < this.#socket.writableHighWaterMark;
+  }
+
+  endTunnel(): void {
+    this.#socket.end();
+  }
+
+  /** The client's connection is gone: so is this one, and the exchange is over. */
+  clientClosed(): void {
+    const x = this.#exchange;
+    if (x === null) return;
+    this.#release(x);
+    this.close();
+    this.#handler.onTunnelClosed(x, false);
+  }
+
+  /** No byte in either direction for the tunnel timeout. */
+  tunnelIdle(): boolean {
+    const timeout = this.#exchange?.pool?.config.timeouts.tunnel ?? 0;
+    return this.#handler.wheel.now - this.#lastByteAt >= timeout;
+  }
+}
+
+/** How long this connection may lie idle: under what the backend says in Keep-Alive: timeout=N, if it says it. */
+function idleMs(head: Head): number {
+  // The field is rare enough and its names short: a search in the text costs less than an id of its own would.
+  const at = head.text.indexOf('timeout=', head.fieldsStart);
+  if (at < 0) return IDLE_MS;
+  const line = head.text.lastIndexOf('\n', at) + 1;
+  if (head.text.slice(line, line + 11).toLowerCase() !== 'keep-alive:') return IDLE_MS;
+  const seconds = Number.parseInt(head.text.slice(at + 8, at + 16), 10);
+  if (!(seconds >= 0)) return IDLE_MS;
+  return Math.max(seconds * 1000 - 1000, seconds * 500);
+}

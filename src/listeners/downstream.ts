@@ -1,0 +1,544 @@
+import type { Socket } from 'node:net';
+import type { ListenerConfig } from '../config/schema.ts';
+import { ERRORS, type ErrorKind } from '../errors.ts';
+import { trailerLines } from '../forwarding/trailers.ts';
+import type { Upstream } from '../forwarding/upstream.ts';
+import { ChunkedDecoder } from '../http1/chunked.ts';
+import { Framing, Parse } from '../http1/head.ts';
+import { type ClientSide, Exchange } from '../proxy/exchange.ts';
+import type { Handler } from '../proxy/handler.ts';
+import { Timed } from '../timing/timer-wheel.ts';
+import { clientAddress, clientScheme, forwardedLines } from './client-address.ts';
+import type { Listener } from './listener.ts';
+
+const Phase = { head: 0, exchange: 1, drain: 2, closing: 3, tunnel: 4, closed: 5 } as const;
+
+/** Pipelined bytes kept while a request is under way; beyond it reading stops. */
+const PIPELINE_BYTES = 65_536;
+/** What is read and dropped of an upload whose answer has been given (behaviour 57). */
+const DRAIN_BYTES = 262_144;
+const DRAIN_MS = 5_000;
+/** Time for a client to read our last words before the connection is cut. */
+const LINGER_MS = 2_000;
+/** Text up to this size goes out as one string: libuv then tries it from the stack, without a request object. */
+const STRING_BYTES = 16_384;
+
+/**
+ * An HTTP/1.1 connection of a client (RFC 9112). Reads requests one at a time, in order (behaviour 61),
+ * hands each to the handler, and owns everything that is written to the client.
+ */
+export class Downstream extends Timed implements ClientSide {
+  readonly exchange: Exchange;
+  address: string;
+  secure = false;
+  trustedRequestId = '';
+  chunks = true;
+
+  readonly #socket: Socket;
+  readonly #handler: Handler;
+  readonly #listener: Listener;
+  readonly #config: ListenerConfig;
+  readonly #peer: string;
+  readonly #peerTrusted: boolean;
+  #phase: number = Phase.head;
+  #pending: Buffer | null = null;
+  #out = '';
+  #close = false;
+  #ended = false;
+  #bodyFraming: number = Framing.none;
+  #bodyLeft = 0;
+  #decoder: ChunkedDecoder | null = null;
+  #drained = 0;
+  #parsing = false;
+  #upstream: Upstream | null = null;
+  #forwardedHost = '';
+  #forwarded = '';
+
+  constructor(socket: Socket, listener: Listener, handler: Handler) {
+    super();
+    this.#socket = socket;
+    this.#listener = listener;
+    this.#config = listener.config;
+    this.#handler = handler;
+    this.exchange = new Exchange(this, handler);
+    this.#peer = listener.trusted.normalise(socket.remoteAddress ?? '');
+    this.#peerTrusted = listener.trusted.has(this.#peer);
+    this.address = this.#peer;
+    socket.on('data', (bytes: Buffer) => this.#onData(bytes));
+    socket.on('end', () => this.#onEnd());
+    socket.on('drain', () => this.#onDrain());
+    // What went wrong with a client's connection is the client's business: 'close' follows and tidies up.
+    socket.on('error', () => {});
+    socket.on('close', () => this.#onClose());
+    this.#handler.wheel.set(this, this.#config.timeouts.keepAlive);
+  }
+
+  get keepAlive(): boolean {
+    return !this.#close && !this.#handler.stopping;
+  }
+
+  closeAfter(): void {
+    this.#close = true;
+  }
+
+  // ---- reading ----
+
+  #onData(bytes: Buffer): void {
+    try {
+      switch (this.#phase) {
+        case Phase.head:
+          this.#pending = this.#pending === null ? bytes : Buffer.concat([this.#pending, bytes]);
+          this.#parse();
+          break;
+        case Phase.exchange:
+          if (!this.exchange.bodyDone) this.#takeBody(bytes, 0);
+          else this.#keep(bytes);
+          break;
+        case Phase.drain:
+          this.#drain(bytes, 0);
+          break;
+        case Phase.tunnel:
+          this.#handler.wheel.set(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
+          if (!this.#upstream!.writeTunnel(bytes)) this.#socket.pause();
+          this.exchange.bytesIn += bytes.length;
+          break;
+        default:
+          break;
+      }
+    } catch (error) {
+      this.#defect(error);
+    }
+  }
+
+  /** A defect of limpet's own costs this one connection, never the worker (behaviour 69). */
+  #defect(error: unknown): void {
+    this.#handler.defect(this.exchange, error);
+    this.abort();
+  }
+
+  /** Keeps bytes that belong to a later request. */
+  #keep(bytes: Buffer): void {
+    this.#pending = this.#pending === null ? bytes : Buffer.concat([this.#pending, bytes]);
+    if (this.#pending.length > PIPELINE_BYTES) this.#socket.pause();
+  }
+
+  /** Takes requests out of the pending bytes for as long as they can be answered at once. */
+  #parse(): void {
+    // An answer of our own can come while this loop runs; it then goes round again instead of deeper.
+    if (this.#parsing) return;
+    this.#parsing = true;
+    while (this.#phase === Phase.head && this.#pending !== null) {
+      if (!this.#next(this.#pending)) break;
+    }
+    this.#parsing = false;
+  }
+
+  /** Starts the next request. False: more bytes are needed, or there will be none. */
+  #next(bytes: Buffer): boolean {
+    const handler = this.#handler;
+    const head = handler.requestHead(this.#config.limits.headers);
+    const limit = this.#config.limits.headerBytes;
+    const result = head.parseRequest(bytes, 0, Math.min(bytes.length, limit + 1));
+    if (result === Parse.more) {
+      if (bytes.length > limit) {
+        const line = bytes.indexOf(10);
+        this.#refuse(
+          line < 0 || line >= limit ? ERRORS.URI_TOO_LONG : ERRORS.HEADERS_TOO_LARGE,
+          'header block over the limit',
+        );
+        return false;
+      }
+      // The clock runs from the first byte, not from the latest one: a byte now and then buys no time (behaviour 70).
+      if (!this.#waitsForHead) handler.wheel.set(this, this.#config.timeouts.header);
+      this.#waitsForHead = true;
+      return false;
+    }
+    this.#waitsForHead = false;
+    if (result !== Parse.done) {
+      this.#refuse(result === Parse.tooMany ? ERRORS.HEADERS_TOO_LARGE : ERRORS.BAD_REQUEST, head.problem);
+      return false;
+    }
+    if (head.consumed > limit) {
+      this.#refuse(
+        head.fieldsStart > limit ? ERRORS.URI_TOO_LONG : ERRORS.HEADERS_TOO_LARGE,
+        'header block over the limit',
+      );
+      return false;
+    }
+    handler.wheel.clear(this);
+    const x = this.exchange;
+    x.reset();
+    x.text = head.text;
+    x.method = head.method;
+    x.minor = head.minor;
+    x.host = head.host;
+    x.path = head.path;
+    this.chunks = head.minor === 1;
+    this.#close = !head.keepAlive;
+    this.#phase = Phase.exchange;
+    if (this.#peerTrusted) {
+      this.address = clientAddress(this.#peer, true, head, this.#listener.trusted);
+      this.secure = clientScheme(false, true, head, this.#listener.trusted) === 'https';
+      this.trustedRequestId = handler.trustedRequestId(head);
+    }
+    this.#bodyFraming = head.framing;
+    if (head.framing === Framing.none) {
+      this.#pending = head.consumed === bytes.length ? null : bytes.subarray(head.consumed);
+    } else {
+      const from = head.consumed;
+      this.#pending = null;
+      x.bodyDone = false;
+      this.#bodyLeft = head.contentLength;
+      if (head.framing === Framing.chunked) {
+        this.#decoder ??= new ChunkedDecoder();
+        this.#decoder.reset(true, limit);
+      }
+      // What has come of the body is checked before anything goes out: bad framing in the same
+      // packet as the head reaches no backend (behaviour 53).
+      if (bytes.length > from && !this.#decodeBody(bytes, from)) return false;
+      // The rest is not read before there is a backend to take it (behaviour 32).
+      if (!x.bodyDone) this.#socket.pause();
+    }
+    handler.handle(x, head);
+    return this.#phase === Phase.head;
+  }
+
+  #waitsForHead = false;
+
+  #takeBody(bytes: Buffer, from: number): void {
+    if (this.#decodeBody(bytes, from) && this.#phase === Phase.exchange) {
+      const x = this.exchange;
+      if (x.bodyDone) this.#handler.wheel.clear(this);
+      else this.#handler.wheel.set(this, this.#config.timeouts.body);
+      x.upstream?.sendBody();
+    }
+  }
+
+  /** Adds what bytes[from..) holds of the request body to the exchange, in wire form. False: it was refused. */
+  #decodeBody(bytes: Buffer, from: number): boolean {
+    const x = this.exchange;
+    if (this.#bodyFraming === Framing.length) {
+      const take = Math.min(this.#bodyLeft, bytes.length - from);
+      this.#bodyLeft -= take;
+      x.bytesIn += take;
+      x.bodyDone = this.#bodyLeft === 0;
+      this.#addBody(from === 0 && take === bytes.length ? bytes : bytes.subarray(from, from + take));
+      if (from + take < bytes.length) this.#keep(bytes.subarray(from + take));
+      return true;
+    }
+    const decoder = this.#decoder!;
+    const result = decoder.feed(bytes, from, bytes.length);
+    if (result === Parse.bad) {
+      this.#refuseBody(decoder.problem);
+      return false;
+    }
+    const pieces: Buffer[] = [];
+    for (let i = 0; i < decoder.count; i++) {
+      const before = decoder.before[i]!;
+      if (before !== '') pieces.push(Buffer.from(before, 'latin1'));
+      if (decoder.end[i]! > decoder.start[i]!) pieces.push(bytes.subarray(decoder.start[i]!, decoder.end[i]!));
+    }
+    if (result === Parse.done) {
+      const lines = trailerLines(decoder.trailers, this.#config.limits.headers);
+      if (lines === null) {
+        this.#refuseBody('malformed trailer section');
+        return false;
+      }
+      pieces.push(Buffer.from(`0\r\n${lines}\r\n`, 'latin1'));
+      x.bodyDone = true;
+      if (decoder.stop < bytes.length) this.#keep(bytes.subarray(decoder.stop));
+    }
+    if (pieces.length > 0) {
+      const piece = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+      x.bytesIn += piece.length;
+      this.#addBody(piece);
+    }
+    return true;
+  }
+
+  #addBody(piece: Buffer): void {
+    const x = this.exchange;
+    x.bodyBytes += piece.length;
+    x.body.push(piece);
+  }
+
+  #refuseBody(problem: string): void {
+    const x = this.exchange;
+    if (x.committed) {
+      this.#handler.clientGone(x);
+      this.abort();
+    } else this.#refuse(ERRORS.BAD_REQUEST, problem);
+  }
+
+  /** Answers with an error of the client's making and takes nothing more from this connection. */
+  #refuse(kind: ErrorKind, problem: string): void {
+    const x = this.exchange;
+    if (!x.active) {
+      x.reset();
+      x.text = '';
+      x.method = '';
+      x.host = '';
+      x.path = '';
+      x.minor = 1;
+      this.chunks = true;
+    }
+    this.#close = true;
+    this.#pending = null;
+    x.bodyDone = true;
+    this.#phase = Phase.exchange;
+    this.#handler.refuse(x, kind, problem);
+  }
+
+  readBody(): void {
+    const x = this.exchange;
+    if (x.bodyDone || this.#phase !== Phase.exchange) return;
+    this.#handler.wheel.set(this, this.#config.timeouts.body);
+    this.#socket.resume();
+  }
+
+  holdBody(): void {
+    if (this.exchange.bodyDone) return;
+    this.#handler.wheel.clear(this);
+    this.#socket.pause();
+  }
+
+  /** Reads and drops the rest of an upload whose answer has been given. */
+  #drain(bytes: Buffer, from: number): void {
+    const x = this.exchange;
+    this.#drained += bytes.length - from;
+    if (this.#drained > DRAIN_BYTES) return this.#linger();
+    if (this.#bodyFraming === Framing.length) {
+      const take = Math.min(this.#bodyLeft, bytes.length - from);
+      this.#bodyLeft -= take;
+      x.bodyDone = this.#bodyLeft === 0;
+      if (from + take < bytes.length) this.#keep(bytes.subarray(from + take));
+    } else {
+      const result = this.#decoder!.feed(bytes, from, bytes.length);
+      if (result === Parse.bad) return this.#linger();
+      x.bodyDone = result === Parse.done;
+      if (x.bodyDone && this.#decoder!.stop < bytes.length) this.#keep(bytes.subarray(this.#decoder!.stop));
+    }
+    if (x.bodyDone) this.#toNextRequest();
+  }
+
+  // ---- writing ----
+
+  put(text: string): void {
+    this.#out = this.#out === '' ? text : this.#out + text;
+  }
+
+  putBytes(bytes: Buffer, start: number, end: number): void {
+    const size = end - start;
+    this.exchange.bytesOut += size;
+    if (this.#out.length + size <= STRING_BYTES) {
+      this.put(bytes.latin1Slice(start, end));
+      return;
+    }
+    const socket = this.#socket;
+    const copy = Buffer.allocUnsafeSlow(size);
+    bytes.copy(copy, 0, start, end);
+    if (this.#out === '') socket.write(copy);
+    else {
+      socket.cork();
+      socket.write(this.#out, 'latin1');
+      socket.write(copy);
+      socket.uncork();
+      this.#out = '';
+    }
+  }
+
+  flush(): boolean {
+    const socket = this.#socket;
+    if (this.#out !== '') {
+      socket.write(this.#out, 'latin1');
+      this.#out = '';
+    }
+    // `write` says false for a large chunk even when the kernel took all of it; the length does not lie.
+    if (socket.writableLength < socket.writableHighWaterMark) return true;
+    this.#handler.wheel.set(this, this.exchange.pool?.config.timeouts.idle ?? this.#config.timeouts.keepAlive);
+    return false;
+  }
+
+  #onDrain(): void {
+    if (this.#phase === Phase.exchange || this.#phase === Phase.tunnel) {
+      if (this.#phase === Phase.tunnel) this.#handler.wheel.set(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
+      else this.#handler.wheel.clear(this);
+      (this.#upstream ?? this.exchange.upstream)?.resume();
+    }
+  }
+
+  finished(): void {
+    if (this.#phase !== Phase.exchange) return;
+    this.flush();
+    if (this.#close || this.#ended || this.#handler.stopping) {
+      this.#linger();
+      return;
+    }
+    if (!this.exchange.bodyDone) {
+      this.#phase = Phase.drain;
+      this.#drained = 0;
+      this.#handler.wheel.set(this, DRAIN_MS);
+      this.#socket.resume();
+      return;
+    }
+    this.#toNextRequest();
+  }
+
+  #toNextRequest(): void {
+    this.#phase = Phase.head;
+    this.#handler.wheel.set(this, this.#config.timeouts.keepAlive);
+    if (this.#socket.isPaused()) this.#socket.resume();
+    if (this.#pending !== null) this.#parse();
+  }
+
+  /** Ends our side and gives the client time to read it: closing with unread input would cut off our last words (RFC 9112 9.6). */
+  #linger(): void {
+    if (this.#phase === Phase.closed) return;
+    this.#phase = Phase.closing;
+    this.#pending = null;
+    this.#socket.end();
+    this.#socket.resume();
+    if (this.#ended) this.#handler.wheel.clear(this);
+    else this.#handler.wheel.set(this, LINGER_MS);
+  }
+
+  abort(): void {
+    this.#out = '';
+    this.#socket.destroy();
+  }
+
+  cut(): void {
+    if (this.#phase === Phase.closed) return;
+    if (!this.chunks) {
+      // To HTTP/1.0 the end of the connection may be the end of the body: a FIN would make it look whole.
+      this.#out = '';
+      this.#socket.resetAndDestroy();
+      return;
+    }
+    this.flush();
+    this.#phase = Phase.closing;
+    this.#handler.wheel.set(this, LINGER_MS);
+    this.#socket.destroySoon();
+  }
+
+  /** Ends the connection when nothing is under way on it, at a graceful stop. */
+  closeIdle(): void {
+    if (this.#phase === Phase.head && this.#pending === null) this.#linger();
+  }
+
+  // ---- upgrade ----
+
+  tunnel(upstream: Upstream): void {
+    this.#phase = Phase.tunnel;
+    this.#upstream = upstream;
+    this.flush();
+    this.#handler.wheel.set(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
+    const early = this.#pending;
+    this.#pending = null;
+    if (early !== null) {
+      this.exchange.bytesIn += early.length;
+      upstream.writeTunnel(early);
+    }
+    if (this.#ended) upstream.endTunnel();
+    this.#socket.resume();
+  }
+
+  /** The backend's side of a tunnel has ended: pass the FIN on (behaviour 60). */
+  endTunnel(): void {
+    this.flush();
+    this.#socket.end();
+  }
+
+  /** Lets the client's bytes of a tunnel come again. */
+  resumeTunnel(): void {
+    this.#socket.resume();
+  }
+
+  // ---- ends ----
+
+  #onEnd(): void {
+    try {
+      this.#ended = true;
+      switch (this.#phase) {
+        case Phase.head:
+          // An unfinished head is no request: there is nobody left to tell.
+          this.#linger();
+          break;
+        case Phase.exchange:
+          // A body that breaks off is the client's doing (behaviour 35); after a whole request the answer still goes out (60).
+          if (!this.exchange.bodyDone) {
+            this.#handler.clientGone(this.exchange);
+            this.abort();
+          }
+          break;
+        case Phase.tunnel:
+          this.#upstream!.endTunnel();
+          break;
+        case Phase.drain:
+          this.#linger();
+          break;
+        default:
+          this.#socket.end();
+          break;
+      }
+    } catch (error) {
+      this.#defect(error);
+    }
+  }
+
+  #onClose(): void {
+    try {
+      const was = this.#phase;
+      this.#phase = Phase.closed;
+      this.#handler.wheel.remove(this);
+      this.#pending = null;
+      this.#out = '';
+      if (was === Phase.tunnel) this.#upstream!.clientClosed();
+      else if (this.exchange.active) this.#handler.clientGone(this.exchange);
+      this.#listener.closed(this, this.#peer);
+    } catch (error) {
+      this.#handler.defect(this.exchange, error);
+    }
+  }
+
+  onDeadline(): void {
+    switch (this.#phase) {
+      case Phase.head:
+        if (this.#waitsForHead) this.#refuse(ERRORS.REQUEST_TIMEOUT, 'header block too slow');
+        else this.#linger();
+        break;
+      case Phase.exchange:
+        if (this.#socket.writableLength > 0) {
+          // The client stopped reading in the middle of a response.
+          this.#handler.clientGone(this.exchange);
+          this.abort();
+        } else if (!this.exchange.bodyDone) {
+          if (this.exchange.committed) {
+            this.#handler.clientGone(this.exchange);
+            this.abort();
+          } else this.#refuse(ERRORS.REQUEST_TIMEOUT, 'body too slow');
+        }
+        break;
+      case Phase.drain:
+        this.#linger();
+        break;
+      case Phase.tunnel:
+        if (this.#upstream!.tunnelIdle()) this.#socket.destroy();
+        else this.#handler.wheel.set(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
+        break;
+      default:
+        this.#socket.destroy();
+        break;
+    }
+  }
+
+  forwardedLines(): string {
+    const x = this.exchange;
+    if (this.#peerTrusted) return forwardedLines(this.#peer, true, this.secure, x.host, this.#handler.scratchHead);
+    if (this.#forwarded === '' || this.#forwardedHost !== x.host) {
+      this.#forwardedHost = x.host;
+      this.#forwarded = forwardedLines(this.#peer, false, this.secure, x.host, null);
+    }
+    return this.#forwarded;
+  }
+}

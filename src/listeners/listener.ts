@@ -1,0 +1,172 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { parseBind } from '../config/bind.ts';
+import type { ListenerConfig } from '../config/schema.ts';
+import { StartError } from '../errors-start.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { Counters } from '../metrics/counters.ts';
+import type { Handler } from '../proxy/handler.ts';
+import type { ConnectionLimits } from './connection-limits.ts';
+import { Downstream } from './downstream.ts';
+import type { TrustedProxies } from './trusted-proxies.ts';
+
+/** Connections over the limit that wait for one to end, as they would in the kernel's backlog; more are closed. */
+const WAITING = 1_024;
+/** Between two log lines about the same trouble with accepting. */
+const QUIET_MS = 10_000;
+
+export interface ListenerParts {
+  readonly config: ListenerConfig;
+  readonly index: number;
+  readonly handler: Handler;
+  readonly trusted: TrustedProxies;
+  readonly limits: ConnectionLimits;
+  readonly counters: Counters;
+  readonly log: Logger;
+}
+
+/** One worker's share of an address: all workers listen on the same one and the kernel spreads the connections (SO_REUSEPORT). */
+export class Listener {
+  readonly config: ListenerConfig;
+  readonly trusted: TrustedProxies;
+  readonly #parts: ListenerParts;
+  readonly #server: Server;
+  readonly #connections = new Set<Downstream>();
+  readonly #waiting: Socket[] = [];
+  #quietUntil = 0;
+  #stopping = false;
+
+  constructor(parts: ListenerParts) {
+    this.#parts = parts;
+    this.config = parts.config;
+    this.trusted = parts.trusted;
+    // Half-open: a client that has sent its request may close its side and still gets the answer (behaviour 60).
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) =>
+      this.#accept(socket),
+    );
+  }
+
+  /**
+   * Starts listening.
+   * @param port taken instead of the configured one when that is 0, so that all workers share the port that the first one got
+   * @returns the port
+   * @throws StartError when the address cannot be had
+   */
+  listen(port: number | null): Promise<number> {
+    const bind = parseBind(this.config.bind);
+    if ('error' in bind || bind.kind !== 'tcp')
+      throw new StartError(`listeners: ${this.config.bind} is not an address to listen on`);
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const onError = (error: NodeJS.ErrnoException): void => {
+      reject(new StartError(listenProblem(this.config.bind, error), { cause: error }));
+    };
+    this.#server.once('error', onError);
+    this.#server.listen({ host: bind.host, port: port ?? bind.port, reusePort: true, backlog: 4_096 }, () => {
+      this.#server.off('error', onError);
+      // Out of file descriptors, or a connection that was gone before it was accepted: the server goes on (behaviour 71).
+      this.#server.on('error', (error) => this.#trouble(error));
+      const address = this.#server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : bind.port);
+    });
+    return promise;
+  }
+
+  #trouble(error: Error): void {
+    const now = performance.now();
+    if (now < this.#quietUntil) return;
+    this.#quietUntil = now + QUIET_MS;
+    this.#parts.log.error(
+      { err: error, listener: this.config.bind },
+      'cannot accept connections: raise the limit on open files (ulimit -n) or lower limits.connections',
+    );
+  }
+
+  #accept(socket: Socket): void {
+    const { limits, index } = this.#parts;
+    if (limits.connections(index) >= this.config.limits.connections) {
+      const now = performance.now();
+      if (now >= this.#quietUntil) {
+        this.#quietUntil = now + QUIET_MS;
+        this.#parts.log.warn(
+          { listener: this.config.bind, limit: this.config.limits.connections },
+          'connection limit reached: new connections wait',
+        );
+      }
+      if (this.#waiting.length >= WAITING) socket.destroy();
+      else {
+        socket.on('error', () => {});
+        this.#waiting.push(socket);
+      }
+      return;
+    }
+    this.#serve(socket);
+  }
+
+  #serve(socket: Socket): void {
+    const { limits, index, counters, handler } = this.#parts;
+    const address = this.trusted.normalise(socket.remoteAddress ?? '');
+    // A peer that is gone already has no address.
+    if (socket.remoteAddress === undefined) {
+      socket.destroy();
+      return;
+    }
+    const perIp = this.config.limits.connectionsPerIp;
+    if (perIp > 0 && limits.connectionsOf(index, address) >= perIp) {
+      socket.destroy();
+      return;
+    }
+    limits.opened(index, address);
+    counters.connectionOpened(index);
+    this.#connections.add(new Downstream(socket, this, handler));
+    socket.resume();
+  }
+
+  /** A connection has closed. */
+  closed(connection: Downstream, address: string): void {
+    const { limits, index, counters } = this.#parts;
+    this.#connections.delete(connection);
+    limits.closed(index, address);
+    counters.connectionClosed(index);
+    if (this.#waiting.length > 0) this.serveWaiting();
+  }
+
+  /** Lets connections in that waited for another one to end, at this worker or another. Called on every tick too. */
+  serveWaiting(): void {
+    const { limits, index } = this.#parts;
+    while (this.#waiting.length > 0 && limits.connections(index) < this.config.limits.connections) {
+      const socket = this.#waiting.shift()!;
+      if (!socket.destroyed) this.#serve(socket);
+    }
+  }
+
+  get open(): number {
+    return this.#connections.size;
+  }
+
+  /** Takes no new connection, closes idle ones; the others close after their response. */
+  stop(): void {
+    this.#stopping = true;
+    this.#server.close();
+    for (const socket of this.#waiting.splice(0)) socket.destroy();
+    this.closeIdle();
+  }
+
+  closeIdle(): void {
+    if (!this.#stopping) return;
+    for (const connection of this.#connections) connection.closeIdle();
+  }
+}
+
+function listenProblem(bind: string, error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `listeners: ${bind} is in use: stop the program that listens there, or change bind`;
+    case 'EACCES':
+      return `listeners: ${bind} may not be used without privileges: take a port from 1024 on, or allow it with setcap cap_net_bind_service`;
+    case 'EADDRNOTAVAIL':
+      return `listeners: ${bind} is not an address of this machine`;
+    case 'ENOTFOUND':
+      return `listeners: ${bind} names a host that cannot be resolved`;
+    default:
+      return `listeners: cannot listen on ${bind}: ${error.message}`;
+  }
+}

@@ -1,0 +1,97 @@
+import type { Backend } from '../backends/backend.ts';
+import type { SharedState } from '../backends/shared-state.ts';
+import { openCandidates } from '../balancing/candidates.ts';
+import { failoverTarget } from '../balancing/failover-target.ts';
+import { ERRORS, type ErrorKind } from '../errors.ts';
+import { Lookup } from '../sessions/lookup.ts';
+import { MoveReason } from '../sessions/move-reasons.ts';
+import type { SessionTable } from '../sessions/table.ts';
+import type { Exchange } from './exchange.ts';
+import { backendOf, claim } from './session-step.ts';
+import type { PoolTraffic } from './traffic.ts';
+
+/** A backend, or why there is none. */
+export interface Choice {
+  backend: Backend | null;
+  error: ErrorKind;
+}
+
+/** Scratch: the result of the latest call. */
+const choice: Choice = { backend: null, error: ERRORS.NO_BACKEND };
+
+function chosen(backend: Backend | null, error: ErrorKind = ERRORS.NO_BACKEND): Choice {
+  choice.backend = backend;
+  choice.error = error;
+  return choice;
+}
+
+/** Chooses the backend of the next attempt: never one that this request has tried (behaviour 31). Valid until the next call. */
+export function chooseBackend(x: Exchange, traffic: PoolTraffic, state: SharedState, table: SessionTable): Choice {
+  if (x.bound || x.claimed) return bound(x, traffic, state, table);
+  const { pool, candidates } = traffic;
+  const count = openCandidates(pool, state, x.tried, x.triedCount, candidates);
+  if (count === 0) return chosen(null);
+  const backend = traffic.policy.pick(candidates, count, x.strategy === null ? null : x.found.key);
+  // A key that limpet makes itself is known to nobody else: it needs no claim before a backend has answered.
+  if (x.strategy === null || x.fresh) return chosen(backend);
+  claim(x, backend, traffic, table, Date.now());
+  return x.bound ? bound(x, traffic, state, table) : chosen(backend);
+}
+
+/** A session that is bound stays where it is while that is possible, and moves to a replica when it is not (behaviour 33). */
+function bound(x: Exchange, traffic: PoolTraffic, state: SharedState, table: SessionTable): Choice {
+  const { pool } = traffic;
+  if (x.triedCount > 0 && x.hasRow) follow(x, traffic, state, table);
+  const home = x.claimed && !x.bound ? backendOf(traffic, x.row) : x.home;
+  const tried = home !== null && isTried(x, home);
+  if (home !== null && !tried && state.isUsable(home.slot)) return chosen(home);
+  const { onLost } = pool.config.failover;
+  // One failed attempt at a backend that is not known to be down loses nothing yet.
+  if (onLost === 'reject' && home !== null && tried && state.isUsable(home.slot) && home.replicas.length === 0)
+    return chosen(null);
+  x.moveReason = reason(home, state);
+  const target = failoverTarget(pool, home, x.found.key, state, x.tried, x.triedCount, traffic.candidates);
+  if (onLost === 'reject' && !x.claimed && (target === null || home === null || !home.replicas.includes(target))) {
+    return lose(x, traffic, table);
+  }
+  if (target !== null) return chosen(target);
+  // Panic mode is the only one that sends a session to a backend that is down, and only to its own (behaviour 36).
+  if (
+    home !== null &&
+    !tried &&
+    pool.config.health.whenAllDown === 'try' &&
+    state.adminState(home.slot) !== 'maintenance'
+  ) {
+    return chosen(home);
+  }
+  return chosen(null);
+}
+
+/** Another request of this session may have moved it meanwhile: then this one goes there too. */
+function follow(x: Exchange, traffic: PoolTraffic, state: SharedState, table: SessionTable): void {
+  if (table.peek(x.found.key, Date.now(), x.row) !== Lookup.LIVE) return;
+  const now = backendOf(traffic, x.row);
+  if (now !== null && x.bound && now !== x.home && !isTried(x, now) && state.isUsable(now.slot)) x.home = now;
+}
+
+/** The session's state is gone and the pool rejects instead of moving: the session ends. */
+function lose(x: Exchange, traffic: PoolTraffic, table: SessionTable): Choice {
+  const now = Date.now();
+  if (!x.strategy!.owned) table.remove(x.found.key);
+  else {
+    const until = x.began + traffic.pool.config.session.lifetime;
+    if (!x.hasRow) table.adopt(x.found.key, traffic.pool.index, 0, 1, x.strategy!.by, x.began, now, x.row);
+    table.end(x.found.key, now, until);
+  }
+  return chosen(null, ERRORS.SESSION_LOST);
+}
+
+function reason(home: Backend | null, state: SharedState): number {
+  if (home === null) return MoveReason.removed;
+  return state.adminState(home.slot) === 'maintenance' ? MoveReason.maintenance : MoveReason['backend-down'];
+}
+
+function isTried(x: Exchange, backend: Backend): boolean {
+  for (let i = 0; i < x.triedCount; i++) if (x.tried[i] === backend.slot) return true;
+  return false;
+}

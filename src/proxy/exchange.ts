@@ -1,0 +1,216 @@
+import { type AffinityStrategy, FoundKey } from '../affinity/strategy.ts';
+import type { Backend } from '../backends/backend.ts';
+import type { Pool } from '../backends/pool.ts';
+import type { Waiter } from '../backends/waiter.ts';
+import type { ErrorKind } from '../errors.ts';
+import type { Upstream } from '../forwarding/upstream.ts';
+import { Outcome } from '../metrics/outcomes.ts';
+import type { Route } from '../routing/router.ts';
+import { Key } from '../sessions/key.ts';
+import { Row } from '../sessions/row.ts';
+import type { Handler } from './handler.ts';
+
+/** How far an attempt had come when it ended; retry reads only this (behaviours 27 to 29). */
+export const Stage = {
+  /** Nothing of the request has been sent. */
+  connect: 0,
+  /** Some of it may have been sent. */
+  exchange: 1,
+  /** The client has part of the response. */
+  committed: 2,
+} as const;
+
+/** The client's side of an exchange, as the data path sees it: an HTTP/1.1 connection, later an HTTP/2 stream. */
+export interface ClientSide {
+  /** Address of the client as text, behind trusted proxies. */
+  readonly address: string;
+  /** The client's connection is TLS, its own or as told by a trusted proxy. */
+  readonly secure: boolean;
+  /** X-Forwarded-* and Forwarded lines for the backend. */
+  forwardedLines(): string;
+  /** Value of X-Request-Id when a trusted proxy sent one; '' otherwise. */
+  readonly trustedRequestId: string;
+  /** The body of a response may be sent in chunked coding. */
+  readonly chunks: boolean;
+  /** Adds text to the output; it leaves with the next flush. */
+  put(text: string): void;
+  /** Adds bytes[start, end) to the output. They are copied: the caller may reuse them at once. */
+  putBytes(bytes: Buffer, start: number, end: number): void;
+  /** Sends what has been put. False: the client reads slowly, stop until `Upstream.resume` is called. */
+  flush(): boolean;
+  /** The response is whole. The exchange object may be in use for the next request when this returns. */
+  finished(): void;
+  /** Drops the connection: nobody is there to read more. */
+  abort(): void;
+  /** Ends the connection in the middle of a response: what was sent goes out, and does not look whole (behaviour 64). */
+  cut(): void;
+  /** Lets the request body come, or come again. */
+  readBody(): void;
+  /** Stops the request body from coming. */
+  holdBody(): void;
+  /** The backend agreed to an upgrade: from here on bytes go both ways as they are. */
+  tunnel(upstream: Upstream): void;
+  /** Lets the client's bytes of a tunnel come again. */
+  resumeTunnel(): void;
+  /** Passes the FIN of the backend's side of a tunnel on. */
+  endTunnel(): void;
+  /** The connection takes no further request after this exchange. */
+  closeAfter(): void;
+  /** Whether it will take one, as things stand. */
+  readonly keepAlive: boolean;
+}
+
+/** One request and its response, from the client's first byte to its last. One object per client connection, used again and again. */
+export class Exchange implements Waiter {
+  readonly client: ClientSide;
+  readonly #handler: Handler;
+
+  // The request as it came.
+  /** Head as latin1 text; parsed again for each attempt after the first. */
+  text = '';
+  method = '';
+  minor = 1;
+  /** May be sent twice (RFC 9110 9.2.2), by its method or its Idempotency-Key. */
+  idempotent = false;
+  /** Name of the protocol the client wants to switch to; '' when none. */
+  upgrade = '';
+  /** Waits for 100 Continue before its body comes. */
+  expectsContinue = false;
+  /** The client has been sent a 100. */
+  continued = false;
+  startedAt = 0;
+  requestId = '';
+  host = '';
+  path = '';
+  bytesIn = 0;
+
+  // Its body, in the form in which it goes over the wire to the backend.
+  readonly body: Buffer[] = [];
+  bodyBytes = 0;
+  /** All of the body has been taken in. */
+  bodyDone = true;
+  /** `body` still holds everything from the first byte on. */
+  replayable = true;
+
+  // Its session.
+  route: Route | null = null;
+  pool: Pool | null = null;
+  readonly found = new FoundKey();
+  /** The strategy whose key names the session; null: none does. */
+  strategy: AffinityStrategy | null = null;
+  readonly row = new Row();
+  /** It is bound to a backend, by a row or by its cookie. */
+  bound = false;
+  /** The backend it is bound to; null when it is not bound, or that backend is gone. */
+  home: Backend | null = null;
+  /** A row stands for the key, and `row` is a copy of it. */
+  hasRow = false;
+  /** This request made that row and no backend has answered yet. */
+  claimed = false;
+  /** The key was made by limpet for this request. */
+  fresh = false;
+  outcome: number = Outcome.none;
+  /** Why it was moved: index into MOVE_REASONS. */
+  moveReason = 0;
+  /** When the session began, ms since epoch. */
+  began = 0;
+  /** An expired session is told to the application: '', 'idle' or 'lifetime'. */
+  expired = '';
+  /** Public id of the key in `publicKey` and the line that tells it to the backend: kept from request to request. */
+  readonly publicKey = new Key();
+  publicId = '';
+  publicLine = '';
+
+  // Its attempts.
+  readonly tried: number[] = [];
+  triedCount = 0;
+  attempts = 0;
+  retrying = false;
+  /** The backend of the attempt that is under way. */
+  backend: Backend | null = null;
+  /** The backend of the last attempt that has ended. */
+  lastBackend: Backend | null = null;
+  /** Why it failed; null when it did not. */
+  lastError: ErrorKind | null = null;
+  upstream: Upstream | null = null;
+  /** The last failed attempt was on a connection that had served before (behaviour 30). */
+  freshOnly = false;
+  attemptStartedAt = 0;
+
+  // Its response.
+  status = 0;
+  committed = false;
+  bytesOut = 0;
+  error: ErrorKind | null = null;
+  /** Counted among the requests of its pool. */
+  counted = false;
+  /** Between the first byte of the request and the end of the response. */
+  active = false;
+  /** Tells a late answer of an asynchronous step that this object serves another request by now. */
+  serial = 0;
+
+  // Its place in the queue of a backend at its maxRequests (see Waiter).
+  deadline = 0;
+  queuedAt: Backend | null = null;
+  queuePrevious: Waiter | null = null;
+  queueNext: Waiter | null = null;
+  queueTicket = 0;
+
+  constructor(client: ClientSide, handler: Handler) {
+    this.client = client;
+    this.#handler = handler;
+  }
+
+  onPlace(backend: Backend): void {
+    this.#handler.send(this, backend);
+  }
+
+  onQueueTimeout(): void {
+    this.#handler.queueTimeout(this);
+  }
+
+  onBackendGone(): void {
+    this.#handler.backendGone(this);
+  }
+
+  /** Back to the state of a request that has just come. */
+  reset(): void {
+    this.serial++;
+    this.idempotent = false;
+    this.upgrade = '';
+    this.expectsContinue = false;
+    this.continued = false;
+    this.requestId = '';
+    this.bytesIn = 0;
+    if (this.body.length > 0) this.body.length = 0;
+    this.bodyBytes = 0;
+    this.bodyDone = true;
+    this.replayable = true;
+    this.route = null;
+    this.pool = null;
+    this.strategy = null;
+    this.bound = false;
+    this.home = null;
+    this.hasRow = false;
+    this.claimed = false;
+    this.fresh = false;
+    this.outcome = Outcome.none;
+    this.moveReason = 0;
+    this.began = 0;
+    this.expired = '';
+    this.triedCount = 0;
+    this.attempts = 0;
+    this.retrying = false;
+    this.backend = null;
+    this.lastBackend = null;
+    this.lastError = null;
+    this.counted = false;
+    this.upstream = null;
+    this.freshOnly = false;
+    this.status = 0;
+    this.committed = false;
+    this.bytesOut = 0;
+    this.error = null;
+    this.active = true;
+  }
+}

@@ -1,0 +1,518 @@
+/**
+ * What happens to a request, in the order in which it happens. START READING HERE.
+ *
+ *   handle        route, then the session, then a backend
+ *   send          one attempt at one backend (forwarding/upstream.ts carries it out and reports back)
+ *   onResponse    the backend answered: session confirmed, head to the client
+ *   onFailure     it did not: another backend, or an error of our own
+ *   onComplete    the response is whole: counted and logged
+ *
+ * No promise, no closure and no object per request on the usual path; the exchange belongs to the client's connection.
+ */
+import type { Backend } from '../backends/backend.ts';
+import type { BackendQueue } from '../backends/queue.ts';
+import type { SharedState } from '../backends/shared-state.ts';
+import { ERROR_CODES, ERRORS, type ErrorKind } from '../errors.ts';
+import { requestHead } from '../forwarding/request-head.ts';
+import { isCacheable, responseHead } from '../forwarding/response-head.ts';
+import { mayRetry, withinBudget } from '../forwarding/retry.ts';
+import { upgradeProtocol } from '../forwarding/tunnel.ts';
+import { Upstream } from '../forwarding/upstream.ts';
+import { ConnectionToken, Framing, Head, Parse } from '../http1/head.ts';
+import { HeaderId } from '../http1/header-id.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { Counters } from '../metrics/counters.ts';
+import { Outcome } from '../metrics/outcomes.ts';
+import type { RareCounters } from '../metrics/rare.ts';
+import type { Router } from '../routing/router.ts';
+import { MOVE_REASONS } from '../sessions/move-reasons.ts';
+import type { SessionTable } from '../sessions/table.ts';
+import type { TimerWheel } from '../timing/timer-wheel.ts';
+import { type Choice, chooseBackend } from './choose.ts';
+import { errorAnswer } from './error-answer.ts';
+import { type Exchange, Stage } from './exchange.ts';
+import type { RequestRecorder } from './request-recorder.ts';
+import { confirm, findSession, releaseClaim, Search, sessionLines } from './session-step.ts';
+import type { PoolTraffic } from './traffic.ts';
+
+/** The parts of a worker that carry requests. */
+export interface HandlerParts {
+  readonly wheel: TimerWheel;
+  readonly router: Router;
+  readonly pools: readonly PoolTraffic[];
+  readonly state: SharedState;
+  readonly queue: BackendQueue;
+  readonly table: SessionTable;
+  readonly counters: Counters;
+  readonly rare: RareCounters;
+  readonly recorder: RequestRecorder;
+  readonly log: Logger;
+  /** Random text that makes request ids unique over workers and restarts. */
+  readonly requestIdPrefix: string;
+}
+
+const EXPIRE_TICKS = 2;
+/** A request id of a trusted proxy that is safe to show and to log. */
+const REQUEST_ID = /^[\w.:@+/=-]{1,128}$/;
+
+export class Handler {
+  readonly wheel: TimerWheel;
+  /** Set at a graceful stop: responses close their connections. */
+  stopping = false;
+  readonly #parts: HandlerParts;
+  readonly #pools: readonly PoolTraffic[];
+  readonly #state: SharedState;
+  readonly #heads = new Map<number, Head>();
+  /** The request head that was parsed last; valid until the next one is. */
+  scratchHead = new Head();
+  #lastHead: { fields: number; head: Head } | null = null;
+  readonly #response = new Head(1_000);
+  #requests = 0;
+  #ticks = 0;
+
+  constructor(parts: HandlerParts) {
+    this.#parts = parts;
+    this.wheel = parts.wheel;
+    this.#pools = parts.pools;
+    this.#state = parts.state;
+  }
+
+  /** Scratch for a request head with at most so many fields; valid until the next request is parsed. */
+  requestHead(fields: number): Head {
+    if (this.#lastHead?.fields !== fields) {
+      const head = this.#heads.get(fields) ?? new Head(fields);
+      this.#heads.set(fields, head);
+      this.#lastHead = { fields, head };
+    }
+    this.scratchHead = this.#lastHead.head;
+    return this.scratchHead;
+  }
+
+  responseHead(): Head {
+    return this.#response;
+  }
+
+  /** The X-Request-Id that a trusted proxy sent, when it is one; '' otherwise. */
+  trustedRequestId(head: Head): string {
+    const line = head.findId(HeaderId.xRequestId);
+    return line >= 0 && REQUEST_ID.test(head.value(line)) ? head.value(line) : '';
+  }
+
+  /** Work of a worker that is due now and then: called on each tick of the wheel. */
+  tick(): void {
+    if (++this.#ticks % EXPIRE_TICKS === 0 && this.#parts.queue.waiting > 0) this.#parts.queue.expire(this.wheel.now);
+  }
+
+  // ---- a request has come ----
+
+  handle(x: Exchange, head: Head): void {
+    x.startedAt = performance.now();
+    x.requestId = x.client.trustedRequestId || this.#parts.requestIdPrefix + (this.#requests++).toString(36);
+    if (head.method === 'CONNECT') return this.answer(x, ERRORS.METHOD_NOT_ALLOWED);
+    if (head.expect !== 0) {
+      if (head.expect === 2) return this.answer(x, ERRORS.EXPECTATION_FAILED);
+      x.expectsContinue = head.minor === 1 && !x.bodyDone;
+    }
+    if ((head.connection & ConnectionToken.upgrade) !== 0) x.upgrade = upgradeProtocol(head);
+    const route = this.#parts.router.match(head);
+    if (route === null) return this.answer(x, ERRORS.NO_ROUTE);
+    x.route = route;
+    x.pool = route.pool;
+    const traffic = this.#pools[route.pool.index]!;
+    traffic.active++;
+    x.counted = true;
+    x.idempotent =
+      isIdempotent(head.method) || (route.pool.config.retry.idempotencyKey && head.has(HeaderId.idempotencyKey));
+    if (route.sticky && traffic.strategies.length > 0) {
+      const search = findSession(x, head, traffic, this.#parts.table, Date.now());
+      if (search !== Search.done) return this.#searchOn(x, search);
+    }
+    this.#choose(x, traffic);
+  }
+
+  /** The search for the session waits for something, such as the keys that a token is signed with. Off the usual path. */
+  #searchOn(x: Exchange, search: number): void {
+    if (search === Search.rejected) return this.answer(x, ERRORS.UNAUTHORIZED);
+    const { serial } = x;
+    const wait = x.found.wait ?? Promise.resolve();
+    void wait.then(() => {
+      if (x.serial !== serial || !x.active) return;
+      this.#guard(x, () => {
+        const traffic = this.#pools[x.pool!.index]!;
+        const again = findSession(x, this.#reparse(x), traffic, this.#parts.table, Date.now());
+        if (again === Search.done) this.#choose(x, traffic);
+        else this.#searchOn(x, again);
+      });
+    });
+  }
+
+  /** Chooses the backend and sends, or says why there is none. Also where a retry comes back to. */
+  #choose(x: Exchange, traffic: PoolTraffic): void {
+    const choice: Choice = chooseBackend(x, traffic, this.#state, this.#parts.table);
+    if (choice.backend === null) {
+      if (choice.error === ERRORS.SESSION_LOST) x.outcome = Outcome.lost;
+      return this.answer(x, x.lastError ?? choice.error);
+    }
+    const backend = choice.backend;
+    if (x.lastError !== null && !withinBudget(x, traffic, backend, this.wheel.now)) return this.answer(x, x.lastError);
+    if (backend.maxRequests === 0) {
+      this.#state.begin(backend.slot);
+      this.send(x, backend);
+      return;
+    }
+    x.deadline = this.wheel.now + traffic.pool.config.timeouts.queue;
+    if (this.#parts.queue.enter(backend, x)) this.send(x, backend);
+  }
+
+  queueTimeout(x: Exchange): void {
+    this.answer(x, ERRORS.QUEUE_TIMEOUT);
+  }
+
+  backendGone(x: Exchange): void {
+    this.#choose(x, this.#pools[x.pool!.index]!);
+  }
+
+  // ---- one attempt ----
+
+  /** Sends the request to `backend`, where it is counted in flight already. */
+  send(x: Exchange, backend: Backend): void {
+    const traffic = this.#pools[x.pool!.index]!;
+    const head = x.attempts === 0 && this.scratchHead.text === x.text ? this.scratchHead : this.#reparse(x);
+    x.backend = backend;
+    x.attempts++;
+    x.tried[x.triedCount++] = backend.slot;
+    x.attemptStartedAt = x.attempts === 1 ? x.startedAt : performance.now();
+    const connections = traffic.connections(backend);
+    const upstream = (x.freshOnly ? null : connections.take()) ?? new Upstream(connections, this);
+    x.upstream = upstream;
+    upstream.start(x, requestHead(x, head, backend, traffic.cookies, sessionLines(x, traffic, backend)));
+  }
+
+  /** The head of the request again, for what happens after its first attempt. */
+  #reparse(x: Exchange): Head {
+    const bytes = Buffer.from(x.text, 'latin1');
+    const head = this.requestHead(100_000);
+    if (head.parseRequest(bytes, 0, bytes.length) !== Parse.done)
+      throw new Error('a request head that was accepted is refused');
+    return head;
+  }
+
+  // ---- what became of it ----
+
+  /** A 1xx response other than 101. */
+  onInterim(x: Exchange, head: Head): void {
+    x.client.put(
+      responseHead(head, { framing: Framing.none, cookie: '', setCookie: '', connection: '', cacheable: false }),
+    );
+  }
+
+  /** The head of the final response has come. False: the response is not used, the request goes elsewhere. */
+  onResponse(x: Exchange, upstream: Upstream, head: Head, framing: number): boolean {
+    const backend = x.backend!;
+    const traffic = this.#pools[x.pool!.index]!;
+    const { status } = head;
+    const now = performance.now();
+    const failed = status === 502 || status === 503 || status === 504;
+    traffic.outlier?.record(backend, !failed, Date.now());
+    if (
+      x.pool!.config.retry.statuses.length > 0 &&
+      x.pool!.config.retry.statuses.includes(status) &&
+      this.#retryOnStatus(x, upstream, traffic)
+    ) {
+      return false;
+    }
+    this.#state.recordLatency(backend.slot, now - x.attemptStartedAt);
+    this.#state.recordRequest(backend.slot);
+    this.#parts.counters.backendResponse(backend.slot, now - x.attemptStartedAt);
+    const setCookie = this.#confirm(x, head, backend, traffic);
+    // Without a 100 the client may or may not send its body: the next bytes could be either (RFC 9110 10.1.1).
+    if (framing === Framing.untilClose || (x.expectsContinue && !x.continued)) x.client.closeAfter();
+    const { keepAlive } = x.client;
+    x.client.put(
+      responseHead(head, {
+        framing,
+        cookie: traffic.issuer?.name ?? '',
+        setCookie,
+        connection: !keepAlive ? 'Connection: close\r\n' : x.minor === 0 ? 'Connection: keep-alive\r\n' : '',
+        cacheable: setCookie !== '' && isCacheable(head, x.method),
+      }),
+    );
+    x.status = status;
+    x.committed = true;
+    return true;
+  }
+
+  #confirm(x: Exchange, head: Head, backend: Backend, traffic: PoolTraffic): string {
+    if (!x.route!.sticky || traffic.strategies.length === 0) return '';
+    const moved = x.bound && x.home !== backend;
+    const setCookie = confirm(x, head, backend, traffic, this.#parts.table, Date.now());
+    if (moved) {
+      x.outcome = Outcome.moved;
+      const reason = MOVE_REASONS[x.moveReason]!;
+      const from = x.home?.id ?? 'unknown';
+      this.#parts.rare.add('limpet_failovers_total', traffic.pool.name, from, backend.id, reason);
+      this.#parts.log.info(
+        { pool: traffic.pool.name, session: x.publicId, from, to: backend.id, reason },
+        'session moved',
+      );
+    }
+    x.claimed = false;
+    return setCookie;
+  }
+
+  /** The backend agreed to switch protocols: from here on bytes go both ways. */
+  onSwitch(x: Exchange, upstream: Upstream, head: Head): void {
+    const backend = x.backend!;
+    const traffic = this.#pools[x.pool!.index]!;
+    traffic.outlier?.record(backend, true, Date.now());
+    this.#state.recordRequest(backend.slot);
+    const setCookie = this.#confirm(x, head, backend, traffic);
+    const line = head.upgradeLine < 0 ? x.upgrade : head.value(head.upgradeLine);
+    x.client.put(
+      responseHead(head, {
+        framing: Framing.none,
+        cookie: traffic.issuer?.name ?? '',
+        setCookie,
+        connection: `Connection: upgrade\r\nUpgrade: ${line}\r\n`,
+        cacheable: false,
+      }),
+    );
+    x.status = 101;
+    x.committed = true;
+    x.client.tunnel(upstream);
+  }
+
+  /** Both sides of a tunnel are closed. */
+  onTunnelClosed(x: Exchange, _reset: boolean): void {
+    this.#endAttempt(x);
+    this.#record(x);
+    x.client.abort();
+  }
+
+  /** The response is whole. */
+  onComplete(x: Exchange): void {
+    this.#endAttempt(x);
+    this.#record(x);
+    x.client.finished();
+  }
+
+  /**
+   * An attempt failed by the backend's fault.
+   * @param race a connection that had served before closed without an answer (behaviour 30)
+   */
+  onFailure(x: Exchange, stage: number, kind: ErrorKind, why: string, race: boolean): void {
+    const backend = x.backend!;
+    const traffic = this.#pools[x.pool!.index]!;
+    this.#endAttempt(x);
+    this.#parts.log.debug(
+      { pool: traffic.pool.name, backend: backend.id, error: kind.code, why, request: x.requestId },
+      'attempt failed',
+    );
+    if (stage === Stage.committed) {
+      // The client has part of it: cut, never start again, never end as if it were whole (behaviours 29, 64).
+      this.#blame(x, backend, traffic, kind);
+      x.error = kind;
+      this.#record(x);
+      x.client.cut();
+      return;
+    }
+    x.lastError = kind;
+    if (race && !x.freshOnly && mayRetry(x, stage)) {
+      // The classic keep-alive race: no failure of the backend, and no attempt either (behaviour 30).
+      x.freshOnly = true;
+      x.triedCount--;
+      x.attempts--;
+      this.#parts.rare.add('limpet_retries_total', traffic.pool.name, 'keep-alive-race');
+      this.#state.begin(backend.slot);
+      this.send(x, backend);
+      return;
+    }
+    this.#blame(x, backend, traffic, kind);
+    x.freshOnly = false;
+    if (kind === ERRORS.BACKEND_PROTOCOL || !mayRetry(x, stage)) return this.answer(x, kind);
+    this.#retry(x, traffic, kind.code.slice('BACKEND_'.length).toLowerCase());
+  }
+
+  #blame(x: Exchange, backend: Backend, traffic: PoolTraffic, kind: ErrorKind): void {
+    x.lastError = kind;
+    traffic.failedAt[backend.slot] = this.wheel.now;
+    this.#state.recordFailure(backend.slot, ERROR_CODES.indexOf(kind.code));
+    traffic.outlier?.record(backend, false, Date.now());
+  }
+
+  #retryOnStatus(x: Exchange, upstream: Upstream, traffic: PoolTraffic): boolean {
+    if (!x.idempotent || !mayRetry(x, Stage.exchange) || x.attempts > x.pool!.config.retry.attempts) return false;
+    traffic.failedAt[x.backend!.slot] = this.wheel.now;
+    // Only when there is somewhere else to go: otherwise this answer is the best there is.
+    const choice = chooseBackend(x, traffic, this.#state, this.#parts.table);
+    if (choice.backend === null || !withinBudget(x, traffic, choice.backend, this.wheel.now)) return false;
+    this.#state.recordFailure(x.backend!.slot, 0);
+    upstream.abandon();
+    this.#endAttempt(x);
+    this.#retry(x, traffic, 'status');
+    return true;
+  }
+
+  #retry(x: Exchange, traffic: PoolTraffic, reason: string): void {
+    if (x.attempts > traffic.pool.config.retry.attempts) return this.answer(x, x.lastError ?? ERRORS.NO_BACKEND);
+    if (!x.retrying) {
+      x.retrying = true;
+      traffic.retrying++;
+    }
+    this.#parts.rare.add('limpet_retries_total', traffic.pool.name, reason);
+    this.#choose(x, traffic);
+  }
+
+  /** The client has left (behaviour 35): not retried, not held against anybody. */
+  clientGone(x: Exchange): void {
+    if (!x.active) return;
+    if (x.queuedAt !== null) this.#parts.queue.leave(x);
+    if (x.upstream !== null) x.upstream.abandon();
+    this.#endAttempt(x);
+    x.error = ERRORS.CLIENT_GONE;
+    if (!x.committed) x.status = ERRORS.CLIENT_GONE.status;
+    this.#record(x);
+  }
+
+  /** A request that cannot be taken: bad framing, too slow, too large. Also in the middle of its body. */
+  refuse(x: Exchange, kind: ErrorKind, problem: string): void {
+    if (x.requestId === '') {
+      x.startedAt = performance.now();
+      x.requestId = x.client.trustedRequestId || this.#parts.requestIdPrefix + (this.#requests++).toString(36);
+    }
+    this.#parts.log.debug(
+      { client: x.client.address, error: kind.code, problem, request: x.requestId },
+      'request refused',
+    );
+    if (x.queuedAt !== null) this.#parts.queue.leave(x);
+    if (x.upstream !== null) {
+      x.upstream.abandon();
+      this.#endAttempt(x);
+    }
+    this.answer(x, kind);
+  }
+
+  /** Answers with an error of limpet's own. */
+  answer(x: Exchange, kind: ErrorKind): void {
+    releaseClaim(x, this.#parts.table);
+    x.error = kind;
+    x.status = kind.status;
+    x.committed = true;
+    // An upload that nobody will read: the connection ends with the answer.
+    if (!x.bodyDone) x.client.closeAfter();
+    const { keepAlive } = x.client;
+    const text = errorAnswer({
+      kind,
+      accept: x.text === '' ? '' : acceptOf(this.#reparse(x)),
+      requestId: x.requestId,
+      head: x.method === 'HEAD',
+      keepAlive,
+      http10: x.minor === 0,
+    });
+    x.client.put(text);
+    this.#record(x);
+    x.client.finished();
+  }
+
+  /** Ends the attempt that is under way, when there is one. */
+  #endAttempt(x: Exchange): void {
+    const backend = x.backend;
+    if (backend === null) return;
+    x.backend = null;
+    x.lastBackend = backend;
+    x.upstream = null;
+    if (backend.maxRequests === 0) this.#state.end(backend.slot);
+    else this.#parts.queue.release(backend);
+  }
+
+  /** Counts and logs a request that has ended. Once per request. */
+  #record(x: Exchange): void {
+    if (!x.active) return;
+    x.active = false;
+    releaseClaim(x, this.#parts.table);
+    if (x.counted) {
+      const traffic = this.#pools[x.pool!.index]!;
+      traffic.active--;
+      if (x.retrying) traffic.retrying--;
+      x.counted = false;
+    }
+    if (x.body.length > 0) x.body.length = 0;
+    this.#parts.recorder.record(x);
+  }
+
+  /** A defect of limpet's own: 500 where that is still possible, the worker goes on (behaviour 69). */
+  defect(x: Exchange | null, error: unknown): void {
+    this.#parts.log.error({ err: error, request: x?.requestId }, 'defect: please report it with this line');
+    if (x === null || !x.active) return;
+    if (x.queuedAt !== null) this.#parts.queue.leave(x);
+    x.upstream?.abandon();
+    this.#endAttempt(x);
+    x.error = ERRORS.INTERNAL;
+    if (x.committed) {
+      this.#record(x);
+      x.client.cut();
+    } else {
+      x.client.closeAfter();
+      this.answer(x, ERRORS.INTERNAL);
+    }
+  }
+
+  #guard(x: Exchange, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.defect(x, error);
+    }
+  }
+
+  // ---- tunnels ----
+
+  /** The backend has read what it was sent: the client's bytes may come again. */
+  resumeClient(x: Exchange): void {
+    x.client.resumeTunnel();
+  }
+
+  /** The backend's side of a tunnel has ended (behaviour 60). */
+  endClient(x: Exchange): void {
+    x.client.endTunnel();
+  }
+
+  // ---- health ----
+
+  /** A backend was taken out while requests wait for its answer: those that may be sent again go elsewhere at once (behaviour 75). */
+  onBackendDown(slot: number): void {
+    for (const traffic of this.#pools) {
+      const backend = traffic.pool.bySlot[slot];
+      if (backend === undefined) continue;
+      const connections = traffic.connections(backend);
+      connections.closeIdle();
+      const waiting: Upstream[] = [];
+      for (let upstream = connections.busy; upstream !== null; upstream = upstream.nextBusy) {
+        const x = upstream.exchange;
+        if (upstream.waiting && x !== null && mayRetry(x, upstream.connecting ? Stage.connect : Stage.exchange))
+          waiting.push(upstream);
+      }
+      for (const upstream of waiting) upstream.timeOut();
+    }
+  }
+}
+
+/** Methods that may be sent twice (RFC 9110 9.2.2, behaviour 28). */
+function isIdempotent(method: string): boolean {
+  switch (method) {
+    case 'GET':
+    case 'HEAD':
+    case 'OPTIONS':
+    case 'TRACE':
+    case 'PUT':
+    case 'DELETE':
+      return true;
+    default:
+      return false;
+  }
+}
+
+function acceptOf(head: Head): string {
+  const line = head.findId(HeaderId.accept);
+  return line < 0 ? '' : head.value(line);
+}

@@ -1,0 +1,66 @@
+import type { AccessLog, AccessRecord } from '../logging/access-log.ts';
+import type { Counters } from '../metrics/counters.ts';
+import { Outcome } from '../metrics/outcomes.ts';
+import type { RareCounters } from '../metrics/rare.ts';
+import type { Exchange } from './exchange.ts';
+
+/** Counts and logs requests that have ended, after their last byte has been handed to the socket. */
+export class RequestRecorder {
+  readonly #counters: Counters;
+  readonly #rare: RareCounters;
+  readonly #access: AccessLog | null;
+  readonly #record: AccessRecord = {
+    time: 0,
+    id: '',
+    client: '',
+    method: '',
+    host: '',
+    path: '',
+    status: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    durationMs: 0,
+    pool: '',
+    backend: '',
+    session: '',
+    affinity: -1,
+    attempts: 0,
+    error: null,
+  };
+
+  /** @param access null: no access log */
+  constructor(counters: Counters, rare: RareCounters, access: AccessLog | null) {
+    this.#counters = counters;
+    this.#rare = rare;
+    this.#access = access;
+  }
+
+  record(x: Exchange): void {
+    const durationMs = performance.now() - x.startedAt;
+    const pool = x.pool;
+    const answered = x.error === null || x.lastBackend === null ? (x.lastBackend?.slot ?? -1) : -1;
+    this.#counters.request(pool === null ? -1 : pool.index, answered, x.status, x.bytesIn, x.bytesOut, durationMs);
+    if (pool !== null)
+      this.#counters.affinity(pool.index, x.strategy === null && x.outcome === Outcome.new ? Outcome.none : x.outcome);
+    if (x.error !== null) this.#rare.add('limpet_errors_total', x.error.code);
+    if (this.#access === null) return;
+    const record = this.#record;
+    record.time = Date.now();
+    record.id = x.requestId;
+    record.client = x.client.address;
+    record.method = x.method;
+    record.host = x.host;
+    record.path = x.path;
+    record.status = x.status;
+    record.bytesIn = x.bytesIn;
+    record.bytesOut = x.bytesOut;
+    record.durationMs = durationMs;
+    record.pool = pool?.name ?? '';
+    record.backend = x.lastBackend?.id ?? '';
+    record.session = x.strategy === null ? '' : x.publicId;
+    record.affinity = pool === null ? -1 : x.outcome;
+    record.attempts = x.attempts;
+    record.error = x.error?.code ?? null;
+    this.#access.log(record);
+  }
+}

@@ -1,0 +1,260 @@
+/**
+ * The session of a request: found in the request before the backend is chosen, confirmed when a backend has answered.
+ * Behaviours 1 to 24 come together here; the parts are in affinity/ and sessions/.
+ */
+import { type CookieProof, Find, FoundKey, Learn } from '../affinity/strategy.ts';
+import type { Backend } from '../backends/backend.ts';
+import type { Head } from '../http1/head.ts';
+import { Outcome } from '../metrics/outcomes.ts';
+import { Lookup } from '../sessions/lookup.ts';
+import { MOVE_REASONS, MoveReason } from '../sessions/move-reasons.ts';
+import { format } from '../sessions/public-id.ts';
+import { Row } from '../sessions/row.ts';
+import type { SessionTable } from '../sessions/table.ts';
+import type { Exchange } from './exchange.ts';
+import type { PoolTraffic } from './traffic.ts';
+
+/** What came of the search. */
+export const Search = { done: 0, pending: 1, rejected: 2 } as const;
+
+/** Keys of one kind that are looked at in one request; more than a browser sends by accident. */
+const MAX_KEYS = 16;
+/** A cookie's date is refreshed when this share of the idle limit has passed since it was sent. */
+const REFRESH_SHARE = 0.1;
+
+const proof: CookieProof = { began: 0, issued: 0, backend: null };
+const learned = new FoundKey();
+const other = new Row();
+
+/** Finds the session of a request and touches its row. `x.home` is the backend it is bound to, when it is bound. */
+export function findSession(x: Exchange, head: Head, traffic: PoolTraffic, table: SessionTable, now: number): number {
+  const { idle, lifetime } = traffic.pool.config.session;
+  const { strategies } = traffic;
+  const client = x.client.address;
+  const found = x.found;
+  let seen: number = Outcome.new;
+  for (let s = 0; s < strategies.length; s++) {
+    const strategy = strategies[s]!;
+    let first = -1;
+    for (let nth = 0; nth < MAX_KEYS; nth++) {
+      const result = strategy.find(head, client, nth, found);
+      if (result === Find.none) break;
+      if (result === Find.pending) return Search.pending;
+      if (result === Find.rejected) return Search.rejected;
+      if (result === Find.invalid) {
+        seen = Outcome.invalid;
+        continue;
+      }
+      switch (table.lookup(found.key, now, idle, lifetime, x.row)) {
+        case Lookup.LIVE:
+          x.strategy = strategy;
+          x.bound = true;
+          x.hasRow = true;
+          x.began = x.row.created;
+          x.outcome = Outcome.bound;
+          x.home = backendOf(traffic, x.row);
+          return Search.done;
+        case Lookup.IDLE_EXPIRED:
+          seen = Outcome.expired;
+          x.expired = 'idle';
+          break;
+        case Lookup.LIFETIME_EXPIRED:
+          seen = Outcome.expired;
+          x.expired = 'lifetime';
+          break;
+        case Lookup.ENDED:
+          seen = Outcome.ended;
+          break;
+        default:
+          // Unknown. Of several, the first is taken; our own are looked at again, with their proof.
+          if (first < 0) first = nth;
+          break;
+      }
+      if (!strategy.owned && first < 0) first = nth;
+    }
+    if (first < 0) continue;
+    if (strategy.owned) {
+      const outcome = adopt(x, head, traffic, first, now);
+      if (outcome === Outcome.adopted) return Search.done;
+      seen = outcome;
+      continue;
+    }
+    // A key that the client chose: a session begins under it (behaviour 15 has no part in this: there is a key).
+    strategy.find(head, client, first, found);
+    x.strategy = strategy;
+    x.outcome = seen;
+    return Search.done;
+  }
+  x.outcome = seen;
+  if (traffic.issuer !== null) {
+    traffic.issuer.create(found);
+    x.strategy = traffic.issuer;
+    x.fresh = true;
+  }
+  return Search.done;
+}
+
+/** A cookie whose row is gone: it carries its own proof (behaviours 9, 11). */
+function adopt(x: Exchange, head: Head, traffic: PoolTraffic, first: number, now: number): number {
+  const issuer = traffic.issuer!;
+  const { idle, lifetime } = traffic.pool.config.session;
+  let outcome: number = Outcome.invalid;
+  for (let nth = first; nth < MAX_KEYS; nth++) {
+    const result = issuer.find(head, x.client.address, nth, x.found);
+    if (result === Find.none) break;
+    if (result !== Find.found || !issuer.verify(x.found, now, proof)) continue;
+    if (now - proof.issued >= idle || now - proof.began >= lifetime) {
+      outcome = Outcome.expired;
+      x.expired = now - proof.began >= lifetime ? 'lifetime' : 'idle';
+      continue;
+    }
+    x.strategy = issuer;
+    x.bound = true;
+    x.began = proof.began;
+    x.home = proof.backend;
+    x.outcome = Outcome.adopted;
+    return Outcome.adopted;
+  }
+  return outcome;
+}
+
+/** The backend that a row names, or null when it is not in the pool any more, or not the one it was (behaviour 12). */
+export function backendOf(traffic: PoolTraffic, row: Row): Backend | null {
+  const backend = traffic.pool.bySlot[row.backend];
+  return backend !== undefined && backend.generation === row.generation ? backend : null;
+}
+
+/**
+ * Claims the key of a new session for `backend` before the request goes out, so that two first requests of one key end on
+ * one backend (behaviour 18). A key that limpet makes for this very response needs no claim.
+ * @returns the backend that the key is bound to now, null when that one is gone
+ */
+export function claim(
+  x: Exchange,
+  backend: Backend,
+  traffic: PoolTraffic,
+  table: SessionTable,
+  now: number,
+): Backend | null {
+  const { index } = traffic.pool;
+  if (table.claim(x.found.key, index, backend.slot, backend.generation, x.strategy!.by, now, x.row, true)) {
+    x.claimed = true;
+    x.hasRow = true;
+    x.began = now;
+    return backend;
+  }
+  if (x.row.state !== Lookup.LIVE) return backend;
+  x.bound = true;
+  x.hasRow = true;
+  x.began = x.row.created;
+  x.outcome = Outcome.bound;
+  x.home = backendOf(traffic, x.row);
+  return x.home;
+}
+
+/** Gives up a claim that no backend has answered. */
+export function releaseClaim(x: Exchange, table: SessionTable): void {
+  if (!x.claimed) return;
+  x.claimed = false;
+  table.release(x.found.key, x.row.backend);
+}
+
+/**
+ * A backend has answered: the row names it from now on (behaviour 3).
+ * @returns the `Set-Cookie` line for the client, or ''
+ */
+export function confirm(
+  x: Exchange,
+  head: Head,
+  backend: Backend,
+  traffic: PoolTraffic,
+  table: SessionTable,
+  now: number,
+): string {
+  if (x.strategy === null) {
+    if (traffic.learners.length > 0) learn(x, head, backend, traffic, table, now);
+    return '';
+  }
+  const key = x.found.key;
+  const by = x.strategy.by;
+  const { index } = traffic.pool;
+  const { row } = x;
+  const moved = x.bound && backend !== x.home;
+  if (!x.hasRow) {
+    // A cookie's session: a new one, or one whose row is gone.
+    if (x.bound) table.adopt(key, index, backend.slot, backend.generation, by, x.began, now, row);
+    else {
+      x.began = now;
+      table.claim(key, index, backend.slot, backend.generation, by, now, row, false);
+    }
+    table.confirm(key, backend.slot, now);
+    x.hasRow = true;
+  } else if (row.backend !== backend.slot || row.generation !== backend.generation) {
+    table.move(key, row.backend, backend.slot, backend.generation, x.moveReason, now, row);
+    table.confirm(key, backend.slot, now);
+  } else if (row.provisional || row.movedFrom >= 0) {
+    table.confirm(key, backend.slot, now);
+  }
+  if (traffic.learners.length > 0) learn(x, head, backend, traffic, table, now);
+  const issuer = traffic.issuer;
+  if (issuer === null || x.strategy !== issuer) return '';
+  const idle = traffic.pool.config.session.idle;
+  // Never on every response: that would make every page uncacheable (behaviour 2).
+  if (
+    !x.fresh &&
+    !moved &&
+    x.outcome !== Outcome.adopted &&
+    row.movedFrom < 0 &&
+    now - row.issued < idle * REFRESH_SHARE
+  )
+    return '';
+  table.setIssued(key, now);
+  return issuer.setCookie(x.found, backend, x.began, now, x.client.secure);
+}
+
+/** Binds keys that a good response hands out, and lets go of those it takes back (behaviour 17). */
+function learn(
+  x: Exchange,
+  head: Head,
+  backend: Backend,
+  traffic: PoolTraffic,
+  table: SessionTable,
+  now: number,
+): void {
+  if (head.status < 200 || head.status >= 400) return;
+  const { index } = traffic.pool;
+  for (const strategy of traffic.learners) {
+    const result = strategy.learn!(head, learned);
+    if (result === Learn.learned) {
+      if (
+        !table.claim(learned.key, index, backend.slot, backend.generation, strategy.by, now, other, true) &&
+        other.backend !== backend.slot
+      ) {
+        table.move(learned.key, other.backend, backend.slot, backend.generation, MoveReason.relearned, now, other);
+      }
+      table.confirm(learned.key, backend.slot, now);
+    } else if (result === Learn.released && x.strategy === strategy) {
+      table.remove(x.found.key);
+    }
+  }
+}
+
+/** The lines that tell the backend of the session (interface section 5). */
+export function sessionLines(x: Exchange, traffic: PoolTraffic, backend: Backend): string {
+  if (x.strategy === null) return x.expired === '' ? '' : `Limpet-Session-Expired: ${x.expired}\r\n`;
+  if (x.publicId === '' || !x.publicKey.equals(x.found.key)) {
+    x.publicKey.copy(x.found.key);
+    x.publicId = format(x.found.key);
+    x.publicLine = `Limpet-Session: ${x.publicId}\r\n`;
+  }
+  let lines = x.publicLine;
+  if (x.bound && backend !== x.home) {
+    lines += `Limpet-Session-Moved: from=${x.home?.id ?? 'unknown'}; reason=${MOVE_REASONS[x.moveReason]}\r\n`;
+  } else if (x.hasRow && x.row.movedFrom >= 0) {
+    // Moved by an operator, or by a request that was not answered: told once, to the first backend that answers.
+    const from = traffic.pool.bySlot[x.row.movedFrom];
+    lines += `Limpet-Session-Moved: from=${from?.id ?? 'unknown'}; reason=${MOVE_REASONS[x.row.movedReason] ?? 'unknown'}\r\n`;
+  }
+  if (x.expired !== '' && !x.bound) lines += `Limpet-Session-Expired: ${x.expired}\r\n`;
+  return lines;
+}

@@ -1,0 +1,18 @@
+// Entry of a worker thread.
+import { parentPort, workerData } from 'node:worker_threads';
+import { StartError } from '../errors-start.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import { Worker } from './worker.ts';
+
+const port = parentPort!;
+const post = (message: FromWorker): void => port.postMessage(message);
+
+try {
+  const worker = new Worker(workerData as WorkerStart, post);
+  port.on('message', (message: ToWorker) => worker.receive(message));
+  await worker.listen();
+} catch (error) {
+  if (!(error instanceof StartError)) throw error;
+  post({ kind: 'failed', message: error.message });
+  port.close();
+}

@@ -1,0 +1,112 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+
+export interface LimpetProcess {
+  /** Such as `http://127.0.0.1:41234`. */
+  readonly url: string;
+  readonly port: number;
+  /** Base address of the admin API. */
+  readonly admin: string;
+  readonly process: ChildProcess;
+  /** Every line of its log so far, parsed. */
+  readonly log: Record<string, unknown>[];
+  /** Settles with the first log line, past or future, that passes. Rejects after `ms`. */
+  logged(test: (line: Record<string, unknown>) => boolean, ms?: number): Promise<Record<string, unknown>>;
+  /** Standard error so far. */
+  stderr(): string;
+  /** SIGTERM, and waits for its end; SIGKILL when that takes too long. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts limpet as a process of its own from a configuration as YAML text, and settles when it takes traffic.
+ * `listeners` and `admin` may be left out of the text: then they are on free ports.
+ */
+export async function startLimpetProcess(
+  yaml: string,
+  options: { env?: Record<string, string>; args?: string[] } = {},
+): Promise<LimpetProcess> {
+  const directory = await mkdtemp(join(tmpdir(), 'limpet-test-'));
+  const file = join(directory, 'limpet.yaml');
+  const head =
+    (/^listeners:/m.test(yaml) ? '' : 'listeners: [{ bind: "127.0.0.1:0" }]\n') +
+    (/^admin:/m.test(yaml) ? '' : 'admin: { bind: "127.0.0.1:0" }\n');
+  await writeFile(file, head + yaml);
+  const child = spawn(process.execPath, [MAIN, 'start', '-c', file, ...(options.args ?? [])], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NO_COLOR: '1', ...options.env },
+  });
+  const log: Record<string, unknown>[] = [];
+  const watchers = new Set<() => void>();
+  let stderr = '';
+  let rest = '';
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) log.push(JSON.parse(line) as Record<string, unknown>);
+    for (const watcher of watchers) watcher();
+  });
+  const logged: LimpetProcess['logged'] = (test, ms = 10_000) => {
+    const { promise, resolve, reject } = Promise.withResolvers<Record<string, unknown>>();
+    let seen = 0;
+    const timer = setTimeout(() => {
+      watchers.delete(look);
+      reject(
+        new Error(`no such log line within ${ms} ms; stderr: ${stderr}; last lines: ${JSON.stringify(log.slice(-5))}`),
+      );
+    }, ms);
+    const look = (): void => {
+      for (; seen < log.length; seen++) {
+        if (!test(log[seen]!)) continue;
+        clearTimeout(timer);
+        watchers.delete(look);
+        resolve(log[seen]!);
+        return;
+      }
+    };
+    watchers.add(look);
+    look();
+    return promise;
+  };
+  const ended = once(child, 'exit');
+  const stop = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
+      await ended;
+      clearTimeout(timer);
+    }
+    await rm(directory, { recursive: true, force: true });
+  };
+  try {
+    const ready = await Promise.race([
+      logged((line) => line.msg === 'limpet takes traffic', 20_000),
+      ended.then(([code]) => {
+        throw new Error(`limpet ended with status ${String(code)} before it took traffic: ${stderr}`);
+      }),
+    ]);
+    const url = (ready.listeners as string[])[0]!;
+    return {
+      url,
+      port: Number(new URL(url).port),
+      admin: String(ready.admin),
+      process: child,
+      log,
+      logged,
+      stderr: () => stderr,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

@@ -4,7 +4,7 @@ import { type ConfigError, formatPath, type KeyPath } from './config-error.ts';
 import { type Environment, expand, hasReference } from './expand.ts';
 
 /** Far more than any configuration has; aliases could otherwise multiply a few lines into gigabytes. */
-const MOST_VALUES = 1_000_000;
+const MOST_VALUES = 200_000;
 const DEEPEST = 64;
 
 export interface ConfigDocument {

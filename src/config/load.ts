@@ -32,7 +32,10 @@ export function loadConfig(file: string, environment: Environment = process.env)
  * Reads where the admin API of a configuration file is, whatever else is wrong with the file: the running limpet has read
  * it before it was edited, and with variables that need not be set where its commands are typed.
  */
-export function loadAdmin(file: string, environment: Environment = process.env): { readonly admin: AdminConfig } | RefusedConfig {
+export function loadAdmin(
+  file: string,
+  environment: Environment = process.env,
+): { readonly admin: AdminConfig } | RefusedConfig {
   const text = readText(file);
   if (typeof text !== 'string') return text;
   const document = readDocument(text, file, environment);
@@ -41,7 +44,9 @@ export function loadAdmin(file: string, environment: Environment = process.env):
   if (!('errors' in loaded)) return { admin: loaded.config.admin };
   const errors = loaded.errors.filter(({ path }) => path === 'admin' || path.startsWith('admin.'));
   const admin = configSchema.shape.admin.safeParse(valueAt(document.value, ['admin']) ?? undefined);
-  return errors.length > 0 || !admin.success ? { errors: errors.length > 0 ? errors : loaded.errors } : { admin: resolveAdmin(admin.data, file) };
+  return errors.length > 0 || !admin.success
+    ? { errors: errors.length > 0 ? errors : loaded.errors }
+    : { admin: resolveAdmin(admin.data, file) };
 }
 
 function readText(file: string): string | RefusedConfig {

@@ -19,6 +19,8 @@ export function allowedKeys(issue: z.core.$ZodRawIssue): string | undefined {
 /** What the schema's issue says to a person; an issue about several unknown keys is one finding for each. */
 export function findings(issue: z.core.$ZodIssue, written: unknown): Finding[] {
   const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
+  // A scalar that is read into parts, such as `200-399`, is wrong as a whole.
+  while (path.length > 0 && ['string', 'number'].includes(typeof valueAt(written, path.slice(0, -1)))) path.pop();
   if (issue.code === 'unrecognized_keys') {
     const allowed = issue.message.split(', ');
     return issue.keys.map((key) => {
@@ -69,7 +71,7 @@ export function valueAt(written: unknown, path: KeyPath): unknown {
 /** A value in an error message: short, on one line, and without control characters. */
 export function got(value: unknown): string {
   if (value === null || value === undefined) return 'nothing';
-  if (Array.isArray(value)) return 'a list';
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
   if (typeof value === 'object') return 'a map';
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 80 ? `${text.slice(0, 79)}…` : text;

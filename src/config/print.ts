@@ -13,5 +13,7 @@ export function printConfig(config: Config): string {
       if (strategy.by === 'token' && strategy.verify?.secret) strategy.verify.secret = '(hidden)';
     }
   }
-  return stringify(z.encode(configSchema, shown), { lineWidth: 0, aliasDuplicateObjects: false });
+  const text = stringify(z.encode(configSchema, shown), { lineWidth: 0, aliasDuplicateObjects: false });
+  // Variables have been expanded already.
+  return text.split('${').join('$${');
 }

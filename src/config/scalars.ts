@@ -8,7 +8,7 @@ const UNITS: readonly (readonly [string, number])[] = [
   ['s', 1000],
   ['ms', 1],
 ];
-const DURATION = /^(?=\d)(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m(?!s))?(?:(\d{1,9})s)?(?:(\d{1,9})ms)?$/;
+const DURATION = /^(?=\d)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?$/;
 /** Node's timers hold 31 bits of milliseconds; a longer delay would fire at once. */
 const LONGEST_TIMER = 24 * 86_400_000;
 const LONGEST_DURATION = 3650 * 86_400_000;

@@ -73,7 +73,7 @@ const NOT_YET: readonly NotYet[] = [
 export function findUnsupported(written: unknown, report: (path: KeyPath, message: string) => void): void {
   for (const { path, accepts, instead } of NOT_YET) {
     visit(written, path, [], (value, at) => {
-      if (!accepts(value)) report(at, `is not supported yet with this value: ${instead}`);
+      if (!accepts(value)) report(at, `is not supported yet: ${instead}`);
     });
   }
 }

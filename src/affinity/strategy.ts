@@ -33,6 +33,8 @@ export class FoundKey {
   /** The strategy that wrote `key`, and the text it was made of: the memo. Null: no key yet. */
   strategy: AffinityStrategy | null = null;
   text = '';
+  /** Until when the memo holds, ms since epoch: a token's key does not outlive the token. Only its own strategy reads it. */
+  until = 0;
   /** Set with Find.pending. Never rejects. */
   wait: Promise<void> | null = null;
 }
@@ -88,6 +90,18 @@ export interface StrategyContext {
   readonly pool: Pool;
   /** 32 bytes or more each; the first signs, all verify. Never empty. */
   readonly secrets: readonly Uint8Array[];
+  /**
+   * What keys of the table are hashed with; absent: the first secret.
+   * A reload passes what the process began with, so that a change of secrets keeps every row (behaviour 25).
+   */
+  readonly keySecret?: Uint8Array;
+  /** Wall clock, ms since epoch. */
+  readonly now: () => number;
+  /**
+   * When a backend's id came back after it had been removed while limpet ran, ms since epoch; 0: it was never gone.
+   * A cookie from before that moment names another life of the backend (behaviour 12).
+   */
+  readonly since: (backend: Backend) => number;
   /** Cryptographic randomness, an argument for tests. */
   readonly randomBytes: (bytes: Uint8Array) => void;
   readonly warn: (message: string) => void;

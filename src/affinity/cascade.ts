@@ -1,0 +1,36 @@
+import type { AffinityConfigOf } from '../config/schema.ts';
+import { StartError } from '../errors-start.ts';
+import { CookieAffinity } from './cookie.ts';
+import { STRATEGIES } from './registry.ts';
+import type { AffinityStrategy, CookieIssuer, KeySource, StrategyContext } from './strategy.ts';
+
+/** The key sources of a pool, in the order in which they are tried, and the one among them that makes keys of its own. */
+export interface Cascade {
+  readonly strategies: readonly AffinityStrategy[];
+  /** Null: limpet issues no cookie in this pool. */
+  readonly issuer: CookieIssuer | null;
+}
+
+/**
+ * Makes the strategies of `context.pool`. Once for each pool and thread: a strategy remembers what it has worked out.
+ * @throws StartError that names file and place in the configuration, when a key file is no good or there are two cookies of limpet's own.
+ */
+export function buildCascade(context: StrategyContext): Cascade {
+  const strategies = context.pool.config.affinity.map((config, index) =>
+    build(config, context, `pools.${context.pool.name}.affinity[${index}]`),
+  );
+  const issuers = strategies.filter((strategy) => strategy instanceof CookieAffinity);
+  if (issuers.length > 1)
+    throw new StartError(
+      `pools.${context.pool.name}.affinity: limpet issues one cookie a pool, remove the other { by: cookie }`,
+    );
+  return { strategies, issuer: issuers[0] ?? null };
+}
+
+function build<By extends KeySource>(
+  config: AffinityConfigOf<By>,
+  context: StrategyContext,
+  path: string,
+): AffinityStrategy {
+  return STRATEGIES[config.by as By](config, context, path);
+}

@@ -1,0 +1,110 @@
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import type { Backend } from '../backends/backend.ts';
+import type { Pool } from '../backends/pool.ts';
+
+/**
+ * What a cookie says, in 54 bytes that are exactly 72 characters of base64url (RFC 4648 section 5), without bits left over:
+ *
+ *     bytes   0..18   session id, random
+ *            18..24   when the session began, ms since epoch
+ *            24..30   when this cookie was made, ms since epoch
+ *            30..38   tag of the backend, masked
+ *            38..54   MAC over all before it
+ *
+ * The tag is an HMAC of the backend's configured id (behaviour 12), so that every node and every start of limpet makes the same one; it is masked with
+ * a key stream from the bytes before it, so that two cookies of one backend do not look alike (behaviour 11). The name of the pool is part of
+ * every key: what one pool signed is noise to another. MAC, mask and tag have a key each, derived from the secret (RFC 5869).
+ */
+export const COOKIE_LENGTH = 72;
+/** Characters of the session id at the front: 18 bytes. */
+export const ID_LENGTH = 24;
+export const ID_BYTES = 18;
+
+const BEGAN = 18;
+const ISSUED = 24;
+const TAG = 30;
+const MAC = 38;
+const END = 54;
+const TAG_BYTES = MAC - TAG;
+
+/** Fields of a cookie whose MAC is right. */
+export interface CookieFields {
+  readonly began: number;
+  readonly issued: number;
+  /** Null: no backend of the pool has this tag. */
+  readonly backend: Backend | null;
+}
+
+/** One secret's keys, and what the backends are called under it. */
+interface Signer {
+  readonly macKey: Buffer;
+  readonly maskKey: Buffer;
+  readonly tagKey: Buffer;
+  readonly byTag: ReadonlyMap<string, Backend>;
+}
+
+/** Writes and reads the cookies of one pool. The first secret signs, all verify. */
+export class CookieCodec {
+  readonly #signers: readonly Signer[];
+  readonly #bytes = Buffer.alloc(END);
+
+  constructor(secrets: readonly Uint8Array[], pool: Pool) {
+    this.#signers = secrets.map((secret) => {
+      const tagKey = derive(secret, 'tag', pool.name);
+      return {
+        macKey: derive(secret, 'mac', pool.name),
+        maskKey: derive(secret, 'mask', pool.name),
+        tagKey,
+        byTag: new Map(pool.backends.map((backend) => [tagOf(tagKey, backend).toString('latin1'), backend])),
+      };
+    });
+  }
+
+  /** The cookie of a session on a backend; `id` is ID_LENGTH characters of base64url, the times are ms since epoch. */
+  encode(id: string, backend: Backend, began: number, issued: number): string {
+    const signer = this.#signers[0]!;
+    const bytes = this.#bytes;
+    bytes.write(id, 0, ID_BYTES, 'base64url');
+    bytes.writeUIntBE(Math.floor(began), BEGAN, 6);
+    bytes.writeUIntBE(Math.floor(issued), ISSUED, 6);
+    tagOf(signer.tagKey, backend).copy(bytes, TAG);
+    mask(signer, bytes);
+    hmac(signer.macKey, bytes.subarray(0, MAC)).copy(bytes, MAC, 0, END - MAC);
+    return bytes.toString('base64url');
+  }
+
+  /** What a cookie of COOKIE_LENGTH base64url characters says; null when no secret has signed it. */
+  decode(text: string): CookieFields | null {
+    const bytes = this.#bytes;
+    if (text.length !== COOKIE_LENGTH || bytes.write(text, 0, END, 'base64url') !== END) return null;
+    for (const signer of this.#signers) {
+      const mac = hmac(signer.macKey, bytes.subarray(0, MAC)).subarray(0, END - MAC);
+      if (!timingSafeEqual(mac, bytes.subarray(MAC, END))) continue;
+      mask(signer, bytes);
+      return {
+        began: bytes.readUIntBE(BEGAN, 6),
+        issued: bytes.readUIntBE(ISSUED, 6),
+        backend: signer.byTag.get(bytes.toString('latin1', TAG, MAC)) ?? null,
+      };
+    }
+    return null;
+  }
+}
+
+function derive(secret: Uint8Array, purpose: string, pool: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, 'limpet cookie', `${purpose}\0${pool}`, 32));
+}
+
+function tagOf(tagKey: Buffer, backend: Backend): Buffer {
+  return hmac(tagKey, Buffer.from(backend.id, 'utf8')).subarray(0, TAG_BYTES);
+}
+
+/** Masks the tag, or takes the mask off: the stream is the same both ways. */
+function mask(signer: Signer, bytes: Buffer): void {
+  const stream = hmac(signer.maskKey, bytes.subarray(0, TAG));
+  for (let i = 0; i < TAG_BYTES; i++) bytes[TAG + i]! ^= stream[i]!;
+}
+
+function hmac(key: Buffer, bytes: Buffer): Buffer {
+  return createHmac('sha256', key).update(bytes).digest();
+}

@@ -1,0 +1,116 @@
+import type { Backend } from '../backends/backend.ts';
+import type { AffinityConfigOf } from '../config/schema.ts';
+import type { Head } from '../http1/head.ts';
+import { KeyHash } from '../sessions/key-hash.ts';
+import { COOKIE_LENGTH, CookieCodec, ID_BYTES, ID_LENGTH } from './cookie-codec.ts';
+import { CookieFinder } from './cookie-finder.ts';
+import { detachedSlice, holdsKeyOf } from './key-memo.ts';
+import {
+  type CookieIssuer,
+  type CookieProof,
+  Find,
+  type FoundKey,
+  KEY_SOURCES,
+  type StrategyContext,
+} from './strategy.ts';
+
+/** How far ahead the clock of another node may be: a cookie from further in the future is refused (behaviour 9). */
+const SKEW_MS = 60_000;
+
+/** 1 for the characters of base64url. */
+const ALPHABET = new Uint8Array(256);
+for (const c of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_') ALPHABET[c.charCodeAt(0)] = 1;
+
+/**
+ * limpet's own cookie: a session id that nobody can guess, and a proof of where the session lives for when its row is gone
+ * (see `CookieCodec` for the form). The key of the table is made of the id alone, so that it stays the same when the cookie is made anew.
+ *
+ * A proof that was issued before its backend's id was removed and added again names no backend (`StrategyContext.since`): the new
+ * server of that id never knew the session (behaviour 12). A plain restart of limpet removes nothing, so the proofs from before it hold.
+ */
+export class CookieAffinity implements CookieIssuer {
+  readonly source = 'cookie';
+  readonly by = KEY_SOURCES.indexOf('cookie');
+  readonly owned = true;
+  readonly learn = null;
+  readonly name: string;
+
+  readonly #context: StrategyContext;
+  readonly #hash: KeyHash;
+  readonly #codec: CookieCodec;
+  readonly #finder: CookieFinder;
+  readonly #id = Buffer.alloc(ID_BYTES);
+  /** What follows the value in the line, CRLF included. */
+  readonly #attributes: { readonly plain: string; readonly secure: string };
+  readonly #clear: { readonly plain: string; readonly secure: string };
+
+  constructor(config: AffinityConfigOf<'cookie'>, context: StrategyContext) {
+    this.name = config.name;
+    this.#context = context;
+    this.#hash = KeyHash.derive(context.keySecret ?? context.secrets[0]!, context.pool.name, 'cookie', config.name);
+    this.#codec = new CookieCodec(context.secrets, context.pool);
+    this.#finder = new CookieFinder(config.name, true);
+    // Max-Age alone: Expires would have to be written anew for each response, and wins nowhere where Max-Age is known (RFC 6265 section 5.3).
+    const maxAge = config.maxAge === null ? '' : `; Max-Age=${Math.ceil(config.maxAge / 1000)}`;
+    this.#attributes = bothSchemes(config, maxAge);
+    this.#clear = bothSchemes(config, '; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT');
+  }
+
+  find(head: Head, _client: string, nth: number, found: FoundKey): number {
+    const finder = this.#finder;
+    if (!finder.find(head, nth)) return Find.none;
+    const text = head.text;
+    const start = finder.start;
+    if (finder.end - start !== COOKIE_LENGTH) return Find.invalid;
+    if (holdsKeyOf(found, this, text, start, finder.end)) return Find.found;
+    for (let i = start; i < finder.end; i++) if (ALPHABET[text.charCodeAt(i)] !== 1) return Find.invalid;
+    this.#hash.hash(text, start, start + ID_LENGTH, found.key);
+    found.strategy = this;
+    found.text = detachedSlice(text, start, finder.end);
+    return Find.found;
+  }
+
+  create(found: FoundKey): void {
+    this.#context.randomBytes(this.#id);
+    const id = this.#id.toString('base64url');
+    this.#hash.hash(id, 0, ID_LENGTH, found.key);
+    found.strategy = this;
+    found.text = id;
+  }
+
+  verify(found: FoundKey, now: number, proof: CookieProof): boolean {
+    if (found.strategy !== this) return false;
+    const fields = this.#codec.decode(found.text);
+    if (fields === null || fields.began > fields.issued || fields.issued > now + SKEW_MS) return false;
+    const { began, issued, backend } = fields;
+    proof.began = began;
+    proof.issued = issued;
+    proof.backend = backend !== null && issued < this.#context.since(backend) ? null : backend;
+    return true;
+  }
+
+  setCookie(found: FoundKey, backend: Backend, began: number, now: number, secure: boolean): string {
+    if (found.strategy !== this) throw new Error(`the key of this session was not made by the cookie ${this.name}`);
+    // A clock that was set back must not make a cookie that was issued before its session began.
+    const value = this.#codec.encode(found.text.slice(0, ID_LENGTH), backend, began, Math.max(now, began));
+    found.text = value;
+    return `Set-Cookie: ${this.name}=${value}${secure ? this.#attributes.secure : this.#attributes.plain}`;
+  }
+
+  clearCookie(secure: boolean): string {
+    return `Set-Cookie: ${this.name}=${secure ? this.#clear.secure : this.#clear.plain}`;
+  }
+}
+
+/** The attributes for a client on plain HTTP and for one on TLS; they differ with `secure: auto` only (behaviour 10). */
+function bothSchemes(config: AffinityConfigOf<'cookie'>, age: string): { plain: string; secure: string } {
+  const before = `; Path=${config.path}${config.domain === null ? '' : `; Domain=${config.domain}`}${age}`;
+  const sameSite = { lax: 'Lax', strict: 'Strict', none: 'None' }[config.sameSite];
+  const after = `${config.httpOnly ? '; HttpOnly' : ''}; SameSite=${sameSite}${config.partitioned ? '; Partitioned' : ''}\r\n`;
+  const without = `${before}${after}`;
+  const withSecure = `${before}; Secure${after}`;
+  return {
+    plain: config.secure === true ? withSecure : without,
+    secure: config.secure === false ? without : withSecure,
+  };
+}

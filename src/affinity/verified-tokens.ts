@@ -1,0 +1,65 @@
+import { hash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { claimText } from './token-claim.ts';
+import type { TokenVerifier } from './token-verifier.ts';
+
+/** What is known of a token. */
+export interface TokenVerdict {
+  readonly verified: boolean;
+  /** The claim that is the key; null when it is missing or cannot be one, and when no claim is asked for. */
+  readonly claim: string | null;
+  /** Until when this holds, ms since epoch: never beyond the token's own end. */
+  readonly until: number;
+}
+
+const MOST = 10_000;
+/** A key that is taken back stops counting after this time, however long the token would be valid. */
+const LONGEST_MS = 600_000;
+/** A token that does not verify now may do so soon: its key is published, its time begins. */
+const REFUSED_MS = 5_000;
+
+/** Tokens that have been checked, by their SHA-256, and the checks under way: one for each token, however many requests carry it. */
+export class VerifiedTokens {
+  readonly #verify: TokenVerifier;
+  readonly #claim: string | null;
+  readonly #now: () => number;
+  readonly #verdicts = new LRUCache<string, TokenVerdict>({ max: MOST });
+  readonly #underWay = new Map<string, Promise<void>>();
+
+  constructor(verify: TokenVerifier, claim: string | null, now: () => number) {
+    this.#verify = verify;
+    this.#claim = claim;
+    this.#now = now;
+  }
+
+  /** What is known of the token; or a promise, which never rejects, after which it is worth asking again. */
+  ask(token: string): TokenVerdict | Promise<void> {
+    const digest = hash('sha256', token, 'base64');
+    const known = this.#verdicts.get(digest);
+    if (known !== undefined && this.#now() < known.until) return known;
+    let check = this.#underWay.get(digest);
+    if (check === undefined) {
+      check = this.#check(token, digest);
+      this.#underWay.set(digest, check);
+    }
+    return check;
+  }
+
+  async #check(token: string, digest: string): Promise<void> {
+    let verdict: TokenVerdict;
+    try {
+      const payload = await this.#verify(token);
+      const longest = this.#now() + LONGEST_MS;
+      const claim = this.#claim === null ? null : claimText(payload, this.#claim);
+      verdict = {
+        verified: true,
+        claim,
+        until: payload.exp === undefined ? longest : Math.min(payload.exp * 1000, longest),
+      };
+    } catch {
+      verdict = { verified: false, claim: null, until: this.#now() + REFUSED_MS };
+    }
+    this.#verdicts.set(digest, verdict);
+    this.#underWay.delete(digest);
+  }
+}

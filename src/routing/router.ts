@@ -1,0 +1,109 @@
+import type { Pool } from '../backends/pool.ts';
+import type { RouteConfig } from '../config/schema.ts';
+import { StartError } from '../errors-start.ts';
+import type { Head } from '../http1/head.ts';
+import { compileMatch, type Matchers } from './matchers.ts';
+import { isPlainPath, readPath } from './path-reading.ts';
+
+/** Where a request goes. */
+export interface Route {
+  readonly pool: Pool;
+  /** False: this route neither reads nor writes sessions. */
+  readonly sticky: boolean;
+  /** Its place in the configuration, from 0. */
+  readonly index: number;
+}
+
+interface CompiledRoute extends Matchers {
+  readonly route: Route;
+}
+
+/** Chooses the route of a request: the first that matches. */
+export class Router {
+  readonly #routes: readonly CompiledRoute[];
+  /** The route of every request, when the first one asks for nothing. */
+  readonly #only: Route | null;
+  readonly #byHost: boolean;
+  readonly #byPath: boolean;
+
+  constructor(routes: readonly CompiledRoute[]) {
+    this.#routes = routes;
+    const first = routes[0];
+    this.#only =
+      first !== undefined && first.host === null && first.path === null && first.head === null ? first.route : null;
+    this.#byHost = routes.some(({ host }) => host !== null);
+    this.#byPath = routes.some(({ path }) => path !== null);
+  }
+
+  /**
+   * The route of this request, or null: none matches.
+   *
+   * The backend gets the path as it came, and may read it differently. Routes see it with dot segments resolved, so that `/public/../admin`
+   * takes the route of `/admin`; and where some server's reading (`%2F` or `\` as a separator, `..;`) leads to another route, no route is taken at all:
+   * nobody chooses a route by the way a path is spelled.
+   */
+  match(head: Head): Route | null {
+    if (this.#only !== null) return this.#only;
+    const { text, pathStart, pathEnd } = head;
+    if (!this.#byPath || isPlainPath(text, pathStart, pathEnd)) return this.#select(head, text, pathStart, pathEnd);
+    if (text.charCodeAt(pathStart) !== 0x2f && pathStart < pathEnd) {
+      // `*` of OPTIONS and the authority of CONNECT: no path.
+      return this.#select(head, text, pathStart, pathEnd);
+    }
+    const readings = readPath(head.path);
+    if (readings === null) return null;
+    const [usual = '', ...others] = readings;
+    const route = this.#select(head, usual, 0, usual.length);
+    return others.every((path) => this.#select(head, path, 0, path.length) === route) ? route : null;
+  }
+
+  #select(head: Head, path: string, pathStart: number, pathEnd: number): Route | null {
+    const text = head.text;
+    let hostStart = 0;
+    let hostEnd = 0;
+    if (this.#byHost) {
+      hostStart = head.authorityEnd > 0 ? head.authorityStart : head.hostLine < 0 ? 0 : head.valueStart(head.hostLine);
+      hostEnd = head.authorityEnd > 0 ? head.authorityEnd : head.hostLine < 0 ? 0 : head.valueEnd(head.hostLine);
+      hostEnd = withoutPort(text, hostStart, hostEnd);
+    }
+    for (let i = 0; i < this.#routes.length; i++) {
+      const { host, path: matchesPath, head: matchesHead, route } = this.#routes[i]!;
+      if (host !== null && !host(text, hostStart, hostEnd)) continue;
+      if (matchesPath !== null && !matchesPath(path, pathStart, pathEnd)) continue;
+      if (matchesHead !== null && !matchesHead(head)) continue;
+      return route;
+    }
+    return null;
+  }
+}
+
+/**
+ * Compiles the routes of a configuration.
+ * @throws StartError when a route names a pool that is not there, or can never match.
+ */
+export function buildRouter(
+  config: { readonly routes: readonly RouteConfig[] },
+  pools: ReadonlyMap<string, Pool>,
+): Router {
+  return new Router(
+    config.routes.map(({ match, pool: name, sticky }, index) => {
+      const pool = pools.get(name);
+      if (pool === undefined) throw new StartError(`routes[${index}].pool: there is no pool ${name}`);
+      return { ...compileMatch(match, `routes[${index}].match`), route: { pool, sticky, index } };
+    }),
+  );
+}
+
+/** End of the name in `host:port`, `[v6]:port`, and of `shop.example.` without its last dot: what the parser let through has at most one colon outside of brackets. */
+function withoutPort(text: string, start: number, end: number): number {
+  let stop = end;
+  for (let i = end - 1; i >= start; i--) {
+    const code = text.charCodeAt(i);
+    if (code === 0x3a) {
+      stop = i;
+      break;
+    }
+    if (code < 0x30 || code > 0x39) break;
+  }
+  return stop > start + 1 && text.charCodeAt(stop - 1) === 0x2e ? stop - 1 : stop;
+}

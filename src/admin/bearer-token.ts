@@ -1,0 +1,48 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { StartError } from '../errors-start.ts';
+
+/** A token that can be guessed is none. */
+const SHORTEST = 16;
+/** `Bearer` and a token68 (RFC 6750 section 2.1); the scheme's case does not matter (RFC 9110 section 11.1). */
+const CREDENTIALS = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
+
+/** The token that the admin API asks for. */
+export class BearerToken {
+  /** Both sides of a comparison are hashed with this: equal lengths, and nothing that a caller can work towards. */
+  readonly #key = randomBytes(32);
+  readonly #digest: Buffer;
+
+  /**
+   * Reads the token from a file: one line, at least 16 characters.
+   * @throws StartError when the file cannot be read or holds no usable token
+   */
+  static fromFile(file: string): BearerToken {
+    let text: string;
+    try {
+      text = readFileSync(file, 'utf8').trim();
+    } catch (cause) {
+      throw new StartError(`admin.tokenFile: cannot read ${file}: ${(cause as Error).message}`, { cause });
+    }
+    if (!CREDENTIALS.test(`Bearer ${text}`) || text.length < SHORTEST) {
+      throw new StartError(
+        `admin.tokenFile: ${file} must hold one token of at least ${SHORTEST} characters (letters, digits and - . _ ~ + / =), such as openssl rand -hex 32 makes`,
+      );
+    }
+    return new BearerToken(text);
+  }
+
+  constructor(token: string) {
+    this.#digest = this.#hash(token);
+  }
+
+  /** Whether the value of `Authorization` carries the token; takes the same time wherever a wrong one differs. */
+  matches(authorization: string | undefined): boolean {
+    const token = CREDENTIALS.exec(authorization ?? '')?.[1];
+    return token !== undefined && timingSafeEqual(this.#hash(token), this.#digest);
+  }
+
+  #hash(token: string): Buffer {
+    return createHmac('sha256', this.#key).update(token).digest();
+  }
+}

@@ -1,0 +1,53 @@
+import type { z } from 'zod';
+import type { Answer } from './answer.ts';
+
+/** What a handler gets, checked already: only known query parameters, each once, and the body as the schema wants it. */
+export interface RouteCall<Body> {
+  /** Decoded values of the `:name` segments. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: ReadonlyMap<string, string>;
+  readonly body: Body;
+  /** Path of the request, for problems. */
+  readonly path: string;
+}
+
+/** One method on one path of the admin API. */
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  /** Segments of `:name` stand for one segment each. */
+  readonly path: string;
+  /** Needs no token and may be asked for under any Host: for probes. */
+  readonly open: boolean;
+  /** Query parameters that it knows; any other is an error. */
+  readonly query: readonly string[];
+  /** Shape of the JSON body; null: it has none. */
+  readonly body: z.ZodType | null;
+  readonly handle: (call: RouteCall<unknown>) => Answer | Promise<Answer>;
+}
+
+type Handle<Body> = (call: RouteCall<Body>) => Answer | Promise<Answer>;
+
+/** A route to look at something. */
+export function get(path: string, handle: Handle<null>, query: readonly string[] = []): Route {
+  return { method: 'GET', path, open: false, query, body: null, handle: handle as Handle<unknown> };
+}
+
+/** A route for probes. */
+export function openGet(path: string, handle: Handle<null>): Route {
+  return { ...get(path, handle), open: true };
+}
+
+/** A route that ends something. */
+export function remove(path: string, handle: Handle<null>): Route {
+  return { method: 'DELETE', path, open: false, query: [], body: null, handle: handle as Handle<unknown> };
+}
+
+/** A route that changes something as its JSON body says. */
+export function change<Schema extends z.ZodType>(
+  method: 'POST' | 'PATCH',
+  path: string,
+  body: Schema,
+  handle: Handle<z.output<Schema>>,
+): Route {
+  return { method, path, open: false, query: [], body, handle: handle as Handle<unknown> };
+}

@@ -1,0 +1,15 @@
+import { json } from '../answer.ts';
+import type { ControlPlane } from '../control-plane.ts';
+import { problem } from '../problem.ts';
+import { openGet, type Route } from '../route.ts';
+
+/** `/healthz`: alive. `/readyz`: takes traffic; it turns 503 before a stop closes anything (behaviour 46). */
+export function probeRoutes(control: ControlPlane): Route[] {
+  return [
+    openGet('/healthz', () => json({ status: 'ok' })),
+    openGet('/readyz', ({ path }) => {
+      const phase = control.ready();
+      return phase === 'ready' ? json({ status: phase }) : problem(503, `limpet is ${phase}.`, path);
+    }),
+  ];
+}

@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import { json, NO_CONTENT } from '../answer.ts';
+import type { ControlPlane } from '../control-plane.ts';
+import { problem } from '../problem.ts';
+import { change, get, type Route, remove } from '../route.ts';
+
+const DEFAULT_LIMIT = 100;
+const MOST = 1000;
+
+const move = z.strictObject({
+  backend: z.string({ error: 'must be the id of a backend of the pool that the session is in' }),
+});
+
+/** Sessions: list, see, end and move them. */
+export function sessionRoutes(control: ControlPlane): Route[] {
+  return [
+    get(
+      '/api/v1/sessions',
+      async ({ query, path }) => {
+        if (query.has('user')) {
+          return problem(400, 'user is not supported yet: filter by pool and backend.', path);
+        }
+        const limit = query.get('limit') ?? String(DEFAULT_LIMIT);
+        if (!/^[1-9]\d{0,3}$/.test(limit) || Number(limit) > MOST) {
+          return problem(400, `limit must be a whole number from 1 to ${MOST}.`, path);
+        }
+        const pool = query.get('pool');
+        const backend = query.get('backend');
+        const cursor = query.get('cursor');
+        const page = await control.sessions({
+          limit: Number(limit),
+          ...(pool === undefined ? {} : { pool }),
+          ...(backend === undefined ? {} : { backend }),
+          ...(cursor === undefined ? {} : { cursor }),
+        });
+        return page.ok ? json(page.value) : problem(page.status, page.detail, path);
+      },
+      ['pool', 'backend', 'user', 'limit', 'cursor'],
+    ),
+    get('/api/v1/sessions/:key', ({ params, path }) => {
+      const found = control.session(params.key!);
+      return found.ok ? json(found.value) : problem(found.status, found.detail, path);
+    }),
+    remove('/api/v1/sessions/:key', ({ params, path }) => {
+      const ended = control.endSession(params.key!);
+      return ended.ok ? NO_CONTENT : problem(ended.status, ended.detail, path);
+    }),
+    change('POST', '/api/v1/sessions/:key/move', move, ({ params, path, body }) => {
+      const moved = control.moveSession(params.key!, body.backend);
+      return moved.ok ? json(moved.value) : problem(moved.status, moved.detail, path);
+    }),
+  ];
+}

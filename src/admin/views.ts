@@ -1,0 +1,77 @@
+import { KEY_SOURCES } from '../affinity/strategy.ts';
+import type { Backend } from '../backends/backend.ts';
+import type { Pool } from '../backends/pool.ts';
+import type { SharedState } from '../backends/shared-state.ts';
+import type { SessionTable } from '../sessions/table.ts';
+import type { BackendView, PoolView, SessionView } from './control-plane.ts';
+
+/** The fields of a row that a view shows. */
+export interface SessionFields {
+  readonly pool: number;
+  /** Slot of the backend. */
+  readonly backend: number;
+  readonly generation: number;
+  readonly created: number;
+  readonly lastSeen: number;
+  readonly requests: number;
+  readonly moves: number;
+  readonly by: number;
+}
+
+/** A pool with its backends, as the admin API shows it. */
+export function poolView(pool: Pool, state: SharedState, table: SessionTable): PoolView {
+  return {
+    name: pool.name,
+    balance: pool.config.balance,
+    sessions: table.sessionsOfPool(pool.index),
+    backends: pool.backends.map((backend) => backendView(backend, state, table)),
+  };
+}
+
+/** A backend, as the admin API shows it. */
+export function backendView({ id, url, slot }: Backend, state: SharedState, table: SessionTable): BackendView {
+  const latency = state.latency(slot);
+  return {
+    id,
+    url,
+    state: state.adminState(slot),
+    health: state.ejected(slot) ? 'down' : state.health(slot),
+    weight: state.configuredWeight(slot),
+    activeRequests: state.active(slot),
+    sessions: table.sessions(slot),
+    requests: state.requests(slot),
+    failures: state.failures(slot),
+    latency: latency === 0 ? null : Math.round(latency * 1000) / 1000,
+    lastChange: iso(state.lastChange(slot)),
+    lastError: state.lastError(slot),
+  };
+}
+
+/** A session, as the admin API shows it. `key` is its public id. */
+export function sessionView(key: string, pool: Pool, fields: SessionFields): SessionView {
+  const { idle, lifetime } = pool.config.session;
+  return {
+    key,
+    pool: pool.name,
+    backend: boundBackend(pool, fields)?.id ?? null,
+    created: iso(fields.created),
+    lastSeen: iso(fields.lastSeen),
+    idleExpiresAt: iso(Math.min(fields.lastSeen + idle, fields.created + lifetime)),
+    endsAt: iso(fields.created + lifetime),
+    requests: fields.requests,
+    by: KEY_SOURCES[fields.by] ?? 'unknown',
+    user: null,
+    moves: fields.moves,
+  };
+}
+
+/** The backend that a row names, unless another one has its slot now (behaviour 12). */
+export function boundBackend(pool: Pool, { backend, generation }: SessionFields): Backend | undefined {
+  const found = pool.bySlot[backend];
+  return found?.generation === generation ? found : undefined;
+}
+
+/** ISO 8601 in UTC. */
+export function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

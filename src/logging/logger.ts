@@ -1,0 +1,33 @@
+import pino from 'pino';
+
+/** What the parts of limpet write their log lines with. `fields` are members of the JSON line; an Error goes in as `err`. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** Takes whole lines, each with its line end. */
+export interface LineSink {
+  write(lines: string): void;
+}
+
+/** Least severe lines that are written, as in `log.level`. */
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+
+/**
+ * A logger whose lines are `{"level":"info","time":"2026-01-31T12:00:00.000Z", …fields, "msg":"…"}`.
+ * @param fields members of every line, such as the number of the worker
+ */
+export function createLogger(level: LogLevel, sink: LineSink, fields: object = {}): Logger {
+  return pino(
+    {
+      level,
+      base: fields,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    sink,
+  );
+}

@@ -1,0 +1,26 @@
+/** What the metrics read besides the counters: the running pools and their live state, asked at each collection. */
+export interface MetricsSource {
+  /** The pools as they run now; a reload may change them. */
+  pools(): readonly MetricsPool[];
+  /** The label `listener` of each listener, by its index in the configuration. */
+  listeners(): readonly string[];
+  /** Requests in flight at the backend of a slot. */
+  activeRequests(slot: number): number;
+  /** False while probes or traffic say that the backend is down. */
+  isUp(slot: number): boolean;
+  /** Sessions bound to the backend of a slot. */
+  sessions(slot: number): number;
+  /** Sessions of a pool, by its index. */
+  sessionsOfPool(pool: number): number;
+  /** Rows that went because their bucket was full. */
+  evictions(): number;
+  /** Workers that were started again. */
+  workerRestarts(): number;
+}
+
+/** The part of a pool that metrics need. */
+export interface MetricsPool {
+  readonly name: string;
+  readonly index: number;
+  readonly backends: readonly { readonly id: string; readonly slot: number }[];
+}

@@ -1,0 +1,53 @@
+/** Labelled counters that are too sparse for a cell of shared memory: their label names and help texts. */
+export const RARE_METRICS = {
+  limpet_failovers_total: {
+    labels: ['pool', 'from', 'to', 'reason'],
+    help: 'Sessions moved from one backend to another.',
+  },
+  limpet_retries_total: {
+    labels: ['pool', 'reason'],
+    help: 'Attempts after the first one of a request, by what went wrong before.',
+  },
+  limpet_errors_total: {
+    labels: ['code'],
+    help: 'Requests that limpet answered with an error of its own or could not answer, by Limpet-Error code.',
+  },
+} as const satisfies { readonly [name: string]: { readonly labels: readonly string[]; readonly help: string } };
+
+/** One of RARE_METRICS. */
+export type RareMetric = keyof typeof RARE_METRICS;
+
+/** A text for each label of the metric, in the order of RARE_METRICS. */
+export type RareLabels<M extends RareMetric> = TextPerName<(typeof RARE_METRICS)[M]['labels']>;
+type TextPerName<Names extends readonly string[]> = { readonly [I in keyof Names]: string };
+
+/** How often something rare happened since the last drain; structured-cloneable. */
+export interface RareCount {
+  readonly name: RareMetric;
+  readonly labels: readonly string[];
+  readonly count: number;
+}
+
+/** Label values hold no control character: pool names, backend ids and closed sets of words. */
+const SEPARATOR = '\u0000';
+
+/** The rare counters of one worker, drained into its batch to the supervisor. */
+export class RareCounters {
+  #counts = new Map<string, { name: RareMetric; labels: readonly string[]; count: number }>();
+
+  /** Counts one more. `labels` must come from configuration or a closed set, never from a client: each is a series of its own. */
+  add<M extends RareMetric>(name: M, ...labels: RareLabels<M>): void {
+    const key = name + SEPARATOR + labels.join(SEPARATOR);
+    const entry = this.#counts.get(key);
+    if (entry === undefined) this.#counts.set(key, { name, labels, count: 1 });
+    else entry.count++;
+  }
+
+  /** What was counted since the last call; the counters start again at zero. */
+  drain(): RareCount[] {
+    if (this.#counts.size === 0) return [];
+    const counts = [...this.#counts.values()];
+    this.#counts = new Map();
+    return counts;
+  }
+}

@@ -1,0 +1,144 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { CounterSums } from './counter-sums.ts';
+import type { MetricsPool, MetricsSource } from './metrics-source.ts';
+import { OUTCOMES } from './outcomes.ts';
+import { RARE_METRICS, type RareMetric } from './rare.ts';
+import type { RareTotals } from './rare-totals.ts';
+import { SampledHistogram } from './sampled-histogram.ts';
+
+type Labels = Readonly<Record<string, string>>;
+type Set = (labels: Labels, value: number) => void;
+
+/** What the metrics are made of. */
+export interface MetricsParts {
+  readonly source: MetricsSource;
+  readonly sums: CounterSums;
+  readonly rare: RareTotals;
+  /** True: Node's own process metrics too. They start a timer and an observer that last as long as the process. */
+  readonly processMetrics: boolean;
+}
+
+/** All metrics of limpet. Nothing is copied before a collection: `metrics()` reads the shared counters. */
+export function metricsRegistry({ source, sums, rare, processMetrics }: MetricsParts): Registry {
+  const registry = new Registry();
+  const registers = [registry];
+  const counter = (name: string, help: string, labelNames: readonly string[], collect: (set: Set) => void) => {
+    new Counter({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        collect((labels, value) => this.inc(labels, value));
+      },
+    });
+  };
+  const gauge = (name: string, help: string, labelNames: readonly string[], collect: (set: Set) => void) => {
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        collect((labels, value) => this.set(labels, value));
+      },
+    });
+  };
+  const perBackend = (visit: (labels: Labels, slot: number, pool: MetricsPool) => void) => {
+    for (const pool of source.pools()) {
+      for (const { id, slot } of pool.backends) visit({ pool: pool.name, backend: id }, slot, pool);
+    }
+  };
+  /** Backends, and what limpet answered itself: without a backend, and without a pool when no route matched. */
+  const perAnswerer = (visit: (labels: Labels, slot: number, poolIndex: number) => void) => {
+    visit({ pool: '', backend: '' }, -1, -1);
+    for (const pool of source.pools()) visit({ pool: pool.name, backend: '' }, -1, pool.index);
+    perBackend((labels, slot, pool) => visit(labels, slot, pool.index));
+  };
+
+  counter(
+    'limpet_requests_total',
+    'Requests that have ended, by status; no backend: answered by limpet itself, no pool: no route matched.',
+    ['pool', 'backend', 'code'],
+    (set) =>
+      perAnswerer((labels, slot, pool) => sums.statuses(pool, slot, (code, count) => set({ ...labels, code }, count))),
+  );
+  counter(
+    'limpet_received_bytes_total',
+    'Body bytes of requests, as received from clients.',
+    ['pool', 'backend'],
+    (set) => perAnswerer((labels, slot, pool) => set(labels, sums.bytesIn(pool, slot))),
+  );
+  counter('limpet_sent_bytes_total', 'Body bytes of responses, as sent to clients.', ['pool', 'backend'], (set) =>
+    perAnswerer((labels, slot, pool) => set(labels, sums.bytesOut(pool, slot))),
+  );
+  new SampledHistogram(
+    registry,
+    'limpet_request_duration_seconds',
+    'Time from the first byte of a request to the last byte of its answer.',
+    ['pool'],
+    () => source.pools().map(({ name, index }) => ({ labels: { pool: name }, times: sums.durations(index) })),
+  );
+  new SampledHistogram(
+    registry,
+    'limpet_backend_response_seconds',
+    'Time from sending a request to a backend to the head of its response.',
+    ['pool', 'backend'],
+    () =>
+      source
+        .pools()
+        .flatMap(({ name, backends }) =>
+          backends.map(({ id, slot }) => ({ labels: { pool: name, backend: id }, times: sums.responses(slot) })),
+        ),
+  );
+  gauge('limpet_requests_active', 'Requests in flight.', ['pool', 'backend'], (set) =>
+    perBackend((labels, slot) => set(labels, source.activeRequests(slot))),
+  );
+  gauge('limpet_connections', 'Open client connections.', ['listener'], (set) =>
+    source.listeners().forEach((listener, index) => {
+      set({ listener }, sums.connections(index));
+    }),
+  );
+  gauge('limpet_sessions', 'Sessions of a pool.', ['pool'], (set) => {
+    for (const { name, index } of source.pools()) set({ pool: name }, source.sessionsOfPool(index));
+  });
+  gauge('limpet_sessions_by_backend', 'Sessions bound to a backend.', ['pool', 'backend'], (set) =>
+    perBackend((labels, slot) => set(labels, source.sessions(slot))),
+  );
+  counter('limpet_affinity_total', 'Requests by what became of their affinity.', ['pool', 'outcome'], (set) => {
+    for (const { name, index } of source.pools()) {
+      OUTCOMES.forEach((outcome, i) => {
+        set({ pool: name, outcome }, sums.affinity(index, i));
+      });
+    }
+  });
+  for (const [name, { help, labels }] of Object.entries(RARE_METRICS) as [
+    RareMetric,
+    (typeof RARE_METRICS)[RareMetric],
+  ][]) {
+    counter(name, help, labels, (set) => {
+      for (const series of rare.series(name)) {
+        set(Object.fromEntries(labels.map((label, i) => [label, series.labels[i] ?? ''])), series.count);
+      }
+    });
+  }
+  gauge(
+    'limpet_backend_up',
+    '1 unless probes or traffic say that the backend is down; the admin state does not count.',
+    ['pool', 'backend'],
+    (set) => perBackend((labels, slot) => set(labels, source.isUp(slot) ? 1 : 0)),
+  );
+  counter(
+    'limpet_session_evictions_total',
+    'Sessions that were dropped because the table was full (sessions.max).',
+    [],
+    (set) => set({}, source.evictions()),
+  );
+  counter('limpet_worker_restarts_total', 'Workers that ended unexpectedly and were started again.', [], (set) =>
+    set({}, source.workerRestarts()),
+  );
+  if (processMetrics) collectDefaultMetrics({ register: registry });
+  return registry;
+}

@@ -1,0 +1,98 @@
+import type { BackendView, ControlPlane, Phase, SessionView } from '../../src/admin/control-plane.ts';
+
+export const BACKEND: BackendView = {
+  id: 'a',
+  url: 'http://127.0.0.1:9001',
+  state: 'ready',
+  health: 'up',
+  weight: 1,
+  activeRequests: 2,
+  sessions: 3,
+  requests: 4,
+  failures: 0,
+  latency: 1.5,
+  lastChange: '2026-01-31T12:00:00.000Z',
+  lastError: null,
+};
+
+export const SESSION: SessionView = {
+  key: 'AAAAAAAAAAAAAAAAAAAAAQ',
+  pool: 'shop',
+  backend: 'a',
+  created: '2026-01-31T12:00:00.000Z',
+  lastSeen: '2026-01-31T12:00:00.000Z',
+  idleExpiresAt: '2026-01-31T12:30:00.000Z',
+  endsAt: '2026-02-01T00:00:00.000Z',
+  requests: 1,
+  by: 'cookie',
+  user: null,
+  moves: 0,
+};
+
+/** A control plane that notes its calls and answers always the same. */
+export class FakeControlPlane implements ControlPlane {
+  phase: Phase = 'ready';
+  readonly calls: unknown[][] = [];
+  /** When set, `status` throws it. */
+  defect: Error | null = null;
+
+  ready(): Phase {
+    return this.phase;
+  }
+
+  status(): ReturnType<ControlPlane['status']> {
+    if (this.defect !== null) throw this.defect;
+    return {
+      version: '1.2.3',
+      state: this.phase,
+      startedAt: '2026-01-31T12:00:00.000Z',
+      uptime: 5,
+      workers: 2,
+      workerRestarts: 0,
+      listeners: [],
+      sessions: 3,
+      requests: 4,
+      activeRequests: 2,
+      configGeneration: 1,
+    };
+  }
+
+  pools(): ReturnType<ControlPlane['pools']> {
+    return [{ name: 'shop', balance: 'random', sessions: 3, backends: [BACKEND] }];
+  }
+
+  pool(name: string): ReturnType<ControlPlane['pool']> {
+    this.calls.push(['pool', name]);
+    if (name !== 'shop') return { ok: false, status: 404, detail: `no pool ${name}` };
+    return { ok: true, value: this.pools()[0]! };
+  }
+
+  patchBackend(...call: Parameters<ControlPlane['patchBackend']>): ReturnType<ControlPlane['patchBackend']> {
+    this.calls.push(['patchBackend', ...call]);
+    return { ok: true, value: BACKEND };
+  }
+
+  async sessions(...call: Parameters<ControlPlane['sessions']>): ReturnType<ControlPlane['sessions']> {
+    this.calls.push(['sessions', ...call]);
+    return { ok: true, value: { sessions: [SESSION], cursor: 'next' } };
+  }
+
+  session(key: string): ReturnType<ControlPlane['session']> {
+    this.calls.push(['session', key]);
+    return { ok: true, value: SESSION };
+  }
+
+  endSession(key: string): ReturnType<ControlPlane['endSession']> {
+    this.calls.push(['endSession', key]);
+    return { ok: true, value: null };
+  }
+
+  moveSession(...call: Parameters<ControlPlane['moveSession']>): ReturnType<ControlPlane['moveSession']> {
+    this.calls.push(['moveSession', ...call]);
+    return { ok: false, status: 409, detail: 'the backend is down' };
+  }
+
+  async metrics(): ReturnType<ControlPlane['metrics']> {
+    return { contentType: 'text/plain; version=0.0.4; charset=utf-8', text: '# HELP x y\n' };
+  }
+}

@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { RareCounters } from '../../src/metrics/rare.ts';
+import { RareTotals } from '../../src/metrics/rare-totals.ts';
+
+test('a drain gives what was counted since the last one, and totals add up the drains of all workers', () => {
+  const [first, second, totals] = [new RareCounters(), new RareCounters(), new RareTotals()];
+  assert.deepEqual(first.drain(), []);
+  first.add('limpet_errors_total', 'NO_ROUTE');
+  first.add('limpet_errors_total', 'NO_ROUTE');
+  first.add('limpet_failovers_total', 'shop', 'a', 'b', 'backend-down');
+  second.add('limpet_errors_total', 'NO_ROUTE');
+  const drained = first.drain();
+  assert.deepEqual(drained, [
+    { name: 'limpet_errors_total', labels: ['NO_ROUTE'], count: 2 },
+    { name: 'limpet_failovers_total', labels: ['shop', 'a', 'b', 'backend-down'], count: 1 },
+  ]);
+  assert.deepEqual(first.drain(), []);
+  for (const batch of [drained, second.drain()]) totals.add(structuredClone(batch));
+  assert.deepEqual([...totals.series('limpet_errors_total')], [{ labels: ['NO_ROUTE'], count: 3 }]);
+  assert.deepEqual([...totals.series('limpet_retries_total')], []);
+  assert.equal(drained[0]!.count, 2, 'a batch that was added is left as it was');
+});
+
+test('label values are told apart however they are cut', () => {
+  const counters = new RareCounters();
+  counters.add('limpet_retries_total', 'a-b', 'c');
+  counters.add('limpet_retries_total', 'a', 'b-c');
+  assert.equal(counters.drain().length, 2);
+});

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startBackends } from '../support/backends.ts';
+import { startLimpetProcess } from '../support/limpet.ts';
+import { isWhole, RawClient } from '../support/raw-client.ts';
+
+const CONNECTIONS = 40;
+const PRELOAD = new URL('../support/crash-on-signal.ts', import.meta.url).href;
+
+test('69: a worker that ends by an uncaught error is back within a second, no row is lost, connections of the other worker live', async (t) => {
+  const backends = await startBackends('a', 'b');
+  t.after(() => Promise.all(backends.map((backend) => backend.kill())));
+  const limpet = await startLimpetProcess(
+    `workers: 2\npools: { shop: { backends: [${backends.map(({ id, url }) => `{ id: ${id}, url: "${url}" }`).join(', ')}] } }\n`,
+    { env: { NODE_OPTIONS: `--import=${PRELOAD}` } },
+  );
+  t.after(() => limpet.stop());
+
+  const ask = async (client: RawClient, cookie: string): Promise<{ backend: string; cookie: string }> => {
+    client.text = '';
+    client.send(`GET / HTTP/1.1\r\nHost: x\r\n${cookie === '' ? '' : `Cookie: ${cookie}\r\n`}\r\n`);
+    const text = await client.until(isWhole);
+    return {
+      backend: /x-backend: (\w+)/i.exec(text)?.[1] ?? '',
+      cookie: /set-cookie: ([^;]+)/i.exec(text)?.[1] ?? cookie,
+    };
+  };
+  const clients = await Promise.all(Array.from({ length: CONNECTIONS }, () => RawClient.open(limpet.port)));
+  t.after(() => {
+    for (const client of clients) client.close();
+  });
+  const sessions = await Promise.all(clients.map((client) => ask(client, '')));
+  const count = async (): Promise<number> =>
+    ((await (await fetch(`${limpet.admin}/api/v1/sessions?limit=1000`)).json()) as { sessions: unknown[] }).sessions
+      .length;
+  assert.equal(await count(), CONNECTIONS);
+
+  const crashed = performance.now();
+  limpet.process.kill('SIGUSR2');
+  await limpet.logged((line) => line.msg === 'worker ended by an uncaught error');
+  await limpet.logged((line) => line.msg === 'worker is started again');
+  // Until it listens again the kernel gives every new connection to the other worker: nobody is refused.
+  let running = 0;
+  while (running < 2) running = await runningWorkers(limpet.admin);
+  const back = performance.now() - crashed;
+  assert.ok(back < 1_000, `back after ${Math.round(back)} ms`);
+  assert.equal(await count(), CONNECTIONS, 'no row is lost');
+
+  let lived = 0;
+  await Promise.all(
+    clients.map(async (client, i) => {
+      const session = sessions[i]!;
+      let answer: { backend: string };
+      if (client.closed || client.ended) {
+        const again = await RawClient.open(limpet.port);
+        answer = await ask(again, session.cookie);
+        again.close();
+      } else {
+        lived++;
+        answer = await ask(client, session.cookie);
+      }
+      assert.equal(answer.backend, session.backend);
+    }),
+  );
+  assert.ok(lived > 0 && lived < CONNECTIONS, `${lived} of ${CONNECTIONS} connections lived on`);
+  const metrics = await (await fetch(`${limpet.admin}/metrics`)).text();
+  assert.match(metrics, /^limpet_worker_restarts_total 1$/m);
+  // Requests in flight that died with the worker are not counted for ever.
+  assert.doesNotMatch(metrics, /^limpet_requests_active\{[^}]*\} [1-9]/m);
+});
+
+async function runningWorkers(admin: string): Promise<number> {
+  const status = (await (await fetch(`${admin}/api/v1/status`)).json()) as { workers: { running: number } };
+  return status.workers.running;
+}

@@ -1,0 +1,47 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('./backend-main.ts', import.meta.url));
+
+/** An application server in a process of its own (see backend-main.ts). */
+export class BackendProcess {
+  readonly id: string;
+  port = 0;
+  #child: ChildProcess | null = null;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts it, the second time on the port of the first. */
+  async start(): Promise<this> {
+    const child = fork(MAIN, [this.id, String(this.port)]);
+    this.#child = child;
+    const [message] = (await once(child, 'message')) as [{ port: number }];
+    this.port = message.port;
+    return this;
+  }
+
+  /** SIGKILL, and waits until it is gone. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
+}
+
+/** Starts one process for each id. */
+export function startBackends(...ids: string[]): Promise<BackendProcess[]> {
+  return Promise.all(ids.map((id) => new BackendProcess(id).start()));
+}

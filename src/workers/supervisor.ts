@@ -30,6 +30,7 @@ export interface SupervisorParts {
 interface Place {
   thread: Worker | null;
   startedAt: number;
+  listening: boolean;
   pauseMs: number;
   stopped: boolean;
 }
@@ -58,9 +59,9 @@ export class Supervisor {
     }));
   }
 
-  /** Workers that run right now. */
+  /** Workers that take traffic right now. */
   get running(): number {
-    return this.#places.filter(({ thread }) => thread !== null).length;
+    return this.#places.filter(({ listening }) => listening).length;
   }
 
   /**
@@ -94,6 +95,7 @@ export class Supervisor {
           if (message.rare.length > 0) rare.add(message.rare);
           break;
         case 'listening':
+          place.listening = true;
           resolve(message.ports);
           break;
         case 'failed':
@@ -108,6 +110,7 @@ export class Supervisor {
     thread.on('error', (error) => log.error({ err: error, worker: index }, 'worker ended by an uncaught error'));
     thread.on('exit', () => {
       place.thread = null;
+      place.listening = false;
       this.#cleanUp(index);
       reject(new StartError(`worker ${index} ended before it took traffic: see the log`));
       this.#checkStopped();

@@ -1,8 +1,8 @@
 import { getRandomValues } from 'node:crypto';
 import { buildCascade, type Cascade } from '../../src/affinity/cascade.ts';
 import type { AffinityStrategy, CookieIssuer, StrategyContext } from '../../src/affinity/strategy.ts';
-import type { Pool } from '../../src/backends/pool.ts';
 import { buildPools } from '../../src/backends/build-pools.ts';
+import type { Pool } from '../../src/backends/pool.ts';
 import { SlotRegistry } from '../../src/backends/slots.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { Head, Parse } from '../../src/http1/head.ts';

@@ -34,6 +34,9 @@ export const demoText = {
       '',
       `    ${command(`${curl} --json '{"item":"mug","quantity":2}' ${url}/api/cart`)}`,
       `    ${command(`${curl} ${url}/api/state`)}`,
+      dim(
+        `    end that server, ask again: ${only ? 'nobody answers until it is back' : 'another one answers, with the same cart'}`,
+      ),
       '',
       `  ${bold('Ctrl-C')} stops everything.`,
       '',

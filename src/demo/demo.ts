@@ -48,22 +48,22 @@ export async function runDemo(options: DemoOptions): Promise<Demo> {
     throw new Error(`The demo can have 1 to 26 backends, not ${backends}.`);
   }
   const ids = Array.from({ length: backends }, (_, index) => String.fromCharCode(97 + index));
-  const taken = new Set<number>();
-  const port = await findFreePort(HOST, options.port, taken);
-  const adminPort = await findFreePort(HOST, options.adminPort, taken);
-  if (options.port !== 0 && port !== options.port) write(demoText.otherPort('the shop', options.port, port));
-  if (options.adminPort !== 0 && adminPort !== options.adminPort) {
-    write(demoText.otherPort('the admin API', options.adminPort, adminPort));
-  }
-
   const fleet = await startFleet({
     ids,
     firstPort: firstShopPort,
-    avoid: taken,
+    avoid: new Set([options.port, options.adminPort]),
     restartMs,
     onEvent: (event) => write(demoText.event(event, new Date())),
   });
   try {
+    // Only now, right before they are used: whoever takes them meanwhile is passed over.
+    const taken = new Set<number>();
+    const port = await findFreePort(HOST, options.port, taken);
+    const adminPort = await findFreePort(HOST, options.adminPort, taken);
+    if (options.port !== 0 && port !== options.port) write(demoText.otherPort('the shop', options.port, port));
+    if (options.adminPort !== 0 && adminPort !== options.adminPort) {
+      write(demoText.otherPort('the admin API', options.adminPort, adminPort));
+    }
     const loaded = parseConfig(demoConfig(HOST, port, adminPort, fleet.servers), 'demo.yaml');
     if ('errors' in loaded) throw new Error(`The demo's own configuration is wrong: ${JSON.stringify(loaded.errors)}`);
     const limpet = await startLimpet({ config: loaded.config, configFile: null });
@@ -77,8 +77,11 @@ export async function runDemo(options: DemoOptions): Promise<Demo> {
         return fleet.servers;
       },
       stop: async () => {
-        await limpet.stop(GRACE_MS);
-        await fleet.stop();
+        try {
+          await limpet.stop(GRACE_MS);
+        } finally {
+          await fleet.stop();
+        }
       },
     };
   } catch (error) {

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { type Fleet, type FleetEvent, startFleet } from '../../src/demo/demo-fleet.ts';
 import { Visitor } from './visitor.ts';
 
@@ -39,14 +40,15 @@ function kill(fleet: Fleet, id: string): void {
 }
 
 /** Resolves when nobody listens on the port any more. */
-async function closed(port: number): Promise<void> {
-  for (;;) {
+async function closed(context: TestContext, port: number): Promise<void> {
+  while (!context.signal.aborted) {
     const socket = connect(port, '127.0.0.1');
-    const refused = await new Promise((resolve) => {
+    const isRefused = await new Promise((resolve) => {
       socket.on('connect', () => resolve(false)).on('error', () => resolve(true));
     });
     socket.destroy();
-    if (refused) return;
+    if (isRefused) return;
+    await setTimeout(20);
   }
 }
 
@@ -82,7 +84,10 @@ test('a killed server comes back with an empty memory and becomes a replica agai
   assert.ok(back.type === 'back' && back.server.id === 'a');
   assert.notEqual(fleet.servers[0]?.pid, before);
   let state = await visitor.ask('GET', `${urlOf(fleet, 'b')}/api/state`);
-  while (state.body.copy?.upToDate !== true) state = await visitor.ask('GET', `${urlOf(fleet, 'b')}/api/state`);
+  while (state.body.copy?.upToDate !== true && !context.signal.aborted) {
+    await setTimeout(20);
+    state = await visitor.ask('GET', `${urlOf(fleet, 'b')}/api/state`);
+  }
   kill(fleet, 'b');
   await next();
   const home = await visitor.ask('GET', `${urlOf(fleet, 'a')}/api/state`);
@@ -100,16 +105,16 @@ test('a taken port is passed over', async (context) => {
   assert.equal((await new Visitor().ask('GET', `${urlOf(fleet, 'a')}/healthz`)).status, 200);
 });
 
-test('stopping ends a server that hangs, too', async () => {
+test('stopping ends a server that hangs, too', async (context) => {
   const fleet = await startFleet({ ids: ['a'], firstPort: 0, avoid: new Set(), restartMs: 60_000, onEvent: () => {} });
   const [server] = fleet.servers;
   assert.ok(server);
   process.kill(server.pid, 'SIGSTOP');
   await fleet.stop();
-  await closed(server.port);
+  await closed(context, server.port);
 });
 
-test('when the parent is killed, its servers end by themselves', async () => {
+test('when the parent is killed, its servers end by themselves', async (context) => {
   const fleetFile = new URL('../../src/demo/demo-fleet.ts', import.meta.url).href;
   const code = `
     const { startFleet } = await import(${JSON.stringify(fleetFile)});
@@ -120,5 +125,5 @@ test('when the parent is killed, its servers end by themselves', async () => {
   const servers = JSON.parse(line) as { port: number }[];
   assert.equal(servers.length, 2);
   parent.kill('SIGKILL');
-  await Promise.all(servers.map((server) => closed(server.port)));
+  await Promise.all(servers.map((server) => closed(context, server.port)));
 });

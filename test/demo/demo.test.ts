@@ -1,11 +1,13 @@
 /** The demo as a whole: shop servers, limpet (src/app.ts) in front, a visitor. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { test } from 'node:test';
 import { type Demo, runDemo } from '../../src/demo/demo.ts';
 import { type ShopReply, type ShopState, Visitor } from './visitor.ts';
 
-function start(lines: string[], backends: number): Promise<Demo> {
-  return runDemo({ backends, port: 0, adminPort: 0, firstShopPort: 0, write: (text) => lines.push(text) });
+function start(lines: string[], backends: number, port = 0): Promise<Demo> {
+  return runDemo({ backends, port, adminPort: 0, firstShopPort: 0, write: (text) => lines.push(text) });
 }
 
 function killAnswering(demo: Demo, reply: ShopReply<ShopState>): string {
@@ -41,11 +43,17 @@ test('a visitor whose server is killed goes on at its replica with the cart and 
   assert.equal(fourth.body.cart.items[0]?.quantity, 2);
 });
 
-test('the demo says what to open, how to kill each server, and what happens to it', async (context) => {
+test('the demo passes over a taken port, and says so, what to open and how to kill each server', async (context) => {
+  const squatter = createServer().listen(0, '127.0.0.1');
+  await once(squatter, 'listening');
+  context.after(() => squatter.close());
+  const { port } = squatter.address() as AddressInfo;
   const lines: string[] = [];
-  const demo = await start(lines, 2);
+  const demo = await start(lines, 2, port);
   context.after(() => demo.stop());
   const said = lines.join('\n');
+  assert.ok(said.includes(`Port ${port} cannot be used for the shop`), said);
+  assert.notEqual(new URL(demo.url).port, String(port));
   assert.ok(said.includes(`${demo.url}/`) && said.includes('Ctrl-C'));
   for (const { pid } of demo.servers) assert.ok(said.includes(String(pid)));
   assert.ok(demo.adminUrl);

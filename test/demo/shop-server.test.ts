@@ -137,7 +137,7 @@ test('the word of a move is remembered whichever request brings it', async (cont
 test('bad input is refused with a clear error, and changes nothing', async (context) => {
   const shop = await startAlone(context);
   const visitor = new Visitor();
-  await visitor.ask('POST', `${shop}/api/cart`, { item: 'mug', quantity: 98 });
+  await visitor.ask('POST', `${shop}/api/cart`, { item: 'mug', quantity: 97 });
   const cases: [string, string, unknown, number, string][] = [
     ['POST', '/api/cart', '{"item":', 400, 'bad-json'],
     ['POST', '/api/cart', '[]', 400, 'bad-json'],
@@ -150,7 +150,7 @@ test('bad input is refused with a clear error, and changes nothing', async (cont
     ['POST', '/api/cart', { item: 'mug', quantity: 1.5 }, 422, 'bad-quantity'],
     ['POST', '/api/cart', { item: 'mug', quantity: '3' }, 422, 'bad-quantity'],
     ['POST', '/api/cart', { item: 'mug', quantity: 1e300 }, 422, 'bad-quantity'],
-    ['POST', '/api/cart', { item: 'mug', quantity: 2 }, 422, 'bad-quantity'],
+    ['POST', '/api/cart', { item: 'mug', quantity: 3 }, 422, 'bad-quantity'],
     ['DELETE', '/api/cart/submarine', undefined, 422, 'unknown-item'],
     ['DELETE', '/api/cart/%zz', undefined, 400, 'bad-path'],
     ['POST', '/api/login', { name: '   ' }, 422, 'bad-name'],
@@ -181,7 +181,7 @@ test('bad input is refused with a clear error, and changes nothing', async (cont
   const empty = await new Visitor().ask<Refusal>('POST', `${shop}/api/checkout`);
   assert.deepEqual([empty.status, empty.body.error.code], [409, 'cart-empty']);
   const { body } = await visitor.ask('GET', `${shop}/api/state`);
-  assert.deepEqual([body.cart.count, body.user], [98, null]);
+  assert.deepEqual([body.cart.count, body.user], [97, null]);
 });
 
 test('bytes that are not HTTP and bodies that break off leave the server answering (69)', async (context) => {
@@ -250,7 +250,7 @@ test('each server shows all servers: itself at once, the others as it finds them
   type Panel = { servers: { id: string; up: boolean | null; pid: number | null; sessions: number; copies: number }[] };
   const panel = async () => (await visitor.ask<Panel>('GET', `${a}/api/servers`)).body.servers;
   let servers = await panel();
-  while (servers[1]?.up === null) servers = await panel();
+  while (servers[1]?.up === null && !context.signal.aborted) servers = await panel();
   assert.deepEqual(servers[0], { id: 'a', up: true, pid: process.pid, sessions: 0, copies: 0 });
   assert.deepEqual([servers[1]?.id, servers[1]?.up, servers[1]?.pid], ['b', true, process.pid]);
   assert.equal(visitor.cookies.size, 0, 'looking makes no session');

@@ -58,7 +58,6 @@ async function look() {
   if (answer.ok) take(answer.data, null);
   const servers = await ask('GET', '/api/servers');
   if (servers.ok) takeServers(servers.data);
-  if (Date.now() - answeredAt > PATIENCE_MS) showWaiting();
 }
 
 /**
@@ -167,7 +166,12 @@ async function start() {
   byId('log-in-cancel').addEventListener('click', () => dialog.close());
   byId('log-in-form').addEventListener('submit', () => logIn(byId('name').value.trim()));
 
+  setInterval(() => {
+    if (Date.now() - answeredAt > PATIENCE_MS) showWaiting();
+  }, 500);
+
   let products = null;
+  let follows = false;
   for (;;) {
     const began = Date.now();
     await look();
@@ -178,8 +182,8 @@ async function start() {
         showProducts(products, addItem);
       }
     }
-    if (stream === null && state !== null && start.follows === undefined) {
-      start.follows = true;
+    if (!follows && state !== null) {
+      follows = true;
       followStream();
     }
     await new Promise((resolve) => setTimeout(resolve, Math.max(50, LOOK_MS - (Date.now() - began))));

@@ -114,8 +114,9 @@ function problem(document: unknown, status: number, shown: string): string {
     string,
     unknown
   >;
-  const parts = [title, detail].filter((part): part is string => typeof part === 'string' && part !== '');
-  return parts.length > 0
-    ? harmless(parts.join(': '))
-    : `limpet at ${shown} answers with status ${status}: look at its log`;
+  // The title only says what the status says (section 4.2.1), when there is a sentence for this case.
+  const sentence = [detail, title].find((part): part is string => typeof part === 'string' && part !== '');
+  return sentence === undefined
+    ? `limpet at ${shown} answers with status ${status}: look at its log`
+    : harmless(sentence);
 }

@@ -5,11 +5,12 @@ const UNITS: readonly (readonly [string, number])[] = [
   ['s', 1000],
 ];
 
-/** How far a time is from now, in its two largest units: `3m 20s ago`, `in 2h 5m`; `-` when it is none. */
+/** How far a time is from now, in its two largest units: `3m 20s ago`, `in 2h 5m`; `-` when it is none, or the epoch, which stands for never. */
 export function ago(time: unknown, now: number): string {
   if (typeof time !== 'string' && typeof time !== 'number') return '-';
-  const distance = now - new Date(time).getTime();
-  if (Number.isNaN(distance)) return '-';
+  const then = new Date(time).getTime();
+  if (Number.isNaN(then) || then === 0) return '-';
+  const distance = now - then;
   let rest = Math.abs(distance);
   const first = UNITS.findIndex(([, ms]) => rest >= ms);
   if (first < 0) return 'now';

@@ -49,7 +49,7 @@ export async function run(args: readonly string[]): Promise<number> {
     .wrap(Math.min(process.stdout.columns ?? 100, 120));
   try {
     await parser.parseAsync();
-    return Number(process.exitCode ?? 0);
+    return 0;
   } catch (error) {
     return explain(error);
   }

@@ -39,7 +39,6 @@ test('a duration is a number with a unit, or several from the largest unit to th
     ' 5s',
     '5s ',
     '1e3s',
-    '9999999999999s',
   ]) {
     assert.equal(parseDuration(text), Number.NaN, text);
   }

@@ -16,9 +16,15 @@ interface StateOptions extends AdminOptions {
 type Document = Readonly<Record<string, unknown>>;
 
 const STATES = {
-  drain: 'Give a backend no new sessions; those it has stay',
-  ready: 'Give a backend new sessions again',
-  maintenance: 'Take a backend out; its sessions move to others',
+  drain: {
+    does: 'Give a backend no new sessions; those it has stay',
+    done: 'drains: it gets no new sessions, those it has stay',
+  },
+  ready: { does: 'Give a backend new sessions again', done: 'is ready: it gets new sessions' },
+  maintenance: {
+    does: 'Take a backend out; its sessions move to others',
+    done: 'is in maintenance: its sessions move to others',
+  },
 } as const;
 
 const COLUMNS: readonly Column[] = [
@@ -50,7 +56,7 @@ export const backendsCommand: CommandModule<GlobalOptions, AdminOptions> = {
     for (const state of Object.keys(STATES) as (keyof typeof STATES)[]) {
       commands = commands.command(
         `${state} <backend>`,
-        STATES[state],
+        STATES[state].does,
         (argument) => stateOptions(argument, state),
         (options) => setState(options, state),
       );
@@ -95,8 +101,7 @@ function row(name: string, backend: Document): string[] {
     shown(backend.requests),
     shown(backend.failures),
     typeof latency === 'number' ? `${latency.toFixed(1)}ms` : '-',
-    // 0: nothing has changed since the start.
-    backend.lastChange === 0 ? '-' : ago(backend.lastChange, Date.now()),
+    ago(backend.lastChange, Date.now()),
     shown(backend.lastError),
     shown(backend.url),
   ];
@@ -119,10 +124,7 @@ async function setState(options: StateOptions, state: keyof typeof STATES): Prom
   const path = `/api/v1/pools/${encodeURIComponent(pool)}/backends/${encodeURIComponent(id)}`;
   const document = await AdminClient.with(options, (client) => client.call('PATCH', path, { state }));
   if (options.json) printJson(document ?? { pool, id, state });
-  else
-    printLine(
-      `${pool}/${id} is ${paint(state === 'ready' ? 'green' : 'yellow', state)}: ${STATES[state].toLowerCase()}`,
-    );
+  else printLine(`${pool}/${id} ${STATES[state].done}`);
 }
 
 /** The maps of a list in an answer. */

@@ -32,12 +32,13 @@ export const demoCommand: CommandModule<GlobalOptions, OptionsOf<typeof builder>
     within('--port', port, 0, 65_535);
     within('--admin-port', adminPort, 0, 65_535);
     const { runDemo } = await import('../../demo/demo.ts');
-    process.exitCode = await runUntilSignal({
+    const status = await runUntilSignal({
       signals: process,
       graceMs: 0,
       start: () => runDemo({ backends, port, adminPort }),
       onHangup: () => printError('limpet: the demo has no configuration file to read again'),
     });
+    process.exit(status);
   },
 };
 

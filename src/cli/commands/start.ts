@@ -36,13 +36,15 @@ export const startCommand: CommandModule<GlobalOptions, OptionsOf<typeof builder
       log: { ...loaded.log, level: options.logLevel ?? loaded.log.level },
     };
     const { startLimpet } = await import('../../app.ts');
-    process.exitCode = await runUntilSignal({
+    const status = await runUntilSignal({
       signals: process,
       graceMs: config.shutdown.grace,
       start: () => startLimpet({ config, configFile: options.config }),
       onHangup: () =>
         printError('limpet: reload is not supported yet: start limpet again to read the configuration file'),
     });
+    // After a second signal the workers are still there.
+    process.exit(status);
   },
 };
 

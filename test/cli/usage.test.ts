@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { runLimpet } from './run-limpet.ts';
+
+const COMMANDS = [
+  ['start'],
+  ['demo'],
+  ['check'],
+  ['init'],
+  ['schema'],
+  ['backends'],
+  ['backends', 'drain'],
+  ['sessions'],
+  ['sessions', 'list'],
+] as const;
+
+test('each command explains itself on standard output, with an example', async () => {
+  for (const command of COMMANDS) {
+    const { status, stdout, stderr } = await runLimpet([...command, '--help']);
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: '' }, command.join(' '));
+    assert.match(stdout, /Options:/);
+    assert.match(stdout, /Examples:/, command.join(' '));
+    assert.match(stdout, /--config/);
+  }
+});
+
+test('the version is the one of the package', async () => {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  assert.deepEqual(await runLimpet(['--version']), { status: 0, stdout: `${version}\n`, stderr: '' });
+});
+
+test('completion is a shell script that names limpet', async () => {
+  const { status, stdout } = await runLimpet(['completion']);
+  assert.equal(status, 0);
+  assert.match(stdout, /complete .*limpet/);
+});
+
+test('bad usage is status 2 and one line on standard error that says what to do', async () => {
+  const wrong: readonly (readonly [readonly string[], RegExp])[] = [
+    [[], /^limpet: no command: limpet --help lists them$/],
+    [['strat'], /^limpet: no such command\. Did you mean start\?/],
+    [['frobnicate'], /^limpet: unknown command: frobnicate; --help/],
+    [['check', '--prnt'], /^limpet: unknown argument: prnt; --help/],
+    [['check', '-c'], /^limpet: not enough arguments following: c; --help/],
+    [['start', '--log-level', 'loud'], /Choices: "trace"/],
+    [['start', '--workers', 'many'], /^limpet: --workers must be auto or a whole number from 1 to 256, got "many"$/],
+    [['start', '--workers', '0'], /--workers must be/],
+    [['demo', '--port', 'x'], /^limpet: --port must be a whole number from 0 to 65535$/],
+    [['demo', '--backends', '0'], /--backends must be a whole number from 1 to 26/],
+    [['init', '--preset', 'cobol'], /Choices: "socketio"/],
+    [['backends', 'drain'], /^limpet: an argument is missing; --help says which$/],
+    [['backends', 'drain', 'shop'], /^limpet: a backend is named POOL\/ID, such as shop\/a, not "shop"/],
+    [['backends', 'drain', 'shop/a', '--wait'], /--wait and --deadline are not supported yet/],
+    [['backends', 'drain', 'shop/a', '--deadline', '5m'], /not supported yet/],
+    [['backends', 'dran', 'shop/a'], /^limpet: unknown/],
+    [['sessions', 'list', '--limit', '0'], /--limit must be/],
+    [['sessions', 'list', '--admin', 'nowhere'], /--admin has to be http:\/\/host:port or unix:\/path/],
+  ];
+  const ended = await Promise.all(wrong.map(([args]) => runLimpet(args)));
+  for (const [index, [args, message]] of wrong.entries()) {
+    const { status, stdout, stderr } = ended[index]!;
+    assert.deepEqual({ status, stdout }, { status: 2, stdout: '' }, `${args.join(' ')}: ${stderr}`);
+    assert.equal(stderr.split('\n').length, 2, stderr);
+    assert.match(stderr.trimEnd(), message);
+  }
+});

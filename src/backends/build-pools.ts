@@ -1,0 +1,69 @@
+import type { BackendConfig, Config, PoolConfig } from '../config/schema.ts';
+import type { Backend } from './backend.ts';
+import { nameHash } from './name-hash.ts';
+import type { Pool } from './pool.ts';
+import type { SlotAssignment } from './slots.ts';
+
+/**
+ * The running model of the pools, which each thread builds for itself from plain data that crosses postMessage.
+ *
+ * `slots` holds the assignment by `pool/id`. Pools and backends come in the order of the configuration; `Pool.index` is the place
+ * in it, so it may change with the configuration, as slot and generation do not. Throws when a slot or a replica is missing,
+ * which the checks of the configuration rule out.
+ */
+export function buildPools(config: Config, slots: ReadonlyMap<string, SlotAssignment>): Pool[] {
+  return Object.entries(config.pools).map(([name, poolConfig], index) => buildPool(name, index, poolConfig, slots));
+}
+
+function buildPool(name: string, index: number, config: PoolConfig, slots: ReadonlyMap<string, SlotAssignment>): Pool {
+  // Replicas may point at each other, so they are filled in when all backends exist.
+  const replicasOf = new Map<string, Backend[]>();
+  const backends = config.backends.map((entry) => {
+    const assignment = slots.get(`${name}/${entry.id}`);
+    if (assignment === undefined) throw new Error(`backend ${name}/${entry.id} has no slot`);
+    const replicas: Backend[] = [];
+    replicasOf.set(entry.id, replicas);
+    return buildBackend(name, index, entry, assignment, replicas);
+  });
+
+  const byId = new Map(backends.map((backend) => [backend.id, backend]));
+  for (const entry of config.backends) {
+    for (const id of entry.replicas) {
+      const replica = byId.get(id);
+      if (replica === undefined) throw new Error(`replica ${id} of backend ${name}/${entry.id} is not in the pool`);
+      replicasOf.get(entry.id)!.push(replica);
+    }
+  }
+
+  // Filled to the last slot: an array with holes is slower to read.
+  const bySlot = new Array<Backend | undefined>(1 + Math.max(-1, ...backends.map(({ slot }) => slot))).fill(undefined);
+  for (const backend of backends) bySlot[backend.slot] = backend;
+  return { name, index, config, backends, byId, bySlot };
+}
+
+function buildBackend(
+  pool: string,
+  poolIndex: number,
+  entry: BackendConfig,
+  { slot, generation }: SlotAssignment,
+  replicas: readonly Backend[],
+): Backend {
+  const url = new URL(entry.url);
+  return {
+    id: entry.id,
+    pool,
+    poolIndex,
+    slot,
+    generation,
+    // Node connects to an IPv6 address without its brackets.
+    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: url.port === '' ? 80 : Number(url.port),
+    // Without the default port, as RFC 9110 section 4.2.3 normalizes it.
+    authority: url.host,
+    url: entry.url,
+    backup: entry.backup,
+    maxRequests: entry.maxRequests,
+    replicas,
+    hash: nameHash(`${pool}/${entry.id}`),
+  };
+}

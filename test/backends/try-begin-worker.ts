@@ -1,0 +1,36 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type { SharedStateMemory } from '../../src/backends/shared-layout.ts';
+import { SharedState } from '../../src/backends/shared-state.ts';
+
+const { memory, worker, max, start, rounds } = workerData as {
+  memory: SharedStateMemory;
+  worker: number;
+  max: number;
+  start: Int32Array;
+  rounds: number;
+};
+const state = new SharedState(memory, worker);
+let most = 0;
+let begun = 0;
+let held = 0;
+
+// All begin together, so that they do compete.
+Atomics.add(start, 0, 1);
+Atomics.notify(start, 0);
+for (let here = Atomics.load(start, 0); here < memory.workers; here = Atomics.load(start, 0))
+  Atomics.wait(start, 0, here);
+
+for (let round = 0; round < rounds; round++) {
+  if (state.tryBegin(1, max)) {
+    begun++;
+    held++;
+    most = Math.max(most, state.activeNow(1));
+  }
+  // Held over several rounds, so that the limit is reached.
+  if (held > 0 && round % 3 === 0) {
+    state.end(1);
+    held--;
+  }
+}
+for (; held > 0; held--) state.end(1);
+parentPort!.postMessage({ most, begun });

@@ -15,22 +15,22 @@ export class AdminClient {
   readonly #token: string | null;
   readonly #agent: Agent;
 
-  constructor(target: AdminTarget, token: string | null) {
+  /** A client of the admin API that the options name, or else the configuration file. */
+  static open(options: AdminOptions): AdminClient {
+    const target = adminTarget(options);
+    return new AdminClient(target, target.tokenFile === null ? null : readToken(target.tokenFile));
+  }
+
+  private constructor(target: AdminTarget, token: string | null) {
     this.#target = target;
     this.#token = token;
     const { socketPath } = target;
     this.#agent = new Agent({ connect: { timeout: TIMEOUT_MS, ...(socketPath === null ? {} : { socketPath }) } });
   }
 
-  /** Opens a client for the duration of `use`. */
-  static async with<T>(options: AdminOptions, use: (client: AdminClient) => Promise<T>): Promise<T> {
-    const target = adminTarget(options);
-    const client = new AdminClient(target, target.tokenFile === null ? null : readToken(target.tokenFile));
-    try {
-      return await use(client);
-    } finally {
-      await client.#agent.close();
-    }
+  /** Closes its connections. */
+  close(): Promise<void> {
+    return this.#agent.close();
   }
 
   /** The JSON document of the answer; null when it has no body. */

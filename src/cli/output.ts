@@ -8,24 +8,24 @@ export function paint(style: Style, text: string): string {
   return styleText(style, text, { stream: process.stdout });
 }
 
-/** Writes a line of the result. */
+/** Writes the result, or a line of it; the last line end may be left out. */
 export function printLine(line: string): void {
-  process.stdout.write(`${line}\n`);
+  console.log('%s', line.replace(/\n$/, ''));
 }
 
 /** Writes the one JSON document of `--json`. */
 export function printJson(document: unknown): void {
-  process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+  console.log('%s', JSON.stringify(document, null, 2));
 }
 
 /** Writes one line to standard error that is no failure. */
 export function printWarning(text: string): void {
-  process.stderr.write(`${styleText('yellow', 'warning:', { stream: process.stderr })} ${text}\n`);
+  console.error('%s %s', styleText('yellow', 'warning:', { stream: process.stderr }), text);
 }
 
 /** Writes one line to standard error. */
 export function printError(line: string): void {
-  process.stderr.write(`${line.replace(/\s*\n\s*/g, ' ')}\n`);
+  console.error('%s', line.replace(/\s*\n\s*/g, ' '));
 }
 
 /** Text that came over the network, safe to show on a terminal: control and direction characters are shown as what they are. */

@@ -74,6 +74,6 @@ function explain(error: unknown): number {
     return 1;
   }
   // A defect: the stack is what its author needs.
-  process.stderr.write(`limpet: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  console.error('limpet: %s', error instanceof Error ? (error.stack ?? error.message) : String(error));
   return 1;
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
+import { callLimpet } from './call-limpet.ts';
 import { type Answer, type Seen, startFakeAdmin } from './fake-admin.ts';
 import { runLimpet } from './run-limpet.ts';
 
@@ -75,7 +76,7 @@ function session(key: string) {
 async function fake(context: TestContext, answer: (seen: Seen) => Answer, socketPath?: string) {
   const admin = await startFakeAdmin(answer, socketPath);
   context.after(admin.stop);
-  return { ...admin, run: (...args: string[]) => runLimpet([...args, '--admin', admin.url], { cwd: directory }) };
+  return { ...admin, run: (...args: string[]) => callLimpet(context, [...args, '--admin', admin.url]) };
 }
 
 test('backends lists every backend in aligned columns', async (context) => {
@@ -202,10 +203,10 @@ test('every failure is one line on standard error that says what to do, and stat
     [['sessions', 'show', 'plain'], new RegExp(`^limpet: limpet at ${url} answers with status 500: look at its log$`)],
     [['sessions', 'show', 'html'], /does not answer like limpet's admin API: name the right address with --admin$/],
     [['sessions', 'show', 'token'], /wants a token: name its file with --token-file/],
-    [['sessions', 'show', 'token', '--token-file', 'token.txt'], /refuses the token of token.txt/],
+    [['sessions', 'show', 'token', '--token-file', join(directory, 'token.txt')], /refuses the token of .*token.txt/],
     [
-      ['sessions', 'show', 'x', '--token-file', 'none.txt'],
-      /^limpet: cannot read the token in none.txt: there is no such file/,
+      ['sessions', 'show', 'x', '--token-file', '/none.txt'],
+      /^limpet: cannot read the token in \/none.txt: there is no such file/,
     ],
     [['backends'], /^limpet: the answer has no pools: is this limpet's admin API/],
     [['sessions'], /^limpet: the answer has no sessions/],
@@ -222,22 +223,22 @@ test('every failure is one line on standard error that says what to do, and stat
 test('a limpet that is not running is told from one that is elsewhere', async (context) => {
   const { url, stop } = await fake(context, () => ({}));
   stop();
-  const refused = await runLimpet(['backends', '--admin', url]);
+  const refused = await callLimpet(context, ['backends', '--admin', url]);
   assert.equal(refused.status, 1);
   assert.equal(
     refused.stderr,
     `limpet: cannot reach limpet at ${url} (ECONNREFUSED): start it with limpet start, or name its admin API with --admin\n`,
   );
-  const socket = await runLimpet(['backends', '--admin', `unix:${directory}/none.sock`]);
+  const socket = await callLimpet(context, ['backends', '--admin', `unix:${directory}/none.sock`]);
   assert.match(socket.stderr, /^limpet: cannot reach limpet at unix:.*none.sock \(ENOENT\): start it/);
-  const missing = await runLimpet(['backends', '-c', '/none.yaml']);
+  const missing = await callLimpet(context, ['backends', '-c', '/none.yaml']);
   assert.equal(missing.status, 2);
   assert.match(
     missing.stderr,
     /^\/none.yaml: there is no such file.*\nlimpet: --admin URL names the admin API without a configuration file\n$/,
   );
   writeFileSync(join(directory, 'off.yaml'), 'admin: { bind: null }\n');
-  const off = await runLimpet(['backends', '-c', join(directory, 'off.yaml')]);
+  const off = await callLimpet(context, ['backends', '-c', join(directory, 'off.yaml')]);
   assert.equal(off.status, 2);
   assert.match(off.stderr, /admin.bind is null/);
 });

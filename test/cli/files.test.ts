@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parse } from 'yaml';
+import { callLimpet } from './call-limpet.ts';
 import { runLimpet } from './run-limpet.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'limpet-cli-'));
@@ -89,27 +90,31 @@ test('a named file that cannot be read is status 2 for check and status 1 for st
   assert.deepEqual(await limpet('start', '-c', name), { status: 1, stdout: '', stderr: line });
 });
 
-test('start refuses a bad configuration with every error and status 2', async () => {
+test('start refuses a bad configuration with every error and status 2', async (context) => {
   const started = await limpet('start', '-c', file('wrong.yaml', WRONG));
-  const checked = await limpet('check', '-c', 'wrong.yaml');
-  assert.deepEqual(started, checked);
-  const missing = await limpet('start');
+  assert.equal(started.status, 2);
+  assert.deepEqual(started, await limpet('check', '-c', 'wrong.yaml'));
+  const missing = await callLimpet(context, ['start', '-c', '/none.yaml']);
   assert.equal(missing.status, 2);
-  assert.equal(missing.stderr, 'limpet.yaml: there is no such file: name one with -c, or write one with limpet init\n');
+  assert.equal(missing.stderr, '/none.yaml: there is no such file: name one with -c, or write one with limpet init\n');
 });
 
-test('init writes a file that check accepts, for each preset, and never overwrites one unasked', async () => {
-  const presets = ['socketio', 'signalr', 'jsessionid', 'php', 'express', 'llm', 'bank', 'stream'];
-  await Promise.all(
-    [...presets.map((preset) => ['--preset', preset]), []].map(async (options) => {
-      const name = `init${options[1] ?? ''}.yaml`;
-      const wrote = await limpet('init', ...options, '-c', name);
-      assert.deepEqual({ status: wrote.status, stderr: wrote.stderr }, { status: 0, stderr: '' });
-      assert.match(readFileSync(join(directory, name), 'utf8'), /^#/);
-      const checked = await limpet('check', '-c', name);
-      assert.deepEqual({ status: checked.status, stderr: checked.stderr }, { status: 0, stderr: '' });
-    }),
-  );
+test('init writes a file that check accepts, for each preset', async (context) => {
+  for (const preset of ['socketio', 'signalr', 'jsessionid', 'php', 'express', 'llm', 'bank', 'stream', null]) {
+    const path = join(directory, `init-${preset}.yaml`);
+    const wrote = await callLimpet(context, ['init', ...(preset === null ? [] : ['--preset', preset]), '-c', path]);
+    assert.deepEqual(wrote, {
+      status: 0,
+      stdout: `wrote ${path}: put your backends in, then run limpet check -c ${path} and limpet start -c ${path}\n`,
+      stderr: '',
+    });
+    assert.match(readFileSync(path, 'utf8'), /^# /);
+    const checked = await callLimpet(context, ['check', '-c', path]);
+    assert.deepEqual({ status: checked.status, stderr: checked.stderr }, { status: 0, stderr: '' });
+  }
+});
+
+test('init never overwrites a file unasked', async (context) => {
   file('limpet.yaml', '# mine\n');
   const refused = await limpet('init');
   assert.deepEqual(refused, {
@@ -120,9 +125,9 @@ test('init writes a file that check accepts, for each preset, and never overwrit
   assert.equal(readFileSync(join(directory, 'limpet.yaml'), 'utf8'), '# mine\n');
   assert.equal((await limpet('init', '--force')).status, 0);
   assert.notEqual(readFileSync(join(directory, 'limpet.yaml'), 'utf8'), '# mine\n');
-  const nowhere = await limpet('init', '-c', 'no/such/directory.yaml');
+  const nowhere = await callLimpet(context, ['init', '-c', '/no/such/directory.yaml']);
   assert.equal(nowhere.status, 1);
-  assert.match(nowhere.stderr, /^limpet: cannot write no\/such\/directory.yaml: there is no such directory/);
+  assert.match(nowhere.stderr, /^limpet: cannot write \/no\/such\/directory.yaml: there is no such directory/);
 });
 
 test('schema prints the JSON Schema that is shipped', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { callLimpet } from './call-limpet.ts';
 import { runLimpet } from './run-limpet.ts';
 
 const COMMANDS = [
@@ -15,9 +16,9 @@ const COMMANDS = [
   ['sessions', 'list'],
 ] as const;
 
-test('each command explains itself on standard output, with an example', async () => {
+test('each command explains itself on standard output, with an example', async (context) => {
   for (const command of COMMANDS) {
-    const { status, stdout, stderr } = await runLimpet([...command, '--help']);
+    const { status, stdout, stderr } = await callLimpet(context, [...command, '--help']);
     assert.deepEqual({ status, stderr }, { status: 0, stderr: '' }, command.join(' '));
     assert.match(stdout, /Options:/);
     assert.match(stdout, /Examples:/, command.join(' '));
@@ -38,7 +39,7 @@ test('completion is a shell script that names limpet', async () => {
   assert.match(stdout, /complete .*limpet/);
 });
 
-test('bad usage is status 2 and one line on standard error that says what to do', async () => {
+test('bad usage is status 2 and one line on standard error that says what to do', async (context) => {
   const wrong: readonly (readonly [readonly string[], RegExp])[] = [
     [[], /^limpet: no command: limpet --help lists them$/],
     [['strat'], /^limpet: no such command\. Did you mean start\?/],
@@ -59,11 +60,19 @@ test('bad usage is status 2 and one line on standard error that says what to do'
     [['sessions', 'list', '--limit', '0'], /--limit must be/],
     [['sessions', 'list', '--admin', 'nowhere'], /--admin has to be http:\/\/host:port or unix:\/path/],
   ];
-  const ended = await Promise.all(wrong.map(([args]) => runLimpet(args)));
-  for (const [index, [args, message]] of wrong.entries()) {
-    const { status, stdout, stderr } = ended[index]!;
+  for (const [args, message] of wrong) {
+    const { status, stdout, stderr } = await callLimpet(context, args);
     assert.deepEqual({ status, stdout }, { status: 2, stdout: '' }, `${args.join(' ')}: ${stderr}`);
     assert.equal(stderr.split('\n').length, 2, stderr);
     assert.match(stderr.trimEnd(), message);
   }
+});
+
+test('the exit status and the streams of the process are those of the command', async () => {
+  const ended = await runLimpet(['strat']);
+  assert.deepEqual(ended, {
+    status: 2,
+    stdout: '',
+    stderr: 'limpet: no such command. Did you mean start? limpet --help lists all\n',
+  });
 });

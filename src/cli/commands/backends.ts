@@ -1,11 +1,11 @@
 import type { Argv, CommandModule } from 'yargs';
-import { AdminClient } from '../admin-client.ts';
 import { type AdminOptions, adminOptions } from '../admin-options.ts';
 import { ago } from '../ago.ts';
 import { CliError } from '../cli-error.ts';
 import type { GlobalOptions } from '../global-options.ts';
 import { harmless, paint, printJson, printLine } from '../output.ts';
 import { type Column, formatTable } from '../table.ts';
+import { withAdminClient } from '../with-admin-client.ts';
 
 interface StateOptions extends AdminOptions {
   readonly backend: string;
@@ -79,7 +79,7 @@ function stateOptions(argv: Argv<AdminOptions>, state: string): Argv<StateOption
 }
 
 async function listBackends(options: AdminOptions): Promise<void> {
-  const document = await AdminClient.with(options, (client) => client.call('GET', '/api/v1/pools'));
+  const document = await withAdminClient(options, (client) => client.call('GET', '/api/v1/pools'));
   if (options.json) return printJson(document);
   const rows: string[][] = [];
   for (const pool of documents(document, 'pools')) {
@@ -122,7 +122,7 @@ async function setState(options: StateOptions, state: keyof typeof STATES): Prom
     );
   }
   const path = `/api/v1/pools/${encodeURIComponent(pool)}/backends/${encodeURIComponent(id)}`;
-  const document = await AdminClient.with(options, (client) => client.call('PATCH', path, { state }));
+  const document = await withAdminClient(options, (client) => client.call('PATCH', path, { state }));
   if (options.json) printJson(document ?? { pool, id, state });
   else printLine(`${pool}/${id} ${STATES[state].done}`);
 }

@@ -31,7 +31,7 @@ export const checkCommand: CommandModule<GlobalOptions, OptionsOf<typeof builder
     if (errors.length > 0) throw new CliError(json ? [] : errors.map(formatConfigError), 2);
     if (json || 'errors' in loaded) return;
     for (const warning of loaded.warnings) printWarning(warning);
-    if (print) process.stdout.write(printConfig(loaded.config));
+    if (print) printLine(printConfig(loaded.config));
     else printLine(`${paint('green', 'valid:')} ${file} (${summary(loaded)})`);
   },
 };

@@ -1,6 +1,7 @@
 import type { CommandModule } from 'yargs';
 import { jsonSchema } from '../../config/json-schema.ts';
 import type { GlobalOptions } from '../global-options.ts';
+import { printLine } from '../output.ts';
 
 /** `limpet schema`: the JSON Schema of the configuration file. */
 export const schemaCommand: CommandModule<GlobalOptions, GlobalOptions> = {
@@ -8,6 +9,6 @@ export const schemaCommand: CommandModule<GlobalOptions, GlobalOptions> = {
   describe: 'Print the JSON Schema of the configuration file, for editors',
   builder: (argv) => argv.example('$0 schema > limpet.schema.json', 'write it to a file'),
   handler: () => {
-    process.stdout.write(jsonSchema());
+    printLine(jsonSchema());
   },
 };

@@ -1,11 +1,11 @@
 import type { CommandModule } from 'yargs';
-import { AdminClient } from '../admin-client.ts';
 import { type AdminOptions, adminOptions } from '../admin-options.ts';
 import { ago } from '../ago.ts';
 import { CliError } from '../cli-error.ts';
 import type { GlobalOptions } from '../global-options.ts';
 import { harmless, paint, printJson, printLine } from '../output.ts';
 import { type Column, formatTable } from '../table.ts';
+import { withAdminClient } from '../with-admin-client.ts';
 
 interface ListOptions extends AdminOptions {
   readonly pool: string | undefined;
@@ -82,7 +82,7 @@ async function listSessions(options: ListOptions): Promise<void> {
   if (!Number.isInteger(limit) || limit < 1) throw new CliError('--limit must be a whole number from 1', 2);
   const sessions: Document[] = [];
   let cursor: unknown = null;
-  await AdminClient.with(options, async (client) => {
+  await withAdminClient(options, async (client) => {
     do {
       const query = new URLSearchParams();
       for (const [name, value] of Object.entries({ pool, backend, user }))
@@ -130,7 +130,7 @@ function nextEnd({ idleExpiresAt, endsAt }: Document): unknown {
 const pathOf = (key: string) => `/api/v1/sessions/${encodeURIComponent(key)}`;
 
 async function showSession(options: AdminOptions, key: string): Promise<void> {
-  const document = await AdminClient.with(options, (client) => client.call('GET', pathOf(key)));
+  const document = await withAdminClient(options, (client) => client.call('GET', pathOf(key)));
   if (options.json) return printJson(document);
   const rows = Object.entries((document ?? {}) as Document).map(([name, value]) => [paint('bold', name), shown(value)]);
   const columns: Column[] = [
@@ -141,13 +141,13 @@ async function showSession(options: AdminOptions, key: string): Promise<void> {
 }
 
 async function endSession(options: AdminOptions, key: string): Promise<void> {
-  const document = await AdminClient.with(options, (client) => client.call('DELETE', pathOf(key)));
+  const document = await withAdminClient(options, (client) => client.call('DELETE', pathOf(key)));
   if (options.json) printJson(document ?? { key, ended: true });
   else printLine(`ended ${harmless(key)}: its next request begins a new session`);
 }
 
 async function moveSession(options: AdminOptions, key: string, backend: string): Promise<void> {
-  const document = await AdminClient.with(options, (client) => client.call('POST', `${pathOf(key)}/move`, { backend }));
+  const document = await withAdminClient(options, (client) => client.call('POST', `${pathOf(key)}/move`, { backend }));
   if (options.json) printJson(document ?? { key, backend });
   else printLine(`moved ${harmless(key)} to ${harmless(backend)}`);
 }

@@ -24,25 +24,26 @@ FATE[HeaderId.setCookie] = 2;
 FATE[HeaderId.contentLength] = 2;
 FATE[HeaderId.cacheControl] = 2;
 
-export interface ResponseHeadOptions {
-  /** Framing towards the client; its field is written here and nowhere else. */
-  readonly framing: number;
-  /** Name of limpet's cookie in this pool, which a backend cannot set; '' when there is none. */
-  readonly cookie: string;
-  /** `Set-Cookie` line of limpet's own, with CRLF; '' for none. */
-  readonly setCookie: string;
-  /** `Connection` line with CRLF, or ''. */
-  readonly connection: string;
-  /** The response may be kept by a cache unless told otherwise. */
-  readonly cacheable: boolean;
-}
-
-/** The head that goes to the client: the backend's lines in their order, then limpet's. */
-export function responseHead(head: Head, options: ResponseHeadOptions): string {
+/**
+ * The head that goes to the client: the backend's lines in their order, then limpet's.
+ * @param framing towards the client; its field is written here and nowhere else
+ * @param cookie name of limpet's cookie in this pool, which a backend cannot set; '' when there is none
+ * @param setCookie `Set-Cookie` line of limpet's own, with CRLF; '' for none
+ * @param connection `Connection` line with CRLF, or ''
+ * @param cacheable the response may be kept by a cache unless told otherwise
+ */
+export function responseHead(
+  head: Head,
+  framing: number,
+  cookie: string,
+  setCookie: string,
+  connection: string,
+  cacheable: boolean,
+): string {
   const text = head.text;
   const named = (head.connection & ConnectionToken.named) === 0 ? null : namedFields(head);
   // A response that sets a session cookie must not be shared: `private` is merged into what it says (behaviour 4).
-  const privatise = options.setCookie !== '' && options.cacheable;
+  const privatise = setCookie !== '' && cacheable;
   const usual = head.minor === 1 && text.charCodeAt(12) === 0x20;
   let out = usual ? '' : `HTTP/1.1 ${head.status} ${text.slice(head.reasonStart, head.fieldsStart)}`;
   let run = usual ? 0 : head.fieldsStart;
@@ -53,9 +54,9 @@ export function responseHead(head: Head, options: ResponseHeadOptions): string {
     const end = head.lineEnd(i);
     let keep = FATE[id] === 0;
     if (FATE[id] === 2) {
-      if (id === HeaderId.setCookie) keep = options.cookie === '' || !setsCookie(head, i, options.cookie);
+      if (id === HeaderId.setCookie) keep = cookie === '' || !setsCookie(head, i, cookie);
       else if (id === HeaderId.contentLength)
-        keep = options.framing !== Framing.chunked && head.status >= 200 && head.status !== 204;
+        keep = framing !== Framing.chunked && head.status >= 200 && head.status !== 204;
       else {
         keep = !privatise;
         if (!keep) cacheControl += cacheControl === '' ? head.value(i) : `, ${head.value(i)}`;
@@ -70,9 +71,9 @@ export function responseHead(head: Head, options: ResponseHeadOptions): string {
     runEnd = end;
   }
   if (runEnd > run) out += text.slice(run, runEnd);
-  if (options.framing === Framing.chunked) out += 'Transfer-Encoding: chunked\r\n';
+  if (framing === Framing.chunked) out += 'Transfer-Encoding: chunked\r\n';
   if (privatise) out += `Cache-Control: ${privateCacheControl(cacheControl)}\r\n`;
-  return `${out}${options.setCookie}${options.connection}\r\n`;
+  return `${out}${setCookie}${connection}\r\n`;
 }
 
 /** Whether line i sets the cookie `name`. */

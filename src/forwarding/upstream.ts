@@ -27,6 +27,8 @@ const CONTINUE_MS = 1_000;
  * so that their closing does not race with a request (behaviour 68).
  */
 const IDLE_MS = 4_000;
+/** Errors of connect that are this machine's, and say nothing about the backend (behaviour 71). */
+const OWN_LIMITS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL']);
 
 /**
  * Bytes read from backends of this thread: the callback runs at once after each read and takes or copies what it needs,
@@ -57,7 +59,8 @@ export class Upstream extends Timed {
   #requestHead = '';
   /** Number of pieces of the exchange's body that have been written. */
   #sentPieces = 0;
-  #sentBytes = 0;
+  /** All that has been sent of the request left in one small write. */
+  #onePiece = false;
   /** The request head has been handed to the socket. */
   #sent = false;
   #awaitsContinue = false;
@@ -98,7 +101,6 @@ export class Upstream extends Timed {
     this.#exchange = x;
     this.#requestHead = head;
     this.#sentPieces = 0;
-    this.#sentBytes = 0;
     this.#sent = false;
     this.#awaitsContinue = x.expectsContinue && !x.continued;
     this.connections.addBusy(this);
@@ -126,11 +128,12 @@ export class Upstream extends Timed {
     this.#requestHead = '';
     const socket = this.#socket;
     const body = x.body;
+    this.#onePiece =
+      body.length === 0 || this.#awaitsContinue || (body.length === 1 && body[0]!.length + head.length <= STRING_BYTES);
     if (body.length === 0 || this.#awaitsContinue) {
       socket.write(head, 'latin1');
-    } else if (body.length === 1 && body[0]!.length + head.length <= STRING_BYTES) {
+    } else if (this.#onePiece) {
       this.#sentPieces = 1;
-      this.#sentBytes = body[0]!.length;
       socket.write(head + body[0]!.latin1Slice(), 'latin1');
       this.#forget(x);
     } else {
@@ -158,9 +161,9 @@ export class Upstream extends Timed {
 
   #writePieces(x: Exchange): void {
     const body = x.body;
+    if (this.#sentPieces < body.length) this.#onePiece = false;
     while (this.#sentPieces < body.length) {
       const piece = body[this.#sentPieces++]!;
-      this.#sentBytes += piece.length;
       this.#socket.write(piece);
     }
     this.#forget(x);
@@ -436,14 +439,9 @@ export class Upstream extends Timed {
       }
       this.#phase = phase;
       const why = this.#error?.code ?? 'closed';
-      if (!this.#sent) this.#fail(Stage.connect, 'BACKEND_CONNECT', why);
-      // EPIPE: the kernel had seen the connection's end before it took the first byte of this request.
-      else if (
-        this.#error?.syscall === 'write' &&
-        this.#error.code === 'EPIPE' &&
-        this.#phase === Phase.head &&
-        this.#sentBytes === 0
-      ) {
+      if (!this.#sent) this.#fail(Stage.connect, OWN_LIMITS.has(why) ? 'INTERNAL' : 'BACKEND_CONNECT', why);
+      // A first and only write that the kernel refuses: it had seen the connection's end before it took any byte of the request.
+      else if (this.#error?.syscall === 'write' && this.#onePiece && phase === Phase.head) {
         this.#fail(Stage.connect, 'BACKEND_RESET', why);
       } else this.#fail(phase === Phase.body ? Stage.committed : Stage.exchange, 'BACKEND_RESET', why);
     } catch (error) {
@@ -454,7 +452,7 @@ export class Upstream extends Timed {
   /** Ends the attempt with a failure of the backend's. */
   #fail(
     stage: number,
-    code: 'BACKEND_CONNECT' | 'BACKEND_RESET' | 'BACKEND_PROTOCOL' | 'BACKEND_TIMEOUT',
+    code: 'INTERNAL' | 'BACKEND_CONNECT' | 'BACKEND_RESET' | 'BACKEND_PROTOCOL' | 'BACKEND_TIMEOUT',
     why: string,
   ): void {
     const x = this.#exchange;
@@ -543,12 +541,14 @@ export class Upstream extends Timed {
   }
 
   /** The client's connection is gone: so is this one, and the exchange is over. */
-  clientClosed(): void {
+  clientClosed(reset: boolean): void {
     const x = this.#exchange;
     if (x === null) return;
     this.#release(x);
-    this.close();
-    this.#handler.onTunnelClosed(x, false);
+    // After a FIN of both sides what is still on its way to the backend gets there; after an RST nobody wants it.
+    if (reset) this.close();
+    else this.#socket.destroySoon();
+    this.#handler.onTunnelClosed(x, reset);
   }
 
   /** No byte in either direction for the tunnel timeout. */

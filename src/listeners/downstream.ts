@@ -69,7 +69,7 @@ export class Downstream extends Timed implements ClientSide {
     socket.on('drain', () => this.#onDrain());
     // What went wrong with a client's connection is the client's business: 'close' follows and tidies up.
     socket.on('error', () => {});
-    socket.on('close', () => this.#onClose());
+    socket.on('close', (hadError: boolean) => this.#onClose(hadError));
     this.#handler.wheel.set(this, this.#config.timeouts.keepAlive);
   }
 
@@ -449,6 +449,14 @@ export class Downstream extends Timed implements ClientSide {
     this.#socket.end();
   }
 
+  closeTunnel(): void {
+    if (this.#phase !== Phase.tunnel) return;
+    this.flush();
+    this.#phase = Phase.closing;
+    this.#handler.wheel.set(this, LINGER_MS);
+    this.#socket.destroySoon();
+  }
+
   /** Lets the client's bytes of a tunnel come again. */
   resumeTunnel(): void {
     this.#socket.resume();
@@ -486,14 +494,14 @@ export class Downstream extends Timed implements ClientSide {
     }
   }
 
-  #onClose(): void {
+  #onClose(hadError: boolean): void {
     try {
       const was = this.#phase;
       this.#phase = Phase.closed;
       this.#handler.wheel.remove(this);
       this.#pending = null;
       this.#out = '';
-      if (was === Phase.tunnel) this.#upstream!.clientClosed();
+      if (was === Phase.tunnel) this.#upstream!.clientClosed(hadError);
       else if (this.exchange.active) this.#handler.clientGone(this.exchange);
       this.#listener.closed(this, this.#peer);
     } catch (error) {

@@ -54,6 +54,8 @@ export interface ClientSide {
   resumeTunnel(): void;
   /** Passes the FIN of the backend's side of a tunnel on. */
   endTunnel(): void;
+  /** Both sides of a tunnel have ended: closes once what is on its way has gone out. */
+  closeTunnel(): void;
   /** The connection takes no further request after this exchange. */
   closeAfter(): void;
   /** Whether it will take one, as things stand. */

@@ -201,9 +201,7 @@ export class Handler {
 
   /** A 1xx response other than 101. */
   onInterim(x: Exchange, head: Head): void {
-    x.client.put(
-      responseHead(head, { framing: Framing.none, cookie: '', setCookie: '', connection: '', cacheable: false }),
-    );
+    x.client.put(responseHead(head, Framing.none, '', '', '', false));
   }
 
   /** The head of the final response has come. False: the response is not used, the request goes elsewhere. */
@@ -229,13 +227,14 @@ export class Handler {
     if (framing === Framing.untilClose || (x.expectsContinue && !x.continued)) x.client.closeAfter();
     const { keepAlive } = x.client;
     x.client.put(
-      responseHead(head, {
+      responseHead(
+        head,
         framing,
-        cookie: traffic.issuer?.name ?? '',
+        traffic.issuer?.name ?? '',
         setCookie,
-        connection: !keepAlive ? 'Connection: close\r\n' : x.minor === 0 ? 'Connection: keep-alive\r\n' : '',
-        cacheable: setCookie !== '' && isCacheable(head, x.method),
-      }),
+        !keepAlive ? 'Connection: close\r\n' : x.minor === 0 ? 'Connection: keep-alive\r\n' : '',
+        setCookie !== '' && isCacheable(head, x.method),
+      ),
     );
     x.status = status;
     x.committed = true;
@@ -269,13 +268,14 @@ export class Handler {
     const setCookie = this.#confirm(x, head, backend, traffic);
     const line = head.upgradeLine < 0 ? x.upgrade : head.value(head.upgradeLine);
     x.client.put(
-      responseHead(head, {
-        framing: Framing.none,
-        cookie: traffic.issuer?.name ?? '',
+      responseHead(
+        head,
+        Framing.none,
+        traffic.issuer?.name ?? '',
         setCookie,
-        connection: `Connection: upgrade\r\nUpgrade: ${line}\r\n`,
-        cacheable: false,
-      }),
+        `Connection: upgrade\r\nUpgrade: ${line}\r\n`,
+        false,
+      ),
     );
     x.status = 101;
     x.committed = true;
@@ -283,10 +283,11 @@ export class Handler {
   }
 
   /** Both sides of a tunnel are closed. */
-  onTunnelClosed(x: Exchange, _reset: boolean): void {
+  onTunnelClosed(x: Exchange, reset: boolean): void {
     this.#endAttempt(x);
     this.#record(x);
-    x.client.abort();
+    if (reset) x.client.abort();
+    else x.client.closeTunnel();
   }
 
   /** The response is whole. */
@@ -315,6 +316,13 @@ export class Handler {
       this.#record(x);
       x.client.cut();
       return;
+    }
+    if (kind === ERRORS.INTERNAL) {
+      this.#parts.log.error(
+        { error: why, backend: backend.id },
+        'no connection to a backend can be opened: raise the limit on open files (ulimit -n)',
+      );
+      return this.answer(x, kind);
     }
     x.lastError = kind;
     if (race && !x.freshOnly && mayRetry(x, stage)) {

@@ -1,6 +1,7 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
+import { Hmac } from './hmac.ts';
 
 /**
  * What a cookie says, in 54 bytes that are exactly 72 characters of base64url (RFC 4648 section 5), without bits left over:
@@ -37,9 +38,10 @@ export interface CookieFields {
 
 /** One secret's keys, and what the backends are called under it. */
 interface Signer {
-  readonly macKey: Buffer;
-  readonly maskKey: Buffer;
+  readonly mac: Hmac;
+  readonly mask: Hmac;
   readonly tagKey: Buffer;
+  readonly tags: ReadonlyMap<string, Buffer>;
   readonly byTag: ReadonlyMap<string, Backend>;
 }
 
@@ -47,15 +49,20 @@ interface Signer {
 export class CookieCodec {
   readonly #signers: readonly Signer[];
   readonly #bytes = Buffer.alloc(END);
+  readonly #signed = this.#bytes.subarray(MAC);
+  readonly #mac = Buffer.alloc(END - MAC);
+  readonly #stream = Buffer.alloc(TAG_BYTES);
 
   constructor(secrets: readonly Uint8Array[], pool: Pool) {
     this.#signers = secrets.map((secret) => {
       const tagKey = derive(secret, 'tag', pool.name);
+      const tags = new Map(pool.backends.map(({ id }) => [id, tagOf(tagKey, id)]));
       return {
-        macKey: derive(secret, 'mac', pool.name),
-        maskKey: derive(secret, 'mask', pool.name),
+        mac: new Hmac(derive(secret, 'mac', pool.name), MAC),
+        mask: new Hmac(derive(secret, 'mask', pool.name), TAG),
         tagKey,
-        byTag: new Map(pool.backends.map((backend) => [tagOf(tagKey, backend).toString('latin1'), backend])),
+        tags,
+        byTag: new Map(pool.backends.map((backend) => [tags.get(backend.id)!.toString('latin1'), backend])),
       };
     });
   }
@@ -67,9 +74,10 @@ export class CookieCodec {
     bytes.write(id, 0, ID_BYTES, 'base64url');
     bytes.writeUIntBE(Math.floor(began), BEGAN, 6);
     bytes.writeUIntBE(Math.floor(issued), ISSUED, 6);
-    tagOf(signer.tagKey, backend).copy(bytes, TAG);
-    mask(signer, bytes);
-    hmac(signer.macKey, bytes.subarray(0, MAC)).copy(bytes, MAC, 0, END - MAC);
+    // A backend that left the pool while it answered has no tag at hand.
+    (signer.tags.get(backend.id) ?? tagOf(signer.tagKey, backend.id)).copy(bytes, TAG);
+    this.#mask(signer);
+    signer.mac.digest(bytes, this.#signed);
     return bytes.toString('base64url');
   }
 
@@ -78,9 +86,9 @@ export class CookieCodec {
     const bytes = this.#bytes;
     if (text.length !== COOKIE_LENGTH || bytes.write(text, 0, END, 'base64url') !== END) return null;
     for (const signer of this.#signers) {
-      const mac = hmac(signer.macKey, bytes.subarray(0, MAC)).subarray(0, END - MAC);
-      if (!timingSafeEqual(mac, bytes.subarray(MAC, END))) continue;
-      mask(signer, bytes);
+      signer.mac.digest(bytes, this.#mac);
+      if (!timingSafeEqual(this.#mac, this.#signed)) continue;
+      this.#mask(signer);
       return {
         began: bytes.readUIntBE(BEGAN, 6),
         issued: bytes.readUIntBE(ISSUED, 6),
@@ -89,22 +97,18 @@ export class CookieCodec {
     }
     return null;
   }
+
+  /** Masks the tag, or takes the mask off: the stream is the same both ways. */
+  #mask(signer: Signer): void {
+    signer.mask.digest(this.#bytes, this.#stream);
+    for (let i = 0; i < TAG_BYTES; i++) this.#bytes[TAG + i]! ^= this.#stream[i]!;
+  }
 }
 
 function derive(secret: Uint8Array, purpose: string, pool: string): Buffer {
   return Buffer.from(hkdfSync('sha256', secret, 'limpet cookie', `${purpose}\0${pool}`, 32));
 }
 
-function tagOf(tagKey: Buffer, backend: Backend): Buffer {
-  return hmac(tagKey, Buffer.from(backend.id, 'utf8')).subarray(0, TAG_BYTES);
-}
-
-/** Masks the tag, or takes the mask off: the stream is the same both ways. */
-function mask(signer: Signer, bytes: Buffer): void {
-  const stream = hmac(signer.maskKey, bytes.subarray(0, TAG));
-  for (let i = 0; i < TAG_BYTES; i++) bytes[TAG + i]! ^= stream[i]!;
-}
-
-function hmac(key: Buffer, bytes: Buffer): Buffer {
-  return createHmac('sha256', key).update(bytes).digest();
+function tagOf(tagKey: Buffer, id: string): Buffer {
+  return createHmac('sha256', tagKey).update(id, 'utf8').digest().subarray(0, TAG_BYTES);
 }

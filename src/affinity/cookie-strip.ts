@@ -9,55 +9,66 @@ export function stripCookies(
   valueEnd: number,
   names: readonly string[],
 ): string | null {
-  if (!mayHold(text, valueStart, valueEnd, names)) return null;
-  let out = '';
-  let stripped = false;
-  /** Start of what is kept and not yet in `out`: at the `;` before a pair, except before the first one that is kept. */
+  if (names.length === 1) return stripCookie(text, valueStart, valueEnd, names[0]!);
+  let rest: string | null = null;
+  for (let i = 0; i < names.length && rest !== ''; i++) {
+    rest =
+      rest === null
+        ? stripCookie(text, valueStart, valueEnd, names[i]!)
+        : (stripCookie(rest, 0, rest.length, names[i]!) ?? rest);
+  }
+  return rest;
+}
+
+function stripCookie(text: string, valueStart: number, valueEnd: number, name: string): string | null {
+  let out: string | null = null;
+  /** What is kept and not yet in `out` begins here: at the `;` before a pair, or at the first pair that is kept. */
   let from = valueStart;
-  for (let pair = valueStart; pair <= valueEnd; ) {
-    let end = text.indexOf(';', pair);
-    if (end < 0 || end > valueEnd) end = valueEnd;
-    if (isNamed(text, pair, end, names)) {
-      stripped = true;
-      if (pair - 1 > from) out += text.slice(from, pair - 1);
-      from = end;
-      if (out === '') {
-        from++;
-        while (from < valueEnd && isBlank(text.charCodeAt(from))) from++;
-      }
+  let at = text.indexOf(name, valueStart);
+  while (at >= 0 && at < valueEnd) {
+    const pair = pairStart(text, at, valueStart);
+    if (pair < 0 || !hasValue(text, at + name.length, valueEnd)) {
+      at = text.indexOf(name, at + name.length);
+      continue;
     }
-    pair = end + 1;
+    let end = text.indexOf(';', at);
+    if (end < 0 || end > valueEnd) end = valueEnd;
+    out ??= '';
+    if (pair - 1 > from) out += text.slice(from, pair - 1);
+    from = end;
+    if (out === '') {
+      from++;
+      while (from < valueEnd && isBlank(text.charCodeAt(from))) from++;
+    }
+    at = text.indexOf(name, end);
   }
-  if (!stripped) return null;
+  if (out === null) return null;
   if (from < valueEnd) out += text.slice(from, valueEnd);
+  return withoutBlankEnd(out);
+}
+
+/** Start of the pair whose name begins at `at`, its white space included; -1 when something else stands in front. */
+function pairStart(text: string, at: number, valueStart: number): number {
+  let start = at;
+  while (start > valueStart && isBlank(text.charCodeAt(start - 1))) start--;
+  return start === valueStart || text.charCodeAt(start - 1) === 0x3b ? start : -1;
+}
+
+/** Whether a `=` follows. Lenient parsers drop white space before it, so that such a pair would reach the application as our cookie. */
+function hasValue(text: string, nameEnd: number, valueEnd: number): boolean {
+  let equals = nameEnd;
+  while (equals < valueEnd && isBlank(text.charCodeAt(equals))) equals++;
+  return equals < valueEnd && text.charCodeAt(equals) === 0x3d;
+}
+
+/** Without the white space that stood in front of a pair that was the last; '' when nothing but separators is left. */
+function withoutBlankEnd(text: string): string {
   // Neither `trim` nor `\s` here: to them the byte 0xA0 of somebody's cookie is white space.
-  if (/^[ \t;]*$/.test(out)) return '';
-  let last = out.length;
-  while (isBlank(out.charCodeAt(last - 1))) last--;
-  return last === out.length ? out : out.slice(0, last);
-}
-
-/** Whether one of the names stands anywhere in the line: most lines of other applications are done with here. */
-function mayHold(text: string, start: number, end: number, names: readonly string[]): boolean {
-  for (let i = 0; i < names.length; i++) {
-    const at = text.indexOf(names[i]!, start);
-    if (at >= 0 && at < end) return true;
-  }
-  return false;
-}
-
-function isNamed(text: string, start: number, end: number, names: readonly string[]): boolean {
-  let from = start;
-  while (from < end && isBlank(text.charCodeAt(from))) from++;
-  for (let i = 0; i < names.length; i++) {
-    const name = names[i]!;
-    if (!text.startsWith(name, from)) continue;
-    // Lenient parsers drop white space before the `=`, so that such a pair would reach the application as our cookie.
-    let equals = from + name.length;
-    while (equals < end && isBlank(text.charCodeAt(equals))) equals++;
-    if (equals < end && text.charCodeAt(equals) === 0x3d) return true;
-  }
-  return false;
+  const first = text.charCodeAt(0);
+  if ((isBlank(first) || first === 0x3b) && /^[ \t;]*$/.test(text)) return '';
+  let end = text.length;
+  while (end > 0 && isBlank(text.charCodeAt(end - 1))) end--;
+  return end === text.length ? text : text.slice(0, end);
 }
 
 function isBlank(code: number): boolean {

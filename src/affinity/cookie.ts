@@ -39,7 +39,9 @@ export class CookieAffinity implements CookieIssuer {
   readonly #hash: KeyHash;
   readonly #codec: CookieCodec;
   readonly #finder: CookieFinder;
-  readonly #id = Buffer.alloc(ID_BYTES);
+  /** Random bytes for the next ids: drawing them one id at a time takes longer than all the rest of a new session. */
+  readonly #random = Buffer.alloc(ID_BYTES * 64);
+  #drawn = this.#random.length;
   /** What follows the value in the line, CRLF included. */
   readonly #attributes: { readonly plain: string; readonly secure: string };
   readonly #clear: { readonly plain: string; readonly secure: string };
@@ -71,8 +73,11 @@ export class CookieAffinity implements CookieIssuer {
   }
 
   create(found: FoundKey): void {
-    this.#context.randomBytes(this.#id);
-    const id = this.#id.toString('base64url');
+    if (this.#drawn === this.#random.length) {
+      this.#context.randomBytes(this.#random);
+      this.#drawn = 0;
+    }
+    const id = this.#random.toString('base64url', this.#drawn, (this.#drawn += ID_BYTES));
     this.#hash.hash(id, 0, ID_LENGTH, found.key);
     found.strategy = this;
     found.text = id;

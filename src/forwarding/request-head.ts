@@ -2,7 +2,7 @@ import { stripCookies } from '../affinity/cookie-strip.ts';
 import type { Backend } from '../backends/backend.ts';
 import { ConnectionToken, Framing, type Head } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
-import type { Exchange } from '../proxy/exchange.ts';
+import type { Exchange } from './exchange.ts';
 import { namedFields } from './named-fields.ts';
 
 /**

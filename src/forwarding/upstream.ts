@@ -2,10 +2,10 @@ import { connect, type Socket } from 'node:net';
 import { ERRORS } from '../errors.ts';
 import { ChunkedDecoder } from '../http1/chunked.ts';
 import { Framing, type Head, Parse } from '../http1/head.ts';
-import { type Exchange, Stage } from '../proxy/exchange.ts';
-import type { Handler } from '../proxy/handler.ts';
 import { Timed } from '../timing/timer-wheel.ts';
+import type { AttemptEvents } from './attempt-events.ts';
 import type { BackendConnections } from './connections.ts';
+import { type Exchange, Stage } from './exchange.ts';
 import { trailerLines } from './trailers.ts';
 
 const Phase = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, closed: 5 } as const;
@@ -44,7 +44,7 @@ export class Upstream extends Timed {
   /** It has carried an exchange before (behaviour 30). */
   reused = false;
 
-  readonly #handler: Handler;
+  readonly #handler: AttemptEvents;
   readonly #socket: Socket;
   #phase: number = Phase.connecting;
   #exchange: Exchange | null = null;
@@ -68,7 +68,7 @@ export class Upstream extends Timed {
   #ended = false;
   #lastByteAt = 0;
 
-  constructor(connections: BackendConnections, handler: Handler) {
+  constructor(connections: BackendConnections, handler: AttemptEvents) {
     super();
     this.connections = connections;
     this.#handler = handler;
@@ -186,7 +186,7 @@ export class Upstream extends Timed {
   #onDrain(): void {
     const x = this.#exchange;
     if (x === null) return;
-    if (this.#phase === Phase.tunnel) this.#handler.resumeClient(x);
+    if (this.#phase === Phase.tunnel) x.client.resumeTunnel();
     else if (!x.bodyDone && this.#sent && !this.#awaitsContinue) x.client.readBody();
   }
 
@@ -414,7 +414,7 @@ export class Upstream extends Timed {
       this.#ended = true;
       const x = this.#exchange;
       if (x === null) this.close();
-      else if (this.#phase === Phase.tunnel) this.#handler.endClient(x);
+      else if (this.#phase === Phase.tunnel) x.client.endTunnel();
       else if (this.#phase === Phase.body && this.#framing === Framing.untilClose) {
         if (this.#relay === Relay.rechunked) x.client.put('0\r\n\r\n');
         this.#complete(x, true);

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 import type { ListenerConfig } from '../config/schema.ts';
 import { ERRORS, type ErrorKind } from '../errors.ts';
+import { type ClientSide, Exchange } from '../forwarding/exchange.ts';
 import { trailerLines } from '../forwarding/trailers.ts';
 import type { Upstream } from '../forwarding/upstream.ts';
 import { ChunkedDecoder } from '../http1/chunked.ts';
 import { Framing, Parse } from '../http1/head.ts';
-import { type ClientSide, Exchange } from '../proxy/exchange.ts';
 import type { Handler } from '../proxy/handler.ts';
 import { Timed } from '../timing/timer-wheel.ts';
 import { clientAddress, clientScheme, forwardedLines } from './client-address.ts';

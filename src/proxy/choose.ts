@@ -3,10 +3,10 @@ import type { SharedState } from '../backends/shared-state.ts';
 import { openCandidates } from '../balancing/candidates.ts';
 import { failoverTarget } from '../balancing/failover-target.ts';
 import { ERRORS, type ErrorKind } from '../errors.ts';
+import type { Exchange } from '../forwarding/exchange.ts';
 import { Lookup } from '../sessions/lookup.ts';
 import { MoveReason } from '../sessions/move-reasons.ts';
 import type { SessionTable } from '../sessions/table.ts';
-import type { Exchange } from './exchange.ts';
 import { backendOf, claim } from './session-step.ts';
 import type { PoolTraffic } from './traffic.ts';
 

@@ -13,9 +13,10 @@ import type { Backend } from '../backends/backend.ts';
 import type { BackendQueue } from '../backends/queue.ts';
 import type { SharedState } from '../backends/shared-state.ts';
 import { ERROR_CODES, ERRORS, type ErrorKind } from '../errors.ts';
+import type { AttemptEvents } from '../forwarding/attempt-events.ts';
+import { type Exchange, Stage } from '../forwarding/exchange.ts';
 import { requestHead } from '../forwarding/request-head.ts';
 import { isCacheable, responseHead } from '../forwarding/response-head.ts';
-import { mayRetry, withinBudget } from '../forwarding/retry.ts';
 import { upgradeProtocol } from '../forwarding/tunnel.ts';
 import { Upstream } from '../forwarding/upstream.ts';
 import { ConnectionToken, Framing, Head, Parse } from '../http1/head.ts';
@@ -30,8 +31,8 @@ import type { SessionTable } from '../sessions/table.ts';
 import type { TimerWheel } from '../timing/timer-wheel.ts';
 import { type Choice, chooseBackend } from './choose.ts';
 import { errorAnswer } from './error-answer.ts';
-import { type Exchange, Stage } from './exchange.ts';
 import type { RequestRecorder } from './request-recorder.ts';
+import { mayRetry, withinBudget } from './retry.ts';
 import { confirm, findSession, releaseClaim, Search, sessionLines } from './session-step.ts';
 import type { PoolTraffic } from './traffic.ts';
 
@@ -55,7 +56,7 @@ const EXPIRE_TICKS = 2;
 /** A request id of a trusted proxy that is safe to show and to log. */
 const REQUEST_ID = /^[\w.:@+/=-]{1,128}$/;
 
-export class Handler {
+export class Handler implements AttemptEvents {
   readonly wheel: TimerWheel;
   /** Set at a graceful stop: responses close their connections. */
   stopping = false;
@@ -471,18 +472,6 @@ export class Handler {
     } catch (error) {
       this.defect(x, error);
     }
-  }
-
-  // ---- tunnels ----
-
-  /** The backend has read what it was sent: the client's bytes may come again. */
-  resumeClient(x: Exchange): void {
-    x.client.resumeTunnel();
-  }
-
-  /** The backend's side of a tunnel has ended (behaviour 60). */
-  endClient(x: Exchange): void {
-    x.client.endTunnel();
   }
 
   // ---- health ----

@@ -1,8 +1,8 @@
+import type { Exchange } from '../forwarding/exchange.ts';
 import type { AccessLog, AccessRecord } from '../logging/access-log.ts';
 import type { Counters } from '../metrics/counters.ts';
 import { Outcome } from '../metrics/outcomes.ts';
 import type { RareCounters } from '../metrics/rare.ts';
-import type { Exchange } from './exchange.ts';
 
 /** Counts and logs requests that have ended, after their last byte has been handed to the socket. */
 export class RequestRecorder {

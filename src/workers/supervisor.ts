@@ -54,6 +54,7 @@ export class Supervisor {
     this.#places = Array.from({ length: parts.workers }, () => ({
       thread: null,
       startedAt: 0,
+      listening: false,
       pauseMs: 0,
       stopped: false,
     }));

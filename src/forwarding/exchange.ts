@@ -3,12 +3,12 @@ import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { Waiter } from '../backends/waiter.ts';
 import type { ErrorKind } from '../errors.ts';
-import type { Upstream } from '../forwarding/upstream.ts';
 import { Outcome } from '../metrics/outcomes.ts';
 import type { Route } from '../routing/router.ts';
 import { Key } from '../sessions/key.ts';
 import { Row } from '../sessions/row.ts';
-import type { Handler } from './handler.ts';
+import type { AttemptEvents } from './attempt-events.ts';
+import type { Upstream } from './upstream.ts';
 
 /** How far an attempt had come when it ended; retry reads only this (behaviours 27 to 29). */
 export const Stage = {
@@ -65,7 +65,7 @@ export interface ClientSide {
 /** One request and its response, from the client's first byte to its last. One object per client connection, used again and again. */
 export class Exchange implements Waiter {
   readonly client: ClientSide;
-  readonly #handler: Handler;
+  readonly #handler: AttemptEvents;
 
   // The request as it came.
   /** Head as latin1 text; parsed again for each attempt after the first. */
@@ -158,7 +158,7 @@ export class Exchange implements Waiter {
   queueNext: Waiter | null = null;
   queueTicket = 0;
 
-  constructor(client: ClientSide, handler: Handler) {
+  constructor(client: ClientSide, handler: AttemptEvents) {
     this.client = client;
     this.#handler = handler;
   }

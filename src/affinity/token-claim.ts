@@ -25,7 +25,7 @@ export function readUnverifiedClaim(token: string, claim: string): string | null
  * exactly is none: two users would have one key.
  */
 export function claimText(payload: unknown, claim: string): string | null {
-  if (typeof payload !== 'object' || payload === null || !Object.hasOwn(payload, claim)) return null;
+  if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) return null;
   const value: unknown = Reflect.get(payload, claim);
   if (typeof value === 'string') return value === '' ? null : value;
   return typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : null;

@@ -47,6 +47,7 @@ const table: readonly (readonly [string[], string | number])[] = [
   [['JSESSIONID=new; Path=/', 'JSESSIONID=; Path=/; Max-Age=0'], Learn.released],
   [['JSESSIONID=new; Path=/', 'JSESSIONID=; Path=/old; Max-Age=0'], 'new'],
   [['JSESSIONID=; Path=/old; Max-Age=0', 'JSESSIONID=new; Path=/'], 'new'],
+  [['JSESSIONID=one; Path=/', 'JSESSIONID=two; Path=/a', 'JSESSIONID=three; Path=/'], 'three'],
   [['JSESSIONID=one; Domain=.shop.example', 'JSESSIONID=; Domain=SHOP.example'], Learn.released],
 ];
 

@@ -1,4 +1,7 @@
-/** What it costs to find limpet's cookie in a request, to take it out of the Cookie line, and to choose the route, in ns of CPU time. `node bench/micro/cookie-find.ts` */
+/**
+ * What it costs to find limpet's cookie in a request, to take it out of the Cookie line, and to choose the route, in ns
+ * of CPU time. `node bench/micro/cookie-find.ts`
+ */
 import { randomBytes } from 'node:crypto';
 import { CookieAffinity } from '../../src/affinity/cookie.ts';
 import { stripCookies } from '../../src/affinity/cookie-strip.ts';

@@ -7,8 +7,9 @@ import { cookieChange } from './set-cookie.ts';
 import { type AffinityStrategy, Find, type FoundKey, KEY_SOURCES, Learn, type StrategyContext } from './strategy.ts';
 
 /**
- * A cookie of the application, such as JSESSIONID: its value as it stands, quotes included, is the key. Learned from the Set-Cookie of a response,
- * released when the application deletes the cookie (an empty value, Max-Age 0 or less, Expires in the past).
+ * A cookie of the application, such as JSESSIONID: its value as it stands, quotes included, is the key. Learned from
+ * the Set-Cookie of a response, released when the application deletes the cookie (an empty value, Max-Age 0 or less,
+ * Expires in the past).
  */
 export class AppCookieAffinity implements AffinityStrategy {
   readonly source = 'app-cookie';

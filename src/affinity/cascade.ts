@@ -4,7 +4,9 @@ import { CookieAffinity } from './cookie.ts';
 import { STRATEGIES } from './registry.ts';
 import type { AffinityStrategy, CookieIssuer, KeySource, StrategyContext } from './strategy.ts';
 
-/** The key sources of a pool, in the order in which they are tried, and the one among them that makes keys of its own. */
+/**
+ * The key sources of a pool, in the order in which they are tried, and the one among them that makes keys of its own.
+ */
 export interface Cascade {
   readonly strategies: readonly AffinityStrategy[];
   /** Null: limpet issues no cookie in this pool. */
@@ -13,7 +15,8 @@ export interface Cascade {
 
 /**
  * Makes the strategies of `context.pool`. Once for each pool and thread: a strategy remembers what it has worked out.
- * @throws StartError that names file and place in the configuration, when a key file is no good or there are two cookies of limpet's own.
+ * @throws StartError that names file and place in the configuration, when a key file is no good or there are two
+ * cookies of limpet's own.
  */
 export function buildCascade(context: StrategyContext): Cascade {
   const strategies = context.pool.config.affinity.map((config, index) =>

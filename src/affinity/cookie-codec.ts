@@ -4,7 +4,8 @@ import type { Pool } from '../backends/pool.ts';
 import { Hmac } from './hmac.ts';
 
 /**
- * What a cookie says, in 54 bytes that are exactly 72 characters of base64url (RFC 4648 section 5), without bits left over:
+ * What a cookie says, in 54 bytes that are exactly 72 characters of base64url (RFC 4648 section 5), without bits left
+ * over:
  *
  *     bytes   0..18   session id, random
  *            18..24   when the session began, ms since epoch
@@ -12,9 +13,10 @@ import { Hmac } from './hmac.ts';
  *            30..38   tag of the backend, masked
  *            38..54   MAC over all before it
  *
- * The tag is an HMAC of the backend's configured id (behaviour 12), so that every node and every start of limpet makes the same one; it is masked with
- * a key stream from the bytes before it, so that two cookies of one backend do not look alike (behaviour 11). The name of the pool is part of
- * every key: what one pool signed is noise to another. MAC, mask and tag have a key each, derived from the secret (RFC 5869).
+ * The tag is an HMAC of the backend's configured id (behaviour 12), so that every node and every start of limpet makes
+ * the same one; it is masked with a key stream from the bytes before it, so that two cookies of one backend do not look
+ * alike (behaviour 11). The name of the pool is part of every key: what one pool signed is noise to another. MAC, mask
+ * and tag have a key each, derived from the secret (RFC 5869).
  */
 export const COOKIE_LENGTH = 72;
 /** Characters of the session id at the front: 18 bytes. */

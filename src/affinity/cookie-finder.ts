@@ -1,12 +1,16 @@
 import type { Head } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
 
-/** Cookies of one name that are looked at. Browsers send a few (behaviour 6); more than this is somebody wasting our time. */
+/**
+ * Cookies of one name that are looked at. Browsers send a few (behaviour 6); more than this is somebody wasting our
+ * time.
+ */
 const MOST = 32;
 
 /**
- * Finds the values of one cookie name in the Cookie lines of a request (RFC 6265 section 4.2.1), as offsets into `head.text`: nothing is allocated.
- * Pairs are split at `;` and at nothing else, quotes or not, as browsers write them and `stripCookies` reads them. Names are case-sensitive.
+ * Finds the values of one cookie name in the Cookie lines of a request (RFC 6265 section 4.2.1), as offsets into
+ * `head.text`: nothing is allocated. Pairs are split at `;` and at nothing else, quotes or not, as browsers write them
+ * and `stripCookies` reads them. Names are case-sensitive.
  */
 export class CookieFinder {
   readonly #needle: string;

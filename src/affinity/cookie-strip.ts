@@ -1,7 +1,9 @@
 /**
- * Takes cookies out of a Cookie line on its way to the backend: `text[valueStart, valueEnd)` is the value of the line, `names` are the cookies to take out.
- * The others stay byte for byte, in their order (behaviours 8, 73). A pair without `=` has no name and stays.
- * @returns null: nothing to take out, the line stays as it is; '': nothing is left, drop the line; otherwise the remaining value
+ * Takes cookies out of a Cookie line on its way to the backend: `text[valueStart, valueEnd)` is the value of the line,
+ * `names` are the cookies to take out. The others stay byte for byte, in their order (behaviours 8, 73). A pair without
+ * `=` has no name and stays.
+ * @returns null: nothing to take out, the line stays as it is; '': nothing is left, drop the line; otherwise the
+ * remaining value
  */
 export function stripCookies(
   text: string,
@@ -54,7 +56,10 @@ function pairStart(text: string, at: number, valueStart: number): number {
   return start === valueStart || text.charCodeAt(start - 1) === 0x3b ? start : -1;
 }
 
-/** Whether a `=` follows. Lenient parsers drop white space before it, so that such a pair would reach the application as our cookie. */
+/**
+ * Whether a `=` follows. Lenient parsers drop white space before it, so that such a pair would reach the application as
+ * our cookie.
+ */
 function hasValue(text: string, nameEnd: number, valueEnd: number): boolean {
   let equals = nameEnd;
   while (equals < valueEnd && isBlank(text.charCodeAt(equals))) equals++;

@@ -22,11 +22,13 @@ const ALPHABET = new Uint8Array(256);
 for (const c of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_') ALPHABET[c.charCodeAt(0)] = 1;
 
 /**
- * limpet's own cookie: a session id that nobody can guess, and a proof of where the session lives for when its row is gone
- * (see `CookieCodec` for the form). The key of the table is made of the id alone, so that it stays the same when the cookie is made anew.
+ * limpet's own cookie: a session id that nobody can guess, and a proof of where the session lives for when its row is
+ * gone (see `CookieCodec` for the form). The key of the table is made of the id alone, so that it stays the same when
+ * the cookie is made anew.
  *
- * A proof that was issued before its backend's id was removed and added again names no backend (`StrategyContext.since`): the new
- * server of that id never knew the session (behaviour 12). A plain restart of limpet removes nothing, so the proofs from before it hold.
+ * A proof that was issued before its backend's id was removed and added again names no backend
+ * (`StrategyContext.since`): the new server of that id never knew the session (behaviour 12). A plain restart of limpet
+ * removes nothing, so the proofs from before it hold.
  */
 export class CookieAffinity implements CookieIssuer {
   readonly source = 'cookie';
@@ -52,7 +54,8 @@ export class CookieAffinity implements CookieIssuer {
     this.#hash = KeyHash.derive(context.keySecret ?? context.secrets[0]!, context.pool.name, 'cookie', config.name);
     this.#codec = new CookieCodec(context.secrets, context.pool);
     this.#finder = new CookieFinder(config.name, true);
-    // Max-Age alone: Expires would have to be written anew for each response, and wins nowhere where Max-Age is known (RFC 6265 section 5.3).
+    // Max-Age alone: Expires would have to be written anew for each response, and wins nowhere where Max-Age is known
+    // (RFC 6265 section 5.3).
     const maxAge = config.maxAge === null ? '' : `; Max-Age=${Math.ceil(config.maxAge / 1000)}`;
     this.#attributes = bothSchemes(config, maxAge);
     this.#clear = bothSchemes(config, '; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT');
@@ -107,7 +110,9 @@ export class CookieAffinity implements CookieIssuer {
   }
 }
 
-/** The attributes for a client on plain HTTP and for one on TLS; they differ with `secure: auto` only (behaviour 10). */
+/**
+ * The attributes for a client on plain HTTP and for one on TLS; they differ with `secure: auto` only (behaviour 10).
+ */
 function bothSchemes(config: AffinityConfigOf<'cookie'>, age: string): { plain: string; secure: string } {
   const before = `; Path=${config.path}${config.domain === null ? '' : `; Domain=${config.domain}`}${age}`;
   const sameSite = { lax: 'Lax', strict: 'Strict', none: 'None' }[config.sameSite];

@@ -6,8 +6,8 @@ import { rememberKey } from './key-memo.ts';
 import { type AffinityStrategy, Find, type FoundKey, KEY_SOURCES, Learn, type StrategyContext } from './strategy.ts';
 
 /**
- * A header of the request: its whole value is the key. Several lines of the name are several keys; empty ones are passed over.
- * With `learn` the same header of a response binds its value too.
+ * A header of the request: its whole value is the key. Several lines of the name are several keys; empty ones are
+ * passed over. With `learn` the same header of a response binds its value too.
  */
 export class HeaderAffinity implements AffinityStrategy {
   readonly source = 'header';

@@ -4,8 +4,9 @@ const BLOCK = 64;
 const DIGEST = 32;
 
 /**
- * HMAC-SHA256 (RFC 2104) of messages of one length, under one key. Two calls of the one-shot `hash` on buffers that stand ready take a third of the time of
- * `createHmac`, which makes an object with a stream's worth of state for each message; a test holds the two against each other.
+ * HMAC-SHA256 (RFC 2104) of messages of one length, under one key. Two calls of the one-shot `hash` on buffers that
+ * stand ready take a third of the time of `createHmac`, which makes an object with a stream's worth of state for each
+ * message; a test holds the two against each other.
  */
 export class Hmac {
   readonly #inner: Buffer;

@@ -6,8 +6,8 @@ import { KeyHash } from '../sessions/key-hash.ts';
 import { type AffinityStrategy, Find, type FoundKey, KEY_SOURCES, type StrategyContext } from './strategy.ts';
 
 /**
- * The network that the client's address lies in (behaviour 16). An IPv4-mapped IPv6 address counts as the IPv4 address it holds.
- * A client without an address (a unix socket) has no key.
+ * The network that the client's address lies in (behaviour 16). An IPv4-mapped IPv6 address counts as the IPv4 address
+ * it holds. A client without an address (a unix socket) has no key.
  */
 export class IpAffinity implements AffinityStrategy {
   readonly source = 'ip';
@@ -37,7 +37,10 @@ export class IpAffinity implements AffinityStrategy {
     return Find.found;
   }
 
-  /** The address as latin1 bytes, those bits that do not count being zero; its length tells the family. Null: it is no address. */
+  /**
+   * The address as latin1 bytes, those bits that do not count being zero; its length tells the family. Null: it is no
+   * address.
+   */
   #network(client: string): string | null {
     // ipaddr.js alone would also take octal and short forms.
     if (isIP(client) === 0) return null;

@@ -10,7 +10,10 @@ export interface JwksTimes {
   readonly maxAge: number;
   /** A key id that is not in the set makes limpet fetch it anew, but not sooner than this after the last time. */
   readonly cooldown: number;
-  /** Keys that could not be fetched anew are used for so long after they were good last: an identity provider that is down for a while locks nobody out. */
+  /**
+   * Keys that could not be fetched anew are used for so long after they were good last: an identity provider that is
+   * down for a while locks nobody out.
+   */
   readonly stale: number;
 }
 
@@ -25,8 +28,9 @@ const TOKEN_ERRORS: readonly string[] = [
 ];
 
 /**
- * The keys at a `jwksUrl`, fetched when they are first needed, by one fetch however many requests wait for it. While the address does not answer, the
- * keys that are known are used, and nobody waits for it again and again; a warning says when that begins and when it ends.
+ * The keys at a `jwksUrl`, fetched when they are first needed, by one fetch however many requests wait for it. While
+ * the address does not answer, the keys that are known are used, and nobody waits for it again and again; a warning
+ * says when that begins and when it ends.
  */
 export function jwksSource(
   url: string,

@@ -18,7 +18,10 @@ export function holdsKeyOf(
   return text.slice(start, end) === memo;
 }
 
-/** Writes the key of `text[start, end)` to `found`, or leaves it there when the last request had the same text: hashing is the costly part. */
+/**
+ * Writes the key of `text[start, end)` to `found`, or leaves it there when the last request had the same text: hashing
+ * is the costly part.
+ */
 export function rememberKey(
   found: FoundKey,
   strategy: AffinityStrategy,
@@ -33,7 +36,10 @@ export function rememberKey(
   found.text = end - start <= LONGEST ? detachedSlice(text, start, end) : '';
 }
 
-/** A copy of `text[start, end)` that does not keep all of `text` alive, as `slice` does: it stays with the connection, the request does not. */
+/**
+ * A copy of `text[start, end)` that does not keep all of `text` alive, as `slice` does: it stays with the connection,
+ * the request does not.
+ */
 export function detachedSlice(text: string, start: number, end: number): string {
   return Buffer.from(text.slice(start, end), 'latin1').latin1Slice();
 }

@@ -8,9 +8,10 @@ import { type AffinityStrategy, Find, type FoundKey, KEY_SOURCES, type StrategyC
 const MOST = 32;
 
 /**
- * A value of the query. Name and value are taken as their bytes stand in the address: `%61` and `a` are different keys, because whoever makes such
- * addresses (Socket.IO's `sid`) repeats the value as it was given. A name with other characters is looked for in its percent-encoded form.
- * Pairs are split at `&`; the first occurrence is the first key, empty values are passed over.
+ * A value of the query. Name and value are taken as their bytes stand in the address: `%61` and `a` are different keys,
+ * because whoever makes such addresses (Socket.IO's `sid`) repeats the value as it was given. A name with other
+ * characters is looked for in its percent-encoded form. Pairs are split at `&`; the first occurrence is the first key,
+ * empty values are passed over.
  */
 export class QueryAffinity implements AffinityStrategy {
   readonly source = 'query';

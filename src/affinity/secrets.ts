@@ -14,8 +14,8 @@ export interface Secrets {
 }
 
 /**
- * Reads `sessions.secretFile`: one secret a line in hex, base64 or base64url; blank lines and `#` comments are allowed. Text that can be read as hex is hex.
- * Without a file a secret is made up, for this process alone.
+ * Reads `sessions.secretFile`: one secret a line in hex, base64 or base64url; blank lines and `#` comments are allowed.
+ * Text that can be read as hex is hex. Without a file a secret is made up, for this process alone.
  * @throws StartError that names file and line, and never shows a secret.
  */
 export function loadSecrets(secretFile: string | null): Secrets {
@@ -76,7 +76,10 @@ function decode(written: string, place: string): Buffer {
   return secret;
 }
 
-/** Whoever can read the file can make cookies. The group is let through: that is how containers are handed their secrets. */
+/**
+ * Whoever can read the file can make cookies. The group is let through: that is how containers are handed their
+ * secrets.
+ */
 function openToOthers(file: string, mode: number): string | null {
   if (process.platform === 'win32' || (mode & 0o007) === 0) return null;
   return `${file} can be read or written by every user of this machine (mode ${(mode & 0o777).toString(8).padStart(3, '0')}): chmod o-rwx ${file}`;

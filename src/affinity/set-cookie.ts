@@ -14,8 +14,9 @@ interface SetCookieLine extends CookieChange {
 
 /**
  * What the Set-Cookie lines of a response do to the cookie `name` (RFC 6265 section 5.2). Null: they do not touch it.
- * Of several lines for one path and domain the last one counts; a new value for one of them weighs more than the deletion of another, which
- * is how applications clean up after a change of path. The value is everything after `=`, quotes included: so the browser sends it back.
+ * Of several lines for one path and domain the last one counts; a new value for one of them weighs more than the
+ * deletion of another, which is how applications clean up after a change of path. The value is everything after `=`,
+ * quotes included: so the browser sends it back.
  * @param now ms since epoch, for Expires
  */
 export function cookieChange(response: Head, name: string, now: number): CookieChange | null {
@@ -57,7 +58,10 @@ function parseLine(
   return isPast(attributes, now) ? { start, end: start, scope } : { start, end, scope };
 }
 
-/** Max-Age has precedence over Expires (RFC 6265 section 5.3, step 3); what cannot be read is as if it were not there (section 5.2). */
+/**
+ * Max-Age has precedence over Expires (RFC 6265 section 5.3, step 3); what cannot be read is as if it were not there
+ * (section 5.2).
+ */
 function isPast(attributes: ReadonlyMap<string, string>, now: number): boolean {
   const maxAge = attributes.get('max-age');
   if (maxAge !== undefined && /^-?\d+$/.test(maxAge)) return Number(maxAge) <= 0;

@@ -7,8 +7,9 @@ export function looksLikeToken(token: string): boolean {
 }
 
 /**
- * A claim of a token whose signature nobody has checked. This is affinity and not authentication: whoever makes up a claim gets to the
- * backend of that claim, where the application checks the token as it always has. Null: no token, no such claim, or nothing that can be a key.
+ * A claim of a token whose signature nobody has checked. This is affinity and not authentication: whoever makes up a
+ * claim gets to the backend of that claim, where the application checks the token as it always has. Null: no token, no
+ * such claim, or nothing that can be a key.
  */
 export function readUnverifiedClaim(token: string, claim: string): string | null {
   const payload = COMPACT.exec(token)?.[1];
@@ -21,8 +22,8 @@ export function readUnverifiedClaim(token: string, claim: string): string | null
 }
 
 /**
- * The claim as text that can be a key: a string that is not empty, or a whole number. Null for everything else. A number that a double cannot hold
- * exactly is none: two users would have one key.
+ * The claim as text that can be a key: a string that is not empty, or a whole number. Null for everything else. A
+ * number that a double cannot hold exactly is none: two users would have one key.
  */
 export function claimText(payload: unknown, claim: string): string | null {
   if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) return null;

@@ -6,9 +6,10 @@ import { CookieFinder } from './cookie-finder.ts';
 /**
  * Finds the token in a request, as offsets into `head.text`.
  *
- * From `authorization` and from a header a scheme in front of the token is passed over, whatever its case (RFC 9110 section 11.1): `Bearer` (RFC 6750)
- * and `DPoP` (RFC 9449). Authorization with another scheme has no token: Basic names a user and not a token, and Digest and Negotiate change from request
- * to request. `{ by: header, name: Authorization }` takes those as they are.
+ * From `authorization` and from a header a scheme in front of the token is passed over, whatever its case (RFC 9110
+ * section 11.1): `Bearer` (RFC 6750) and `DPoP` (RFC 9449). Authorization with another scheme has no token: Basic names
+ * a user and not a token, and Digest and Negotiate change from request to request. `{ by: header, name: Authorization
+ * }` takes those as they are.
  */
 export class TokenSource {
   readonly #cookie: CookieFinder | null = null;

@@ -6,7 +6,10 @@ import { StartError } from '../errors-start.ts';
 import { jwksSource } from './jwks-source.ts';
 import type { StrategyContext } from './strategy.ts';
 
-/** Checks signature, times, issuer and audience of a token. @throws when it is not good, or when there is no key to tell. */
+/**
+ * Checks signature, times, issuer and audience of a token. @throws when it is not good, or when there is no key to
+ * tell.
+ */
 export type TokenVerifier = (token: string) => Promise<JWTPayload>;
 
 /**

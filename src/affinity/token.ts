@@ -15,8 +15,9 @@ const LONGEST_MEMO = 2048;
 const CLAIMS = 2000;
 
 /**
- * A token, or one of its claims: with `claim: sub` a renewed token finds the same session (behaviour 19). Without `verify` the claim is read and
- * believed (see `readUnverifiedClaim`); with it, only the claim of a token that verifies is a key.
+ * A token, or one of its claims: with `claim: sub` a renewed token finds the same session (behaviour 19). Without
+ * `verify` the claim is read and believed (see `readUnverifiedClaim`); with it, only the claim of a token that verifies
+ * is a key.
  */
 export class TokenAffinity implements AffinityStrategy {
   readonly source = 'token';

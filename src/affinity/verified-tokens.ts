@@ -18,7 +18,10 @@ const LONGEST_MS = 600_000;
 /** A token that does not verify now may do so soon: its key is published, its time begins. */
 const REFUSED_MS = 5_000;
 
-/** Tokens that have been checked, by their SHA-256, and the checks under way: one for each token, however many requests carry it. */
+/**
+ * Tokens that have been checked, by their SHA-256, and the checks under way: one for each token, however many requests
+ * carry it.
+ */
 export class VerifiedTokens {
   readonly #verify: TokenVerifier;
   readonly #claim: string | null;

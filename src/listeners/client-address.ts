@@ -1,9 +1,11 @@
 /**
- * Who the client is, as far as the peers that are trusted say so, and what limpet in turn says to the backend (behaviours 10, 16, 65).
+ * Who the client is, as far as the peers that are trusted say so, and what limpet in turn says to the backend
+ * (behaviours 10, 16, 65).
  *
- * X-Forwarded-For and Forwarded are read from the right: the last element was written by the peer itself, the one before it by the hop that the
- * peer names, and so on while each hop is trusted. What stands left of the first hop that is not trusted was written by a stranger.
- * An element that is no address (`unknown`, an obfuscated name, garbage) ends the walk at the hop that sent it.
+ * X-Forwarded-For and Forwarded are read from the right: the last element was written by the peer itself, the one
+ * before it by the hop that the peer names, and so on while each hop is trusted. What stands left of the first hop that
+ * is not trusted was written by a stranger. An element that is no address (`unknown`, an obfuscated name, garbage) ends
+ * the walk at the hop that sent it.
  */
 import type { Head } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
@@ -19,9 +21,10 @@ interface Origin {
 }
 
 /**
- * Address of the client as text in its one spelling. `peer` is the other end of the connection, in that spelling (`TrustedProxies.normalise`).
- * X-Forwarded-For and Forwarded are believed alike. When a request has both and they name different clients, a proxy passes on one of them as a
- * stranger sent it, and nobody can say which: the peer's own address is all that is sure.
+ * Address of the client as text in its one spelling. `peer` is the other end of the connection, in that spelling
+ * (`TrustedProxies.normalise`). X-Forwarded-For and Forwarded are believed alike. When a request has both and they name
+ * different clients, a proxy passes on one of them as a stranger sent it, and nobody can say which: the peer's own
+ * address is all that is sure.
  */
 export function clientAddress(peer: string, peerTrusted: boolean, head: Head, trusted: TrustedProxies): string {
   if (!peerTrusted) return peer;
@@ -34,8 +37,9 @@ export function clientAddress(peer: string, peerTrusted: boolean, head: Head, tr
 }
 
 /**
- * Scheme that the client used: the one that a trusted peer names in X-Forwarded-Proto or Forwarded, otherwise that of the connection itself
- * (`ownTls`), also when the two fields contradict each other (behaviour 10). Of several values the one that belongs to the client's hop counts.
+ * Scheme that the client used: the one that a trusted peer names in X-Forwarded-Proto or Forwarded, otherwise that of
+ * the connection itself (`ownTls`), also when the two fields contradict each other (behaviour 10). Of several values
+ * the one that belongs to the client's hop counts.
  */
 export function clientScheme(
   ownTls: boolean,
@@ -52,12 +56,14 @@ export function clientScheme(
 }
 
 /**
- * The X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host and Forwarded lines for the backend, each with CRLF, in place of those that came.
+ * The X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host and Forwarded lines for the backend, each with CRLF, in
+ * place of those that came.
  *
- * Of a peer that is not trusted nothing is kept, so that the lines depend on `peer`, `secure` and `host` only: `head` may be null and the caller may
- * keep the text for as long as these three stay the same. From a trusted peer X-Forwarded-For and Forwarded are appended to; when it sent only one of
- * them the other is made from it, so that a backend finds the same client in both. X-Forwarded-Proto says what `clientScheme` found, and
- * X-Forwarded-Host stays as the peer sent it: frameworks expect one value in each.
+ * Of a peer that is not trusted nothing is kept, so that the lines depend on `peer`, `secure` and `host` only: `head`
+ * may be null and the caller may keep the text for as long as these three stay the same. From a trusted peer
+ * X-Forwarded-For and Forwarded are appended to; when it sent only one of them the other is made from it, so that a
+ * backend finds the same client in both. X-Forwarded-Proto says what `clientScheme` found, and X-Forwarded-Host stays
+ * as the peer sent it: frameworks expect one value in each.
  * @param peer address of the peer in its one spelling; anything else (a unix socket has none) is `unknown`
  * @param secure the client's side is TLS, its own or told by a trusted peer
  * @param host Host of the request, already checked by the parser; '' when it has none

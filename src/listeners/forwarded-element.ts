@@ -8,16 +8,16 @@ export interface ForwardedElement {
 }
 
 /**
- * `name=token` or `name="quoted"`. A value that has to be quoted and is not (`for=192.0.2.1:80`, `for=[::1]`) is taken too: such proxies exist,
- * and without `;`, `,` and `"` it can be read in one way only.
+ * `name=token` or `name="quoted"`. A value that has to be quoted and is not (`for=192.0.2.1:80`, `for=[::1]`) is taken
+ * too: such proxies exist, and without `;`, `,` and `"` it can be read in one way only.
  */
 const PAIR = /^[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s";,]+))[ \t]*$/;
 
 /**
  * Reads one element of `Forwarded`, the text between two commas. Null: it is malformed, and nothing in it is believed.
  *
- * The caller splits at every comma, inside of quotes too. An element with a comma in quotes is refused that way, but the alternative is worse:
- * a client that sends an opening quote could swallow what the proxies behind it append.
+ * The caller splits at every comma, inside of quotes too. An element with a comma in quotes is refused that way, but
+ * the alternative is worse: a client that sends an opening quote could swallow what the proxies behind it append.
  */
 export function parseForwardedElement(text: string): ForwardedElement | null {
   const found: { for: string | null; proto: string | null; host: string | null } = {
@@ -39,8 +39,9 @@ export function parseForwardedElement(text: string): ForwardedElement | null {
 }
 
 /**
- * The address of a node as X-Forwarded-For and `for=` write it: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
- * Null for everything else, `unknown` and obfuscated names (RFC 7239 section 6.3) included.
+ * The address of a node as X-Forwarded-For and `for=` write it: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`,
+ * `[2001:db8::1]`, `[2001:db8::1]:80`. Null for everything else, `unknown` and obfuscated names (RFC 7239 section 6.3)
+ * included.
  */
 export function nodeAddress(text: string): string | null {
   const bare = normaliseAddress(text);

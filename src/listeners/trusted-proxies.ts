@@ -8,7 +8,10 @@ interface Network {
   readonly bits: number;
 }
 
-/** Addresses whose answer is remembered: the parser of ipaddr.js takes microseconds, and a proxy sends the same addresses again and again. */
+/**
+ * Addresses whose answer is remembered: the parser of ipaddr.js takes microseconds, and a proxy sends the same
+ * addresses again and again.
+ */
 const REMEMBERED = 4096;
 
 /** The peers whose word about the client is believed (`trustedProxies`): CIDRs, compiled once. */
@@ -24,7 +27,9 @@ export class TrustedProxies {
     this.#v6 = networks.filter(({ address }) => address.kind() === 'ipv6');
   }
 
-  /** True when this address, in the form that `normalise` gives, is one of them. Anything that is no address never is. */
+  /**
+   * True when this address, in the form that `normalise` gives, is one of them. Anything that is no address never is.
+   */
   has(address: string): boolean {
     if (this.#v4.length === 0 && this.#v6.length === 0) return false;
     let known = this.#known.get(address);
@@ -59,9 +64,10 @@ export class TrustedProxies {
 const spellings = new LRUCache<string, string>({ max: REMEMBERED });
 
 /**
- * The one spelling of an address, so that equal addresses are equal texts: IPv4 in dotted decimal, an IPv4-mapped IPv6 address as the IPv4 one
- * (a socket that serves both families has such peers), IPv6 as RFC 5952 writes it, without a zone. Null when the text is no address:
- * octal, hexadecimal and short forms mean another address to somebody else and are none.
+ * The one spelling of an address, so that equal addresses are equal texts: IPv4 in dotted decimal, an IPv4-mapped IPv6
+ * address as the IPv4 one (a socket that serves both families has such peers), IPv6 as RFC 5952 writes it, without a
+ * zone. Null when the text is no address: octal, hexadecimal and short forms mean another address to somebody else and
+ * are none.
  */
 export function normaliseAddress(text: string): string | null {
   switch (isIP(text)) {

@@ -32,8 +32,9 @@ export function compileMatch(match: RouteMatchConfig, at: string): Matchers {
 }
 
 /**
- * Host without port and without the dot of a fully qualified name, in any case. `*.shop.example` matches one label or more in front
- * (`a.shop.example`, `a.b.shop.example`) and not `shop.example` itself, as in HAProxy's `hdr_end`, nginx and the Gateway API; Caddy's wildcard is one label.
+ * Host without port and without the dot of a fully qualified name, in any case. `*.shop.example` matches one label or
+ * more in front (`a.shop.example`, `a.b.shop.example`) and not `shop.example` itself, as in HAProxy's `hdr_end`, nginx
+ * and the Gateway API; Caddy's wildcard is one label.
  */
 function hostMatcher(pattern: string): RangeMatcher {
   const lower = pattern.toLowerCase().replace(/\.$/, '');
@@ -44,8 +45,9 @@ function hostMatcher(pattern: string): RangeMatcher {
 }
 
 /**
- * `/api/` and `/api` are one prefix: they match `/api` and all below it, and not `/apix` (as Kubernetes has it). `= /x` matches that path alone,
- * `~ …` is a regular expression in JavaScript's syntax, anchored only where it says so. All of them see the path as `readPath` reads it.
+ * `/api/` and `/api` are one prefix: they match `/api` and all below it, and not `/apix` (as Kubernetes has it). `= /x`
+ * matches that path alone, `~ …` is a regular expression in JavaScript's syntax, anchored only where it says so. All of
+ * them see the path as `readPath` reads it.
  */
 function pathMatcher(pattern: string, at: string): RangeMatcher {
   if (pattern.startsWith('~ ')) {

@@ -1,10 +1,11 @@
 /**
- * How the path of a request can be read. limpet chooses a route by the path and forwards the bytes as they came, so that a backend may see
- * another path than the route did: `/public/../admin` is `/admin` to all of them, `/public/..%2fadmin` and `/public/..;/admin` to some.
+ * How the path of a request can be read. limpet chooses a route by the path and forwards the bytes as they came, so
+ * that a backend may see another path than the route did: `/public/../admin` is `/admin` to all of them,
+ * `/public/..%2fadmin` and `/public/..;/admin` to some.
  *
- * What all readings have in common is RFC 3986 section 6.2.2 and the habits of web servers: escapes of unreserved characters are decoded, the others are
- * written in upper case, dot segments are resolved, path parameters (`;…`) are taken off, and `//` counts as `/`.
- * In these they differ, each server in its own way:
+ * What all readings have in common is RFC 3986 section 6.2.2 and the habits of web servers: escapes of unreserved
+ * characters are decoded, the others are written in upper case, dot segments are resolved, path parameters (`;…`) are
+ * taken off, and `//` counts as `/`. In these they differ, each server in its own way:
  */
 const HABITS: readonly { readonly sign: RegExp; readonly apply: (path: string) => string }[] = [
   // An encoded slash separates segments.
@@ -18,8 +19,9 @@ const HABITS: readonly { readonly sign: RegExp; readonly apply: (path: string) =
 ];
 
 /**
- * Every way in which a server may read the path, each once; the first is the usual one, without any of the habits above. An empty path is `/`
- * (RFC 9112 section 3.2.1). Null: no reading is safe, because the path holds a NUL (`%00`), at which some servers stop.
+ * Every way in which a server may read the path, each once; the first is the usual one, without any of the habits
+ * above. An empty path is `/` (RFC 9112 section 3.2.1). Null: no reading is safe, because the path holds a NUL (`%00`),
+ * at which some servers stop.
  */
 export function readPath(path: string): readonly string[] | null {
   const decoded = (path === '' ? '/' : path).replace(/%[0-9A-Fa-f]{2}/g, decodeUnreserved);

@@ -38,9 +38,9 @@ export class Router {
   /**
    * The route of this request, or null: none matches.
    *
-   * The backend gets the path as it came, and may read it differently. Routes see it with dot segments resolved, so that `/public/../admin`
-   * takes the route of `/admin`; and where some server's reading (`%2F` or `\` as a separator, `..;`) leads to another route, no route is taken at all:
-   * nobody chooses a route by the way a path is spelled.
+   * The backend gets the path as it came, and may read it differently. Routes see it with dot segments resolved, so
+   * that `/public/../admin` takes the route of `/admin`; and where some server's reading (`%2F` or `\` as a separator,
+   * `..;`) leads to another route, no route is taken at all: nobody chooses a route by the way a path is spelled.
    */
   match(head: Head): Route | null {
     if (this.#only !== null) return this.#only;
@@ -94,7 +94,10 @@ export function buildRouter(
   );
 }
 
-/** End of the name in `host:port`, `[v6]:port`, and of `shop.example.` without its last dot: what the parser let through has at most one colon outside of brackets. */
+/**
+ * End of the name in `host:port`, `[v6]:port`, and of `shop.example.` without its last dot: what the parser let through
+ * has at most one colon outside of brackets.
+ */
 function withoutPort(text: string, start: number, end: number): number {
   let stop = end;
   for (let i = end - 1; i >= start; i--) {

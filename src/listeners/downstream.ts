@@ -2,14 +2,13 @@ import type { Socket } from 'node:net';
 import type { ListenerConfig } from '../config/schema.ts';
 import { ERRORS, type ErrorKind } from '../errors.ts';
 import { type ClientSide, Exchange } from '../forwarding/exchange.ts';
-import { trailerLines } from '../forwarding/trailers.ts';
 import type { Upstream } from '../forwarding/upstream.ts';
-import { ChunkedDecoder } from '../http1/chunked.ts';
 import { Framing, Parse } from '../http1/head.ts';
 import type { Handler } from '../proxy/handler.ts';
 import { Timed } from '../timing/timer-wheel.ts';
 import { clientAddress, clientScheme, forwardedLines } from './client-address.ts';
 import type { Listener } from './listener.ts';
+import { RequestBody } from './request-body.ts';
 
 const Phase = { head: 0, exchange: 1, drain: 2, closing: 3, tunnel: 4, closed: 5 } as const;
 
@@ -45,9 +44,7 @@ export class Downstream extends Timed implements ClientSide {
   #out = '';
   #close = false;
   #ended = false;
-  #bodyFraming: number = Framing.none;
-  #bodyLeft = 0;
-  #decoder: ChunkedDecoder | null = null;
+  readonly #body = new RequestBody();
   #drained = 0;
   #parsing = false;
   #upstream: Upstream | null = null;
@@ -181,18 +178,13 @@ export class Downstream extends Timed implements ClientSide {
       this.secure = clientScheme(false, true, head, this.#listener.trusted) === 'https';
       this.trustedRequestId = handler.trustedRequestId(head);
     }
-    this.#bodyFraming = head.framing;
     if (head.framing === Framing.none) {
       this.#pending = head.consumed === bytes.length ? null : bytes.subarray(head.consumed);
     } else {
       const from = head.consumed;
       this.#pending = null;
       x.bodyDone = false;
-      this.#bodyLeft = head.contentLength;
-      if (head.framing === Framing.chunked) {
-        this.#decoder ??= new ChunkedDecoder();
-        this.#decoder.reset(true, limit);
-      }
+      this.#body.reset(head, limit, this.#config.limits.headers);
       // What has come of the body is checked before anything goes out: bad framing in the same
       // packet as the head reaches no backend (behaviour 53).
       if (bytes.length > from && !this.#decodeBody(bytes, from)) return false;
@@ -217,49 +209,22 @@ export class Downstream extends Timed implements ClientSide {
   /** Adds what bytes[from..) holds of the request body to the exchange, in wire form. False: it was refused. */
   #decodeBody(bytes: Buffer, from: number): boolean {
     const x = this.exchange;
-    if (this.#bodyFraming === Framing.length) {
-      const take = Math.min(this.#bodyLeft, bytes.length - from);
-      this.#bodyLeft -= take;
-      x.bytesIn += take;
-      x.bodyDone = this.#bodyLeft === 0;
-      this.#addBody(from === 0 && take === bytes.length ? bytes : bytes.subarray(from, from + take));
-      if (from + take < bytes.length) this.#keep(bytes.subarray(from + take));
-      return true;
-    }
-    const decoder = this.#decoder!;
-    const result = decoder.feed(bytes, from, bytes.length);
+    const body = this.#body;
+    const result = body.take(bytes, from);
     if (result === Parse.bad) {
-      this.#refuseBody(decoder.problem);
+      this.#refuseBody(body.problem);
       return false;
     }
-    const pieces: Buffer[] = [];
-    for (let i = 0; i < decoder.count; i++) {
-      const before = decoder.before[i]!;
-      if (before !== '') pieces.push(Buffer.from(before, 'latin1'));
-      if (decoder.end[i]! > decoder.start[i]!) pieces.push(bytes.subarray(decoder.start[i]!, decoder.end[i]!));
+    if (body.piece !== null) {
+      x.bytesIn += body.piece.length;
+      x.bodyBytes += body.piece.length;
+      x.body.push(body.piece);
     }
     if (result === Parse.done) {
-      const lines = trailerLines(decoder.trailers, this.#config.limits.headers);
-      if (lines === null) {
-        this.#refuseBody('malformed trailer section');
-        return false;
-      }
-      pieces.push(Buffer.from(`0\r\n${lines}\r\n`, 'latin1'));
       x.bodyDone = true;
-      if (decoder.stop < bytes.length) this.#keep(bytes.subarray(decoder.stop));
-    }
-    if (pieces.length > 0) {
-      const piece = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
-      x.bytesIn += piece.length;
-      this.#addBody(piece);
+      if (body.stop < bytes.length) this.#keep(bytes.subarray(body.stop));
     }
     return true;
-  }
-
-  #addBody(piece: Buffer): void {
-    const x = this.exchange;
-    x.bodyBytes += piece.length;
-    x.body.push(piece);
   }
 
   #refuseBody(problem: string): void {
@@ -307,18 +272,12 @@ export class Downstream extends Timed implements ClientSide {
     const x = this.exchange;
     this.#drained += bytes.length - from;
     if (this.#drained > DRAIN_BYTES) return this.#linger();
-    if (this.#bodyFraming === Framing.length) {
-      const take = Math.min(this.#bodyLeft, bytes.length - from);
-      this.#bodyLeft -= take;
-      x.bodyDone = this.#bodyLeft === 0;
-      if (from + take < bytes.length) this.#keep(bytes.subarray(from + take));
-    } else {
-      const result = this.#decoder!.feed(bytes, from, bytes.length);
-      if (result === Parse.bad) return this.#linger();
-      x.bodyDone = result === Parse.done;
-      if (x.bodyDone && this.#decoder!.stop < bytes.length) this.#keep(bytes.subarray(this.#decoder!.stop));
-    }
-    if (x.bodyDone) this.#toNextRequest();
+    const result = this.#body.skip(bytes, from);
+    if (result === Parse.bad) return this.#linger();
+    if (result !== Parse.done) return;
+    x.bodyDone = true;
+    if (this.#body.stop < bytes.length) this.#keep(bytes.subarray(this.#body.stop));
+    this.#toNextRequest();
   }
 
   // ---- writing ----

@@ -5,23 +5,22 @@
  * speaks chunked too, or the data alone. Framing is passed on only when it is plain; a size line with an extension or one
  * that came in two reads is written anew, so nothing that was not checked whole ever leaves.
  */
-import { Parse } from './head.ts';
+import { characterClass } from './character-classes.ts';
+import { ChunkExtension, nextInExtension } from './chunk-extension.ts';
+import { Parse } from './parse.ts';
 
 const CR = 13;
 const LF = 10;
-/** A size line with its extensions may be this long. */
-const MAX_LINE = 4096;
+const ZERO = 0x30;
+const SEMICOLON = 0x3b;
 /** 13 hex digits stay exact in a double. */
 const MAX_DIGITS = 13;
+/** Bytes of all extensions of one message: nobody uses them for anything but to make a reader work for nothing. */
+const MAX_EXTENSIONS = 16_384;
 
 const State = { size: 0, extension: 1, sizeLf: 2, data: 3, dataCr: 4, dataLf: 5, trailers: 6, done: 7 } as const;
 
-const HEX = new Int8Array(256).fill(-1);
-for (let i = 0; i < 16; i++) {
-  const digit = i.toString(16);
-  HEX[digit.charCodeAt(0)] = i;
-  HEX[digit.toUpperCase().charCodeAt(0)] = i;
-}
+const HEX = characterClass.hex();
 
 export class ChunkedDecoder {
   /** Number of ranges found by the last `feed`; for each, `before[i]` is to be written first, then bytes[start[i], end[i]). */
@@ -38,135 +37,152 @@ export class ChunkedDecoder {
   #wire = true;
   #maxTrailers = 16384;
   #state: number = State.size;
+  /** Of the size line that is being read: what its digits say, how many they are, and whether it is nothing but digits. */
   #size = 0;
   #digits = 0;
-  #lineLength = 0;
   #plain = true;
+  #extension: number = ChunkExtension.name;
+  #extensionBytes = 0;
+  /** Bytes of data still to come. */
   #left = 0;
+  /** Bytes of the trailer line that is being read, and whether the last one was CR. */
+  #lineLength = 0;
+  #afterCr = false;
 
   /** @param wire true: ranges include the framing; false: data only. @param maxTrailers bytes */
   reset(wire: boolean, maxTrailers: number): void {
     this.#wire = wire;
     this.#maxTrailers = maxTrailers;
-    this.#state = State.size;
-    this.#size = 0;
-    this.#digits = 0;
+    this.#startLine();
+    this.#extensionBytes = 0;
     this.#lineLength = 0;
-    this.#plain = true;
-    this.#left = 0;
+    this.#afterCr = false;
     this.count = 0;
     this.trailers = '';
   }
 
+  #startLine(): void {
+    this.#state = State.size;
+    this.#size = 0;
+    this.#digits = 0;
+    this.#plain = true;
+  }
+
+  get #isBehindData(): boolean {
+    return this.#state === State.dataCr || this.#state === State.dataLf;
+  }
+
   /** Takes bytes[from, to). Parse.more: all were taken; Parse.done: the message ends at `stop`; Parse.bad: see `problem`. */
-  feed(bytes: Uint8Array, from: number, to: number): number {
+  feed(bytes: Buffer, from: number, to: number): number {
     this.count = 0;
+    const wire = this.#wire;
     let p = from;
-    /** Start of the range that is growing, or -1. */
-    let run = -1;
-    /** Where the size line that is being read began, or -1 when it began in an earlier read. */
-    let line = this.#state === State.size && this.#lineLength === 0 ? p : -1;
+    /** Where the size line that is being read began; -1: in an earlier read, or there is none. */
+    let line = this.#state === State.size && this.#digits === 0 ? p : -1;
+    /** Start of what goes on as it is, up to where the reader stands; -1: nothing does. */
+    let run = this.#state === State.data || (wire && (line >= 0 || this.#isBehindData)) ? p : -1;
+    /** Written before the range at `run`: a size line that cannot go on as it is. */
+    let before = '';
     while (p < to) {
       const byte = bytes[p]!;
       switch (this.#state) {
         case State.size: {
-          if (this.#lineLength === 0) line = p;
           const digit = HEX[byte]!;
           if (digit >= 0) {
             if (++this.#digits > MAX_DIGITS) return this.#bad('chunk size is too large');
             this.#size = this.#size * 16 + digit;
-            this.#lineLength++;
-            p++;
-            break;
-          }
-          if (this.#digits === 0) return this.#bad('chunk size is not hexadecimal');
-          if (byte === CR) this.#state = State.sizeLf;
-          else if (byte === 0x3b) {
+          } else if (this.#digits === 0) return this.#bad('chunk size is not hexadecimal');
+          else if (byte === CR) this.#state = State.sizeLf;
+          else if (byte === SEMICOLON) {
             this.#plain = false;
+            this.#extension = ChunkExtension.name;
             this.#state = State.extension;
           } else return this.#bad('chunk size is followed by something else than CRLF or an extension');
-          this.#lineLength++;
           p++;
           break;
         }
         case State.extension:
-          if (byte === CR) this.#state = State.sizeLf;
-          else if ((byte < 0x20 && byte !== 9) || byte === 0x7f) return this.#bad('control byte in a chunk extension');
-          if (++this.#lineLength > MAX_LINE) return this.#bad('chunk extension is too long');
+          this.#extension = nextInExtension(this.#extension, byte);
+          if (this.#extension === ChunkExtension.bad) return this.#bad('malformed chunk extension');
+          if (++this.#extensionBytes > MAX_EXTENSIONS) return this.#bad('chunk extensions are too long');
+          if (this.#extension === ChunkExtension.end) this.#state = State.sizeLf;
           p++;
           break;
-        case State.sizeLf: {
+        case State.sizeLf:
           if (byte !== LF) return this.#bad('chunk size line does not end in CRLF');
           p++;
-          const size = this.#size;
-          const plain = this.#plain && line >= 0 && (this.#digits === 1 || bytes[line] !== 0x30);
-          if (size === 0) {
-            if (run >= 0) this.#push('', run, line >= 0 ? line : from);
+          if (this.#size === 0) {
+            if (run >= 0) this.#push(before, run, line);
             run = -1;
+            before = '';
             this.#state = State.trailers;
-          } else {
-            if (!this.#wire) run = this.#cut(run, -1, p);
-            else if (plain) run = run < 0 ? line : run;
-            else {
-              if (run >= 0) this.#push('', run, line);
-              run = this.#open(`${size.toString(16)}\r\n`, p);
-            }
-            this.#left = size;
-            this.#state = State.data;
+            break;
           }
-          this.#size = 0;
-          this.#digits = 0;
-          this.#lineLength = 0;
-          this.#plain = true;
+          if (!wire) run = p;
+          else if (!this.#plain || line < 0 || (bytes[line] === ZERO && this.#digits > 1)) {
+            if (run >= 0) this.#push(before, run, line);
+            before = `${this.#size.toString(16)}\r\n`;
+            run = p;
+          }
+          this.#left = this.#size;
+          this.#state = State.data;
           line = -1;
           break;
-        }
         case State.data: {
-          if (run < 0) run = p;
           const take = Math.min(this.#left, to - p);
           p += take;
           this.#left -= take;
-          if (this.#left === 0) {
-            if (!this.#wire) run = this.#cut(run, p, -1);
-            this.#state = State.dataCr;
+          if (this.#left > 0) break;
+          if (!wire) {
+            this.#push('', run, p);
+            run = -1;
           }
+          this.#state = State.dataCr;
           break;
         }
         case State.dataCr:
           if (byte !== CR) return this.#bad('chunk data is not followed by CRLF');
-          if (this.#wire && run < 0) run = p;
           p++;
           this.#state = State.dataLf;
           break;
         case State.dataLf:
           if (byte !== LF) return this.#bad('chunk data is not followed by CRLF');
-          if (this.#wire && run < 0) run = p;
           p++;
-          this.#state = State.size;
+          this.#startLine();
+          line = p;
           break;
-        case State.trailers: {
-          this.trailers += String.fromCharCode(byte);
-          p++;
-          const text = this.trailers;
-          if (text.length > this.#maxTrailers) return this.#bad('trailer section is too long');
-          if (byte === LF && (text === '\r\n' || text.endsWith('\r\n\r\n'))) {
-            this.#state = State.done;
-            this.stop = p;
-            return Parse.done;
-          }
-          break;
-        }
+        case State.trailers:
+          return this.#readTrailers(bytes, p, to);
         default:
           return this.#bad('bytes behind the end of the message');
       }
     }
-    if (run >= 0) {
-      // A size line that is not complete stays here until it is.
-      const partial = this.#state === State.size || this.#state === State.extension || this.#state === State.sizeLf;
-      const end = partial && this.#lineLength > 0 && line >= 0 ? line : to;
-      this.#push('', run, end);
-    }
+    // A size line that is not complete stays here until it is.
+    if (run >= 0) this.#push(before, run, line >= 0 ? line : to);
     return Parse.more;
+  }
+
+  /** The trailer section is kept as it comes; only its end is looked for here (see FieldBlock.parseTrailers). */
+  #readTrailers(bytes: Buffer, from: number, to: number): number {
+    let p = from;
+    while (p < to && this.#state !== State.done) {
+      const byte = bytes[p++]!;
+      if (byte === LF) {
+        if (!this.#afterCr) return this.#bad('bare LF in the trailer section');
+        if (this.#lineLength === 1) this.#state = State.done;
+        this.#lineLength = 0;
+        this.#afterCr = false;
+      } else {
+        if (this.#afterCr) return this.#bad('bare CR in the trailer section');
+        this.#afterCr = byte === CR;
+        this.#lineLength++;
+      }
+    }
+    if (this.trailers.length + p - from > this.#maxTrailers) return this.#bad('trailer section is too long');
+    this.trailers += bytes.latin1Slice(from, p);
+    if (this.#state !== State.done) return Parse.more;
+    this.stop = p;
+    return Parse.done;
   }
 
   #bad(problem: string): number {
@@ -174,25 +190,10 @@ export class ChunkedDecoder {
     return Parse.bad;
   }
 
-  /** Ends the range that is growing at `end` (when both are given) and starts the next one at `next`. */
-  #cut(run: number, end: number, next: number): number {
-    if (run >= 0 && end > run) this.#push('', run, end);
-    return next;
-  }
-
-  #pendingBefore = '';
-
-  #open(before: string, at: number): number {
-    this.#pendingBefore = before;
-    return at;
-  }
-
   #push(before: string, start: number, end: number): void {
-    const text = this.#pendingBefore + before;
-    this.#pendingBefore = '';
-    if (text === '' && end <= start) return;
+    if (before === '' && end <= start) return;
     const i = this.count++;
-    this.before[i] = text;
+    this.before[i] = before;
     this.start[i] = start;
     this.end[i] = end;
   }

@@ -22,7 +22,6 @@ export type ErrorCode =
   | 'NO_ROUTE'
   | 'METHOD_NOT_ALLOWED'
   | 'REQUEST_TIMEOUT'
-  | 'BODY_TOO_LARGE'
   | 'URI_TOO_LONG'
   | 'EXPECTATION_FAILED'
   | 'UNAUTHORIZED'
@@ -48,7 +47,6 @@ export const ERRORS: { readonly [C in ErrorCode]: ErrorKind } = {
   NO_ROUTE: kind('NO_ROUTE', 404, 'client', 'No route matches this address.'),
   METHOD_NOT_ALLOWED: kind('METHOD_NOT_ALLOWED', 405, 'client', 'This method is not served here.'),
   REQUEST_TIMEOUT: kind('REQUEST_TIMEOUT', 408, 'client', 'The request came too slowly.'),
-  BODY_TOO_LARGE: kind('BODY_TOO_LARGE', 413, 'client', 'The request body is over the limit.'),
   URI_TOO_LONG: kind('URI_TOO_LONG', 414, 'client', 'The address of the request is over the limit.'),
   EXPECTATION_FAILED: kind('EXPECTATION_FAILED', 417, 'client', 'Only the expectation 100-continue is known.'),
   HEADERS_TOO_LARGE: kind('HEADERS_TOO_LARGE', 431, 'client', 'The header fields are over the limit.'),

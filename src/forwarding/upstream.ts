@@ -1,3 +1,7 @@
+/**
+ * The backend's side of an exchange.
+ * Longer than 400 lines because it is one state machine: what each event does depends on all the others.
+ */
 import { connect, type Socket } from 'node:net';
 import { ERRORS } from '../errors.ts';
 import { ChunkedDecoder } from '../http1/chunked.ts';

@@ -1,3 +1,7 @@
+/**
+ * The client's side of an exchange.
+ * Longer than 400 lines because it is one state machine: what each event does depends on all the others.
+ */
 import type { Socket } from 'node:net';
 import type { ListenerConfig } from '../config/schema.ts';
 import { ERRORS, type ErrorKind } from '../errors.ts';
@@ -383,6 +387,13 @@ export class Downstream extends Timed implements ClientSide {
   /** Ends the connection when nothing is under way on it, at a graceful stop. */
   closeIdle(): void {
     if (this.#phase === Phase.head && this.#pending === null) this.#linger();
+  }
+
+  /** The time for a graceful stop is over: a request that has no answer yet gets one, the rest is cut. */
+  stopNow(): void {
+    const x = this.exchange;
+    if (x.active && !x.committed) this.#refuse(ERRORS.STOPPING, 'the time for a graceful stop is over');
+    else this.#socket.destroy();
   }
 
   // ---- upgrade ----

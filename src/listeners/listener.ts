@@ -150,6 +150,11 @@ export class Listener {
     this.closeIdle();
   }
 
+  /** Ends every connection that is left. */
+  stopNow(): void {
+    for (const connection of [...this.#connections]) connection.stopNow();
+  }
+
   closeIdle(): void {
     if (!this.#stopping) return;
     for (const connection of this.#connections) connection.closeIdle();

@@ -8,6 +8,7 @@
  *   onComplete    the response is whole: counted and logged
  *
  * No promise, no closure and no object per request on the usual path; the exchange belongs to the client's connection.
+ * Longer than 400 lines because the life of a request is to be read in one place.
  */
 import type { Backend } from '../backends/backend.ts';
 import type { BackendQueue } from '../backends/queue.ts';

@@ -1,7 +1,6 @@
 import type { Exchange } from '../forwarding/exchange.ts';
 import type { AccessLog, AccessRecord } from '../logging/access-log.ts';
 import type { Counters } from '../metrics/counters.ts';
-import { Outcome } from '../metrics/outcomes.ts';
 import type { RareCounters } from '../metrics/rare.ts';
 
 /** Counts and logs requests that have ended, after their last byte has been handed to the socket. */
@@ -40,8 +39,7 @@ export class RequestRecorder {
     const pool = x.pool;
     const answered = x.error === null || x.lastBackend === null ? (x.lastBackend?.slot ?? -1) : -1;
     this.#counters.request(pool === null ? -1 : pool.index, answered, x.status, x.bytesIn, x.bytesOut, durationMs);
-    if (pool !== null)
-      this.#counters.affinity(pool.index, x.strategy === null && x.outcome === Outcome.new ? Outcome.none : x.outcome);
+    if (pool !== null) this.#counters.affinity(pool.index, x.outcome);
     if (x.error !== null) this.#rare.add('limpet_errors_total', x.error.code);
     if (this.#access === null) return;
     const record = this.#record;

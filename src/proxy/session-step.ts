@@ -90,6 +90,9 @@ export function findSession(x: Exchange, head: Head, traffic: PoolTraffic, table
     traffic.issuer.create(found);
     x.strategy = traffic.issuer;
     x.fresh = true;
+  } else if (seen === Outcome.new) {
+    // Nothing names a session, and nothing will before the application hands out a key.
+    x.outcome = Outcome.none;
   }
   return Search.done;
 }

@@ -25,7 +25,9 @@ export type ToWorker =
   /** A backend was taken out: requests that wait for it go elsewhere. */
   | { readonly kind: 'down'; readonly slot: number }
   /** Graceful stop: finish what is under way. */
-  | { readonly kind: 'stop' };
+  | { readonly kind: 'stop' }
+  /** The time for that is over. */
+  | { readonly kind: 'stop-now' };
 
 /** From a worker to the supervisor. */
 export type FromWorker =

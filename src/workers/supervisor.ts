@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.ts';
 import { StartError } from '../errors-start.ts';
 import { ConnectionLimits } from '../listeners/connection-limits.ts';
 import type { LineSink, Logger } from '../logging/logger.ts';
+import { CounterSums } from '../metrics/counter-sums.ts';
 import type { RareTotals } from '../metrics/rare-totals.ts';
 import type { SessionTable } from '../sessions/table.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
@@ -12,6 +13,8 @@ import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 const STEADY_MS = 5_000;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 5_000;
+/** After a graceful stop: for the answers to requests that were not finished. */
+const LAST_WORDS_MS = 500;
 /** How often expired rows are swept out, and in how many portions the whole table is gone through. */
 const SWEEP_MS = 250;
 const SWEEP_PORTIONS = 240;
@@ -44,6 +47,7 @@ export class Supervisor {
   readonly #parts: SupervisorParts;
   readonly #places: Place[];
   readonly #limits: ConnectionLimits;
+  readonly #sums: CounterSums;
   #stopping = false;
   #sweeper: NodeJS.Timeout | null = null;
   #onStopped: (() => void) | null = null;
@@ -51,6 +55,7 @@ export class Supervisor {
   constructor(parts: SupervisorParts) {
     this.#parts = parts;
     this.#limits = new ConnectionLimits(parts.start.limits, 0);
+    this.#sums = new CounterSums(parts.start.counters);
     this.#places = Array.from({ length: parts.workers }, () => ({
       thread: null,
       startedAt: 0,
@@ -125,6 +130,7 @@ export class Supervisor {
     this.#parts.table.releaseLocks(index + 2);
     this.#parts.state.clearWorker(index);
     this.#limits.clearWorker(index);
+    this.#sums.clearWorker(index);
   }
 
   #again(index: number): void {
@@ -152,11 +158,13 @@ export class Supervisor {
     if (this.#sweeper !== null) clearInterval(this.#sweeper);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onStopped = resolve;
-    const timer = setTimeout(resolve, graceMs);
     this.broadcast({ kind: 'stop' });
     this.#checkStopped();
+    const last = setTimeout(resolve, graceMs + LAST_WORDS_MS);
+    const timer = setTimeout(() => this.broadcast({ kind: 'stop-now' }), graceMs);
     await promise;
     clearTimeout(timer);
+    clearTimeout(last);
     await Promise.all(this.#places.map(async ({ thread }) => thread?.terminate()));
   }
 

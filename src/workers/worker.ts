@@ -110,6 +110,9 @@ export class Worker {
         this.#handler.stopping = true;
         for (const listener of this.#listeners) listener.stop();
         break;
+      case 'stop-now':
+        for (const listener of this.#listeners) listener.stopNow();
+        break;
     }
   }
 

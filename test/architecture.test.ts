@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { ERRORS } from '../src/errors.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const sources = globSync('src/**/*.ts', { cwd: root });
+
+/** Folders from the top down (ARCHITECTURE.md). One may import from its own row and those below, never from above. */
+const LAYERS = [
+  ['cli', 'demo'],
+  ['app.ts'],
+  ['workers'],
+  ['listeners', 'admin'],
+  ['proxy'],
+  ['routing', 'affinity', 'sessions', 'balancing', 'health', 'forwarding'],
+  ['backends'],
+  ['http1', 'config', 'logging', 'metrics', 'timing', 'errors.ts', 'errors-start.ts'],
+];
+
+function layerOf(path: string): number {
+  const name = path.split('/')[1]!;
+  const layer = LAYERS.findIndex((names) => names.includes(name));
+  assert.notEqual(layer, -1, `${path} is in no layer: add its folder to ARCHITECTURE.md and to this test`);
+  return layer;
+}
+
+/** What stands lower but is known above by its type alone, each with its reason. */
+const ALLOWED = new Set([
+  // A pool carries its configuration and a backend its key's type; both are types without code.
+  'src/balancing/policy.ts -> src/sessions/key.ts',
+]);
+
+test('imports point down only', () => {
+  const wrong: string[] = [];
+  for (const file of sources) {
+    const text = readFileSync(join(root, file), 'utf8');
+    for (const match of text.matchAll(/^(?:import|export)\b[^;]*?from '(\.[^']+)'/gm)) {
+      const target = relative(root, join(root, dirname(file), match[1]!));
+      if (layerOf(target) < layerOf(file) && !ALLOWED.has(`${file} -> ${target}`)) wrong.push(`${file} -> ${target}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test('http1 imports nothing of ours', () => {
+  for (const file of sources.filter((path) => path.startsWith('src/http1/'))) {
+    assert.doesNotMatch(readFileSync(join(root, file), 'utf8'), /from '\.\.\//, file);
+  }
+});
+
+test('a file of more than 400 lines says at its head why', () => {
+  for (const file of sources) {
+    const lines = readFileSync(join(root, file), 'utf8').split('\n');
+    if (lines.length > 401)
+      assert.match(
+        lines.slice(0, 25).join('\n'),
+        /Longer than 400 lines because /,
+        `${file} has ${lines.length} lines`,
+      );
+  }
+});
+
+test('the table of errors in the README is the one in the code', () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const rows = [...readme.matchAll(/^\| ([A-Z_]+) \| (\d{3}) \|/gm)].map((match) => [match[1], Number(match[2])]);
+  assert.deepEqual(
+    Object.fromEntries(rows),
+    Object.fromEntries(Object.values(ERRORS).map(({ code, status }) => [code, status])),
+  );
+  assert.equal(rows.length, Object.keys(ERRORS).length);
+});

@@ -6,25 +6,12 @@ import {
   WAKE_APART,
   WINDOW_PARTS,
 } from './shared-layout.ts';
+import * as bits from './slot-flags.ts';
 
 /** What the operator wants of a backend. */
-export type AdminState = 'ready' | 'drain' | 'maintenance';
+export type AdminState = keyof typeof bits.ADMIN_FLAGS;
 /** What probes say of a backend; `unknown` is usable. */
-export type Health = 'up' | 'down' | 'unknown';
-
-// Bits of a slot's flags. "Usable" and "open" are each one read and one mask: exactly IN_USE may be set among their bits.
-const IN_USE = 1;
-const DRAIN = 2;
-const MAINTENANCE = 4;
-const DOWN = 8;
-const UP = 16;
-const EJECTED = 32;
-const WEIGHTLESS = 64;
-const USABLE_MASK = IN_USE | MAINTENANCE | DOWN | EJECTED;
-const OPEN_MASK = USABLE_MASK | DRAIN | WEIGHTLESS;
-
-const ADMIN_BITS = { ready: 0, drain: DRAIN, maintenance: MAINTENANCE } as const satisfies Record<AdminState, number>;
-const HEALTH_BITS = { unknown: 0, up: UP, down: DOWN } as const satisfies Record<Health, number>;
+export type Health = keyof typeof bits.HEALTH_FLAGS;
 
 /** Share of a new measurement in the moving average of the latency. */
 const LATENCY_SHARE = 1 / 8;
@@ -91,7 +78,7 @@ export class SharedState {
     layout.configuredWeight[slot] = weight;
     layout.weight[slot] = weight;
     layout.lastChange[slot] = this.#wallClock();
-    Atomics.store(layout.flags, slot, IN_USE | ADMIN_BITS[admin] | (weight > 0 ? 0 : WEIGHTLESS));
+    Atomics.store(layout.flags, slot, bits.IN_USE | bits.ADMIN_FLAGS[admin] | (weight > 0 ? 0 : bits.WEIGHTLESS));
   }
 
   /** The backend is gone: the slot is neither usable nor open until the next `reset`. */
@@ -101,36 +88,36 @@ export class SharedState {
 
   /** Whether a backend has the slot. */
   inUse(slot: number): boolean {
-    return (this.#flags[slot]! & IN_USE) !== 0;
+    return (this.#flags[slot]! & bits.IN_USE) !== 0;
   }
 
   adminState(slot: number): AdminState {
     const flags = this.#flags[slot]!;
-    return flags & MAINTENANCE ? 'maintenance' : flags & DRAIN ? 'drain' : 'ready';
+    return flags & bits.MAINTENANCE ? 'maintenance' : flags & bits.DRAIN ? 'drain' : 'ready';
   }
 
   /** Returns whether it changed. */
   setAdminState(slot: number, state: AdminState): boolean {
-    return this.#change(slot, DRAIN | MAINTENANCE, ADMIN_BITS[state]);
+    return this.#change(slot, bits.DRAIN | bits.MAINTENANCE, bits.ADMIN_FLAGS[state]);
   }
 
   health(slot: number): Health {
     const flags = this.#flags[slot]!;
-    return flags & DOWN ? 'down' : flags & UP ? 'up' : 'unknown';
+    return flags & bits.DOWN ? 'down' : flags & bits.UP ? 'up' : 'unknown';
   }
 
   /** Returns whether it flipped. */
   setHealth(slot: number, health: Health): boolean {
-    return this.#change(slot, UP | DOWN, HEALTH_BITS[health]);
+    return this.#change(slot, bits.UP | bits.DOWN, bits.HEALTH_FLAGS[health]);
   }
 
   ejected(slot: number): boolean {
-    return (this.#flags[slot]! & EJECTED) !== 0;
+    return (this.#flags[slot]! & bits.EJECTED) !== 0;
   }
 
   /** Returns whether it flipped: of several threads that eject at once, one is told true. */
   setEjected(slot: number, on: boolean): boolean {
-    return this.#change(slot, EJECTED, on ? EJECTED : 0);
+    return this.#change(slot, bits.EJECTED, on ? bits.EJECTED : 0);
   }
 
   /** Ejects until `until`, in ms of the clock that all threads share; returns whether it flipped. */
@@ -141,12 +128,12 @@ export class SharedState {
 
   /** May carry requests of sessions bound to it: in use, not down, not ejected, not in maintenance. HOT */
   isUsable(slot: number): boolean {
-    return (this.#flags[slot]! & USABLE_MASK) === IN_USE;
+    return (this.#flags[slot]! & bits.USABLE) === bits.IN_USE;
   }
 
   /** May get new sessions: usable, ready, and of a weight above 0 (behaviour 13). HOT */
   isOpen(slot: number): boolean {
-    return (this.#flags[slot]! & OPEN_MASK) === IN_USE;
+    return (this.#flags[slot]! & bits.OPEN) === bits.IN_USE;
   }
 
   /** Effective weight: the configured one times the slow start factor. HOT */
@@ -162,7 +149,7 @@ export class SharedState {
   setWeight(slot: number, weight: number): void {
     this.layout.configuredWeight[slot] = weight;
     this.layout.weight[slot] = weight * this.layout.slowStart[slot]!;
-    this.#swap(slot, WEIGHTLESS, weight > 0 ? 0 : WEIGHTLESS);
+    this.#swap(slot, bits.WEIGHTLESS, weight > 0 ? 0 : bits.WEIGHTLESS);
   }
 
   /** Sets the share of its weight that a recovering backend gets, above 0 and at most 1. */
@@ -292,19 +279,19 @@ export class SharedState {
     return sum;
   }
 
-  #change(slot: number, mask: number, bits: number): boolean {
-    const changed = this.#swap(slot, mask, bits);
+  #change(slot: number, mask: number, value: number): boolean {
+    const changed = this.#swap(slot, mask, value);
     if (changed) this.layout.lastChange[slot] = this.#wallClock();
     return changed;
   }
 
   /** Replaces the masked bits in one step, since the supervisor and a worker may write different bits at once. */
-  #swap(slot: number, mask: number, bits: number): boolean {
+  #swap(slot: number, mask: number, value: number): boolean {
     for (;;) {
       const before = Atomics.load(this.#flags, slot);
       // Nobody's slot: a late verdict on a backend that has left must not mark its successor.
-      if ((before & IN_USE) === 0 || (before & mask) === bits) return false;
-      if (Atomics.compareExchange(this.#flags, slot, before, (before & ~mask) | bits) === before) return true;
+      if ((before & bits.IN_USE) === 0 || (before & mask) === value) return false;
+      if (Atomics.compareExchange(this.#flags, slot, before, (before & ~mask) | value) === before) return true;
     }
   }
 }

@@ -214,10 +214,8 @@ test('tryBegin never lets more than max in flight, over all threads, and lets ma
       return result;
     }),
   );
-  for (const { most, begun } of seen) {
-    assert.ok(most <= max, `${most} in flight`);
-    assert.ok(begun > 0);
-  }
+  for (const { most } of seen) assert.ok(most <= max, `${most} in flight`);
+  assert.ok(seen.some(({ begun }) => begun > 100));
   assert.equal(state.active(1), 0);
   const places = Array.from({ length: max + 1 }, () => state.tryBegin(1, max));
   assert.deepEqual(places, [true, true, true, false]);

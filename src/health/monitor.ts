@@ -1,0 +1,244 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Backend } from '../backends/backend.ts';
+import type { Pool } from '../backends/pool.ts';
+import type { Health, SharedState } from '../backends/shared-state.ts';
+import type { ActiveHealthConfig } from '../config/schema.ts';
+import { ERROR_CODES } from '../errors.ts';
+import { type Clock, SYSTEM_CLOCK } from './clock.ts';
+import type { HealthChange } from './health-change.ts';
+import type { ProbeFactory, ProbeResult } from './probe.ts';
+import { ProbeLoop } from './probe-loop.ts';
+import { PROBES } from './registry.ts';
+import { SlowStart } from './slow-start.ts';
+import { observe, type Standing, UNPROBED } from './standing.ts';
+
+/** The part of pino that the monitor uses. */
+export interface Logger {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+/** What a HealthMonitor works with; what is left out is the real thing. */
+export interface HealthMonitorOptions {
+  readonly state: SharedState;
+  readonly logger: Logger;
+  /** Called on every flip, after the state has changed. */
+  readonly onChange?: (change: HealthChange) => void;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+  readonly probes?: { readonly [Type in ActiveHealthConfig['type']]: ProbeFactory };
+}
+
+interface Watched {
+  pool: Pool;
+  backend: Backend;
+  loop: ProbeLoop | null;
+  standing: Standing;
+  inMaintenance: boolean;
+  ejected: boolean;
+}
+
+/** How often, in ms, ejections, admin states and slow starts are looked at. */
+const TICK = 200;
+
+/**
+ * The supervisor's side of health: probes the backends, lets ejected ones back in and starts recovered ones slowly.
+ *
+ * A backend in maintenance is not probed; a draining one is (behaviour 39). Coming out of maintenance it is probed at once: one
+ * that was down is still down until then, any other is unknown, and both start slowly, as they were probably restarted.
+ * An ejected backend comes back after `eject`, whatever probes say of it: they are a verdict of their own. It comes back earlier
+ * when no backend of its pool is open, as an ejection must not leave a pool with none (behaviour 42).
+ */
+export class HealthMonitor {
+  readonly #state: SharedState;
+  readonly #logger: Logger;
+  readonly #onChange: (change: HealthChange) => void;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #probes: { readonly [Type in ActiveHealthConfig['type']]: ProbeFactory };
+  readonly #slowStart: SlowStart;
+  #watched = new Map<number, Watched>();
+  #pools: readonly Pool[] = [];
+  #timer: unknown = null;
+  #running = false;
+
+  constructor(options: HealthMonitorOptions) {
+    this.#state = options.state;
+    this.#logger = options.logger;
+    this.#onChange = options.onChange ?? (() => {});
+    this.#clock = options.clock ?? SYSTEM_CLOCK;
+    this.#random = options.random ?? Math.random;
+    this.#probes = options.probes ?? PROBES;
+    this.#slowStart = new SlowStart(options.state);
+  }
+
+  /** Begins to watch the backends of these pools, which have their slots. */
+  start(pools: readonly Pool[]): void {
+    if (this.#running) throw new Error('the health monitor is running already');
+    this.#running = true;
+    this.update(pools);
+    this.#schedule();
+  }
+
+  /** The pools after a reload. Backends that stay as they were keep their schedule and their counts (behaviour 44). */
+  update(pools: readonly Pool[]): void {
+    const before = this.#watched;
+    this.#pools = pools;
+    this.#watched = new Map();
+    for (const pool of pools) {
+      // Each pool's first probes are spread evenly over its interval.
+      const phase = this.#random();
+      const { active } = pool.config.health;
+      pool.backends.forEach((backend, index) => {
+        const delay = active === null ? 0 : (active.interval * (index + phase)) / pool.backends.length;
+        const known = before.get(backend.slot);
+        if (known === undefined || known.backend.generation !== backend.generation) {
+          this.#watch(pool, backend, delay);
+          return;
+        }
+        before.delete(backend.slot);
+        this.#watched.set(backend.slot, known);
+        const same = known.backend.url === backend.url && isDeepStrictEqual(known.pool.config.health.active, active);
+        known.pool = pool;
+        known.backend = backend;
+        if (!same) this.#probeAnew(known, delay);
+      });
+    }
+    for (const [slot, gone] of before) {
+      void gone.loop?.stop();
+      if (!this.#watched.has(slot)) this.#slowStart.cancel(slot);
+    }
+  }
+
+  /** Stops at once: probes under way are broken off; resolves when the last has ended. */
+  async stop(): Promise<void> {
+    this.#running = false;
+    this.#clock.clear(this.#timer);
+    await Promise.all(Array.from(this.#watched.values(), ({ loop }) => loop?.stop()));
+    for (const slot of this.#watched.keys()) this.#slowStart.cancel(slot);
+    this.#watched.clear();
+  }
+
+  #watch(pool: Pool, backend: Backend, delay: number): void {
+    const inMaintenance = this.#state.adminState(backend.slot) === 'maintenance';
+    // Taken over from SharedState: the supervisor may be new, the state is not.
+    const standing: Standing = { health: this.#state.health(backend.slot), against: 0 };
+    const watched: Watched = { pool, backend, loop: null, standing, inMaintenance, ejected: false };
+    this.#watched.set(backend.slot, watched);
+    if (!inMaintenance) this.#startProbes(watched, delay);
+  }
+
+  /** The address or the probes have changed: what is known of the backend's health holds no longer. */
+  #probeAnew(watched: Watched, delay: number): void {
+    void watched.loop?.stop();
+    watched.loop = null;
+    this.#forget(watched, 'not probed yet');
+    if (!watched.inMaintenance) this.#startProbes(watched, delay);
+  }
+
+  #startProbes(watched: Watched, delay: number): void {
+    const { active } = watched.pool.config.health;
+    if (active === null) return;
+    watched.loop = new ProbeLoop({
+      backend: watched.backend,
+      probe: this.#probes[active.type](active),
+      interval: active.interval,
+      clock: this.#clock,
+      random: this.#random,
+      onResult: (result) => this.#observe(watched, active, result),
+    });
+    watched.loop.start(delay);
+  }
+
+  #observe(watched: Watched, active: ActiveHealthConfig, result: ProbeResult): void {
+    const { slot } = watched.backend;
+    if (!result.ok && result.code !== null) this.#state.setLastError(slot, ERROR_CODES.indexOf(result.code));
+    // Set to maintenance since the last look: nothing is said of it any more.
+    if (this.#state.adminState(slot) === 'maintenance') return;
+    const before = watched.standing.health;
+    const { health, against, flipped } = observe(watched.standing, result.ok, active);
+    watched.standing = { health, against };
+    if (!flipped) return;
+    if (health === 'down') this.#slowStart.cancel(slot);
+    else if (before === 'down') this.#startSlowly(watched);
+    this.#setHealth(watched, health, result.ok ? 'probe succeeded' : result.reason);
+  }
+
+  #setHealth(watched: Watched, health: Health, reason: string): void {
+    if (this.#state.setHealth(watched.backend.slot, health)) this.#report(watched, health, reason);
+  }
+
+  #forget(watched: Watched, reason: string): void {
+    watched.standing = UNPROBED;
+    this.#setHealth(watched, 'unknown', reason);
+  }
+
+  #startSlowly({ pool, backend }: Watched): void {
+    this.#slowStart.begin(backend.slot, pool.config.health.slowStart, this.#clock.now());
+  }
+
+  #report({ backend }: Watched, to: HealthChange['to'], reason: string): void {
+    const fields = { pool: backend.pool, backend: backend.id, reason };
+    if (to === 'down' || to === 'ejected') this.#logger.warn(fields, `backend is ${to}`);
+    else this.#logger.info(fields, to === 'unknown' ? 'health of backend is unknown' : `backend is ${to}`);
+    this.#onChange({ backend, to, reason });
+  }
+
+  #schedule(): void {
+    this.#timer = this.#clock.set(() => {
+      this.#tick(this.#clock.now());
+      if (this.#running) this.#schedule();
+    }, TICK);
+  }
+
+  #tick(now: number): void {
+    this.#slowStart.advance(now);
+    for (const watched of this.#watched.values()) {
+      this.#followAdminState(watched);
+      this.#followEjection(watched, now);
+    }
+    for (const pool of this.#pools) {
+      if (pool.backends.some(({ slot }) => this.#state.isOpen(slot))) continue;
+      for (const { slot } of pool.backends) {
+        const watched = this.#watched.get(slot);
+        if (watched?.ejected === true) this.#return(watched, 'no other backend is available');
+      }
+    }
+  }
+
+  #followAdminState(watched: Watched): void {
+    const { slot } = watched.backend;
+    const inMaintenance = this.#state.adminState(slot) === 'maintenance';
+    if (inMaintenance === watched.inMaintenance) return;
+    watched.inMaintenance = inMaintenance;
+    if (inMaintenance) {
+      void watched.loop?.stop();
+      watched.loop = null;
+      this.#slowStart.cancel(slot);
+      if (watched.standing.health !== 'down') this.#forget(watched, 'in maintenance');
+    } else {
+      this.#startSlowly(watched);
+      this.#startProbes(watched, 0);
+    }
+  }
+
+  #followEjection(watched: Watched, now: number): void {
+    const { slot } = watched.backend;
+    if (!this.#state.ejected(slot)) return;
+    const { passive } = watched.pool.config.health;
+    if (!watched.ejected) {
+      watched.ejected = true;
+      this.#slowStart.cancel(slot);
+      this.#report(watched, 'ejected', this.#state.lastError(slot) ?? 'too many failures');
+    }
+    const left = this.#state.layout.ejectedUntil[slot]! - now;
+    // More is left than an ejection lasts: the clock was set back. Passive health gone: nobody ejects any more.
+    if (passive === null || left <= 0 || left > passive.eject) this.#return(watched, 'its time is over');
+  }
+
+  #return(watched: Watched, reason: string): void {
+    watched.ejected = false;
+    this.#startSlowly(watched);
+    if (this.#state.setEjected(watched.backend.slot, false)) this.#report(watched, 'returned', reason);
+  }
+}

@@ -1,0 +1,19 @@
+import type { Backend } from '../backends/backend.ts';
+import type { ActiveHealthConfig } from '../config/schema.ts';
+import type { ErrorCode } from '../errors.ts';
+
+/** What one probe found. `reason` is a few words for the log; `code` is null when the backend answered, only not as expected. */
+export type ProbeResult =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly reason: string; readonly code: ErrorCode | null };
+
+/** Asks a backend once whether it is well. */
+export interface Probe {
+  /**
+   * Settles within the configured timeout and never rejects; sooner, with a failure that nobody reads, when `signal` is aborted.
+   * No connection is left behind.
+   */
+  check(backend: Backend, signal: AbortSignal): Promise<ProbeResult>;
+}
+
+export type ProbeFactory = (config: ActiveHealthConfig) => Probe;

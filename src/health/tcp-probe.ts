@@ -1,0 +1,28 @@
+import { connect } from 'node:net';
+import type { ProbeFactory, ProbeResult } from './probe.ts';
+
+/** A probe that only opens a connection: the backend is well when its system accepts it within the timeout. */
+export const tcpProbe: ProbeFactory = ({ port, timeout }) => ({
+  check: (backend, signal) =>
+    new Promise<ProbeResult>((resolve) => {
+      const socket = connect({ host: backend.host, port: port ?? backend.port });
+      const settle = (result: ProbeResult): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', aborted);
+        socket.destroy();
+        resolve(result);
+      };
+      const aborted = (): void => settle({ ok: false, reason: 'aborted', code: null });
+      const timer = setTimeout(
+        () => settle({ ok: false, reason: `no connection within ${timeout} ms`, code: 'BACKEND_CONNECT' }),
+        timeout,
+      );
+      if (signal.aborted) return aborted();
+      signal.addEventListener('abort', aborted);
+      socket.once('connect', () => settle({ ok: true }));
+      // Stays on: an error after the verdict must find a listener.
+      socket.on('error', (error: NodeJS.ErrnoException) =>
+        settle({ ok: false, reason: error.code ?? error.message, code: 'BACKEND_CONNECT' }),
+      );
+    }),
+});

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { observe, type Standing, UNPROBED } from '../../src/health/standing.ts';
+
+function after(results: readonly boolean[], rise: number, fall: number, from: Standing = UNPROBED) {
+  const flips: string[] = [];
+  let standing = from;
+  for (const ok of results) {
+    const { flipped, health, against } = observe(standing, ok, { rise, fall });
+    if (flipped) flips.push(health);
+    standing = { health, against };
+  }
+  return { health: standing.health, flips };
+}
+
+test('the first success makes an unknown backend up, whatever rise is (behaviour 41)', () => {
+  assert.deepEqual(after([true], 5, 3), { health: 'up', flips: ['up'] });
+  assert.deepEqual(after([false, false, true], 5, 3), { health: 'up', flips: ['up'] });
+});
+
+test('an unknown backend is down after fall failures, and usable until then (behaviour 41)', () => {
+  assert.deepEqual(after([false, false], 2, 3), { health: 'unknown', flips: [] });
+  assert.deepEqual(after([false, false, false], 2, 3), { health: 'down', flips: ['down'] });
+});
+
+test('fall failures in a row take a backend down, rise successes in a row bring it back (behaviour 40)', () => {
+  const up: Standing = { health: 'up', against: 0 };
+  assert.deepEqual(after([false, false, true, false, false], 2, 3, up), { health: 'up', flips: [] });
+  assert.deepEqual(after([false, false, false, false, true, false, true], 2, 3, up), {
+    health: 'down',
+    flips: ['down'],
+  });
+  assert.deepEqual(after([false, false, false, true, true, true], 2, 3, up), { health: 'up', flips: ['down', 'up'] });
+});
+
+test('a flip needs a streak as long as its threshold, and every such streak is a flip', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.boolean(), { maxLength: 60 }),
+      fc.integer({ min: 1, max: 4 }),
+      fc.integer({ min: 1, max: 4 }),
+      (results, rise, fall) => {
+        let standing: Standing = UNPROBED;
+        results.forEach((ok, index) => {
+          const before = standing.health;
+          const needed = ok ? rise : fall;
+          const length = index - results.lastIndexOf(!ok, index);
+          const next = observe(standing, ok, { rise, fall });
+          standing = { health: next.health, against: next.against };
+          const expected = ok && before === 'unknown' ? 'up' : length >= needed ? (ok ? 'up' : 'down') : before;
+          assert.equal(next.health, expected);
+          assert.equal(next.flipped, next.health !== before);
+        });
+      },
+    ),
+  );
+});

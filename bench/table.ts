@@ -1,0 +1,152 @@
+/**
+ * The session table at several sizes: what a lookup and a claim cost, what a session weighs, whether the garbage collector notices.
+ * `node bench/table.ts`; `--large` adds ten million sessions (1 GB of memory, half a minute).
+ */
+import { PerformanceObserver } from 'node:perf_hooks';
+import { setImmediate } from 'node:timers/promises';
+import { Key } from '../src/sessions/key.ts';
+import { Lookup, Row, SessionTable } from '../src/sessions/table.ts';
+import { machine } from './machine.ts';
+import { spread } from './statistics.ts';
+
+const ROUNDS = 7;
+const OPERATIONS = 200_000;
+const SLOTS = 1024;
+const IDLE = 30 * 60_000;
+
+let longestPause = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) longestPause = Math.max(longestPause, entry.duration);
+}).observe({ entryTypes: ['gc'] });
+
+const key = new Key();
+const row = new Row();
+
+/** Makes `key` the nth of a series of keys that look random: keys kept in an array would be one more cache miss for each operation. */
+function setKey(n: number): void {
+  key.a = mix(n);
+  key.b = mix(n ^ 0x5bd1e995);
+  key.c = mix(n ^ 0x1b873593);
+  key.d = mix(n ^ 0x27d4eb2f);
+}
+
+function mix(n: number): number {
+  let h = Math.imul(n ^ (n >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}
+
+/** CPU time of this process, ns: unlike the time of day it does not count what others did meanwhile. */
+function cpu(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) * 1000;
+}
+
+function perOperation(operations: number, run: () => void): number {
+  const begin = cpu();
+  run();
+  return (cpu() - begin) / operations;
+}
+
+interface Figures {
+  readonly sessions: string;
+  readonly 'hit, ns': string;
+  readonly 'miss, ns': string;
+  readonly 'claim, ns': string;
+  readonly 'claim when full, ns': string;
+  readonly 'sweep, ns a session': string;
+  readonly 'bytes a session': string;
+  readonly 'evicted by filling': string;
+  readonly 'longest GC pause, ms': string;
+}
+
+async function measure(max: number): Promise<Figures> {
+  const memory = SessionTable.allocate(max, SLOTS);
+  const table = new SessionTable(memory, 2);
+  table.setLimits(0, IDLE, 0);
+  let now = Date.now();
+  let state = 1;
+  const random = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    return (state >>> 0) / 2 ** 32;
+  };
+  longestPause = 0;
+  const filling = perOperation(max, () => {
+    for (let n = 0; n < max; n++) {
+      setKey(n);
+      table.claim(key, 0, n & 7, 1, 0, now, row);
+    }
+  });
+  const evicted = table.evictions / max;
+
+  const hits: number[] = [];
+  const misses: number[] = [];
+  const sweeps: number[] = [];
+  let live = 0;
+  for (let round = 0; round <= ROUNDS; round++) {
+    now += 1000;
+    const making = perOperation(OPERATIONS, () => {
+      for (let n = 0; n < OPERATIONS; n++) setKey(Math.floor(random() * max));
+    });
+    const hit = perOperation(OPERATIONS, () => {
+      for (let n = 0; n < OPERATIONS; n++) {
+        setKey(Math.floor(random() * max));
+        if (table.lookup(key, now, IDLE, 0, row) === Lookup.LIVE) live++;
+      }
+    });
+    const miss = perOperation(OPERATIONS, () => {
+      for (let n = 0; n < OPERATIONS; n++) {
+        setKey(-1 - Math.floor(random() * max));
+        if (table.lookup(key, now, IDLE, 0, row) === Lookup.LIVE)
+          throw new Error('a key that was never claimed is live');
+      }
+    });
+    const buckets = Math.min(table.buckets, OPERATIONS / 8);
+    const sweep = perOperation(buckets * (max / table.buckets), () => table.sweep(buckets, now));
+    // The first round runs code that is not compiled yet.
+    if (round === 0) continue;
+    hits.push(hit - making);
+    misses.push(miss - making);
+    sweeps.push(sweep);
+  }
+  const share = live / (OPERATIONS * (ROUNDS + 1));
+  if (share < 0.99) throw new Error(`only ${share} of the lookups found their session`);
+
+  const claims: number[] = [];
+  const few = Math.min(OPERATIONS / 4, max);
+  for (let round = 0; round < ROUNDS; round++) {
+    const from = max + round * few;
+    claims.push(
+      perOperation(few, () => {
+        for (let n = from; n < from + few; n++) {
+          setKey(n);
+          table.claim(key, 0, n & 7, 1, 0, now, row);
+        }
+      }),
+    );
+  }
+  // Pauses are reported in a turn of their own.
+  await setImmediate();
+  const median = (values: number[]): string => spread(values).median.toFixed(0);
+  return {
+    sessions: max.toLocaleString('en'),
+    'hit, ns': median(hits),
+    'miss, ns': median(misses),
+    'claim, ns': filling.toFixed(0),
+    'claim when full, ns': median(claims),
+    'sweep, ns a session': median(sweeps),
+    'bytes a session': (memory.buffer.byteLength / max).toFixed(1),
+    'evicted by filling': `${(evicted * 100).toFixed(3)} %`,
+    'longest GC pause, ms': longestPause.toFixed(1),
+  };
+}
+
+const { cpu: model, cores, node, loadBefore } = machine();
+console.log(
+  `${model}, ${cores} cores, Node ${node}, load ${loadBefore} before; CPU time, medians of ${ROUNDS} rounds; keys are random, so is memory access`,
+);
+const figures: Figures[] = [];
+for (const max of process.argv.includes('--large') ? [10_000, 1_000_000, 10_000_000] : [10_000, 1_000_000])
+  figures.push(await measure(max));
+const names = Object.keys(figures[0]!) as (keyof Figures)[];
+for (const name of names) console.log(name.padEnd(24) + figures.map((column) => column[name].padStart(14)).join(''));

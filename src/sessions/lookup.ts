@@ -1,0 +1,16 @@
+/** What the session table knows of a key. */
+export const Lookup = {
+  /** Nothing: never seen, expired long ago, evicted, or a tombstone whose time is over. */
+  NONE: 0,
+  /** Bound to a backend. */
+  LIVE: 1,
+  /** Was bound until just now, and too long without a request. */
+  IDLE_EXPIRED: 2,
+  /** Was bound until just now, and its lifetime is over. */
+  LIFETIME_EXPIRED: 3,
+  /** Ended: refused until its tombstone's time is over (behaviour 24). */
+  ENDED: 4,
+} as const;
+
+/** One of the values of Lookup. */
+export type Lookup = (typeof Lookup)[keyof typeof Lookup];

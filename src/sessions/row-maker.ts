@@ -1,0 +1,94 @@
+import type { Key } from './key.ts';
+import { Lookup } from './lookup.ts';
+import type { Row } from './row.ts';
+import type { RowAccess } from './row-access.ts';
+import { ENDED } from './row-layout.ts';
+import { chooseVictim } from './victim.ts';
+
+/** Makes rows for keys that have none: both buckets of the key are locked meanwhile, so that no two threads make one each. */
+export class RowMaker {
+  readonly #access: RowAccess;
+
+  constructor(access: RowAccess) {
+    this.#access = access;
+  }
+
+  /**
+   * Makes a session unless there is one, or a tombstone that refuses it; see SessionTable.claim.
+   * @param flags of the new row, see row-layout
+   * @param full whether a session has to go for it
+   */
+  make(
+    key: Key,
+    pool: number,
+    slot: number,
+    generation: number,
+    by: number,
+    flags: number,
+    created: number,
+    now: number,
+    row: Row,
+    overTombstone: boolean,
+    full: boolean,
+  ): boolean {
+    const { rows, writer } = this.#access;
+    const first = rows.firstBucket(key);
+    const second = rows.secondBucket(key, first);
+    this.#access.lockTwo(first, second);
+    try {
+      let at = this.#access.find(first, second, key);
+      let lost = 0;
+      if (at >= 0) {
+        const found = rows.judge(at, now);
+        if (found === Lookup.LIVE) {
+          rows.meet(at, row);
+          writer.touch(at, now);
+          return false;
+        }
+        if (found === Lookup.ENDED && !overTombstone) {
+          row.clear(found);
+          return false;
+        }
+      } else {
+        at = chooseVictim(rows, first, second, now, full);
+        lost = this.#loss(at, now);
+      }
+      writer.bind(at, key, pool, slot, generation, by, flags, created, now, lost);
+      rows.read(at, row);
+      row.state = Lookup.LIVE;
+      return true;
+    } finally {
+      this.#access.unlockTwo(first, second);
+    }
+  }
+
+  /** Leaves a tombstone in place of whatever the key has; see SessionTable.end. */
+  bury(key: Key, now: number, until: number): boolean {
+    const { rows, writer } = this.#access;
+    const first = rows.firstBucket(key);
+    const second = rows.secondBucket(key, first);
+    this.#access.lockTwo(first, second);
+    try {
+      const at = this.#access.find(first, second, key);
+      if (at >= 0) {
+        const found = rows.judge(at, now);
+        if (until > now || found === Lookup.ENDED) writer.entomb(at, until);
+        else writer.free(at);
+        return found === Lookup.LIVE;
+      }
+      if (until > now) {
+        const place = chooseVictim(rows, first, second, now, false);
+        writer.bind(place, key, 0, 0, 0, 0, ENDED, now, until, this.#loss(place, now));
+      }
+      return false;
+    } finally {
+      this.#access.unlockTwo(first, second);
+    }
+  }
+
+  /** 1 when something is lost with this row, 0 when nothing is. */
+  #loss(at: number, now: number): number {
+    const found = this.#access.rows.judge(at, now);
+    return found === Lookup.LIVE || found === Lookup.ENDED ? 1 : 0;
+  }
+}

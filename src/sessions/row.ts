@@ -1,0 +1,43 @@
+import { Lookup } from './lookup.ts';
+
+/**
+ * A copy of a row of the session table, taken under its lock: scratch that the caller owns and reuses.
+ * Its fields mean something after a call that answered or set `state` LIVE or one of the two kinds of expired, and nothing otherwise.
+ */
+export class Row {
+  /** What the last call that filled this row found. Any value but LIVE and the expired ones: there is no backend, `backend` is -1. */
+  state: Lookup = Lookup.NONE;
+  pool = -1;
+  /** Slot of the backend. */
+  backend = -1;
+  /** Of the backend when the session was bound to it: another one than the slot's names a backend that is gone (behaviour 12). */
+  generation = 0;
+  /** When the session began, ms since epoch. */
+  created = 0;
+  /** The request before this one, ms since epoch; from a call that makes a row, and from `peek`, the latest request. */
+  lastSeen = 0;
+  /** When its cookie was last sent, ms since epoch, to the millisecond for 24 days after `created` and to the second after that; 0: never. */
+  issued = 0;
+  /** Requests so far, this one included; stays at 2^32 - 1. */
+  requests = 0;
+  /** Times it was moved to another backend; stays at 255. */
+  moves = 0;
+  /** Index into KEY_SOURCES. */
+  by = 0;
+  /** No backend has answered it yet. */
+  provisional = false;
+  /** Slot it was moved from, as long as that has not been told to the application; -1 otherwise. */
+  movedFrom = -1;
+  /** Index into MOVE_REASONS; means something while `movedFrom` is not -1. */
+  movedReason = 0;
+
+  /** Says that there is no session, so that nothing left over is taken for one. Answers the state it was given. */
+  clear(state: Lookup): Lookup {
+    this.state = state;
+    this.pool = -1;
+    this.backend = -1;
+    this.movedFrom = -1;
+    this.provisional = false;
+    return state;
+  }
+}

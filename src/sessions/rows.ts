@@ -1,0 +1,183 @@
+import type { Key } from './key.ts';
+import { Lookup } from './lookup.ts';
+import type { Row } from './row.ts';
+import {
+  BINDING,
+  BUCKET_ROWS,
+  bodyOf,
+  CREATED,
+  decodeIssued,
+  ENDED,
+  ISSUED,
+  KEY_B,
+  KEY_C,
+  KEY_D,
+  LAST_SEEN,
+  LIVE,
+  MOVED,
+  PROVISIONAL,
+  REQUESTS,
+  STATE,
+  tagOf,
+} from './row-layout.ts';
+import type { SessionTableMemory } from './table-memory.ts';
+import { tableOffsets } from './table-memory.ts';
+
+/** Makes a hash word a number from 0 to below 1. */
+const SCALE = 2 ** -32;
+
+/**
+ * Reads the rows of a session table. A row is named by its number: bucket x 8 + place. Locks are the caller's matter: everything that takes a row number
+ * wants the lock of its bucket held, except `isFree`.
+ */
+export class Rows {
+  readonly #words: Int32Array;
+  readonly #doubles: Float64Array;
+  /** Word at which the first bucket begins. */
+  readonly #base: number;
+  /** Double at which the limits of the pools begin. */
+  readonly #limits: number;
+  readonly #buckets: number;
+  readonly #firstScale: number;
+  readonly #secondScale: number;
+
+  constructor(memory: SessionTableMemory, words: Int32Array, doubles: Float64Array) {
+    const offsets = tableOffsets(memory);
+    this.#words = words;
+    this.#doubles = doubles;
+    this.#base = offsets.rows;
+    this.#limits = offsets.limits >> 1;
+    this.#buckets = memory.buckets;
+    this.#firstScale = memory.buckets * SCALE;
+    this.#secondScale = (memory.buckets - 1) * SCALE;
+  }
+
+  /** First of the two buckets that may hold a key. For any number of buckets: the product, however it is rounded, stays below that number. */
+  firstBucket(key: Key): number {
+    return ((key.c >>> 0) * this.#firstScale) | 0;
+  }
+
+  /** The second one: any bucket but the first, chosen by another part of the key. */
+  secondBucket(key: Key, first: number): number {
+    const second = first + 1 + (((key.d >>> 0) * this.#secondScale) | 0);
+    return second < this.#buckets ? second : second - this.#buckets;
+  }
+
+  /** The row of this bucket that has the key, or -1. Without the lock it is a hint: verify with `holds` under the lock. */
+  find(bucket: number, key: Key): number {
+    const words = this.#words;
+    const first = bucket * BUCKET_ROWS;
+    const tag = tagOf(this.#base, first);
+    const a = key.a;
+    for (let place = 0; place < BUCKET_ROWS; place++) {
+      if (words[tag + place] === a && this.holds(first + place, key)) return first + place;
+    }
+    return -1;
+  }
+
+  /** Whether the row has this key. */
+  holds(row: number, key: Key): boolean {
+    const words = this.#words;
+    const tag = tagOf(this.#base, row);
+    const body = bodyOf(this.#base, row);
+    return (
+      words[tag + STATE] !== 0 &&
+      words[tag] === key.a &&
+      words[body + KEY_B] === key.b &&
+      words[body + KEY_C] === key.c &&
+      words[body + KEY_D] === key.d
+    );
+  }
+
+  /** Without the lock it is a hint. */
+  isFree(row: number): boolean {
+    return this.#words[tagOf(this.#base, row) + STATE] === 0;
+  }
+
+  /** Whether it is a session, expired or not. */
+  isLive(row: number): boolean {
+    return (this.#words[tagOf(this.#base, row) + STATE]! & LIVE) !== 0;
+  }
+
+  isProvisional(row: number): boolean {
+    return (this.#words[tagOf(this.#base, row) + STATE]! & PROVISIONAL) !== 0;
+  }
+
+  poolOf(row: number): number {
+    return this.#words[tagOf(this.#base, row) + STATE]! >>> 16;
+  }
+
+  /** Slot of the backend. */
+  slotOf(row: number): number {
+    return this.#words[bodyOf(this.#base, row) + BINDING]! & 0xffff;
+  }
+
+  generationOf(row: number): number {
+    return this.#words[bodyOf(this.#base, row) + BINDING]! >>> 16;
+  }
+
+  /** When it was last seen; of a tombstone, until when it stands. */
+  lastSeenOf(row: number): number {
+    return this.#doubles[(bodyOf(this.#base, row) + LAST_SEEN) >> 1]!;
+  }
+
+  /** What the row is at `now` under the limits set for its pool. */
+  judge(row: number, now: number): Lookup {
+    const limits = this.#limits + this.poolOf(row) * 2;
+    return this.judgeBy(row, now, this.#doubles[limits]!, this.#doubles[limits + 1]!);
+  }
+
+  /**
+   * What the row is at `now` under these limits, ms; a limit of 0 or Infinity is none. Over both: the one that it passed first.
+   * By a clock that was set back no time has passed.
+   */
+  judgeBy(row: number, now: number, idle: number, lifetime: number): Lookup {
+    const state = this.#words[tagOf(this.#base, row) + STATE]!;
+    if (state === 0) return Lookup.NONE;
+    const body = bodyOf(this.#base, row);
+    const lastSeen = this.#doubles[(body + LAST_SEEN) >> 1]!;
+    if ((state & ENDED) !== 0) return lastSeen > now ? Lookup.ENDED : Lookup.NONE;
+    const created = this.#doubles[(body + CREATED) >> 1]!;
+    const idleOver = idle > 0 && now - lastSeen >= idle;
+    const lifetimeOver = lifetime > 0 && now - created >= lifetime;
+    if (idleOver && !(lifetimeOver && created + lifetime <= lastSeen + idle)) return Lookup.IDLE_EXPIRED;
+    return lifetimeOver ? Lookup.LIFETIME_EXPIRED : Lookup.LIVE;
+  }
+
+  /** Copies every field of the row, save `state`. */
+  read(row: number, into: Row): void {
+    const words = this.#words;
+    const state = words[tagOf(this.#base, row) + STATE]!;
+    const body = bodyOf(this.#base, row);
+    const binding = words[body + BINDING]!;
+    const moved = words[body + MOVED]!;
+    const created = this.#doubles[(body + CREATED) >> 1]!;
+    const issued = decodeIssued(words[body + ISSUED]!);
+    into.pool = state >>> 16;
+    into.backend = binding & 0xffff;
+    into.generation = binding >>> 16;
+    into.created = created;
+    into.lastSeen = this.#doubles[(body + LAST_SEEN) >> 1]!;
+    into.issued = issued < 0 ? 0 : created + issued;
+    into.requests = words[body + REQUESTS]! >>> 0;
+    into.moves = moved >>> 24;
+    into.by = (state >>> 8) & 0xff;
+    into.provisional = (state & PROVISIONAL) !== 0;
+    into.movedFrom = (moved & 0xffff) - 1;
+    into.movedReason = (moved >>> 16) & 0xff;
+  }
+
+  /** Copies a live row for one more request of its session, which `RowWriter.touch` then counts: `requests` with it, `lastSeen` without. */
+  meet(row: number, into: Row): void {
+    this.read(row, into);
+    into.state = Lookup.LIVE;
+    if (into.requests < 0xffffffff) into.requests++;
+  }
+
+  /** Copies the key. */
+  readKey(row: number, into: Key): void {
+    const words = this.#words;
+    const body = bodyOf(this.#base, row);
+    into.set(words[tagOf(this.#base, row)]!, words[body + KEY_B]!, words[body + KEY_C]!, words[body + KEY_D]!);
+  }
+}

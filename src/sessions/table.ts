@@ -1,0 +1,300 @@
+import type { Key } from './key.ts';
+import { Lookup } from './lookup.ts';
+import type { Row } from './row.ts';
+import { RowAccess } from './row-access.ts';
+import { BUCKET_ROWS, LIVE, PROVISIONAL } from './row-layout.ts';
+import { RowMaker } from './row-maker.ts';
+import { SessionCounts } from './session-counts.ts';
+import { listSessions, type SessionPage, type SessionQuery } from './session-list.ts';
+import { Sweep } from './sweep.ts';
+import { allocateTableMemory, type SessionTableMemory } from './table-memory.ts';
+
+export { Lookup } from './lookup.ts';
+export { Row } from './row.ts';
+export type { SessionEntry, SessionPage, SessionQuery } from './session-list.ts';
+export type { SessionTableMemory } from './table-memory.ts';
+
+/**
+ * The sessions of all threads: which backend each key is bound to.
+ *
+ * A set-associative hash table in shared memory: rows of 64 bytes, 8 a bucket; a key may stand in either of two buckets. When they are full something in them
+ * has to go, so no call ever fails for lack of room (behaviour 21). Every thread has a SessionTable of its own over the same memory.
+ * `now` is wall-clock time in ms since epoch everywhere; by a clock that is set back no time has passed.
+ *
+ * The number of live sessions does not exceed `max` by more than one for each thread (each looks before it adds), save where both buckets of a key
+ * hold tombstones and free rows only: then it is added all the same. Tombstones are not counted.
+ *
+ * Whatever needs a lock throws an Error with code SESSION_TABLE_BUSY when that of a thread that died is not taken away in time, see `releaseLocks`.
+ */
+export class SessionTable {
+  /** Buckets in the table: a sweep of so many is a whole round. */
+  readonly buckets: number;
+  readonly #access: RowAccess;
+  readonly #maker: RowMaker;
+  readonly #counts: SessionCounts;
+  readonly #sweep: Sweep;
+
+  /**
+   * Memory for `maxSessions` sessions: 80 bytes each, and besides 4 bytes for each thread and slot or pool.
+   * @param slots backend slots: their indices are from 0 to below this
+   * @param threads the supervisor and the workers: their owner ids are from 1 up to this; by default 64, or one for each core and one if that is more
+   * @param pools their indices are from 0 to below this; by default as many as slots
+   * @throws RangeError when a number is out of range
+   */
+  static allocate(maxSessions: number, slots: number, threads?: number, pools?: number): SessionTableMemory {
+    return allocateTableMemory(maxSessions, slots, threads, pools);
+  }
+
+  /**
+   * @param owner id of this thread, see StripedLocks: 1 the supervisor, 2 and up the workers
+   * @throws RangeError when it is out of range
+   */
+  constructor(memory: SessionTableMemory, owner: number) {
+    const words = new Int32Array(memory.buffer);
+    const doubles = new Float64Array(memory.buffer);
+    this.buckets = memory.buckets;
+    this.#access = new RowAccess(memory, words, doubles, owner);
+    this.#maker = new RowMaker(this.#access);
+    this.#counts = new SessionCounts(memory, words, doubles);
+    this.#sweep = new Sweep(this.#access, memory.buckets);
+  }
+
+  /**
+   * Finds the session of a request. LIVE: the request is counted, and the session seen now (behaviour 20); `row` is how the request found it. Expired: `row` is
+   * what it was, and the row is gone (behaviour 23).
+   * @param idle longest time between two requests, `lifetime` longest time since the session began, ms; 0 or Infinity: no limit
+   */
+  lookup(key: Key, now: number, idle: number, lifetime: number, row: Row): Lookup {
+    const at = this.#access.acquire(key);
+    if (at < 0) return row.clear(Lookup.NONE);
+    try {
+      const { rows, writer } = this.#access;
+      const found = rows.judgeBy(at, now, idle, lifetime);
+      if (found === Lookup.LIVE) {
+        rows.meet(at, row);
+        writer.touch(at, now);
+        return found;
+      }
+      if (found === Lookup.ENDED) return row.clear(found);
+      if (rows.isLive(at)) rows.read(at, row);
+      else row.clear(found);
+      writer.free(at);
+      row.state = found;
+      return found;
+    } finally {
+      this.#access.release(at);
+    }
+  }
+
+  /** The same under the limits set for its pool, but it counts nothing and frees nothing: `row` is the session as it is. */
+  peek(key: Key, now: number, row: Row): Lookup {
+    const at = this.#access.acquire(key);
+    if (at < 0) return row.clear(Lookup.NONE);
+    try {
+      const found = this.#access.rows.judge(at, now);
+      if (!this.#access.rows.isLive(at)) return row.clear(found);
+      this.#access.rows.read(at, row);
+      row.state = found;
+      return found;
+    } finally {
+      this.#access.release(at);
+    }
+  }
+
+  /**
+   * Binds a key that has no session to a backend, provisionally until `confirm`. Of several threads that claim one key together one wins (behaviour 18).
+   * @param by index into KEY_SOURCES
+   * @param overTombstone for keys that the client chooses (tokens, addresses): an ended one may begin anew
+   * @returns true: this call made the session. False: `row` is the session that is there, and this was a request of it, as with `lookup`; or, with `row.state`
+   *   ENDED, a tombstone refuses the key
+   * @throws RangeError when a number is out of the table's range
+   */
+  claim(
+    key: Key,
+    pool: number,
+    backend: number,
+    generation: number,
+    by: number,
+    now: number,
+    row: Row,
+    overTombstone = false,
+  ): boolean {
+    refuseZero(key);
+    this.#counts.check(backend, pool, generation, by);
+    const full = this.#counts.full;
+    const flags = LIVE | PROVISIONAL;
+    return this.#maker.make(key, pool, backend, generation, by, flags, now, now, row, overTombstone, full);
+  }
+
+  /**
+   * Binds a key whose session is proven by other means, a signed cookie, to the backend that has its state. As `claim`, but the session began at `created`
+   * (now, if that lies ahead), is not provisional, and a tombstone always refuses it (behaviour 24).
+   */
+  adopt(
+    key: Key,
+    pool: number,
+    backend: number,
+    generation: number,
+    by: number,
+    created: number,
+    now: number,
+    row: Row,
+  ): boolean {
+    refuseZero(key);
+    this.#counts.check(backend, pool, generation, by);
+    const full = this.#counts.full;
+    const began = Math.min(created, now);
+    return this.#maker.make(key, pool, backend, generation, by, LIVE, began, now, row, false, full);
+  }
+
+  /**
+   * Binds a session to another backend if it is still bound to `fromSlot`. It is no request of the session: `lastSeen` stays.
+   * A session over its limits moves all the same: the request that found it live may still be under way.
+   * @param reason index into MOVE_REASONS
+   * @param fromGeneration when given, it must still be bound to that generation too: for when the slot may have been given to another backend
+   * @returns whether this call moved it. `row` is the session as it is now; with `row.state` other than LIVE there is none
+   * @throws RangeError when a number is out of the table's range
+   */
+  move(
+    key: Key,
+    fromSlot: number,
+    toSlot: number,
+    toGeneration: number,
+    reason: number,
+    now: number,
+    row: Row,
+    fromGeneration = -1,
+  ): boolean {
+    this.#counts.check(toSlot, 0, toGeneration, reason);
+    const at = this.#access.acquire(key);
+    if (at < 0) {
+      row.clear(Lookup.NONE);
+      return false;
+    }
+    try {
+      const { rows, writer } = this.#access;
+      if (!rows.isLive(at)) {
+        row.clear(rows.judge(at, now));
+        return false;
+      }
+      const wins = rows.slotOf(at) === fromSlot && (fromGeneration < 0 || rows.generationOf(at) === fromGeneration);
+      if (wins) writer.move(at, toSlot, toGeneration, reason);
+      rows.read(at, row);
+      row.state = Lookup.LIVE;
+      return wins;
+    } finally {
+      this.#access.release(at);
+    }
+  }
+
+  /**
+   * A backend has answered: its session is no longer provisional, its move has been told, and it was seen at `now`.
+   * False, with nothing changed: the session is gone, or bound to another backend.
+   */
+  confirm(key: Key, slot: number, now: number): boolean {
+    const at = this.#access.acquire(key);
+    if (at < 0) return false;
+    try {
+      const bound = this.#access.rows.isLive(at) && this.#access.rows.slotOf(at) === slot;
+      if (bound) this.#access.writer.confirm(at, now);
+      return bound;
+    } finally {
+      this.#access.release(at);
+    }
+  }
+
+  /** Its cookie was sent at `now`. False: there is no session. */
+  setIssued(key: Key, now: number): boolean {
+    const at = this.#access.acquire(key);
+    if (at < 0) return false;
+    try {
+      const live = this.#access.rows.isLive(at);
+      if (live) this.#access.writer.setIssued(at, now);
+      return live;
+    } finally {
+      this.#access.release(at);
+    }
+  }
+
+  /** Forgets a session that no backend ever answered, if it is still bound to `slot`. Answers whether it did. */
+  release(key: Key, slot: number): boolean {
+    const at = this.#access.acquire(key);
+    if (at < 0) return false;
+    try {
+      const drop = this.#access.rows.isProvisional(at) && this.#access.rows.slotOf(at) === slot;
+      if (drop) this.#access.writer.free(at);
+      return drop;
+    } finally {
+      this.#access.release(at);
+    }
+  }
+
+  /**
+   * Ends a session, and refuses its key until then (behaviour 24), also when there is no row: its cookie may still verify. A tombstone that stands longer stays.
+   * With `until` not after `now` nothing is left behind.
+   * @returns whether there was a live session
+   */
+  end(key: Key, now: number, until: number): boolean {
+    refuseZero(key);
+    return this.#maker.bury(key, now, until);
+  }
+
+  /** Forgets all about a key, session or tombstone. False: there was nothing. */
+  remove(key: Key): boolean {
+    const at = this.#access.acquire(key);
+    if (at < 0) return false;
+    try {
+      this.#access.writer.free(at);
+      return true;
+    } finally {
+      this.#access.release(at);
+    }
+  }
+
+  /** One page of the live sessions, for people; see `listSessions`. */
+  list(query: SessionQuery, now: number): SessionPage {
+    return listSessions(this.#access, this.buckets * BUCKET_ROWS, query, now);
+  }
+
+  /**
+   * Frees what has expired in the next so many buckets, round and round from one call to the next. Never waits and never throws: a bucket in use has to wait for
+   * the next round. Answers the number of sessions that expired.
+   */
+  sweep(buckets: number, now: number): number {
+    return this.#sweep.run(buckets, now);
+  }
+
+  /** Limits of a pool, ms, for everything but `lookup`; 0 or Infinity: none. There are none until this is called, in whichever thread. */
+  setLimits(pool: number, idle: number, lifetime: number): void {
+    this.#counts.setLimits(pool, idle, lifetime);
+  }
+
+  /** Live sessions; one that has expired counts until something comes upon it. The same holds for the next two. */
+  get size(): number {
+    return this.#counts.size;
+  }
+
+  /** Live sessions on a backend. */
+  sessions(slot: number): number {
+    return this.#counts.ofSlot(slot);
+  }
+
+  /** Live sessions of a pool. */
+  sessionsOfPool(pool: number): number {
+    return this.#counts.ofPool(pool);
+  }
+
+  /** Live sessions, and tombstones before their time, that had to go for another row, modulo 2^32. */
+  get evictions(): number {
+    return this.#counts.evictions;
+  }
+
+  /** Takes away the locks of a thread that has ended; always before its owner id is used again. Answers how many it held. */
+  releaseLocks(owner: number): number {
+    return this.#access.releaseAll(owner);
+  }
+}
+
+function refuseZero(key: Key): void {
+  if (key.isZero()) throw new RangeError('the all-zero key names no session');
+}

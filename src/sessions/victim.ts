@@ -1,0 +1,69 @@
+import { Lookup } from './lookup.ts';
+import { BUCKET_ROWS } from './row-layout.ts';
+import type { Rows } from './rows.ts';
+
+/** Ranks of what a row would be lost for a new one, best first. */
+const EXPIRED_TOMBSTONE = 1;
+const EXPIRED = 2;
+const LIVE = 3;
+const TOMBSTONE = 4;
+
+/**
+ * The row of two buckets that a new one may take, both locked: a free one, in the bucket that has more of them (that keeps buckets evenly full); else an expired
+ * tombstone; else an expired session; else the session that was seen least recently; else the tombstone that would go first.
+ *
+ * With `full` set the table holds as many sessions as it may: a session goes for the new one, expired or least recently seen, and only where the two buckets
+ * hold none is it the order from above.
+ */
+export function chooseVictim(rows: Rows, first: number, second: number, now: number, full: boolean): number {
+  if (!full) {
+    const free = freeRow(rows, first, second);
+    if (free >= 0) return free;
+  }
+  let best = -1;
+  let bestRank = 5;
+  let bestSeen = 0;
+  for (let n = 0; n < 2 * BUCKET_ROWS; n++) {
+    const row = n < BUCKET_ROWS ? first * BUCKET_ROWS + n : second * BUCKET_ROWS + n - BUCKET_ROWS;
+    if (rows.isFree(row) || (full && !rows.isLive(row))) continue;
+    const rank = rankOf(rows, row, now);
+    const seen = rows.lastSeenOf(row);
+    if (rank < bestRank || (rank === bestRank && seen < bestSeen)) {
+      best = row;
+      bestRank = rank;
+      bestSeen = seen;
+    }
+  }
+  return best >= 0 ? best : chooseVictim(rows, first, second, now, false);
+}
+
+function freeRow(rows: Rows, first: number, second: number): number {
+  let inFirst = -1;
+  let inSecond = -1;
+  let balance = 0;
+  for (let place = BUCKET_ROWS - 1; place >= 0; place--) {
+    if (rows.isFree(first * BUCKET_ROWS + place)) {
+      inFirst = first * BUCKET_ROWS + place;
+      balance++;
+    }
+    if (rows.isFree(second * BUCKET_ROWS + place)) {
+      inSecond = second * BUCKET_ROWS + place;
+      balance--;
+    }
+  }
+  return balance < 0 ? inSecond : inFirst;
+}
+
+function rankOf(rows: Rows, row: number, now: number): number {
+  switch (rows.judge(row, now)) {
+    case Lookup.NONE:
+      return EXPIRED_TOMBSTONE;
+    case Lookup.IDLE_EXPIRED:
+    case Lookup.LIFETIME_EXPIRED:
+      return EXPIRED;
+    case Lookup.LIVE:
+      return LIVE;
+    case Lookup.ENDED:
+      return TOMBSTONE;
+  }
+}

@@ -46,13 +46,11 @@ function bound(x: Exchange, traffic: PoolTraffic, state: SharedState, table: Ses
   const tried = home !== null && isTried(x, home);
   if (home !== null && !tried && state.isUsable(home.slot)) return chosen(home);
   const { onLost } = pool.config.failover;
-  // One failed attempt at a backend that is not known to be down loses nothing yet.
-  if (onLost === 'reject' && home !== null && tried && state.isUsable(home.slot) && home.replicas.length === 0)
-    return chosen(null);
   x.moveReason = reason(home, state);
   const target = failoverTarget(pool, home, x.found.key, state, x.tried, x.triedCount, traffic.candidates);
   if (onLost === 'reject' && !x.claimed && (target === null || home === null || !home.replicas.includes(target))) {
-    return lose(x, traffic, table);
+    // One failed attempt at a backend that is not known to be down loses nothing yet.
+    return home !== null && state.isUsable(home.slot) ? chosen(null) : lose(x, traffic, table);
   }
   if (target !== null) return chosen(target);
   // Panic mode is the only one that sends a session to a backend that is down, and only to its own (behaviour 36).

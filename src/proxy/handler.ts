@@ -306,11 +306,12 @@ export class Handler implements AttemptEvents {
   onFailure(x: Exchange, stage: number, kind: ErrorKind, why: string, race: boolean): void {
     const backend = x.backend!;
     const traffic = this.#pools[x.pool!.index]!;
-    this.#endAttempt(x);
     this.#parts.log.debug(
       { pool: traffic.pool.name, backend: backend.id, error: kind.code, why, request: x.requestId },
       'attempt failed',
     );
+    if (race && !x.freshOnly) return this.#afterRace(x, stage, kind, traffic);
+    this.#endAttempt(x);
     if (stage === Stage.committed) {
       // The client has part of it: cut, never start again, never end as if it were whole (behaviours 29, 64).
       this.#blame(x, backend, traffic, kind);
@@ -326,21 +327,27 @@ export class Handler implements AttemptEvents {
       );
       return this.answer(x, kind);
     }
-    x.lastError = kind;
-    if (race && !x.freshOnly && mayRetry(x, stage)) {
-      // The classic keep-alive race: no failure of the backend, and no attempt either (behaviour 30).
-      x.freshOnly = true;
-      x.triedCount--;
-      x.attempts--;
-      this.#parts.rare.add('limpet_retries_total', traffic.pool.name, 'keep-alive-race');
-      this.#state.begin(backend.slot);
-      this.send(x, backend);
-      return;
-    }
     this.#blame(x, backend, traffic, kind);
     x.freshOnly = false;
     if (kind === ERRORS.BACKEND_PROTOCOL || !mayRetry(x, stage)) return this.answer(x, kind);
     this.#retry(x, traffic, kind.code.slice('BACKEND_'.length).toLowerCase());
+  }
+
+  /**
+   * The classic keep-alive race: no failure of the backend, and no attempt either where the request may be sent again
+   * (behaviour 30). It stays counted in flight meanwhile: its place below maxRequests is not given away.
+   */
+  #afterRace(x: Exchange, stage: number, kind: ErrorKind, traffic: PoolTraffic): void {
+    x.lastError = kind;
+    if (!mayRetry(x, stage)) {
+      this.#endAttempt(x);
+      return this.answer(x, kind);
+    }
+    x.freshOnly = true;
+    x.triedCount--;
+    x.attempts--;
+    this.#parts.rare.add('limpet_retries_total', traffic.pool.name, 'keep-alive-race');
+    this.send(x, x.backend!);
   }
 
   #blame(x: Exchange, backend: Backend, traffic: PoolTraffic, kind: ErrorKind): void {
@@ -356,7 +363,10 @@ export class Handler implements AttemptEvents {
     // Only when there is somewhere else to go: otherwise this answer is the best there is.
     const choice = chooseBackend(x, traffic, this.#state, this.#parts.table);
     if (choice.backend === null || !withinBudget(x, traffic, choice.backend, this.wheel.now)) return false;
-    this.#state.recordFailure(x.backend!.slot, 0);
+    // A failure, but none of those that have a code: the last one that had stays the last.
+    const { slot } = x.backend!;
+    const last = this.#state.lastError(slot);
+    this.#state.recordFailure(slot, last === null ? -1 : ERROR_CODES.indexOf(last));
     upstream.abandon();
     this.#endAttempt(x);
     this.#retry(x, traffic, 'status');

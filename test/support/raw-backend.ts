@@ -14,17 +14,20 @@ export interface BackendConnection {
  */
 export class RawBackend {
   readonly connections: BackendConnection[] = [];
+  /** Called on each read. */
+  answer: (connection: BackendConnection) => void;
   readonly #server: Server;
   port = 0;
 
   private constructor(answer: (connection: BackendConnection) => void) {
+    this.answer = answer;
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
       const connection: BackendConnection = { socket, text: '' };
       this.connections.push(connection);
       socket.on('error', () => {});
       socket.on('data', (bytes) => {
         connection.text += bytes.toString('latin1');
-        answer(connection);
+        this.answer(connection);
       });
       socket.on('end', () => socket.end());
     });

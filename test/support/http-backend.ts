@@ -1,0 +1,86 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** Answers one request of an HttpBackend; called when its head has come. */
+export type Answer = (request: IncomingMessage, response: ServerResponse, backend: HttpBackend) => void;
+
+/** One request that an HttpBackend got. `/healthz` is answered aside and not among them. */
+export interface SeenRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: IncomingMessage['headers'];
+}
+
+/** An application server in this process that notes what it gets and answers as a test says. */
+export class HttpBackend {
+  readonly id: string;
+  /** How it answers; `echo` unless a test says otherwise. */
+  answer: Answer;
+  /** Status of its answers to probes. */
+  health = 200;
+  readonly seen: SeenRequest[] = [];
+  /** Probes so far. */
+  probes = 0;
+  port = 0;
+  #server: Server | null = null;
+
+  constructor(id: string, answer: Answer = echo) {
+    this.id = id;
+    this.answer = answer;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts it, the second time on the port of the first. */
+  async start(): Promise<this> {
+    const server = createServer((request, response) => {
+      response.setHeader('X-Backend', this.id);
+      request.on('error', () => {});
+      if (request.url === '/healthz') {
+        this.probes++;
+        response.statusCode = this.health;
+        response.end();
+        return;
+      }
+      this.seen.push({ method: request.method ?? '', path: request.url ?? '', headers: request.headers });
+      this.answer(request, response, this);
+    });
+    this.#server = server;
+    server.listen(this.port, '127.0.0.1');
+    await once(server, 'listening');
+    this.port = (server.address() as AddressInfo).port;
+    return this;
+  }
+
+  /** Refuses connections from here on, and resets those that are open. */
+  async stop(): Promise<void> {
+    const server = this.#server;
+    if (server === null) return;
+    this.#server = null;
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  }
+}
+
+/** Reads the body, then answers 200 with what came, as JSON. */
+export function echo(request: IncomingMessage, response: ServerResponse, backend: HttpBackend): void {
+  let bytes = 0;
+  request.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+  });
+  request.on('end', () => {
+    response.setHeader('Content-Type', 'application/json');
+    response.end(JSON.stringify({ id: backend.id, bytes, method: request.method, headers: request.headers }));
+  });
+}
+
+/** Reads the whole request, then closes its connection without a word. */
+export function drop(request: IncomingMessage): void {
+  request.resume();
+  request.on('end', () => request.socket.destroy());
+}

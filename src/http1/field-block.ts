@@ -115,11 +115,15 @@ export class FieldBlock {
     return -1;
   }
 
-  /** Parses the trailer section that `bytes` hold: field lines and the empty line, nothing behind it. */
+  /** Parses the trailer section that `bytes` hold: field lines and the empty line, nothing behind it. Framing fields are refused there. */
   parseTrailers(bytes: Buffer): number {
     const result = this.parseFields(bytes, 0, 0, bytes.length);
     if (result === Parse.more) return this.bad('trailer section is incomplete');
-    return result === Parse.done && this.consumed < bytes.length ? this.bad('bytes behind the trailers') : result;
+    if (result !== Parse.done) return result;
+    if (this.consumed < bytes.length) return this.bad('bytes behind the trailer section');
+    // RFC 9110 6.5.1: whoever merges trailers into the header would find two framings there.
+    if (this.chunked || this.contentLength >= 0) return this.bad('framing field in the trailer section');
+    return Parse.done;
   }
 
   protected bad(problem: string): number {
@@ -219,7 +223,8 @@ export class FieldBlock {
       }
       case HeaderId.transferEncoding:
         if (this.chunked) return this.#refuse('two Transfer-Encoding lines');
-        if (!equalsLower(bytes, start, end, 'chunked')) return this.#refuse('Transfer-Encoding is not exactly chunked');
+        if (!equalsLower(bytes, start, end, 'chunked') || hasTabAround(bytes, start, end))
+          return this.#refuse('Transfer-Encoding is not exactly chunked');
         this.chunked = true;
         return true;
       case HeaderId.connection:
@@ -256,6 +261,13 @@ function equalsLower(bytes: Buffer, start: number, end: number, lower: string): 
   if (end - start !== lower.length) return false;
   for (let k = 0; k < lower.length; k++) if (TOKEN[bytes[start + k]!] !== lower.charCodeAt(k)) return false;
   return true;
+}
+
+/** White space all the same, but not to every server: llhttp takes `chunked` with a tab behind it for a coding that it does not know. */
+function hasTabAround(bytes: Buffer, start: number, end: number): boolean {
+  for (let p = start - 1; bytes[p] !== COLON; p--) if (bytes[p] === HTAB) return true;
+  for (let p = end; bytes[p] !== CR; p++) if (bytes[p] === HTAB) return true;
+  return false;
 }
 
 function hasTrailersToken(bytes: Buffer, start: number, end: number): boolean {

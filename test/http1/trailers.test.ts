@@ -34,6 +34,8 @@ describe('58: trailer sections', () => {
       'A: b\0\r\n\r\n',
       'A\r\n\r\n',
       'Content-Length: x\r\n\r\n',
+      'Content-Length: 3\r\n\r\n',
+      'Transfer-Encoding: chunked\r\n\r\n',
       'Transfer-Encoding: gzip\r\n\r\n',
     ]) {
       assert.equal(parse(text).result, Parse.bad, JSON.stringify(text));

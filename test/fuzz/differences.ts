@@ -1,0 +1,65 @@
+import { METHODS } from 'node:http';
+import type { ReadMessage } from './message.ts';
+
+/** Where limpet lets through what Node's parser does not, on purpose. Everything else of that kind is a failure of the test. */
+export interface Difference {
+  readonly name: string;
+  readonly why: string;
+  /** Whether it explains why Node refused this message, which followed the one before, for the reason that it gave. */
+  explains(message: ReadMessage, refused: string, before: ReadMessage | undefined): boolean;
+}
+
+export const REQUEST_DIFFERENCES: readonly Difference[] = [
+  {
+    name: 'a method that Node does not know',
+    why:
+      'RFC 9110 9.1 and 16.1: methods can be added, and a proxy passes on those it does not know. A method decides nothing about the framing of a request; ' +
+      'that of the response follows from HEAD and CONNECT alone, which limpet knows.',
+    explains: ({ start }, refused) =>
+      !METHODS.includes(start.slice(0, start.indexOf(' '))) && /method|Pause on PRI/i.test(refused),
+  },
+  {
+    name: 'CONNECT',
+    why: 'limpet answers 405 (behaviour 67) and reads on; Node closes the connection when nobody listens for CONNECT. Neither opens a tunnel.',
+    explains: ({ start }) => start.startsWith('CONNECT '),
+  },
+];
+
+export const RESPONSE_DIFFERENCES: readonly Difference[] = [
+  {
+    name: 'a 1xx response with Connection: close',
+    why: 'Node takes the connection to be over then. RFC 9110 15.2: a final response follows a 1xx in any case, and it says whether the connection stays.',
+    explains: (_message, refused, before) =>
+      before?.start.startsWith('1') === true && refused === 'Data after `Connection: close`',
+  },
+];
+
+/** Where both let a message through and disagree, on purpose, about whether the connection stays open. */
+export const KEEP_ALIVE_DIFFERENCES: readonly Omit<Difference, 'explains'>[] = [
+  {
+    name: 'Proxy-Connection',
+    why: 'Node reads it as Connection. RFC 9112 appendix C.2.2: it is no field of HTTP, and a proxy that heeds it can be hung by one that does not.',
+  },
+  {
+    name: 'HEAD without Content-Length and Transfer-Encoding',
+    why: 'Node takes such a response for one that ends with the connection. RFC 9112 6.3: the response to HEAD ends with its head.',
+  },
+  {
+    name: 'HTTP/1.0 with both keep-alive and close',
+    why: 'Node keeps the connection, limpet closes it: close comes first in RFC 9112 9.3.',
+  },
+];
+
+/** Whether one of KEEP_ALIVE_DIFFERENCES is about this message; `method` is that of the request when it is a response. */
+export function isKeepAliveDifference({ version, fields }: ReadMessage, method: string): boolean {
+  const isFraming = (name: string, i: number): boolean =>
+    i % 2 === 0 && /^(?:content-length|transfer-encoding)$/i.test(name);
+  if (method === 'HEAD' && !fields.some(isFraming)) return true;
+  const tokensOf = (wanted: string): string[] =>
+    fields
+      .flatMap((name, i) => (i % 2 === 0 && name.toLowerCase() === wanted ? fields[i + 1]!.split(',') : []))
+      .map((token) => token.trim().toLowerCase());
+  if (tokensOf('proxy-connection').some((token) => token === 'close' || token === 'keep-alive')) return true;
+  const tokens = tokensOf('connection');
+  return version === '1.0' && tokens.includes('close') && tokens.includes('keep-alive');
+}

@@ -74,7 +74,7 @@ export function findSession(x: Exchange, head: Head, traffic: PoolTraffic, table
     }
     if (first < 0) continue;
     if (strategy.owned) {
-      const outcome = adopt(x, head, traffic, first, now);
+      const outcome = adopt(x, head, traffic, table, first, now);
       if (outcome === Outcome.adopted) return Search.done;
       seen = outcome;
       continue;
@@ -98,7 +98,7 @@ export function findSession(x: Exchange, head: Head, traffic: PoolTraffic, table
 }
 
 /** A cookie whose row is gone: it carries its own proof (behaviours 9, 11). */
-function adopt(x: Exchange, head: Head, traffic: PoolTraffic, first: number, now: number): number {
+function adopt(x: Exchange, head: Head, traffic: PoolTraffic, table: SessionTable, first: number, now: number): number {
   const issuer = traffic.issuer!;
   const { idle, lifetime } = traffic.pool.config.session;
   let outcome: number = Outcome.invalid;
@@ -106,6 +106,11 @@ function adopt(x: Exchange, head: Head, traffic: PoolTraffic, first: number, now
     const result = issuer.find(head, x.client.address, nth, x.found);
     if (result === Find.none) break;
     if (result !== Find.found || !issuer.verify(x.found, now, proof)) continue;
+    // One behind the first unknown one may have been ended: its signature does not bring it back (behaviour 24).
+    if (table.peek(x.found.key, now, other) === Lookup.ENDED) {
+      outcome = Outcome.ended;
+      continue;
+    }
     if (now - proof.issued >= idle || now - proof.began >= lifetime) {
       outcome = Outcome.expired;
       x.expired = now - proof.began >= lifetime ? 'lifetime' : 'idle';

@@ -46,8 +46,9 @@ const TICK = 200;
  *
  * A backend in maintenance is not probed; a draining one is (behaviour 39). Coming out of maintenance it is probed at once: one
  * that was down is still down until then, any other is unknown, and both start slowly, as they were probably restarted.
- * An ejected backend comes back after `eject`, whatever probes say of it: they are a verdict of their own. It comes back earlier
- * when no backend of its pool is open, as an ejection must not leave a pool with none (behaviour 42).
+ * An ejected backend comes back after `eject`. Probes that find it well all the while do not bring it back, as they are a verdict
+ * of their own; those that saw it go down and come up do: it was restarted, and what its traffic said before holds no longer.
+ * It also comes back when no backend of its pool is open, as an ejection must not leave a pool with none (behaviour 42).
  */
 export class HealthMonitor {
   readonly #state: SharedState;
@@ -162,6 +163,7 @@ export class HealthMonitor {
     if (health === 'down') this.#slowStart.cancel(slot);
     else if (before === 'down') this.#startSlowly(watched);
     this.#setHealth(watched, health, result.ok ? 'probe succeeded' : result.reason);
+    if (before === 'down' && this.#state.ejected(slot)) this.#return(watched, 'probes saw it recover');
   }
 
   #setHealth(watched: Watched, health: Health, reason: string): void {

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { buildPools } from '../../src/backends/build-pools.ts';
 import { SharedState } from '../../src/backends/shared-state.ts';
+import { ERROR_CODES } from '../../src/errors.ts';
 import { HealthMonitor } from '../../src/health/monitor.ts';
 import { testConfig, testPool, type WrittenBackend } from '../backends/test-pool.ts';
 import { seeded } from '../balancing/seeded.ts';
@@ -192,7 +193,7 @@ test('an ejected backend comes back after its time, slowly, and stays out of the
     slowStart: '10s',
   });
   monitor.start([pool]);
-  state.setLastError(0, 11);
+  state.setLastError(0, ERROR_CODES.indexOf('BACKEND_CONNECT'));
   state.eject(0, clock.now() + 30_000);
   await clock.advance(29_900);
   assert.equal(state.ejected(0), true);
@@ -225,6 +226,24 @@ test('an ejection and a failing probe are two verdicts: neither takes the other 
   await clock.advance(30_000);
   assert.equal(state.ejected(0), false);
   assert.equal(state.isUsable(0), false);
+  await monitor.stop();
+});
+
+test('an ejection ends when probes see the backend go down and come up again: it was restarted', async () => {
+  const { pool, state, clock, probes, monitor, log } = setUp([{ id: 'a' }, { id: 'b' }], {
+    active: ACTIVE,
+    passive: { eject: '1h' },
+  });
+  monitor.start([pool]);
+  await clock.advance(4000);
+  state.eject(0, clock.now() + 3_600_000);
+  probes.failing.add('a');
+  while (state.health(0) !== 'down') await clock.advance(100);
+  assert.equal(state.ejected(0), true);
+  probes.failing.clear();
+  while (state.health(0) !== 'up') await clock.advance(100);
+  assert.equal(state.isUsable(0), true);
+  assert.match(log.at(-1)!, /backend is returned \(probes saw it recover\)/);
   await monitor.stop();
 });
 

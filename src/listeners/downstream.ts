@@ -12,6 +12,7 @@ import type { Handler } from '../proxy/handler.ts';
 import { Timed } from '../timing/timer-wheel.ts';
 import { clientAddress, clientScheme, forwardedLines } from './client-address.ts';
 import type { Listener } from './listener.ts';
+import { readInto } from './read-into.ts';
 import { RequestBody } from './request-body.ts';
 
 const Phase = { head: 0, exchange: 1, drain: 2, closing: 3, tunnel: 4, closed: 5 } as const;
@@ -25,6 +26,9 @@ const DRAIN_MS = 5_000;
 const LINGER_MS = 2_000;
 /** Text up to this size goes out as one string: libuv then tries it from the stack, without a request object. */
 const STRING_BYTES = 16_384;
+
+/** Bytes read from clients of this thread: each read is dealt with before the next one, so that all connections share one buffer. */
+const shared = Buffer.allocUnsafeSlow(65_536);
 
 /**
  * An HTTP/1.1 connection of a client (RFC 9112). Reads requests one at a time, in order (behaviour 61),
@@ -55,8 +59,10 @@ export class Downstream extends Timed implements ClientSide {
   #forwardedHost = '';
   #forwarded = '';
 
-  constructor(socket: Socket, listener: Listener, handler: Handler) {
+  /** @param accepted a connection that has not been read from yet */
+  constructor(accepted: Socket, listener: Listener, handler: Handler) {
     super();
+    const socket = readInto(accepted, shared, (size) => this.#onRead(size));
     this.#socket = socket;
     this.#listener = listener;
     this.#config = listener.config;
@@ -65,7 +71,6 @@ export class Downstream extends Timed implements ClientSide {
     this.#peer = listener.trusted.normalise(socket.remoteAddress ?? '');
     this.#peerTrusted = listener.trusted.has(this.#peer);
     this.address = this.#peer;
-    socket.on('data', (bytes: Buffer) => this.#onData(bytes));
     socket.on('end', () => this.#onEnd());
     socket.on('drain', () => this.#onDrain());
     // What went wrong with a client's connection is the client's business: 'close' follows and tidies up.
@@ -84,24 +89,31 @@ export class Downstream extends Timed implements ClientSide {
 
   // ---- reading ----
 
-  #onData(bytes: Buffer): void {
+  /** `size` bytes have been read into the shared buffer: what is kept beyond this call is copied. */
+  #onRead(size: number): void {
     try {
       switch (this.#phase) {
-        case Phase.head:
-          this.#pending = this.#pending === null ? bytes : Buffer.concat([this.#pending, bytes]);
-          this.#parse();
+        case Phase.head: {
+          const pending = this.#pending;
+          if (pending === null) this.#parse(shared, size);
+          else {
+            this.#pending = null;
+            const bytes = Buffer.concat([pending, shared.subarray(0, size)]);
+            this.#parse(bytes, bytes.length);
+          }
           break;
+        }
         case Phase.exchange:
-          if (!this.exchange.bodyDone) this.#takeBody(bytes, 0);
-          else this.#keep(bytes);
+          if (!this.exchange.bodyDone) this.#takeBody(size);
+          else this.#keep(shared, 0, size);
           break;
         case Phase.drain:
-          this.#drain(bytes, 0);
+          this.#drain(size);
           break;
         case Phase.tunnel:
           this.#handler.wheel.set(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
-          if (!this.#upstream!.writeTunnel(bytes)) this.#socket.pause();
-          this.exchange.bytesIn += bytes.length;
+          this.exchange.bytesIn += size;
+          if (!this.#upstream!.writeTunnel(Buffer.from(shared.subarray(0, size)))) this.#socket.pause();
           break;
         default:
           break;
@@ -117,54 +129,54 @@ export class Downstream extends Timed implements ClientSide {
     this.abort();
   }
 
-  /** Keeps bytes that belong to a later request. */
-  #keep(bytes: Buffer): void {
-    this.#pending = this.#pending === null ? bytes : Buffer.concat([this.#pending, bytes]);
+  /** Keeps a copy of bytes[from, end), which belong to a later request. */
+  #keep(bytes: Buffer, from: number, end: number): void {
+    const rest = bytes.subarray(from, end);
+    this.#pending = this.#pending === null ? Buffer.from(rest) : Buffer.concat([this.#pending, rest]);
     if (this.#pending.length > PIPELINE_BYTES) this.#socket.pause();
   }
 
-  /** Takes requests out of the pending bytes for as long as they can be answered at once. */
-  #parse(): void {
-    // An answer of our own can come while this loop runs; it then goes round again instead of deeper.
-    if (this.#parsing) return;
+  /** Takes requests out of bytes[0, end) for as long as they can be answered at once, and keeps the rest. */
+  #parse(bytes: Buffer, end: number): void {
     this.#parsing = true;
-    while (this.#phase === Phase.head && this.#pending !== null) {
-      if (!this.#next(this.#pending)) break;
+    let from = 0;
+    while (from < end && this.#phase === Phase.head) {
+      const next = this.#next(bytes, from, end);
+      if (next < 0) break;
+      from = next;
     }
     this.#parsing = false;
+    if (from < end && this.#phase <= Phase.exchange) this.#keep(bytes, from, end);
   }
 
-  /** Starts the next request. False: more bytes are needed, or there will be none. */
-  #next(bytes: Buffer): boolean {
+  /** Starts the request at `from`. Returns the offset behind what was taken of it; -1: more bytes are needed, or it was refused. */
+  #next(bytes: Buffer, from: number, end: number): number {
     const handler = this.#handler;
     const head = handler.requestHead(this.#config.limits.headers);
     const limit = this.#config.limits.headerBytes;
-    const result = head.parseRequest(bytes, 0, Math.min(bytes.length, limit + 1));
+    const result = head.parseRequest(bytes, from, Math.min(end, from + limit + 1));
     if (result === Parse.more) {
-      if (bytes.length > limit) {
-        const line = bytes.indexOf(10);
-        this.#refuse(
+      if (end - from > limit) {
+        const line = bytes.indexOf(10, from) - from;
+        return this.#refuse(
           line < 0 || line >= limit ? ERRORS.URI_TOO_LONG : ERRORS.HEADERS_TOO_LARGE,
           'header block over the limit',
         );
-        return false;
       }
       // The clock runs from the first byte, not from the latest one: a byte now and then buys no time (behaviour 70).
       if (!this.#waitsForHead) handler.wheel.set(this, this.#config.timeouts.header);
       this.#waitsForHead = true;
-      return false;
+      return -1;
     }
     this.#waitsForHead = false;
     if (result !== Parse.done) {
-      this.#refuse(result === Parse.tooMany ? ERRORS.HEADERS_TOO_LARGE : ERRORS.BAD_REQUEST, head.problem);
-      return false;
+      return this.#refuse(result === Parse.tooMany ? ERRORS.HEADERS_TOO_LARGE : ERRORS.BAD_REQUEST, head.problem);
     }
     if (head.consumed > limit) {
-      this.#refuse(
+      return this.#refuse(
         head.fieldsStart > limit ? ERRORS.URI_TOO_LONG : ERRORS.HEADERS_TOO_LARGE,
         'header block over the limit',
       );
-      return false;
     }
     handler.wheel.clear(this);
     const x = this.exchange;
@@ -182,53 +194,52 @@ export class Downstream extends Timed implements ClientSide {
       this.secure = clientScheme(false, true, head, this.#listener.trusted) === 'https';
       this.trustedRequestId = handler.trustedRequestId(head);
     }
-    if (head.framing === Framing.none) {
-      this.#pending = head.consumed === bytes.length ? null : bytes.subarray(head.consumed);
-    } else {
-      const from = head.consumed;
-      this.#pending = null;
+    let next = from + head.consumed;
+    if (head.framing !== Framing.none) {
       x.bodyDone = false;
       this.#body.reset(head, limit, this.#config.limits.headers);
       // What has come of the body is checked before anything goes out: bad framing in the same
       // packet as the head reaches no backend (behaviour 53).
-      if (bytes.length > from && !this.#decodeBody(bytes, from)) return false;
+      if (next < end) {
+        next = this.#decodeBody(bytes, next, end);
+        if (next < 0) return -1;
+      }
       // The rest is not read before there is a backend to take it (behaviour 32).
       if (!x.bodyDone) this.#socket.pause();
     }
     handler.handle(x, head);
-    return this.#phase === Phase.head;
+    return next;
   }
 
   #waitsForHead = false;
 
-  #takeBody(bytes: Buffer, from: number): void {
-    if (this.#decodeBody(bytes, from) && this.#phase === Phase.exchange) {
-      const x = this.exchange;
-      if (x.bodyDone) this.#handler.wheel.clear(this);
-      else this.#handler.wheel.set(this, this.#config.timeouts.body);
-      x.upstream?.sendBody();
-    }
+  #takeBody(size: number): void {
+    const next = this.#decodeBody(shared, 0, size);
+    if (next < 0) return;
+    if (next < size) this.#keep(shared, next, size);
+    const x = this.exchange;
+    if (x.bodyDone) this.#handler.wheel.clear(this);
+    else this.#handler.wheel.set(this, this.#config.timeouts.body);
+    x.upstream?.sendBody();
   }
 
-  /** Adds what bytes[from..) holds of the request body to the exchange, in wire form. False: it was refused. */
-  #decodeBody(bytes: Buffer, from: number): boolean {
+  /** Adds what bytes[from, end) holds of the request body to the exchange, in wire form. Returns the offset behind it; -1: it was refused. */
+  #decodeBody(bytes: Buffer, from: number, end: number): number {
     const x = this.exchange;
     const body = this.#body;
-    const result = body.take(bytes, from);
+    const result = body.take(bytes, from, end);
     if (result === Parse.bad) {
       this.#refuseBody(body.problem);
-      return false;
+      return -1;
     }
     if (body.piece !== null) {
       x.bytesIn += body.piece.length;
       x.bodyBytes += body.piece.length;
       x.body.push(body.piece);
     }
-    if (result === Parse.done) {
-      x.bodyDone = true;
-      if (body.stop < bytes.length) this.#keep(bytes.subarray(body.stop));
-    }
-    return true;
+    if (result === Parse.more) return end;
+    x.bodyDone = true;
+    return body.stop;
   }
 
   #refuseBody(problem: string): void {
@@ -240,7 +251,7 @@ export class Downstream extends Timed implements ClientSide {
   }
 
   /** Answers with an error of the client's making and takes nothing more from this connection. */
-  #refuse(kind: ErrorKind, problem: string): void {
+  #refuse(kind: ErrorKind, problem: string): -1 {
     const x = this.exchange;
     if (!x.active) {
       x.reset();
@@ -256,6 +267,7 @@ export class Downstream extends Timed implements ClientSide {
     x.bodyDone = true;
     this.#phase = Phase.exchange;
     this.#handler.refuse(x, kind, problem);
+    return -1;
   }
 
   readBody(): void {
@@ -272,15 +284,14 @@ export class Downstream extends Timed implements ClientSide {
   }
 
   /** Reads and drops the rest of an upload whose answer has been given. */
-  #drain(bytes: Buffer, from: number): void {
-    const x = this.exchange;
-    this.#drained += bytes.length - from;
+  #drain(size: number): void {
+    this.#drained += size;
     if (this.#drained > DRAIN_BYTES) return this.#linger();
-    const result = this.#body.skip(bytes, from);
+    const result = this.#body.skip(shared, 0, size);
     if (result === Parse.bad) return this.#linger();
     if (result !== Parse.done) return;
-    x.bodyDone = true;
-    if (this.#body.stop < bytes.length) this.#keep(bytes.subarray(this.#body.stop));
+    this.exchange.bodyDone = true;
+    if (this.#body.stop < size) this.#keep(shared, this.#body.stop, size);
     this.#toNextRequest();
   }
 
@@ -351,7 +362,11 @@ export class Downstream extends Timed implements ClientSide {
     this.#phase = Phase.head;
     this.#handler.wheel.set(this, this.#config.timeouts.keepAlive);
     if (this.#socket.isPaused()) this.#socket.resume();
-    if (this.#pending !== null) this.#parse();
+    // An answer of our own comes while #parse runs: that goes on with the rest by itself.
+    if (this.#pending === null || this.#parsing) return;
+    const bytes = this.#pending;
+    this.#pending = null;
+    this.#parse(bytes, bytes.length);
   }
 
   /** Ends our side and gives the client time to read it: closing with unread input would cut off our last words (RFC 9112 9.6). */

@@ -117,7 +117,6 @@ export class Listener {
     limits.opened(index, address);
     counters.connectionOpened(index);
     this.#connections.add(new Downstream(socket, this, handler));
-    socket.resume();
   }
 
   /** A connection has closed. */

@@ -26,30 +26,31 @@ export class RequestBody {
     }
   }
 
-  /** Takes bytes[from..). @returns Parse.more, Parse.done or Parse.bad, with `problem` */
-  take(bytes: Buffer, from: number): number {
+  /** Takes bytes[from, end); the piece is a copy. @returns Parse.more, Parse.done or Parse.bad, with `problem` */
+  take(bytes: Buffer, from: number, end: number): number {
     this.piece = null;
-    if (this.#framing === Framing.length) {
-      const size = Math.min(this.#left, bytes.length - from);
-      this.#left -= size;
-      this.stop = from + size;
-      this.piece = size === bytes.length ? bytes : bytes.subarray(from, from + size);
-      return this.#left === 0 ? Parse.done : Parse.more;
-    }
-    return this.#takeChunks(bytes, from);
+    if (this.#framing !== Framing.length) return this.#takeChunks(bytes, from, end);
+    const result = this.skip(bytes, from, end);
+    this.piece = Buffer.from(bytes.subarray(from, this.stop));
+    return result;
   }
 
   /** As `take`, for what is read only to be dropped. */
-  skip(bytes: Buffer, from: number): number {
-    if (this.#framing === Framing.length) return this.take(bytes, from);
-    const result = this.#decoder!.feed(bytes, from, bytes.length);
+  skip(bytes: Buffer, from: number, end: number): number {
+    if (this.#framing === Framing.length) {
+      const size = Math.min(this.#left, end - from);
+      this.#left -= size;
+      this.stop = from + size;
+      return this.#left === 0 ? Parse.done : Parse.more;
+    }
+    const result = this.#decoder!.feed(bytes, from, end);
     this.stop = this.#decoder!.stop;
     return result;
   }
 
-  #takeChunks(bytes: Buffer, from: number): number {
+  #takeChunks(bytes: Buffer, from: number, end: number): number {
     const decoder = this.#decoder!;
-    const result = decoder.feed(bytes, from, bytes.length);
+    const result = decoder.feed(bytes, from, end);
     if (result === Parse.bad) return this.#bad(decoder.problem);
     const pieces: Buffer[] = [];
     for (let i = 0; i < decoder.count; i++) {
@@ -63,7 +64,7 @@ export class RequestBody {
       pieces.push(Buffer.from(`0\r\n${lines}\r\n`, 'latin1'));
       this.stop = decoder.stop;
     }
-    if (pieces.length > 0) this.piece = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+    if (pieces.length > 0) this.piece = Buffer.concat(pieces);
     return result;
   }
 

@@ -248,7 +248,8 @@ export class Upstream extends Timed {
       if (result === Parse.more) {
         if (end - from > MAX_HEAD_BYTES) return this.#malformed('response head too large');
         this.#held = Buffer.from(data.subarray(from, end));
-        return true;
+        // 1xx responses that came before it do not wait for the rest.
+        return from === 0 || x.client.flush();
       }
       if (result !== Parse.done)
         return this.#malformed(result === Parse.tooMany ? 'too many response headers' : head.problem);
@@ -256,10 +257,7 @@ export class Upstream extends Timed {
       if (head.status >= 200) return this.#final(x, head, data, from, end);
       if (head.status === 101) return this.#switch(x, head, data, from, end);
       this.#interim(x, head);
-      if (from === end) {
-        x.client.flush();
-        return true;
-      }
+      if (from === end) return x.client.flush();
     }
   }
 
@@ -282,6 +280,8 @@ export class Upstream extends Timed {
 
   #switch(x: Exchange, head: Head, data: Buffer, from: number, end: number): boolean {
     if (x.upgrade === '') return this.#malformed('101 that nobody asked for');
+    // RFC 9110 7.8: the new protocol begins behind a request that has been sent whole.
+    if (!x.bodyDone || this.#sentPieces < x.body.length) return this.#malformed('101 before the request was whole');
     this.#phase = Phase.tunnel;
     this.#lastByteAt = this.#handler.wheel.now;
     this.#handler.wheel.clear(this);
@@ -298,7 +298,7 @@ export class Upstream extends Timed {
     const chunks = x.client.chunks;
     this.#framing = framing;
     this.#left = framing === Framing.length ? head.contentLength : 0;
-    this.#keepAlive = head.keepAlive && framing !== Framing.untilClose;
+    this.#keepAlive = head.keepAlive && framing !== Framing.untilClose && !announcesBodyInVain(head);
     this.#idleMs = idleMs(head);
     let towards: number = framing;
     switch (framing) {
@@ -321,10 +321,14 @@ export class Upstream extends Timed {
         break;
     }
     // Chunked framing that is broken in the very read that brings the head can still be a clean 502.
-    if (framing === Framing.chunked && end > from && this.#decoder!.feed(data, from, end) === Parse.bad) {
-      return this.#malformed(this.#decoder!.problem);
+    if (framing === Framing.chunked && end > from) {
+      const decoder = this.#decoder!;
+      const result = decoder.feed(data, from, end);
+      if (result === Parse.bad) return this.#malformed(decoder.problem);
+      if (result === Parse.done && trailerLines(decoder.trailers, MAX_FIELDS) === null)
+        return this.#malformed('malformed trailer section');
+      decoder.reset(chunks, MAX_HEAD_BYTES);
     }
-    if (framing === Framing.chunked) this.#decoder!.reset(chunks, MAX_HEAD_BYTES);
     if (!this.#handler.onResponse(x, this, head, towards)) return false;
     this.#phase = Phase.body;
     if (framing === Framing.none) {
@@ -560,6 +564,14 @@ export class Upstream extends Timed {
     const timeout = this.#exchange?.pool?.config.timeouts.tunnel ?? 0;
     return this.#handler.wheel.now - this.#lastByteAt >= timeout;
   }
+}
+
+/**
+ * A body that these statuses cannot have is announced all the same: a backend that sends it would have it taken for the answer to the next request.
+ * A Content-Length in a 304 is that of the 200, and usual.
+ */
+function announcesBodyInVain(head: Head): boolean {
+  return (head.status === 204 && (head.chunked || head.contentLength > 0)) || (head.status === 304 && head.chunked);
 }
 
 /** How long this connection may lie idle: under what the backend says in Keep-Alive: timeout=N, if it says it. */

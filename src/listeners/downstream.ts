@@ -147,6 +147,8 @@ export class Downstream extends Timed implements ClientSide {
     }
     this.#parsing = false;
     if (from < end && this.#phase <= Phase.exchange) this.#keep(bytes, from, end);
+    // These bytes had waited for their turn and the client has sent FIN since: there will be no more of them.
+    if (this.#ended) this.#onEndOfRequests();
   }
 
   /** Starts the request at `from`. Returns the offset behind what was taken of it; -1: more bytes are needed, or it was refused. */
@@ -154,14 +156,12 @@ export class Downstream extends Timed implements ClientSide {
     const handler = this.#handler;
     const head = handler.requestHead(this.#config.limits.headers);
     const limit = this.#config.limits.headerBytes;
-    const result = head.parseRequest(bytes, from, Math.min(end, from + limit + 1));
+    const result = head.parseRequest(bytes, from, Math.min(end, from + limit));
     if (result === Parse.more) {
-      if (end - from > limit) {
-        const line = bytes.indexOf(10, from) - from;
-        return this.#refuse(
-          line < 0 || line >= limit ? ERRORS.URI_TOO_LONG : ERRORS.HEADERS_TOO_LARGE,
-          'header block over the limit',
-        );
+      if (end - from >= limit) {
+        // Empty lines in front count as part of the request line, whose end has not come either.
+        const kind = head.fieldsStart === 0 ? ERRORS.URI_TOO_LONG : ERRORS.HEADERS_TOO_LARGE;
+        return this.#refuse(kind, 'header block over the limit');
       }
       // The clock runs from the first byte, not from the latest one: a byte now and then buys no time (behaviour 70).
       if (!this.#waitsForHead) handler.wheel.set(this, this.#config.timeouts.header);
@@ -171,12 +171,6 @@ export class Downstream extends Timed implements ClientSide {
     this.#waitsForHead = false;
     if (result !== Parse.done) {
       return this.#refuse(result === Parse.tooMany ? ERRORS.HEADERS_TOO_LARGE : ERRORS.BAD_REQUEST, head.problem);
-    }
-    if (head.consumed > limit) {
-      return this.#refuse(
-        head.fieldsStart > limit ? ERRORS.URI_TOO_LONG : ERRORS.HEADERS_TOO_LARGE,
-        'header block over the limit',
-      );
     }
     handler.wheel.clear(this);
     const x = this.exchange;
@@ -344,7 +338,9 @@ export class Downstream extends Timed implements ClientSide {
   finished(): void {
     if (this.#phase !== Phase.exchange) return;
     this.flush();
-    if (this.#close || this.#ended || this.#handler.stopping) {
+    // Requests that came before a FIN are answered all the same, in their order (behaviours 60, 61).
+    const last = this.#ended && this.#pending === null && !this.#parsing;
+    if (this.#close || last || this.#handler.stopping) {
       this.#linger();
       return;
     }
@@ -452,30 +448,30 @@ export class Downstream extends Timed implements ClientSide {
   #onEnd(): void {
     try {
       this.#ended = true;
-      switch (this.#phase) {
-        case Phase.head:
-          // An unfinished head is no request: there is nobody left to tell.
-          this.#linger();
-          break;
-        case Phase.exchange:
-          // A body that breaks off is the client's doing (behaviour 35); after a whole request the answer still goes out (60).
-          if (!this.exchange.bodyDone) {
-            this.#handler.clientGone(this.exchange);
-            this.abort();
-          }
-          break;
-        case Phase.tunnel:
-          this.#upstream!.endTunnel();
-          break;
-        case Phase.drain:
-          this.#linger();
-          break;
-        default:
-          this.#socket.end();
-          break;
-      }
+      if (this.#phase === Phase.tunnel) this.#upstream!.endTunnel();
+      else if (this.#phase > Phase.drain) this.#socket.end();
+      else this.#onEndOfRequests();
     } catch (error) {
       this.#defect(error);
+    }
+  }
+
+  /** The client has sent FIN, and what is pending has been looked at. */
+  #onEndOfRequests(): void {
+    switch (this.#phase) {
+      case Phase.head:
+      case Phase.drain:
+        // An unfinished head is no request: there is nobody left to tell.
+        this.#linger();
+        break;
+      case Phase.exchange:
+        // A body that breaks off is the client's doing (behaviour 35); after a whole request the answer still goes out (60).
+        if (this.exchange.bodyDone) break;
+        this.#handler.clientGone(this.exchange);
+        this.abort();
+        break;
+      default:
+        break;
     }
   }
 

@@ -10,6 +10,9 @@ import { Row } from '../sessions/row.ts';
 import type { AttemptEvents } from './attempt-events.ts';
 import type { Upstream } from './upstream.ts';
 
+/** Begin of the line with the request's id. */
+export const REQUEST_ID = 'X-Request-Id: ';
+
 /** How far an attempt had come when it ended; retry reads only this (behaviours 27 to 29). */
 export const Stage = {
   /** Nothing of the request has been sent. */
@@ -26,7 +29,7 @@ export interface ClientSide {
   readonly address: string;
   /** The client's connection is TLS, its own or as told by a trusted proxy. */
   readonly secure: boolean;
-  /** X-Forwarded-* and Forwarded lines for the backend. */
+  /** X-Forwarded-*, Forwarded and Via lines for the backend. */
   forwardedLines(): string;
   /** Value of X-Request-Id when a trusted proxy sent one; '' otherwise. */
   readonly trustedRequestId: string;
@@ -81,7 +84,8 @@ export class Exchange implements Waiter {
   /** The client has been sent a 100. */
   continued = false;
   startedAt = 0;
-  requestId = '';
+  /** `X-Request-Id` line without its CRLF; '' until the request has been looked at. */
+  requestIdLine = '';
   host = '';
   path = '';
   bytesIn = 0;
@@ -114,14 +118,16 @@ export class Exchange implements Waiter {
   outcome: number = Outcome.none;
   /** Why it was moved: index into MOVE_REASONS. */
   moveReason = 0;
+  /** When the session was looked for, ms since epoch. */
+  foundAt = 0;
   /** When the session began, ms since epoch. */
   began = 0;
   /** An expired session is told to the application: '', 'idle' or 'lifetime'. */
   expired = '';
-  /** Public id of the key in `publicKey` and the line that tells it to the backend: kept from request to request. */
+  /** Public id of the key in `publicKey`, and the end of a request head that tells it to the backend: kept from request to request. */
   readonly publicKey = new Key();
   publicId = '';
-  publicLine = '';
+  publicTail = '';
 
   // Its attempts.
   readonly tried: number[] = [];
@@ -175,6 +181,11 @@ export class Exchange implements Waiter {
     this.#handler.backendGone(this);
   }
 
+  /** Value of X-Request-Id. */
+  get requestId(): string {
+    return this.requestIdLine.slice(REQUEST_ID.length);
+  }
+
   /** Back to the state of a request that has just come. */
   reset(): void {
     this.serial++;
@@ -182,7 +193,7 @@ export class Exchange implements Waiter {
     this.upgrade = '';
     this.expectsContinue = false;
     this.continued = false;
-    this.requestId = '';
+    this.requestIdLine = '';
     this.bytesIn = 0;
     if (this.body.length > 0) this.body.length = 0;
     this.bodyBytes = 0;

@@ -37,13 +37,16 @@ for (const id of [
 FATE[HeaderId.host] = 2;
 FATE[HeaderId.cookie] = 2;
 
-/** The head that goes to the backend: the client's lines in their order and number (behaviour 66), then limpet's. */
+/**
+ * The head that goes to the backend: the client's lines in their order and number (behaviour 66), then limpet's.
+ * @param tail what ends the head: CRLF, the lines about the session, the empty line
+ */
 export function requestHead(
   x: Exchange,
   head: Head,
   backend: Backend,
   cookies: readonly string[],
-  sessionLines: string,
+  tail: string,
 ): string {
   const text = head.text;
   const named = (head.connection & ConnectionToken.named) === 0 ? null : namedFields(head);
@@ -75,7 +78,8 @@ export function requestHead(
   if (head.framing === Framing.chunked) out += 'Transfer-Encoding: chunked\r\n';
   if (x.upgrade !== '') out += `Connection: upgrade\r\nUpgrade: ${x.upgrade}\r\n`;
   if (head.teTrailers) out += 'TE: trailers\r\n';
-  return `${out}${x.client.forwardedLines()}Via: 1.1 limpet\r\nX-Request-Id: ${x.requestId}\r\n${sessionLines}\r\n`;
+  // Few and flat pieces: the string is put together when it is written, and each piece costs.
+  return out + x.client.forwardedLines() + x.requestIdLine + tail;
 }
 
 /** Null: as it is. The authority of an absolute-form target replaces Host (RFC 9112 3.2.2). */

@@ -22,6 +22,7 @@ const PIPELINE_BYTES = 65_536;
 /** What is read and dropped of an upload whose answer has been given (behaviour 57). */
 const DRAIN_BYTES = 262_144;
 const DRAIN_MS = 5_000;
+const VIA = 'Via: 1.1 limpet\r\n';
 /** Time for a client to read our last words before the connection is cut. */
 const LINGER_MS = 2_000;
 /** Text up to this size goes out as one string: libuv then tries it from the stack, without a request object. */
@@ -523,10 +524,16 @@ export class Downstream extends Timed implements ClientSide {
 
   forwardedLines(): string {
     const x = this.exchange;
-    if (this.#peerTrusted) return forwardedLines(this.#peer, true, this.secure, x.host, this.#handler.scratchHead);
+    if (this.#peerTrusted) {
+      return forwardedLines(this.#peer, true, this.secure, x.host, this.#handler.scratchHead) + VIA;
+    }
     if (this.#forwarded === '' || this.#forwardedHost !== x.host) {
+      // Made anew for each host only, and as one flat string.
       this.#forwardedHost = x.host;
-      this.#forwarded = forwardedLines(this.#peer, false, this.secure, x.host, null);
+      this.#forwarded = Buffer.from(
+        forwardedLines(this.#peer, false, this.secure, x.host, null) + VIA,
+        'latin1',
+      ).latin1Slice();
     }
     return this.#forwarded;
   }

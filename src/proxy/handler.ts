@@ -15,7 +15,7 @@ import type { BackendQueue } from '../backends/queue.ts';
 import type { SharedState } from '../backends/shared-state.ts';
 import { ERROR_CODES, ERRORS, type ErrorKind } from '../errors.ts';
 import type { AttemptEvents } from '../forwarding/attempt-events.ts';
-import { type Exchange, Stage } from '../forwarding/exchange.ts';
+import { type Exchange, REQUEST_ID, Stage } from '../forwarding/exchange.ts';
 import { requestHead } from '../forwarding/request-head.ts';
 import { isCacheable, responseHead } from '../forwarding/response-head.ts';
 import { upgradeProtocol } from '../forwarding/tunnel.ts';
@@ -34,7 +34,7 @@ import { type Choice, chooseBackend } from './choose.ts';
 import { errorAnswer } from './error-answer.ts';
 import type { RequestRecorder } from './request-recorder.ts';
 import { mayRetry, withinBudget } from './retry.ts';
-import { confirm, findSession, releaseClaim, Search, sessionLines } from './session-step.ts';
+import { confirm, findSession, releaseClaim, Search, sessionTail } from './session-step.ts';
 import type { PoolTraffic } from './traffic.ts';
 
 /** The parts of a worker that carry requests. */
@@ -55,7 +55,7 @@ export interface HandlerParts {
 
 const EXPIRE_TICKS = 2;
 /** A request id of a trusted proxy that is safe to show and to log. */
-const REQUEST_ID = /^[\w.:@+/=-]{1,128}$/;
+const SAFE_ID = /^[\w.:@+/=-]{1,128}$/;
 
 export class Handler implements AttemptEvents {
   readonly wheel: TimerWheel;
@@ -69,12 +69,14 @@ export class Handler implements AttemptEvents {
   scratchHead = new Head();
   #lastHead: { fields: number; head: Head } | null = null;
   readonly #response = new Head(1_000);
+  readonly #idPrefix: string;
   #requests = 0;
   #ticks = 0;
 
   constructor(parts: HandlerParts) {
     this.#parts = parts;
     this.wheel = parts.wheel;
+    this.#idPrefix = REQUEST_ID + parts.requestIdPrefix;
     this.#pools = parts.pools;
     this.#state = parts.state;
   }
@@ -97,7 +99,12 @@ export class Handler implements AttemptEvents {
   /** The X-Request-Id that a trusted proxy sent, when it is one; '' otherwise. */
   trustedRequestId(head: Head): string {
     const line = head.findId(HeaderId.xRequestId);
-    return line >= 0 && REQUEST_ID.test(head.value(line)) ? head.value(line) : '';
+    return line >= 0 && SAFE_ID.test(head.value(line)) ? head.value(line) : '';
+  }
+
+  #requestIdLine(x: Exchange): string {
+    const { trustedRequestId } = x.client;
+    return trustedRequestId === '' ? this.#idPrefix + (this.#requests++).toString(36) : REQUEST_ID + trustedRequestId;
   }
 
   /** Work of a worker that is due now and then: called on each tick of the wheel. */
@@ -109,7 +116,7 @@ export class Handler implements AttemptEvents {
 
   handle(x: Exchange, head: Head): void {
     x.startedAt = performance.now();
-    x.requestId = x.client.trustedRequestId || this.#parts.requestIdPrefix + (this.#requests++).toString(36);
+    x.requestIdLine = this.#requestIdLine(x);
     if (head.method === 'CONNECT') return this.answer(x, ERRORS.METHOD_NOT_ALLOWED);
     if (head.expect !== 0) {
       if (head.expect === 2) return this.answer(x, ERRORS.EXPECTATION_FAILED);
@@ -187,7 +194,7 @@ export class Handler implements AttemptEvents {
     const connections = traffic.connections(backend);
     const upstream = (x.freshOnly ? null : connections.take()) ?? new Upstream(connections, this);
     x.upstream = upstream;
-    upstream.start(x, requestHead(x, head, backend, traffic.cookies, sessionLines(x, traffic, backend)));
+    upstream.start(x, requestHead(x, head, backend, traffic.cookies, sessionTail(x, traffic, backend)));
   }
 
   /** The head of the request again, for what happens after its first attempt. */
@@ -213,7 +220,7 @@ export class Handler implements AttemptEvents {
     const { status } = head;
     const now = performance.now();
     const failed = status === 502 || status === 503 || status === 504;
-    traffic.outlier?.record(backend, !failed, Date.now());
+    if (failed) traffic.outlier?.record(backend, false, Date.now());
     if (
       x.pool!.config.retry.statuses.length > 0 &&
       x.pool!.config.retry.statuses.includes(status) &&
@@ -246,7 +253,7 @@ export class Handler implements AttemptEvents {
   #confirm(x: Exchange, head: Head, backend: Backend, traffic: PoolTraffic): string {
     if (!x.route!.sticky || traffic.strategies.length === 0) return '';
     const moved = x.bound && x.home !== backend;
-    const setCookie = confirm(x, head, backend, traffic, this.#parts.table, Date.now());
+    const setCookie = confirm(x, head, backend, traffic, this.#parts.table);
     if (moved) {
       x.outcome = Outcome.moved;
       const reason = MOVE_REASONS[x.moveReason]!;
@@ -265,7 +272,6 @@ export class Handler implements AttemptEvents {
   onSwitch(x: Exchange, upstream: Upstream, head: Head): void {
     const backend = x.backend!;
     const traffic = this.#pools[x.pool!.index]!;
-    traffic.outlier?.record(backend, true, Date.now());
     this.#state.recordRequest(backend.slot);
     const setCookie = this.#confirm(x, head, backend, traffic);
     const line = head.upgradeLine < 0 ? x.upgrade : head.value(head.upgradeLine);
@@ -352,6 +358,8 @@ export class Handler implements AttemptEvents {
 
   #blame(x: Exchange, backend: Backend, traffic: PoolTraffic, kind: ErrorKind): void {
     x.lastError = kind;
+    // Taken away from a backend in maintenance: the operator's doing.
+    if (this.#state.adminState(backend.slot) === 'maintenance') return;
     traffic.failedAt[backend.slot] = this.wheel.now;
     this.#state.recordFailure(backend.slot, ERROR_CODES.indexOf(kind.code));
     traffic.outlier?.record(backend, false, Date.now());
@@ -396,9 +404,9 @@ export class Handler implements AttemptEvents {
 
   /** A request that cannot be taken: bad framing, too slow, too large. Also in the middle of its body. */
   refuse(x: Exchange, kind: ErrorKind, problem: string): void {
-    if (x.requestId === '') {
+    if (x.requestIdLine === '') {
       x.startedAt = performance.now();
-      x.requestId = x.client.trustedRequestId || this.#parts.requestIdPrefix + (this.#requests++).toString(36);
+      x.requestIdLine = this.#requestIdLine(x);
     }
     this.#parts.log.debug(
       { client: x.client.address, error: kind.code, problem, request: x.requestId },

@@ -32,6 +32,7 @@ export function findSession(x: Exchange, head: Head, traffic: PoolTraffic, table
   const { strategies } = traffic;
   const client = x.client.address;
   const found = x.found;
+  x.foundAt = now;
   let seen: number = Outcome.new;
   for (let s = 0; s < strategies.length; s++) {
     const strategy = strategies[s]!;
@@ -171,14 +172,9 @@ export function releaseClaim(x: Exchange, table: SessionTable): void {
  * A backend has answered: the row names it from now on (behaviour 3).
  * @returns the `Set-Cookie` line for the client, or ''
  */
-export function confirm(
-  x: Exchange,
-  head: Head,
-  backend: Backend,
-  traffic: PoolTraffic,
-  table: SessionTable,
-  now: number,
-): string {
+export function confirm(x: Exchange, head: Head, backend: Backend, traffic: PoolTraffic, table: SessionTable): string {
+  if (isSettled(x, backend, traffic)) return '';
+  const now = Date.now();
   if (x.strategy === null) {
     if (traffic.learners.length > 0) learn(x, head, backend, traffic, table, now);
     return '';
@@ -201,6 +197,7 @@ export function confirm(
     table.move(key, row.backend, backend.slot, backend.generation, x.moveReason, now, row);
     table.confirm(key, backend.slot, now);
   } else if (row.provisional || row.movedFrom >= 0) {
+    if (row.movedFrom >= 0) x.outcome = Outcome.moved;
     table.confirm(key, backend.slot, now);
   }
   if (traffic.learners.length > 0) learn(x, head, backend, traffic, table, now);
@@ -218,6 +215,16 @@ export function confirm(
     return '';
   table.setIssued(key, now);
   return issuer.setCookie(x.found, backend, x.began, now, x.client.secure);
+}
+
+/** The usual case: a session that was where it is, told of all there is to tell, with a cookie that is fresh enough. */
+function isSettled(x: Exchange, backend: Backend, traffic: PoolTraffic): boolean {
+  const { row } = x;
+  if (!x.hasRow || x.home !== backend || row.movedFrom >= 0 || row.provisional || traffic.learners.length > 0)
+    return false;
+  // A row of another generation of the backend's id has no home.
+  if (row.backend !== backend.slot) return false;
+  return x.strategy !== traffic.issuer || x.foundAt - row.issued < traffic.pool.config.session.idle * REFRESH_SHARE;
 }
 
 /** Binds keys that a good response hands out, and lets go of those it takes back (behaviour 17). */
@@ -247,22 +254,25 @@ function learn(
   }
 }
 
-/** The lines that tell the backend of the session (interface section 5). */
-export function sessionLines(x: Exchange, traffic: PoolTraffic, backend: Backend): string {
-  if (x.strategy === null) return x.expired === '' ? '' : `Limpet-Session-Expired: ${x.expired}\r\n`;
-  if (x.publicId === '' || !x.publicKey.equals(x.found.key)) {
+/** What ends the request head: CRLF, the lines that tell the backend of the session (interface section 5), the empty line. */
+export function sessionTail(x: Exchange, traffic: PoolTraffic, backend: Backend): string {
+  if (x.strategy === null) return x.expired === '' ? '\r\n\r\n' : `\r\nLimpet-Session-Expired: ${x.expired}\r\n\r\n`;
+  if (x.publicTail === '' || !x.publicKey.equals(x.found.key)) {
     x.publicKey.copy(x.found.key);
     x.publicId = format(x.found.key);
-    x.publicLine = `Limpet-Session: ${x.publicId}\r\n`;
+    x.publicTail = Buffer.from(`\r\nLimpet-Session: ${x.publicId}\r\n\r\n`, 'latin1').latin1Slice();
   }
-  let lines = x.publicLine;
-  if (x.bound && backend !== x.home) {
-    lines += `Limpet-Session-Moved: from=${x.home?.id ?? 'unknown'}; reason=${MOVE_REASONS[x.moveReason]}\r\n`;
-  } else if (x.hasRow && x.row.movedFrom >= 0) {
-    // Moved by an operator, or by a request that was not answered: told once, to the first backend that answers.
-    const from = traffic.pool.bySlot[x.row.movedFrom];
-    lines += `Limpet-Session-Moved: from=${from?.id ?? 'unknown'}; reason=${MOVE_REASONS[x.row.movedReason] ?? 'unknown'}\r\n`;
-  }
+  const moved = x.bound && backend !== x.home;
+  if (!moved && !(x.hasRow && x.row.movedFrom >= 0) && x.expired === '') return x.publicTail;
+  let lines = x.publicTail.slice(0, -2);
+  if (moved) lines += movedLine(x.home, x.moveReason);
+  // Moved by an operator, or by a request that was not answered: told once, to the first backend that answers.
+  else if (x.hasRow && x.row.movedFrom >= 0)
+    lines += movedLine(traffic.pool.bySlot[x.row.movedFrom], x.row.movedReason);
   if (x.expired !== '' && !x.bound) lines += `Limpet-Session-Expired: ${x.expired}\r\n`;
-  return lines;
+  return `${lines}\r\n`;
+}
+
+function movedLine(from: Backend | null | undefined, reason: number): string {
+  return `Limpet-Session-Moved: from=${from?.id ?? 'unknown'}; reason=${MOVE_REASONS[reason] ?? 'unknown'}\r\n`;
 }

@@ -115,15 +115,16 @@ export class FieldBlock {
     return -1;
   }
 
-  /** Parses the trailer section that `bytes` hold: field lines and the empty line, nothing behind it. Framing fields are refused there. */
+  /**
+   * Parses the trailer section that `bytes` hold: field lines and the empty line, nothing behind it. What its fields say about framing
+   * and the connection counts for nothing (RFC 9110 section 6.5.1), and is not looked at.
+   */
   parseTrailers(bytes: Buffer): number {
-    const result = this.parseFields(bytes, 0, 0, bytes.length);
+    const result = this.parseFields(bytes, 0, 0, bytes.length, false);
     if (result === Parse.more) return this.bad('trailer section is incomplete');
-    if (result !== Parse.done) return result;
-    if (this.consumed < bytes.length) return this.bad('bytes behind the trailer section');
-    // RFC 9110 6.5.1: whoever merges trailers into the header would find two framings there.
-    if (this.chunked || this.contentLength >= 0) return this.bad('framing field in the trailer section');
-    return Parse.done;
+    return result === Parse.done && this.consumed < bytes.length
+      ? this.bad('bytes behind the trailer section')
+      : result;
   }
 
   protected bad(problem: string): number {
@@ -134,8 +135,9 @@ export class FieldBlock {
   /**
    * Parses field lines from bytes[first) on.
    * @param base where the block began; offsets count from there
+   * @param heeds what the fields say decides framing and the connection
    */
-  protected parseFields(bytes: Buffer, base: number, first: number, end: number): number {
+  protected parseFields(bytes: Buffer, base: number, first: number, end: number, heeds = true): number {
     const lines = this.#lines;
     let count = 0;
     let at = 0;
@@ -188,7 +190,7 @@ export class FieldBlock {
       lines[at + 5] = id;
       if (id !== HeaderId.other) {
         if (id < 32) this.seen |= 1 << id;
-        if (id <= HeaderId.te && !this.#note(bytes, id, count, valueStart, valueEnd)) return Parse.bad;
+        if (id <= HeaderId.te && heeds && !this.#note(bytes, id, count, valueStart, valueEnd)) return Parse.bad;
       }
       at += STRIDE;
       count++;

@@ -21,7 +21,9 @@ export function compareStreams(
     if (theirs === undefined || (mine.complete && !theirs.complete)) {
       if (
         refusedInBody ||
-        differences.some((difference) => difference.explains(mine, node.refused, limpet.messages[i - 1]))
+        differences.some((difference) =>
+          difference.explains(mine, node.refused, theirs !== undefined, limpet.messages[i - 1]),
+        )
       )
         return '';
       return `message ${i}: limpet lets it through, Node ${node.refused === '' ? 'waits' : `refuses it: ${node.refused}`}`;

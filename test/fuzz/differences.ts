@@ -5,11 +5,22 @@ import type { ReadMessage } from './message.ts';
 export interface Difference {
   readonly name: string;
   readonly why: string;
-  /** Whether it explains why Node refused this message, which followed the one before, for the reason that it gave. */
-  explains(message: ReadMessage, refused: string, before: ReadMessage | undefined): boolean;
+  /**
+   * Whether it explains why Node refused this message, for the reason that it gave.
+   * @param inBody Node had let the head through
+   * @param before the message before it
+   */
+  explains(message: ReadMessage, refused: string, inBody: boolean, before: ReadMessage | undefined): boolean;
 }
 
+const FRAMING_IN_TRAILERS: Difference = {
+  name: 'a framing field in the trailers',
+  why: 'limpet does not pass it on (behaviour 58), so that nobody behind it can take it for a header field; Node refuses the message.',
+  explains: ({ complete }, refused, inBody) => complete && inBody && /Transfer-Encoding|Content-Length/.test(refused),
+};
+
 export const REQUEST_DIFFERENCES: readonly Difference[] = [
+  FRAMING_IN_TRAILERS,
   {
     name: 'a method that Node does not know',
     why:
@@ -26,10 +37,11 @@ export const REQUEST_DIFFERENCES: readonly Difference[] = [
 ];
 
 export const RESPONSE_DIFFERENCES: readonly Difference[] = [
+  FRAMING_IN_TRAILERS,
   {
     name: 'a 1xx response with Connection: close',
     why: 'Node takes the connection to be over then. RFC 9110 15.2: a final response follows a 1xx in any case, and it says whether the connection stays.',
-    explains: (_message, refused, before) =>
+    explains: (_message, refused, _inBody, before) =>
       before?.start.startsWith('1') === true && refused === 'Data after `Connection: close`',
   },
 ];

@@ -34,7 +34,7 @@ export function readByLimpet(pieces: readonly Buffer[]): ReadStream {
         } else body.reset(head, 1_000_000, 1_000);
         continue;
       }
-      const result = body.take(pending, 0);
+      const result = body.take(pending, 0, pending.length);
       if (result === Parse.bad) {
         stream.refused = body.problem;
         break;

@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { BackendQueue } from '../../src/backends/queue.ts';
+import { WAKE_APART } from '../../src/backends/shared-layout.ts';
 import { SharedState } from '../../src/backends/shared-state.ts';
 import { testPool } from './test-pool.ts';
 import { TestWaiter } from './test-waiter.ts';
@@ -122,13 +123,15 @@ test('a request whose client left is not served, and can be taken out twice', (t
 });
 
 test('when the first in line leaves with a place kept for it, the next worker gets the place', async (t) => {
-  const { backend, queues, log } = setUp(t, 1, 3);
+  const { backend, queues, log, state } = setUp(t, 1, 3);
   new TestWaiter('holder', log).enter(queues[0]!, backend);
   const first = new TestWaiter('first', log);
   first.enter(queues[1]!, backend);
   new TestWaiter('second', log).enter(queues[2]!, backend);
   queues[0]!.release(backend);
   queues[1]!.leave(first);
+  // Told by the one that left, and not only when its worker wakes up.
+  assert.equal(state.layout.wake[3 * WAKE_APART], 1);
   await logged(log, 2);
   assert.deepEqual(log, ['holder at a', 'second at a']);
 });
@@ -210,6 +213,35 @@ test('a request that enters again from its callback waits for its turn', (t) => 
   queue.release(backend);
   queue.release(backend);
   assert.deepEqual(log, ['holder at a', 'waiter at a', 'other at a', 'again at a']);
+});
+
+test('a request that ends at another backend from a callback lets the next one in there', () => {
+  const { pool, memory } = testPool([
+    { id: 'a', maxRequests: 1 },
+    { id: 'b', maxRequests: 1 },
+  ]);
+  const [a, b] = pool.backends;
+  const queue = new BackendQueue(new SharedState(memory, 0));
+  const log: string[] = [];
+  for (const backend of [a!, b!]) new TestWaiter('holder', log).enter(queue, backend);
+  new TestWaiter('second', log).enter(queue, b!);
+  const first = new TestWaiter('first', log);
+  first.onPlace = () => {
+    log.push('first at a');
+    queue.release(b!);
+  };
+  first.enter(queue, a!);
+  queue.release(a!);
+  assert.deepEqual(log, ['holder at a', 'holder at b', 'first at a', 'second at b']);
+});
+
+test('a place that is freed without a word, as by a request that began before there was a limit, is found by looking', (t) => {
+  const { backend, queues, log, state } = setUp(t, 1);
+  state.begin(backend.slot);
+  new TestWaiter('waits', log).enter(queues[1]!, backend);
+  state.end(backend.slot);
+  queues[1]!.expire(0);
+  assert.deepEqual(log, ['waits at a']);
 });
 
 test('tickets wrap around without a break in the order', async (t) => {

@@ -199,7 +199,8 @@ test('sizes and worker numbers that make no sense are refused with what is allow
 test('tryBegin never lets more than max in flight, over all threads, and lets max in', {
   timeout: 30_000,
 }, async () => {
-  const max = 3;
+  // Few places: each thread meets the limit again and again.
+  const max = 1;
   const threads = 3;
   const memory = SharedState.allocate(threads, 4);
   const state = new SharedState(memory, -1);
@@ -208,7 +209,7 @@ test('tryBegin never lets more than max in flight, over all threads, and lets ma
   const seen = await Promise.all(
     Array.from({ length: threads }, async (_, worker) => {
       const thread = new Worker(new URL('./try-begin-worker.ts', import.meta.url), {
-        workerData: { memory, worker, max, start, rounds: 20_000 },
+        workerData: { memory, worker, max, start, rounds: 100_000 },
       });
       const [result] = (await once(thread, 'message')) as [{ most: number; begun: number }];
       return result;
@@ -218,5 +219,5 @@ test('tryBegin never lets more than max in flight, over all threads, and lets ma
   assert.ok(seen.some(({ begun }) => begun > 100));
   assert.equal(state.active(1), 0);
   const places = Array.from({ length: max + 1 }, () => state.tryBegin(1, max));
-  assert.deepEqual(places, [true, true, true, false]);
+  assert.deepEqual(places, [true, false]);
 });

@@ -12,7 +12,6 @@ const { memory, worker, max, start, rounds } = workerData as {
 const state = new SharedState(memory, worker);
 let most = 0;
 let begun = 0;
-let held = 0;
 
 // All begin together, so that they do compete.
 Atomics.add(start, 0, 1);
@@ -21,16 +20,9 @@ for (let here = Atomics.load(start, 0); here < memory.workers; here = Atomics.lo
   Atomics.wait(start, 0, here);
 
 for (let round = 0; round < rounds; round++) {
-  if (state.tryBegin(1, max)) {
-    begun++;
-    held++;
-    most = Math.max(most, state.activeNow(1));
-  }
-  // Held over several rounds, so that the limit is reached.
-  if (held > 0 && round % 3 === 0) {
-    state.end(1);
-    held--;
-  }
+  if (!state.tryBegin(1, max)) continue;
+  begun++;
+  most = Math.max(most, state.activeNow(1));
+  state.end(1);
 }
-for (; held > 0; held--) state.end(1);
 parentPort!.postMessage({ most, begun });

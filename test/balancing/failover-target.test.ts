@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Backend } from '../../src/backends/backend.ts';
 import { SharedState } from '../../src/backends/shared-state.ts';
 import { failoverTarget } from '../../src/balancing/failover-target.ts';
 import { testPool } from '../backends/test-pool.ts';
@@ -92,11 +93,13 @@ test('a session whose backend is not in the pool any more goes to any open one',
 });
 
 test('a replica that is named by an earlier configuration is looked up in this one (behaviour 12)', () => {
-  const setup = testPool(SIX);
-  const [a, b, c] = setup.pool.backends;
-  const before = { ...a!, replicas: [{ ...b!, generation: 9 }, { ...c! }] };
-  const target = failoverTarget(setup.pool, before, seededKey(seeded(1)), setup.state, [], 0, []);
-  assert.equal(target, c);
+  const { pool, state } = testPool(SIX, { failover: { to: ['replicas'] } });
+  const [a, b, c] = pool.backends;
+  const key = seededKey(seeded(1));
+  const target = (replicas: Backend[]) => failoverTarget(pool, { ...a!, replicas }, key, state, [], 0, []);
+  assert.equal(target([{ ...c! }]), c);
+  assert.equal(target([{ ...b!, generation: 9 }]), null);
+  assert.equal(target([{ ...b!, slot: 99 }]), null);
 });
 
 test('panic mode alone sends sessions to backends that are down, and then to their own (behaviour 36)', () => {

@@ -32,6 +32,16 @@ test('the order of the list does not matter', () => {
   );
 });
 
+test('the order of the list does not matter for backends whose names have one hash either', () => {
+  const [a, b] = pool.backends;
+  const twins = [a!, { ...b!, hash: a!.hash }];
+  const key = keyOf([1, 2, 3, 4]);
+  for (const weightOf of [() => 1, () => 0]) {
+    assert.equal(rendezvous(twins, 2, key, weightOf), a);
+    assert.equal(rendezvous(twins.toReversed(), 2, key, weightOf), a);
+  }
+});
+
 test('a candidate that leaves moves only its own keys (behaviour 33)', () => {
   fc.assert(
     fc.property(ids, words, weights, fc.nat(), (slots, four, weightBySlot, index) => {

@@ -15,7 +15,7 @@ import { isWhole, RawClient } from '../support/raw-client.ts';
 
 const BODY = Buffer.alloc(65_536, 'x');
 const PROBES =
-  'health: { passive: null, active: { path: /healthz, interval: 100ms, timeout: 100ms, rise: 1, fall: 1 } }';
+  'health: { passive: null, active: { path: /healthz, interval: 250ms, timeout: 250ms, rise: 1, fall: 2 } }';
 
 interface Echo {
   readonly id: string;

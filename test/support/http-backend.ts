@@ -17,11 +17,11 @@ export class HttpBackend {
   readonly id: string;
   /** How it answers; `echo` unless a test says otherwise. */
   answer: Answer;
-  /** Status of its answers to probes. */
+  /** Status of its answers to probes; 0: it does not answer them. */
   health = 200;
   readonly seen: SeenRequest[] = [];
-  /** Probes so far. */
-  probes = 0;
+  /** When each probe came, by performance.now. */
+  readonly probes: number[] = [];
   port = 0;
   #server: Server | null = null;
 
@@ -40,9 +40,8 @@ export class HttpBackend {
       response.setHeader('X-Backend', this.id);
       request.on('error', () => {});
       if (request.url === '/healthz') {
-        this.probes++;
-        response.statusCode = this.health;
-        response.end();
+        this.probes.push(performance.now());
+        if (this.health !== 0) response.writeHead(this.health).end();
         return;
       }
       this.seen.push({ method: request.method ?? '', path: request.url ?? '', headers: request.headers });

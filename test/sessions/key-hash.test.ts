@@ -118,6 +118,9 @@ test('text beyond latin1 is not cut to bytes: it collides neither with its low b
   const hashes = [wide, cut, bytes, Buffer.from(wide, 'utf8').latin1Slice()].map((text) => hashOf(hash, text));
   assert.equal(new Set(hashes).size, 4);
   assert.equal(hashOf(hash, wide), hashOf(new KeyHash(SECRET), wide));
+  // Shifted into one word as if it were a byte, the first of these would run over into the second.
+  assert.notEqual(hashOf(hash, '\u0141A'), hashOf(hash, 'AA'));
+  assert.notEqual(hashOf(hash, '12345678\u0141A'), hashOf(hash, '12345678AA'));
 });
 
 test('different texts have different hashes', () => {
@@ -131,7 +134,17 @@ test('different texts have different hashes', () => {
 
 test('labels are kept apart: the same letters divided otherwise make another hash, and so does another secret', () => {
   const secret = Buffer.from('a secret of thirty-two bytes, ok');
-  const lists = [['ab', 'c'], ['a', 'bc'], ['abc'], ['abc', ''], ['', 'abc'], []];
+  const lists = [
+    ['ab', 'c'],
+    ['a', 'bc'],
+    ['abc'],
+    ['abc', ''],
+    ['', 'abc'],
+    [],
+    ['a', 'b'],
+    ['a\0\0\0\0b'],
+    ['a\0\0\0\x01b'],
+  ];
   const hashes = lists.map((labels) => hashOf(KeyHash.derive(secret, ...labels), 'key'));
   hashes.push(hashOf(KeyHash.derive(Buffer.concat([secret, Buffer.from('x')]), 'ab', 'c'), 'key'));
   assert.equal(new Set(hashes).size, lists.length + 1);

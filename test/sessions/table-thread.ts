@@ -1,4 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import type { Key } from '../../src/sessions/key.ts';
+import { LIVE } from '../../src/sessions/row-layout.ts';
+import { RowWriter } from '../../src/sessions/row-writer.ts';
 import { Row, SessionTable, type SessionTableMemory } from '../../src/sessions/table.ts';
 import { randomKeys, randomWords } from './random-keys.ts';
 
@@ -6,7 +9,7 @@ import { randomKeys, randomWords } from './random-keys.ts';
 export interface TableThreadData {
   readonly memory: SessionTableMemory;
   readonly owner: number;
-  readonly does: 'claim' | 'move' | 'churn';
+  readonly does: 'claim' | 'move' | 'churn' | 'write' | 'lookup once' | 'claim once' | 'end once';
   readonly keys: number;
   readonly slots: number;
   /** [0]: set to 1 to let all begin; [1]: set to 1 to end a churn; [owner]: turns so far. */
@@ -42,6 +45,23 @@ function begin(data: TableThreadData): void {
     return;
   }
 
+  if (data.does === 'write') {
+    write(data, keys);
+    return;
+  }
+  const once = keys[0]!;
+  switch (data.does) {
+    case 'lookup once':
+      parentPort!.postMessage({ answer: table.lookup(once, T, 0, 0, row), backend: row.backend });
+      return;
+    case 'claim once':
+      parentPort!.postMessage({ answer: table.claim(once, 0, 1, 1, 0, T, row), backend: row.backend });
+      return;
+    case 'end once':
+      parentPort!.postMessage({ answer: table.end(once, T, T + 10), backend: -1 });
+      return;
+  }
+
   while (Atomics.load(flags, 1) === 0) {
     const key = keys[pick(keys.length)]!;
     const slot = pick(slots);
@@ -71,6 +91,20 @@ function begin(data: TableThreadData): void {
         table.lookup(key, T, 0, 0, row);
     }
     Atomics.add(flags, owner, 1);
+  }
+}
+
+/** Nothing but changes to rows, so that the thread is in the midst of one whenever it is terminated. Alone in its table: it takes no locks. */
+function write({ memory, owner, flags }: TableThreadData, keys: Key[]): void {
+  const writer = new RowWriter(memory, new Int32Array(memory.buffer), new Float64Array(memory.buffer), owner);
+  for (let turn = 0; ; turn++) {
+    const row = turn % keys.length;
+    writer.bind(row, keys[row]!, turn % 2, turn % 4, 1, 0, LIVE, T, T, 0);
+    writer.move(row, (turn + 1) % 4, 1, 0);
+    writer.confirm(row, T);
+    if (turn % 3 === 0) writer.entomb(row, T + 10);
+    if (turn % 5 === 0) writer.free(row);
+    flags[owner] = turn;
   }
 }
 

@@ -18,6 +18,7 @@ export class ShopReplica {
   readonly #url: string;
   readonly #secret: string;
   readonly #sessions: ShopSessions;
+  readonly #waitMs: number;
   readonly #agent: Agent = shopInternal.agent();
   /** Id of a changed session -> who waits for its copy. */
   #changed = new Map<string, ((copied: boolean) => void)[]>();
@@ -33,11 +34,13 @@ export class ShopReplica {
   #busy = false;
   #closed = false;
 
-  constructor(peer: ShopPeer, secret: string, sessions: ShopSessions) {
+  /** @param waitMs how long a visitor's answer waits for the copy */
+  constructor(peer: ShopPeer, secret: string, sessions: ShopSessions, waitMs = WAIT_MS) {
     this.id = peer.id;
     this.#url = peer.url + shopInternal.copyPath;
     this.#secret = secret;
     this.#sessions = sessions;
+    this.#waitMs = waitMs;
   }
 
   /** Copies sessions that have just changed; resolves when the replica has them, or after a short time without it. Never rejects. */
@@ -47,7 +50,7 @@ export class ShopReplica {
     if (this.#slow) return;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(resolve, WAIT_MS, 'late');
+      timer = setTimeout(resolve, this.#waitMs, 'late');
     });
     if ((await Promise.race([copied, late])) === 'late') this.#slow = true;
     clearTimeout(timer);

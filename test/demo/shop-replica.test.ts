@@ -47,8 +47,13 @@ async function handMade(context: TestContext) {
   return { server, next, peer: { id: 'b', url: `http://127.0.0.1:${port}` } };
 }
 
-function replicaOf(context: TestContext, peer: { id: string; url: string }, sessions: ShopSessions): ShopReplica {
-  const replica = new ShopReplica(peer, secret, sessions);
+function replicaOf(
+  context: TestContext,
+  peer: { id: string; url: string },
+  sessions: ShopSessions,
+  waitMs?: number,
+): ShopReplica {
+  const replica = new ShopReplica(peer, secret, sessions, waitMs);
   context.after(() => replica.close());
   return replica;
 }
@@ -56,7 +61,7 @@ function replicaOf(context: TestContext, peer: { id: string; url: string }, sess
 test('the visitor waits until the replica has the change', async (context) => {
   const { next, peer } = await handMade(context);
   const sessions = new ShopSessions();
-  const replica = replicaOf(context, peer, sessions);
+  const replica = replicaOf(context, peer, sessions, 60_000);
   const record = sessions.create('a', 'first-visit');
   let done = false;
   const copied = replica.copy([record]).then(() => {

@@ -14,7 +14,9 @@ import { parseBind } from './config/bind.ts';
 import type { Config } from './config/schema.ts';
 import { StartError } from './errors-start.ts';
 import { HealthMonitor } from './health/monitor.ts';
+import { connectionAllowance } from './listeners/connection-allowance.ts';
 import { ConnectionLimits } from './listeners/connection-limits.ts';
+import { openFilesLimit } from './listeners/open-files.ts';
 import { LogOutput } from './logging/log-output.ts';
 import { createLogger, type Logger } from './logging/logger.ts';
 import { loadPrettyFormat } from './logging/pretty-format.ts';
@@ -55,7 +57,17 @@ export async function startLimpet({ config }: { config: Config; configFile: stri
   const tableMemory = SessionTable.allocate(config.sessions.max, SLOTS);
   const counters = Counters.allocate(workers, Object.keys(config.pools).length, SLOTS, config.listeners.length);
   const perIp = config.listeners.some((listener) => listener.limits.connectionsPerIp > 0);
-  const limits = ConnectionLimits.allocate(workers, config.listeners.length, perIp);
+  const backends = Object.values(config.pools).reduce((sum, pool) => sum + pool.backends.length, 0);
+  const openFiles = openFilesLimit();
+  const allowance = connectionAllowance(openFiles, workers, config.listeners.length, backends);
+  const wanted = config.listeners.reduce((sum, listener) => sum + listener.limits.connections, 0);
+  if (wanted > allowance.connections) {
+    log.info(
+      { openFiles, connections: allowance.connections },
+      'the limit on open files (ulimit -n) allows fewer connections than limits.connections',
+    );
+  }
+  const limits = ConnectionLimits.allocate(workers, config.listeners.length, perIp, allowance);
   const state = new SharedState(stateMemory, -1);
   const table = new SessionTable(tableMemory, 1);
 

@@ -1,3 +1,5 @@
+import type { ConnectionAllowance } from './connection-allowance.ts';
+
 /** Cells of the table of connections by address; a power of two. Two addresses that share a cell share its limit. */
 const ADDRESS_CELLS = 65_536;
 
@@ -8,6 +10,7 @@ export interface ConnectionLimitsMemory {
   readonly listeners: number;
   /** Room for counts by address: only when some listener has connectionsPerIp. */
   readonly addresses: boolean;
+  readonly allowance: ConnectionAllowance;
 }
 
 /**
@@ -20,9 +23,14 @@ export class ConnectionLimits {
   readonly #row: number;
   readonly #worker: number;
 
-  static allocate(workers: number, listeners: number, addresses: boolean): ConnectionLimitsMemory {
+  static allocate(
+    workers: number,
+    listeners: number,
+    addresses: boolean,
+    allowance: ConnectionAllowance,
+  ): ConnectionLimitsMemory {
     const row = listeners + (addresses ? listeners * ADDRESS_CELLS : 0);
-    return { buffer: new SharedArrayBuffer(workers * row * 4), workers, listeners, addresses };
+    return { buffer: new SharedArrayBuffer(workers * row * 4), workers, listeners, addresses, allowance };
   }
 
   constructor(memory: ConnectionLimitsMemory, worker: number) {
@@ -30,6 +38,18 @@ export class ConnectionLimits {
     this.#cells = new Int32Array(memory.buffer);
     this.#row = this.#cells.length / memory.workers;
     this.#worker = worker;
+  }
+
+  /** Connections that may wait at each listener of this worker. */
+  get waiting(): number {
+    return this.#memory.allowance.waiting;
+  }
+
+  /** Whether there are as many connections at all listeners as the limit on open files allows. */
+  get exhausted(): boolean {
+    let sum = 0;
+    for (let listener = 0; listener < this.#memory.listeners; listener++) sum += this.#sum(listener);
+    return sum >= this.#memory.allowance.connections;
   }
 
   /** Connections at a listener, over all workers. */

@@ -9,7 +9,7 @@ import type { ConnectionLimits } from './connection-limits.ts';
 import { Downstream } from './downstream.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 
-/** Connections over the limit that wait for one to end, as they would in the kernel's backlog; more are closed. */
+/** Connections over the limit that wait for one to end, as they would in the kernel's backlog, at most; more are closed. */
 const WAITING = 1_024;
 /** Between two log lines about the same trouble with accepting. */
 const QUIET_MS = 10_000;
@@ -81,24 +81,34 @@ export class Listener {
   }
 
   #accept(socket: Socket): void {
-    const { limits, index } = this.#parts;
-    if (limits.connections(index) >= this.config.limits.connections) {
-      const now = performance.now();
-      if (now >= this.#quietUntil) {
-        this.#quietUntil = now + QUIET_MS;
-        this.#parts.log.warn(
-          { listener: this.config.bind, limit: this.config.limits.connections },
-          'connection limit reached: new connections wait',
-        );
-      }
-      if (this.#waiting.length >= WAITING) socket.destroy();
-      else {
-        socket.on('error', () => {});
-        this.#waiting.push(socket);
-      }
-      return;
+    if (!this.#full) return this.#serve(socket);
+    this.#tellFull();
+    if (this.#waiting.length >= Math.min(WAITING, this.#parts.limits.waiting)) socket.destroy();
+    else {
+      socket.on('error', () => {});
+      this.#waiting.push(socket);
     }
-    this.#serve(socket);
+  }
+
+  get #full(): boolean {
+    const { limits, index } = this.#parts;
+    return limits.connections(index) >= this.config.limits.connections || limits.exhausted;
+  }
+
+  #tellFull(): void {
+    const now = performance.now();
+    if (now < this.#quietUntil) return;
+    this.#quietUntil = now + QUIET_MS;
+    const { limits, index, log } = this.#parts;
+    const { connections } = this.config.limits;
+    if (limits.connections(index) >= connections) {
+      log.warn({ listener: this.config.bind, limit: connections }, 'connection limit reached: new connections wait');
+    } else {
+      log.error(
+        { listener: this.config.bind },
+        'too many open files: new connections wait; raise the limit on open files (ulimit -n)',
+      );
+    }
   }
 
   #serve(socket: Socket): void {
@@ -130,8 +140,7 @@ export class Listener {
 
   /** Lets connections in that waited for another one to end, at this worker or another. Called on every tick too. */
   serveWaiting(): void {
-    const { limits, index } = this.#parts;
-    while (this.#waiting.length > 0 && limits.connections(index) < this.config.limits.connections) {
+    while (this.#waiting.length > 0 && !this.#full) {
       const socket = this.#waiting.shift()!;
       if (!socket.destroyed) this.#serve(socket);
     }

@@ -54,6 +54,8 @@ export interface HandlerParts {
 }
 
 const EXPIRE_TICKS = 2;
+/** Between two log lines about the same trouble. */
+const QUIET_MS = 10_000;
 /** A request id of a trusted proxy that is safe to show and to log. */
 const SAFE_ID = /^[\w.:@+/=-]{1,128}$/;
 
@@ -72,6 +74,7 @@ export class Handler implements AttemptEvents {
   readonly #idPrefix: string;
   #requests = 0;
   #ticks = 0;
+  #quietUntil = 0;
 
   constructor(parts: HandlerParts) {
     this.#parts = parts;
@@ -317,6 +320,7 @@ export class Handler implements AttemptEvents {
       'attempt failed',
     );
     if (race && !x.freshOnly) return this.#afterRace(x, stage, kind, traffic);
+    if (kind === ERRORS.INTERNAL) return this.#afterOwnLimit(x, kind, why);
     this.#endAttempt(x);
     if (stage === Stage.committed) {
       // The client has part of it: cut, never start again, never end as if it were whole (behaviours 29, 64).
@@ -325,13 +329,6 @@ export class Handler implements AttemptEvents {
       this.#record(x);
       x.client.cut();
       return;
-    }
-    if (kind === ERRORS.INTERNAL) {
-      this.#parts.log.error(
-        { error: why, backend: backend.id },
-        'no connection to a backend can be opened: raise the limit on open files (ulimit -n)',
-      );
-      return this.answer(x, kind);
     }
     this.#blame(x, backend, traffic, kind);
     x.freshOnly = false;
@@ -353,6 +350,28 @@ export class Handler implements AttemptEvents {
     x.triedCount--;
     x.attempts--;
     this.#parts.rare.add('limpet_retries_total', traffic.pool.name, 'keep-alive-race');
+    this.send(x, x.backend!);
+  }
+
+  /** This machine has no socket left for a connection to a backend: idle ones make room, once (behaviour 71). */
+  #afterOwnLimit(x: Exchange, kind: ErrorKind, why: string): void {
+    const now = this.wheel.now;
+    if (now >= this.#quietUntil) {
+      this.#quietUntil = now + QUIET_MS;
+      this.#parts.log.error(
+        { error: why, backend: x.backend?.id },
+        'no connection to a backend can be opened: raise the limit on open files (ulimit -n)',
+      );
+    }
+    let freed = false;
+    for (const traffic of this.#pools) freed = traffic.closeIdle() || freed;
+    if (!freed || x.freshOnly) {
+      this.#endAttempt(x);
+      return this.answer(x, kind);
+    }
+    x.freshOnly = true;
+    x.triedCount--;
+    x.attempts--;
     this.send(x, x.backend!);
   }
 

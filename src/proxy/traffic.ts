@@ -46,7 +46,14 @@ export class PoolTraffic {
     return this.#connections[backend.slot]!;
   }
 
-  close(): void {
-    for (const connections of this.#connections) connections?.closeIdle();
+  /** Closes the idle connections to all backends; false: there was none. */
+  closeIdle(): boolean {
+    let closed = false;
+    for (const connections of this.#connections) {
+      if (connections === undefined || connections.idle.length === 0) continue;
+      connections.closeIdle();
+      closed = true;
+    }
+    return closed;
   }
 }

@@ -133,7 +133,7 @@ export class Worker {
 
   #stopped(): void {
     this.#wheel.stop();
-    for (const pool of this.#pools) pool.close();
+    for (const pool of this.#pools) pool.closeIdle();
     this.#batch();
     this.#post({ kind: 'stopped' });
   }

@@ -36,6 +36,7 @@ export class Head extends FieldBlock {
   /** 0 or 1: HTTP/1.0 or HTTP/1.1. */
   minor = 1;
 
+  /** Also known when what follows it is refused; '' while it is not. */
   method = '';
   /** Request target as it came, `text[targetStart, targetEnd)`. */
   targetStart = 0;
@@ -78,6 +79,7 @@ export class Head extends FieldBlock {
   parseRequest(bytes: Buffer, start: number, end: number): number {
     let p = start;
     this.fieldsStart = 0;
+    this.method = '';
     // A robust server skips empty lines before the request line (RFC 9112 2.2); only whole CRLFs count.
     while (p < end && bytes[p] === CR) {
       if (p + 1 === end) return Parse.more;
@@ -88,7 +90,7 @@ export class Head extends FieldBlock {
     while (p < end && METHOD[bytes[p]!] === 1) p++;
     if (p === end) return Parse.more;
     if (p === base || bytes[p] !== SP) return this.bad('method is not a token in capitals followed by one space');
-    const methodEnd = p;
+    this.method = methodName(bytes, base, p);
     p++;
     const targetStart = p;
     while (p < end && PATH[bytes[p]!] === 1) p++;
@@ -110,7 +112,6 @@ export class Head extends FieldBlock {
     const result = this.parseFields(bytes, base, p + 10, end);
     if (result !== Parse.done) return result;
     this.consumed += base - start;
-    this.method = methodName(bytes, base, methodEnd);
     this.targetStart = targetStart - base;
     this.targetEnd = targetEnd - base;
     this.pathEnd = pathEnd - base;

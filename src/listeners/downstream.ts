@@ -162,7 +162,7 @@ export class Downstream extends Timed implements ClientSide {
       if (end - from >= limit) {
         // Empty lines in front count as part of the request line, whose end has not come either.
         const kind = head.fieldsStart === 0 ? ERRORS.URI_TOO_LONG : ERRORS.HEADERS_TOO_LARGE;
-        return this.#refuse(kind, 'header block over the limit');
+        return this.#refuse(kind, 'header block over the limit', head.method);
       }
       // The clock runs from the first byte, not from the latest one: a byte now and then buys no time (behaviour 70).
       if (!this.#waitsForHead) handler.wheel.set(this, this.#config.timeouts.header);
@@ -171,7 +171,8 @@ export class Downstream extends Timed implements ClientSide {
     }
     this.#waitsForHead = false;
     if (result !== Parse.done) {
-      return this.#refuse(result === Parse.tooMany ? ERRORS.HEADERS_TOO_LARGE : ERRORS.BAD_REQUEST, head.problem);
+      const kind = result === Parse.tooMany ? ERRORS.HEADERS_TOO_LARGE : ERRORS.BAD_REQUEST;
+      return this.#refuse(kind, result === Parse.tooMany ? 'too many header fields' : head.problem, head.method);
     }
     handler.wheel.clear(this);
     const x = this.exchange;
@@ -245,13 +246,16 @@ export class Downstream extends Timed implements ClientSide {
     } else this.#refuse(ERRORS.BAD_REQUEST, problem);
   }
 
-  /** Answers with an error of the client's making and takes nothing more from this connection. */
-  #refuse(kind: ErrorKind, problem: string): -1 {
+  /**
+   * Answers with an error of the client's making and takes nothing more from this connection.
+   * @param method of a request whose head is refused: the answer to HEAD has no body even then (behaviour 55)
+   */
+  #refuse(kind: ErrorKind, problem: string, method = ''): -1 {
     const x = this.exchange;
     if (!x.active) {
       x.reset();
       x.text = '';
-      x.method = '';
+      x.method = method;
       x.host = '';
       x.path = '';
       x.minor = 1;

@@ -226,6 +226,17 @@ describe('limits', () => {
     assert.equal(readInEverySplit('request', fields(60), 5).result, Parse.tooMany);
   });
 
+  it('knows the method of a head that it refuses', () => {
+    const head = new Head();
+    const parse = (text: string): number => head.parseRequest(Buffer.from(text), 0, text.length);
+    assert.equal(parse('HEAD / HTTP/1.1\r\n\r\n'), Parse.bad);
+    assert.equal(head.method, 'HEAD');
+    assert.equal(parse('HEAD'), Parse.more);
+    assert.equal(head.method, '');
+    assert.equal(parse('(HEAD / HTTP/1.1\r\n\r\n'), Parse.bad);
+    assert.equal(head.method, '');
+  });
+
   it('says whether the request line was whole when more is asked for, for 414 and 431', () => {
     const head = new Head();
     const bytes = Buffer.from('\r\nGET / HTTP/1.1\r\nHost: a\r\nX: y');

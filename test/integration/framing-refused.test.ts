@@ -121,6 +121,14 @@ describe('53: requests that are refused', () => {
     test(`53: ${name}, in one packet with the head`, () => assertRefused(CHUNKED + body));
   }
 
+  test('55: the answer to HEAD has no body, even when the request is refused', async () => {
+    const client = await pair.open();
+    client.send('HEAD / HTTP/1.1\r\n\r\n');
+    const text = await client.end();
+    assert.match(text, /^HTTP\/1\.1 400 /);
+    assert.ok(text.endsWith('\r\n\r\n'), text);
+  });
+
   test('53: a request line over the limit gets 414, header fields over it or too many get 431', async () => {
     await assertRefused(`GET /${'a'.repeat(20_000)} HTTP/1.1\r\nHost: a\r\n\r\n`, 414, 'URI_TOO_LONG');
     await assertRefused(`GET /${'a'.repeat(20_000)}`, 414, 'URI_TOO_LONG');

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type Difference, isKeepAliveDifference } from './differences.ts';
+import { asksForUpgrade, type Difference, isKeepAliveDifference } from './differences.ts';
 import type { ReadMessage, ReadStream } from './message.ts';
 
 /**
@@ -63,9 +63,4 @@ function compareMessages(mine: ReadMessage, theirs: ReadMessage, headOnly: boole
     from += 2;
   }
   return '';
-}
-
-function asksForUpgrade({ fields }: ReadMessage): boolean {
-  const names = fields.map((name, i) => (i % 2 === 0 ? name.toLowerCase() : ''));
-  return names.includes('upgrade') && names.some((name, i) => name === 'connection' && /upgrade/i.test(fields[i + 1]!));
 }

@@ -16,7 +16,12 @@ export interface Difference {
 const FRAMING_IN_TRAILERS: Difference = {
   name: 'a framing field in the trailers',
   why: 'limpet does not pass it on (behaviour 58), so that nobody behind it can take it for a header field; Node refuses the message.',
-  explains: ({ complete }, refused, inBody) => complete && inBody && /Transfer-Encoding|Content-Length/.test(refused),
+  explains: (message, refused, inBody) =>
+    message.complete &&
+    inBody &&
+    // Of a request for an upgrade it takes the length in the trailers for that of a body still to come, and waits.
+    (/Transfer-Encoding|Content-Length/.test(refused) ||
+      (refused === '' && asksForUpgrade(message) && isChunked(message))),
 };
 
 export const REQUEST_DIFFERENCES: readonly Difference[] = [
@@ -74,4 +79,14 @@ export function isKeepAliveDifference({ version, fields }: ReadMessage, method: 
   if (tokensOf('proxy-connection').some((token) => token === 'close' || token === 'keep-alive')) return true;
   const tokens = tokensOf('connection');
   return version === '1.0' && tokens.includes('close') && tokens.includes('keep-alive');
+}
+
+/** Whether this is a request to switch to another protocol. */
+export function asksForUpgrade({ fields }: ReadMessage): boolean {
+  const names = fields.map((name, i) => (i % 2 === 0 ? name.toLowerCase() : ''));
+  return names.includes('upgrade') && names.some((name, i) => name === 'connection' && /upgrade/i.test(fields[i + 1]!));
+}
+
+function isChunked({ fields }: ReadMessage): boolean {
+  return fields.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'transfer-encoding');
 }

@@ -328,7 +328,7 @@ export class Downstream extends Timed implements ClientSide {
     }
     // `write` says false for a large chunk even when the kernel took all of it; the length does not lie.
     if (socket.writableLength < socket.writableHighWaterMark) return true;
-    this.#handler.wheel.set(this, this.exchange.pool?.config.timeouts.idle ?? this.#config.timeouts.keepAlive);
+    this.#handler.wheel.set(this, this.#writeMs);
     return false;
   }
 
@@ -375,10 +375,26 @@ export class Downstream extends Timed implements ClientSide {
     if (this.#phase === Phase.closed) return;
     this.#phase = Phase.closing;
     this.#pending = null;
-    this.#socket.end();
-    this.#socket.resume();
-    if (this.#ended) this.#handler.wheel.clear(this);
+    const socket = this.#socket;
+    if (socket.writableLength === 0) {
+      socket.end();
+      this.#waitForFin();
+    } else {
+      // A client that reads slowly still gets the whole response; the time for our last words begins behind it.
+      this.#handler.wheel.set(this, this.#writeMs);
+      socket.end(() => this.#waitForFin());
+    }
+    socket.resume();
+  }
+
+  #waitForFin(): void {
+    if (this.#phase === Phase.closed || this.#ended) this.#handler.wheel.clear(this);
     else this.#handler.wheel.set(this, LINGER_MS);
+  }
+
+  /** How long the client may take nothing of what is written to it. */
+  get #writeMs(): number {
+    return this.exchange.pool?.config.timeouts.idle ?? this.#config.timeouts.keepAlive;
   }
 
   abort(): void {
@@ -439,7 +455,7 @@ export class Downstream extends Timed implements ClientSide {
     if (this.#phase !== Phase.tunnel) return;
     this.flush();
     this.#phase = Phase.closing;
-    this.#handler.wheel.set(this, LINGER_MS);
+    this.#handler.wheel.set(this, this.#socket.writableLength === 0 ? LINGER_MS : this.#writeMs);
     this.#socket.destroySoon();
   }
 

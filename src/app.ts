@@ -54,7 +54,7 @@ export async function startLimpet({ config }: { config: Config; configFile: stri
 
   // Shared memory.
   const stateMemory = SharedState.allocate(workers, SLOTS);
-  const tableMemory = SessionTable.allocate(config.sessions.max, SLOTS);
+  const tableMemory = SessionTable.allocate(config.sessions.max, SLOTS, workers + 1);
   const counters = Counters.allocate(workers, Object.keys(config.pools).length, SLOTS, config.listeners.length);
   const perIp = config.listeners.some((listener) => listener.limits.connectionsPerIp > 0);
   const backends = Object.values(config.pools).reduce((sum, pool) => sum + pool.backends.length, 0);

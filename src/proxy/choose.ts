@@ -76,11 +76,7 @@ function follow(x: Exchange, traffic: PoolTraffic, state: SharedState, table: Se
 function lose(x: Exchange, traffic: PoolTraffic, table: SessionTable): Choice {
   const now = Date.now();
   if (!x.strategy!.owned) table.remove(x.found.key);
-  else {
-    const until = x.began + traffic.pool.config.session.lifetime;
-    if (!x.hasRow) table.adopt(x.found.key, traffic.pool.index, 0, 1, x.strategy!.by, x.began, now, x.row);
-    table.end(x.found.key, now, until);
-  }
+  else table.end(x.found.key, now, x.began + traffic.pool.config.session.lifetime);
   return chosen(null, ERRORS.SESSION_LOST);
 }
 

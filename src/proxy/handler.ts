@@ -75,6 +75,7 @@ export class Handler implements AttemptEvents {
   #requests = 0;
   #ticks = 0;
   #quietUntil = 0;
+  #madeRoomAt = 0;
 
   constructor(parts: HandlerParts) {
     this.#parts = parts;
@@ -363,9 +364,9 @@ export class Handler implements AttemptEvents {
         'no connection to a backend can be opened: raise the limit on open files (ulimit -n)',
       );
     }
-    let freed = false;
-    for (const traffic of this.#pools) freed = traffic.closeIdle() || freed;
-    if (!freed || x.freshOnly) {
+    for (const traffic of this.#pools) if (traffic.closeIdle()) this.#madeRoomAt = performance.now();
+    // Several fail at once, and the first of them closes the idle ones for all.
+    if (x.freshOnly || this.#madeRoomAt < x.attemptStartedAt) {
       this.#endAttempt(x);
       return this.answer(x, kind);
     }

@@ -9,10 +9,10 @@ import { setTimeout as elapse } from 'node:timers/promises';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { Admin } from '../support/admin.ts';
 import { type Answered, ask } from '../support/ask.ts';
-import { eventually } from '../support/eventually.ts';
 import { echo, HttpBackend } from '../support/http-backend.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
-import { isWhole, RawClient } from '../support/raw-client.ts';
+import { isWhole, type RawClient } from '../support/raw-client.ts';
+import { workerConnections } from '../support/worker-connections.ts';
 
 const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 const IDLE = 1_000;
@@ -363,21 +363,8 @@ describe('keys and cookies', () => {
   });
 
   test('18: two first requests of one token at the same moment on two workers end on one backend, 2,000 times', async () => {
-    const byWorker = new Map<string, RawClient[]>();
-    const open = async (): Promise<void> => {
-      const client = await RawClient.open(limpet.port);
-      clients.push(client);
-      client.send('GET /header HTTP/1.1\r\nHost: x\r\n\r\n');
-      // Request ids of one worker begin alike.
-      const worker = /"x-request-id":"([\w-]+)-\w+"/.exec(await client.until(isWhole))![1]!;
-      byWorker.set(worker, [...(byWorker.get(worker) ?? []), client]);
-    };
     const pairs = 4;
-    await eventually('connections to both workers', async () => {
-      await open();
-      return byWorker.size === 2 && [...byWorker.values()].every((list) => list.length >= pairs);
-    });
-    const [left, right] = [...byWorker.values()] as [RawClient[], RawClient[]];
+    const [left, right] = await workerConnections(limpet.port, '/header', pairs, clients);
     const homes = new Set<string>();
     let trial = 0;
     await Promise.all(

@@ -233,7 +233,7 @@ describe('health, admin states and weights', () => {
     const since = performance.now();
     backend.answer = echo;
     assert.deepEqual(await shares('ejected', 10), { a: 0, b: 10, c: 0 });
-    await limpet.logged((line) => line.msg === 'backend is returned' && line.pool === 'ejected');
+    await becomes('ejected', 'a', 'unknown');
     assert.ok(performance.now() - since > 500);
     assert.ok((await shares('ejected', 10)).a! >= 4);
   });

@@ -57,6 +57,12 @@ export class Admin {
     await this.#json('POST', `/api/v1/sessions/${key}/move`, { backend });
   }
 
+  /** Open client connections of all listeners. */
+  async connections(): Promise<number> {
+    const { listeners } = (await this.#json('GET', '/api/v1/status')) as { listeners: { connections: number }[] };
+    return listeners.reduce((sum, listener) => sum + listener.connections, 0);
+  }
+
   /** Sum of the samples of a metric whose labels are all among those given. */
   async metric(name: string, labels: Record<string, string> = {}): Promise<number> {
     const text = await (await fetch(`${this.#base}/metrics`)).text();

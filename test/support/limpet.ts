@@ -11,6 +11,8 @@ export interface LimpetProcess {
   /** Such as `http://127.0.0.1:41234`. */
   readonly url: string;
   readonly port: number;
+  /** Of all listeners, in their order. */
+  readonly ports: readonly number[];
   /** Base address of the admin API. */
   readonly admin: string;
   readonly process: ChildProcess;
@@ -27,10 +29,11 @@ export interface LimpetProcess {
 /**
  * Starts limpet as a process of its own from a configuration as YAML text, and settles when it takes traffic.
  * `listeners` and `admin` may be left out of the text: then they are on free ports.
+ * @param options.openFiles limit on open files (ulimit -n) that it runs under
  */
 export async function startLimpetProcess(
   yaml: string,
-  options: { env?: Record<string, string>; args?: string[] } = {},
+  options: { env?: Record<string, string>; args?: string[]; openFiles?: number } = {},
 ): Promise<LimpetProcess> {
   const directory = await mkdtemp(join(tmpdir(), 'limpet-test-'));
   const file = join(directory, 'limpet.yaml');
@@ -38,7 +41,10 @@ export async function startLimpetProcess(
     (/^listeners:/m.test(yaml) ? '' : 'listeners: [{ bind: "127.0.0.1:0" }]\n') +
     (/^admin:/m.test(yaml) ? '' : 'admin: { bind: "127.0.0.1:0" }\n');
   await writeFile(file, head + yaml);
-  const child = spawn(process.execPath, [MAIN, 'start', '-c', file, ...(options.args ?? [])], {
+  const command = [process.execPath, MAIN, 'start', '-c', file, ...(options.args ?? [])];
+  const limited = ['sh', '-c', `ulimit -n ${options.openFiles}; exec "$@"`, 'sh', ...command];
+  const [program, ...args] = options.openFiles === undefined ? command : limited;
+  const child = spawn(program!, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NO_COLOR: '1', ...options.env },
   });
@@ -94,10 +100,12 @@ export async function startLimpetProcess(
         throw new Error(`limpet ended with status ${String(code)} before it took traffic: ${stderr}`);
       }),
     ]);
-    const url = (ready.listeners as string[])[0]!;
+    const urls = ready.listeners as string[];
+    const ports = urls.map((url) => Number(new URL(url).port));
     return {
-      url,
-      port: Number(new URL(url).port),
+      url: urls[0]!,
+      port: ports[0]!,
+      ports,
       admin: String(ready.admin),
       process: child,
       log,

@@ -13,8 +13,8 @@ export class RawClient {
   error: NodeJS.ErrnoException | null = null;
   readonly #watchers = new Set<() => void>();
 
-  private constructor(port: number) {
-    this.socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true, noDelay: true });
+  private constructor(port: number, localAddress: string) {
+    this.socket = connect({ host: '127.0.0.1', port, localAddress, allowHalfOpen: true, noDelay: true });
     this.socket.on('data', (bytes) => {
       this.text += bytes.toString('latin1');
       this.#look();
@@ -32,8 +32,8 @@ export class RawClient {
     });
   }
 
-  static async open(port: number): Promise<RawClient> {
-    const client = new RawClient(port);
+  static async open(port: number, localAddress = '127.0.0.1'): Promise<RawClient> {
+    const client = new RawClient(port, localAddress);
     await once(client.socket, 'connect');
     return client;
   }

@@ -68,9 +68,9 @@ export function timer(zero: 'zero' | 'positive' = 'positive') {
   return durationBetween(zero === 'zero' ? 0 : 1, LONGEST_TIMER);
 }
 
-/** A time that is compared with a clock and may be longer than a timer can wait; at least one second. In milliseconds. */
+/** A time that is compared with a clock and may be longer than a timer can wait; at least 1 ms. In milliseconds. */
 export function duration() {
-  return durationBetween(1000, LONGEST_DURATION);
+  return durationBetween(1, LONGEST_DURATION);
 }
 
 /** An amount of memory or of body: `64KiB`, or a plain number of bytes. In bytes. */

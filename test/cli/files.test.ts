@@ -95,7 +95,7 @@ test('start refuses a bad configuration with every error and status 2', async (c
   assert.equal(started.status, 2);
   assert.deepEqual(started, await limpet('check', '-c', 'wrong.yaml'));
   const missing = await callLimpet(context, ['start', '-c', '/none.yaml']);
-  assert.equal(missing.status, 2);
+  assert.equal(missing.status, 1);
   assert.equal(missing.stderr, '/none.yaml: there is no such file: name one with -c, or write one with limpet init\n');
 });
 

@@ -28,7 +28,7 @@ export const startCommand: CommandModule<GlobalOptions, OptionsOf<typeof builder
   builder,
   handler: async (options) => {
     const workers = readWorkers(options.workers);
-    const { config: loaded, unreadable } = loadOrFail(options.config);
+    const { config: loaded, unreadable } = loadOrFail(options.config, 1);
     if (unreadable.length > 0) throw new CliError(unreadable.map(formatConfigError), 1);
     const config: Config = {
       ...loaded,

@@ -107,6 +107,7 @@ describe('53: bytes that are refused', () => {
       refused(withFields(`X-A: b${c}c`));
       refused(withFields(`X-A: ${c}`));
       refused(withFields(`X-A:${c}b`));
+      refused(`${GET}X-A: b${c}\n\r\n`);
     }
   });
 

@@ -67,6 +67,7 @@ describe('54: status line', () => {
     for (let byte = 0; byte < 32; byte++) {
       if (byte === 9) continue;
       refusedResponse(`HTTP/1.1 200 O${String.fromCharCode(byte)}K\r\n\r\n`);
+      if (byte !== 13) refusedResponse(`HTTP/1.1 200 OK${String.fromCharCode(byte)}\n\r\n`);
     }
     refusedResponse('HTTP/1.1 200 O\x7fK\r\n\r\n');
     refusedResponse('HTTP/1.1 200 OK\rX: y\r\n\r\n');

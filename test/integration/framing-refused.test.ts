@@ -366,8 +366,11 @@ describe('54: bytes behind a response', () => {
     });
   }
 
-  test('54: a 204 or 304 that announces a body which cannot come: its connection is not used again', async () => {
+  test('54: a response that ends its connection, or a 204 or 304 that announces a body: the connection is not used again', async () => {
     for (const head of [
+      'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n',
+      'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: x, Close\r\n',
+      'HTTP/1.0 200 OK\r\nContent-Length: 0\r\n',
       'HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n',
       'HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n',
       'HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n',

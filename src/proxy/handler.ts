@@ -159,15 +159,20 @@ export class Handler implements AttemptEvents {
     });
   }
 
-  /** Chooses the backend and sends, or says why there is none. Also where a retry comes back to. */
-  #choose(x: Exchange, traffic: PoolTraffic): void {
+  /**
+   * Chooses the backend and sends, or says why there is none. Also where a retry comes back to.
+   * @param retryReason for the metric; '' for a first attempt
+   */
+  #choose(x: Exchange, traffic: PoolTraffic, retryReason = ''): void {
     const choice: Choice = chooseBackend(x, traffic, this.#state, this.#parts.table);
     if (choice.backend === null) {
-      if (choice.error === ERRORS.SESSION_LOST) x.outcome = Outcome.lost;
-      return this.answer(x, x.lastError ?? choice.error);
+      if (choice.error !== ERRORS.SESSION_LOST) return this.answer(x, x.lastError ?? choice.error);
+      x.outcome = Outcome.lost;
+      return this.answer(x, choice.error);
     }
     const backend = choice.backend;
     if (x.lastError !== null && !withinBudget(x, traffic, backend, this.wheel.now)) return this.answer(x, x.lastError);
+    if (retryReason !== '') this.#countRetry(x, traffic, retryReason);
     if (backend.maxRequests === 0) {
       this.#state.begin(backend.slot);
       this.send(x, backend);
@@ -403,12 +408,14 @@ export class Handler implements AttemptEvents {
 
   #retry(x: Exchange, traffic: PoolTraffic, reason: string): void {
     if (x.attempts > traffic.pool.config.retry.attempts) return this.answer(x, x.lastError ?? ERRORS.NO_BACKEND);
-    if (!x.retrying) {
-      x.retrying = true;
-      traffic.retrying++;
-    }
+    this.#choose(x, traffic, reason);
+  }
+
+  #countRetry(x: Exchange, traffic: PoolTraffic, reason: string): void {
     this.#parts.rare.add('limpet_retries_total', traffic.pool.name, reason);
-    this.#choose(x, traffic);
+    if (x.retrying) return;
+    x.retrying = true;
+    traffic.retrying++;
   }
 
   /** The client has left (behaviour 35): not retried, not held against anybody. */

@@ -260,7 +260,7 @@ export function sessionTail(x: Exchange, traffic: PoolTraffic, backend: Backend)
   if (x.publicTail === '' || !x.publicKey.equals(x.found.key)) {
     x.publicKey.copy(x.found.key);
     x.publicId = format(x.found.key);
-    x.publicTail = Buffer.from(`\r\nLimpet-Session: ${x.publicId}\r\n\r\n`, 'latin1').latin1Slice();
+    x.publicTail = `\r\nLimpet-Session: ${x.publicId}\r\n\r\n`;
   }
   const moved = x.bound && backend !== x.home;
   if (!moved && !(x.hasRow && x.row.movedFrom >= 0) && x.expired === '') return x.publicTail;

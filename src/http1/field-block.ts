@@ -3,6 +3,7 @@ import { connectionTokens } from './connection-tokens.ts';
 import { HeaderId, hashStep, headerId } from './header-id.ts';
 import { isHost } from './host.ts';
 import { Parse } from './parse.ts';
+import { isPlainWord } from './plain-word.ts';
 
 declare global {
   interface Buffer {
@@ -19,6 +20,8 @@ const TOKEN = characterClass.token();
 const HASHED = TOKEN.slice();
 HASHED[0x5f] = 0x2d;
 const VALUE = characterClass.fieldValue();
+
+const NONE = Buffer.alloc(0);
 
 const CR = 13;
 const LF = 10;
@@ -61,6 +64,9 @@ export class FieldBlock {
   /** Bit per HeaderId below 32 that occurs at least once. */
   seen = 0;
 
+  /** The bytes that were parsed last, and a view of them: connections read into one buffer, and making a view costs more than it saves. */
+  #bytes: Buffer = NONE;
+  #words: DataView = new DataView(NONE.buffer);
   readonly #lines: Int32Array;
   readonly #maxFields: number;
 
@@ -142,6 +148,12 @@ export class FieldBlock {
     let count = 0;
     let at = 0;
     let p = first;
+    if (this.#bytes !== bytes) {
+      this.#bytes = bytes;
+      this.#words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    }
+    const words = this.#words;
+    const lastWord = end - 4;
     this.fieldsStart = first - base;
     this.contentLength = -1;
     this.chunked = false;
@@ -171,6 +183,7 @@ export class FieldBlock {
       p++;
       while (p < end && ((byte = bytes[p]!) === SP || byte === HTAB)) p++;
       const valueStart = p;
+      while (p <= lastWord && isPlainWord(words.getInt32(p))) p += 4;
       while (p < end && VALUE[bytes[p]!] === 1) p++;
       if (p >= end) return Parse.more;
       if (bytes[p] !== CR)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Framing } from '../../src/http1/head.ts';
+import { Framing, Head, Parse } from '../../src/http1/head.ts';
 import { HeaderId } from '../../src/http1/header-id.ts';
 import { accepted, refused } from './read-head.ts';
 
@@ -108,6 +108,25 @@ describe('53: bytes that are refused', () => {
       refused(withFields(`X-A: ${c}`));
       refused(withFields(`X-A:${c}b`));
       refused(`${GET}X-A: b${c}\n\r\n`);
+    }
+  });
+
+  it('53: judges every byte of a value for itself, wherever it stands and whatever stands next to it', () => {
+    const head = new Head();
+    const bytes = Buffer.alloc(64);
+    for (let length = 1; length <= 9; length++) {
+      for (let at = 0; at < length; at++) {
+        for (const around of [' ', '~', '\x80', '\xff', '\t']) {
+          for (let byte = 0; byte < 256; byte++) {
+            const value = `x${around.repeat(at)}${String.fromCharCode(byte)}${around.repeat(length - at - 1)}x`;
+            const end = bytes.write(`GET / HTTP/1.0\r\nA:${value}\r\n\r\n`, 'latin1');
+            const allowed = byte === 9 || (byte >= 32 && byte !== 127);
+            const result = head.parseRequest(bytes, 0, end);
+            assert.equal(result, allowed ? Parse.done : Parse.bad, `byte ${byte} in ${JSON.stringify(value)}`);
+            if (allowed) assert.equal(head.value(0), value);
+          }
+        }
+      }
     }
   });
 

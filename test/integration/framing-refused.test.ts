@@ -129,6 +129,29 @@ describe('53: requests that are refused', () => {
     assert.ok(text.endsWith('\r\n\r\n'), text);
   });
 
+  test('53: a target in absolute form goes on in origin form, and Host is what it says', async () => {
+    await pair.exchange('GET HTTP://Shop.Example:80?a=b HTTP/1.1\r\nX-A: 1\r\nHost: shop.example\r\nX-B: 2\r\n\r\n');
+    assert.ok(pair.backend.text.startsWith('GET /?a=b HTTP/1.1\r\nX-A: 1\r\nHost: Shop.Example:80\r\nX-B: 2\r\n'));
+    assert.equal(pair.backend.text.match(/^host:/gim)?.length, 1);
+  });
+
+  test('51, 53: Connection cannot name framing away, nor Host', async () => {
+    pair.answer = ({ text, socket }) => {
+      if (/hello(?:\r\n0\r\n\r\n)?$/.test(text)) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    };
+    const names = 'Connection: content-length, Transfer-Encoding, HOST\r\n';
+    await pair.exchange(`${POST}${names}Content-Length: 5\r\n\r\nhello`);
+    await pair.exchange(`${POST}${names}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`);
+    const { text } = pair.backend;
+    assert.match(text, /^Content-Length: 5\r$/m);
+    assert.match(text, /^Transfer-Encoding: chunked\r$/m);
+    assert.equal(text.match(/^Host: shop\.example\r$/gm)?.length, 2);
+    pair.answer = reply(
+      'HTTP/1.1 200 OK\r\nConnection: Content-Length, Transfer-Encoding\r\nContent-Length: 2\r\n\r\nok',
+    );
+    assert.match(await pair.exchange(`${GET}\r\n`), /^Content-Length: 2\r$/m);
+  });
+
   test('53: a request line over the limit gets 414, header fields over it or too many get 431', async () => {
     await assertRefused(`GET /${'a'.repeat(20_000)} HTTP/1.1\r\nHost: a\r\n\r\n`, 414, 'URI_TOO_LONG');
     await assertRefused(`GET /${'a'.repeat(20_000)}`, 414, 'URI_TOO_LONG');

@@ -6,6 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { ERRORS } from '../errors.ts';
 import { ChunkedDecoder } from '../http1/chunked.ts';
 import { Framing, type Head, Parse } from '../http1/head.ts';
+import { HeaderId } from '../http1/header-id.ts';
 import { Timed } from '../timing/timer-wheel.ts';
 import type { AttemptEvents } from './attempt-events.ts';
 import type { BackendConnections } from './connections.ts';
@@ -576,12 +577,11 @@ function announcesBodyInVain(head: Head): boolean {
 
 /** How long this connection may lie idle: under what the backend says in Keep-Alive: timeout=N, if it says it. */
 function idleMs(head: Head): number {
-  // The field is rare enough and its names short: a search in the text costs less than an id of its own would.
-  const at = head.text.indexOf('timeout=', head.fieldsStart);
+  if (!head.has(HeaderId.keepAlive)) return IDLE_MS;
+  const value = head.value(head.findId(HeaderId.keepAlive)).toLowerCase();
+  const at = value.indexOf('timeout=');
   if (at < 0) return IDLE_MS;
-  const line = head.text.lastIndexOf('\n', at) + 1;
-  if (head.text.slice(line, line + 11).toLowerCase() !== 'keep-alive:') return IDLE_MS;
-  const seconds = Number.parseInt(head.text.slice(at + 8, at + 16), 10);
+  const seconds = Number.parseInt(value.slice(at + 8), 10);
   if (!(seconds >= 0)) return IDLE_MS;
   return Math.max(seconds * 1000 - 1000, seconds * 500);
 }

@@ -13,7 +13,6 @@ export type AdminState = keyof typeof bits.ADMIN_FLAGS;
 /** What probes say of a backend; `unknown` is usable. */
 export type Health = keyof typeof bits.HEALTH_FLAGS;
 
-/** Share of a new measurement in the moving average of the latency. */
 const LATENCY_SHARE = 1 / 8;
 
 /**
@@ -217,8 +216,11 @@ export class SharedState {
       Atomics.compareExchange(layout.placeLock, slot, row + 1, 0);
     }
     Atomics.compareExchange(layout.ejectionLock, 0, row + 1, 0);
-    Atomics.store(layout.wake, row * WAKE_APART, 0);
-    for (let other = 1; other < layout.rows; other++) if (other !== row) this.wakeRow(other);
+    // Not by wakeRow: the dead worker may have set a cell and ended before it could notify.
+    for (let cell = 0; cell < layout.wake.length; cell += WAKE_APART) {
+      Atomics.store(layout.wake, cell, cell === row * WAKE_APART ? 0 : 1);
+      Atomics.notify(layout.wake, cell);
+    }
   }
 
   /** Tells the worker of a row to look at its waiting requests; it is told once until it has looked. */
@@ -227,7 +229,7 @@ export class SharedState {
     if (Atomics.exchange(this.layout.wake, cell, 1) === 0) Atomics.notify(this.layout.wake, cell, 1);
   }
 
-  /** Adds a response time to the moving average. Two threads at once may lose one measurement, which an average can bear. HOT */
+  /** Adds a response time to the moving average, of which it makes an eighth. Two threads at once may lose one measurement, which an average can bear. HOT */
   recordLatency(slot: number, ms: number): void {
     const { latency } = this.layout;
     const before = latency[slot]!;

@@ -5,10 +5,12 @@ import type { SharedStateMemory } from '../../src/backends/shared-layout.ts';
 import { SharedState } from '../../src/backends/shared-state.ts';
 import { TestWaiter } from './test-waiter.ts';
 
-const { memory, worker, backend, rounds } = workerData as {
+const { memory, worker, backend, mode, rounds } = workerData as {
   memory: SharedStateMemory;
   worker: number;
   backend: Backend;
+  /** `hold`: the requests that get a place never end. */
+  mode: 'work' | 'hold';
   rounds: number;
 };
 const state = new SharedState(memory, worker);
@@ -28,6 +30,7 @@ function send(): void {
 }
 
 function inFlight(): void {
+  if (mode === 'hold') return;
   most = Math.max(most, state.activeNow(backend.slot));
   setImmediate(() => {
     queue.release(backend);
@@ -40,3 +43,4 @@ function inFlight(): void {
 }
 
 for (let i = 0; i < 20; i++) send();
+if (mode === 'hold') parentPort!.postMessage('holding');

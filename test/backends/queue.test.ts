@@ -320,41 +320,50 @@ test('whatever happens: never more than maxRequests, no place free while one wai
   );
 });
 
-/** Runs workers that send `rounds` requests each, 20 at a time, through their queues. Nothing but wake-ups keeps them going. */
-function startThreads(maxRequests: number, threads: number, rounds: number) {
-  const { backend, memory, state } = setUpThreads(maxRequests, threads);
-  const workers = Array.from(
-    { length: threads },
-    (_, worker) =>
-      new Worker(new URL('./queue-worker.ts', import.meta.url), { workerData: { memory, worker, backend, rounds } }),
-  );
-  return { backend, memory, state, workers };
-}
-
-function setUpThreads(maxRequests: number, threads: number) {
-  const { pool, memory } = testPool([{ id: 'a', maxRequests }], {}, threads);
-  return { backend: pool.backends[0]!, memory, state: new SharedState(memory, -1) };
+/** A worker thread that sends `rounds` requests, 20 at a time, through its queue; nothing but wake-ups keeps it going. */
+function startThread(setup: ReturnType<typeof setUp>, worker: number, mode: 'work' | 'hold'): Worker {
+  const { memory, backend } = setup;
+  return new Worker(new URL('./queue-worker.ts', import.meta.url), {
+    workerData: { memory, worker, backend, mode, rounds: 1000 },
+  });
 }
 
 test('worker threads share the places: never more than allowed, and every request gets its turn', {
-  timeout: 30_000,
-}, async () => {
-  const { backend, state, workers } = startThreads(4, 3, 1500);
+  timeout: 60_000,
+}, async (t) => {
+  const setup = setUp(t, 4, 3);
+  const threads = [0, 1, 2].map((worker) => startThread(setup, worker, 'work'));
   const results = await Promise.all(
-    workers.map(async (worker) => (await once(worker, 'message'))[0] as { most: number }),
+    threads.map(async (thread) => (await once(thread, 'message'))[0] as { most: number }),
   );
   for (const { most } of results) assert.ok(most <= 4, `${most} in flight`);
+  assert.equal(setup.state.active(setup.backend.slot), 0);
+});
+
+test('the other threads go on when one dies with all places and with waiting requests (behaviour 69)', {
+  timeout: 60_000,
+}, async (t) => {
+  const setup = setUp(t, 2, 3);
+  const { state, backend } = setup;
+  const dying = startThread(setup, 0, 'hold');
+  await once(dying, 'message');
+  assert.equal(state.active(backend.slot), 2);
+  const survivors = [1, 2].map((worker) => startThread(setup, worker, 'work'));
+  const ended = Promise.all(survivors.map((thread) => once(thread, 'message')));
+  const isWaiting = (row: number): boolean => state.layout.heads[row * state.layout.rowInts + backend.slot] !== 0;
+  while (!isWaiting(2) || !isWaiting(3)) await setImmediate();
+  await dying.terminate();
+  state.clearWorker(0);
+  await ended;
   assert.equal(state.active(backend.slot), 0);
 });
 
-test('the other threads go on when one dies with places and waiting requests (behaviour 69)', {
-  timeout: 30_000,
-}, async () => {
-  const { backend, state, workers } = startThreads(2, 3, 1500);
-  const survivors = Promise.all(workers.slice(1).map((worker) => once(worker, 'message')));
-  while (state.active(backend.slot) < 2) await setImmediate();
-  await workers[0]!.terminate();
-  state.clearWorker(0);
-  await survivors;
-  assert.equal(state.active(backend.slot), 0);
+test('a worker that was told to look by one that died before it could notify is woken all the same', async (t) => {
+  const { backend, queues, log, state, memory } = setUp(t, 1);
+  new TestWaiter('dead', log).enter(queues[1]!, backend);
+  new TestWaiter('alive', log).enter(queues[0]!, backend);
+  state.layout.wake[WAKE_APART] = 1;
+  new SharedState(memory, -1).clearWorker(1);
+  await logged(log, 2);
+  assert.deepEqual(log, ['dead at a', 'alive at a']);
 });

@@ -142,16 +142,17 @@ describe('health, admin states and weights', () => {
     assert.equal(await health('counted', 'a'), 'up');
     await next(503, 1);
     await becomes('counted', 'a', 'down');
-    assert.deepEqual(await shares('counted', 6), { a: 0, b: 3, c: 3 });
+    assert.equal((await shares('counted', 6)).a, 0);
     await next(200, 1);
     assert.equal(await health('counted', 'a'), 'down');
     await next(200, 1);
     await becomes('counted', 'a', 'up');
-    const lines = limpet.log.filter((line) => line.pool === 'counted' && line.backend === 'a');
-    assert.deepEqual(lines.map(({ msg, reason }) => `${String(msg)} (${String(reason)})`).slice(-2), [
-      'backend is down (status 503)',
-      'backend is up (probe succeeded)',
-    ]);
+    const ofA = (msg: string, reason: string) =>
+      limpet.logged(
+        (line) => line.pool === 'counted' && line.backend === 'a' && line.msg === msg && line.reason === reason,
+      );
+    await ofA('backend is down', 'status 503');
+    await ofA('backend is up', 'probe succeeded');
   });
 
   test('13, 39: drain: no new sessions, bound ones stay, probes go on', async () => {
@@ -194,7 +195,9 @@ describe('health, admin states and weights', () => {
       answers.map(({ status, backend: id }) => `${status} ${id}`),
       ['200 b', '200 b', '200 b', '200 b'],
     );
-    assert.equal(told(answers[0]!)['limpet-session-moved'], 'from=a; reason=maintenance');
+    // The first that is answered tells it; for those behind it the session has moved already.
+    const moved = answers.map((answer) => told(answer)['limpet-session-moved']).filter((line) => line !== undefined);
+    assert.ok(moved.length > 0 && moved.every((line) => line === 'from=a; reason=maintenance'), moved.join());
     assert.equal((await get('/maintenance', { 'x-key': key })).backend, 'b');
     await elapse(400);
     const probes = backend.probes.length;
@@ -259,7 +262,9 @@ describe('health, admin states and weights', () => {
 
   test('43: a backend that recovered comes to its share slowly, at the start it has it at once', async () => {
     const [, backend] = slow;
-    assert.deepEqual(await shares('slow', 20), { a: 10, b: 10, c: 0 });
+    // Each of the two workers takes turns on its own.
+    const { b: half } = await shares('slow', 20);
+    assert.ok(half! >= 8 && half! <= 12, `${half} of 20`);
     await backend.stop();
     await becomes('slow', 'b', 'down');
     await backend.start();
@@ -292,7 +297,8 @@ describe('health, admin states and weights', () => {
 
   test('a backup gets new sessions only while no other backend is available', async () => {
     const [first, second] = backup;
-    assert.deepEqual(await shares('backup', 10), { a: 5, b: 5, c: 0 });
+    const { a: some, c: none } = await shares('backup', 10);
+    assert.ok(some! > 0 && none === 0);
     await first.stop();
     await becomes('backup', 'a', 'down');
     assert.equal((await shares('backup', 6)).c, 0);

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { Agent, type IncomingMessage, type ServerResponse } from 'node:http';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { Admin } from '../support/admin.ts';
 import { type Answered, ask } from '../support/ask.ts';
 import { BlackHole } from '../support/black-hole.ts';
+import { DeadPort } from '../support/dead-port.ts';
 import { eventually } from '../support/eventually.ts';
-import { freePort } from '../support/free-port.ts';
 import { drop, echo, HttpBackend } from '../support/http-backend.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
 import { RawBackend } from '../support/raw-backend.ts';
 import { isWhole, RawClient } from '../support/raw-client.ts';
+import { tcpQueues } from '../support/tcp-queues.ts';
 
 const BODY = Buffer.alloc(65_536, 'x');
 const PROBES =
@@ -29,6 +29,7 @@ describe('attempts and retries', () => {
   /** Come and go. */
   const mortal = ['a', 'b', 'c'].map((id) => new HttpBackend(id));
   let hole: BlackHole;
+  let dead: DeadPort[] = [];
   let race: RawBackend;
   let limpet: LimpetProcess;
   let admin: Admin;
@@ -49,7 +50,7 @@ describe('attempts and retries', () => {
     for (const backend of mortal) await backend.start();
     hole = await BlackHole.open();
     race = await RawBackend.start(() => {});
-    const dead = [await freePort(), await freePort(), await freePort()].map((port) => `http://127.0.0.1:${port}`);
+    dead = [await DeadPort.open(), await DeadPort.open(), await DeadPort.open()];
     const pools: string[] = [];
     const at = (id: string, url: string, more = ''): string => `{ id: ${id}, url: "${url}"${more} }`;
     const pool = (name: string, backends: string[], more: string): void => {
@@ -59,11 +60,15 @@ describe('attempts and retries', () => {
     const holed = at('hole', hole.url);
     const plain = 'affinity: [], health: { passive: null }';
     const key = 'affinity: [{ by: header, name: x-key }]';
-    pool('refused', [at('dead', dead[0]!), a], plain);
+    pool('refused', [at('dead', dead[0]!.url), a], plain);
     pool('hole', [holed, a], `${plain}, timeouts: { connect: 200ms }`);
     pool('patient', [holed, a], `${plain}, timeouts: { connect: 1500ms }`);
     pool('only-hole', [holed], `${plain}, timeouts: { connect: 200ms }`);
-    pool('dead', [at('x', dead[0]!), at('y', dead[1]!), at('z', dead[2]!)], `${plain}, retry: { attempts: 10 }`);
+    pool(
+      'dead',
+      [at('x', dead[0]!.url), at('y', dead[1]!.url), at('z', dead[2]!.url)],
+      `${plain}, retry: { attempts: 10 }`,
+    );
     pool('pair', [a, b], plain);
     pool('keyed', [a, b], `${plain}, retry: { idempotencyKey: true }`);
     pool('small', [a, b], `${plain}, retry: { bodyBuffer: 8KiB }`);
@@ -85,7 +90,7 @@ describe('attempts and retries', () => {
     pool('lost', [e, f, g], `failover: { onLost: reject }, ${PROBES}`);
     pool(
       'lost-status',
-      [at('a', fleet[0]!.url, ', replicas: [b]'), at('b', dead[0]!)],
+      [at('a', fleet[0]!.url, ', replicas: [b]'), at('b', dead[0]!.url)],
       `${key}, failover: { onLost: reject }, retry: { statuses: [503] }, ${PROBES}`,
     );
     pool('lost-key', [e, f, g], `${key}, failover: { onLost: reject }, ${PROBES}`);
@@ -113,6 +118,7 @@ describe('attempts and retries', () => {
     await Promise.all([...fleet, ...mortal].map((backend) => backend.stop()));
     await race?.stop();
     await hole?.close();
+    await Promise.all(dead.map((port) => port.close()));
   });
 
   const get = (path: string, headers: Record<string, string> = {}): Promise<Answered> =>
@@ -319,7 +325,7 @@ describe('attempts and retries', () => {
       let unread = 0;
       let looks = 0;
       await eventually('an answer, or bytes that nobody reads', () => {
-        const queued = receiveQueue(limpet.port, client.socket.localPort!);
+        const queued = tcpQueues(limpet.port, client.socket.localPort!).unread;
         looks = queued === unread ? looks + 1 : 0;
         unread = queued;
         return answered || (unread > 16_384 && looks >= 20);
@@ -557,14 +563,3 @@ describe('attempts and retries', () => {
     await eventually(`${pool}/${id} to be up`, async () => (await admin.backend(pool, id)).health === 'up');
   }
 });
-
-/** Bytes that the system has received for a local connection and that its process has not read yet. */
-function receiveQueue(localPort: number, remotePort: number): number {
-  const hex = (port: number): string => `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  for (const entry of readFileSync('/proc/net/tcp', 'utf8').split('\n')) {
-    const [, local, remote, , queues] = entry.trim().split(/\s+/);
-    if (local?.endsWith(hex(localPort)) && remote?.endsWith(hex(remotePort)))
-      return Number.parseInt(queues!.split(':')[1]!, 16);
-  }
-  return 0;
-}

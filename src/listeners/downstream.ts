@@ -25,6 +25,8 @@ const DRAIN_MS = 5_000;
 const VIA = 'Via: 1.1 limpet\r\n';
 /** Time for a client to read our last words before the connection is cut. */
 const LINGER_MS = 2_000;
+/** Time that a connection opened just before a graceful stop has for its first request. */
+const FIRST_REQUEST_MS = 1_000;
 /** Text up to this size goes out as one string: libuv then tries it from the stack, without a request object. */
 const STRING_BYTES = 16_384;
 
@@ -57,6 +59,7 @@ export class Downstream extends Timed implements ClientSide {
   #drained = 0;
   #parsing = false;
   #upstream: Upstream | null = null;
+  readonly #openedAt: number;
   #forwardedHost = '';
   #forwarded = '';
 
@@ -72,6 +75,7 @@ export class Downstream extends Timed implements ClientSide {
     this.#peer = listener.trusted.normalise(socket.remoteAddress ?? '');
     this.#peerTrusted = listener.trusted.has(this.#peer);
     this.address = this.#peer;
+    this.#openedAt = handler.wheel.now;
     socket.on('end', () => this.#onEnd());
     socket.on('drain', () => this.#onDrain());
     // What went wrong with a client's connection is the client's business: 'close' follows and tidies up.
@@ -418,7 +422,10 @@ export class Downstream extends Timed implements ClientSide {
 
   /** Ends the connection when nothing is under way on it, at a graceful stop. */
   closeIdle(): void {
-    if (this.#phase === Phase.head && this.#pending === null) this.#linger();
+    if (this.#phase !== Phase.head || this.#pending !== null) return;
+    // Of a new connection the first request is on its way, and its client has no reason to expect that it ends.
+    if (this.exchange.serial === 0 && this.#handler.wheel.now - this.#openedAt < FIRST_REQUEST_MS) return;
+    this.#linger();
   }
 
   /** The time for a graceful stop is over: a request that has no answer yet gets one, the rest is cut. */

@@ -153,7 +153,8 @@ export class Listener {
   /** Takes no new connection, closes idle ones; the others close after their response. */
   stop(): void {
     this.#stopping = true;
-    this.#server.close();
+    // Behind the events of this turn: what the system has ready to be accepted is accepted, not reset (behaviour 47).
+    setImmediate(() => this.#server.close());
     for (const socket of this.#waiting.splice(0)) socket.destroy();
     this.closeIdle();
   }

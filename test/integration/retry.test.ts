@@ -11,7 +11,6 @@ import { drop, echo, HttpBackend } from '../support/http-backend.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
 import { RawBackend } from '../support/raw-backend.ts';
 import { isWhole, RawClient } from '../support/raw-client.ts';
-import { tcpQueues } from '../support/tcp-queues.ts';
 
 const BODY = Buffer.alloc(65_536, 'x');
 const PROBES =
@@ -311,30 +310,17 @@ describe('attempts and retries', () => {
   test('32: a body is not read before there is a connection, so that a large one can still go elsewhere', async () => {
     const size = 1_000_000;
     const attempts: unknown[] = [];
-    // The two backends take turns: one of two requests meets the one that does not answer first.
+    // The two backends take turns: one of two requests meets the one that does not answer first. Its body is far larger than
+    // what is kept for a retry: had it been read, it could not go to the other one.
     for (const turn of [1, 2]) {
       const client = await open();
       client.send(`POST /patient/${turn} HTTP/1.1\r\nHost: x\r\nContent-Length: ${size}\r\n\r\n`);
       client.send(Buffer.alloc(size, 'x'));
       const whole = client.until(isWhole);
-      let answered = false;
-      void whole.then(() => {
-        answered = true;
-      });
-      // Twenty looks in a row at the same number of bytes: nobody reads them.
-      let unread = 0;
-      let looks = 0;
-      await eventually('an answer, or bytes that nobody reads', () => {
-        const queued = tcpQueues(limpet.port, client.socket.localPort!).unread;
-        looks = queued === unread ? looks + 1 : 0;
-        unread = queued;
-        return answered || (unread > 16_384 && looks >= 20);
-      });
       await whole;
       assert.equal((JSON.parse(client.text.slice(client.text.indexOf('{'))) as Echo).bytes, size);
       const logged = await line(`/patient/${turn}`);
       attempts.push(logged.attempts);
-      assert.equal(looks >= 20 && unread > 16_384, logged.attempts === 2, `${unread} bytes waited`);
     }
     assert.deepEqual(attempts.sort(), [1, 2]);
   });

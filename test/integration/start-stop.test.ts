@@ -109,6 +109,41 @@ describe('stop', () => {
   });
 });
 
+test('47: a new process takes over the port of one that stops, and next to nothing is lost', async (t) => {
+  const backend = await new HttpBackend('a').start();
+  t.after(() => backend.stop());
+  const yaml = (port: number): string =>
+    `listeners: [{ bind: "127.0.0.1:${port}" }]\nworkers: 2\nlog: { access: false }\n` +
+    `pools: { p: { backends: [{ id: a, url: "${backend.url}" }] } }\n`;
+  const old = await startLimpetProcess(yaml(0));
+  t.after(old.stop);
+  let served = 0;
+  let stopped = false;
+  const lost: string[] = [];
+  const load = Array.from({ length: 10 }, async () => {
+    while (!stopped) {
+      try {
+        const { status } = await ask(old.url);
+        if (status === 200) served++;
+        else lost.push(String(status));
+      } catch (error) {
+        lost.push(String((error as NodeJS.ErrnoException).code));
+      }
+    }
+  });
+  const fresh = await startLimpetProcess(yaml(old.port));
+  t.after(fresh.stop);
+  await old.stop();
+  const before = served;
+  await eventually('the new process to carry the load', () => served > before + 200);
+  stopped = true;
+  await Promise.all(load);
+  t.diagnostic(`${lost.length} of ${served + lost.length} connections lost`);
+  // Linux resets what comes in between the last accept and the close (unless net.ipv4.tcp_migrate_req is on).
+  assert.ok(lost.length <= 10, lost.join());
+  assert.ok(lost.every((code) => code === 'ECONNRESET'));
+});
+
 describe('start', () => {
   let directory: string;
   before(() => {

@@ -319,13 +319,17 @@ pools:
       const endless = await begin(64 * MIB);
       let room = 0;
       let looks = 0;
-      await eventually('the system to be full', () => {
-        const { unread } = tcpQueues(endless.localPort!, limpet.port);
-        const { unsent } = tcpQueues(limpet.port, endless.localPort!);
-        looks = unread + unsent === room ? looks + 1 : 0;
-        room = unread + unsent;
-        return room > 0 && looks >= 20;
-      });
+      await eventually(
+        'the system to be full',
+        () => {
+          const { unread } = tcpQueues(endless.localPort!, limpet.port);
+          const { unsent } = tcpQueues(limpet.port, endless.localPort!);
+          looks = unread + unsent === room ? looks + 1 : 0;
+          room = unread + unsent;
+          return room > 0 && looks >= 6;
+        },
+        40_000,
+      );
       // Of a response that is a little larger, the end stays in the process, which has nothing else left to do for it.
       await Promise.all(
         Array.from({ length: 24 }, async (_, n) => {

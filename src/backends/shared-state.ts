@@ -229,7 +229,7 @@ export class SharedState {
     if (Atomics.exchange(this.layout.wake, cell, 1) === 0) Atomics.notify(this.layout.wake, cell, 1);
   }
 
-  /** Adds a response time to the moving average, of which it makes an eighth. Two threads at once may lose one measurement, which an average can bear. HOT */
+  /** Adds a response time to the moving average; two threads at once may lose one, which an average can bear. HOT */
   recordLatency(slot: number, ms: number): void {
     const { latency } = this.layout;
     const before = latency[slot]!;

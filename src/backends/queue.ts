@@ -228,8 +228,8 @@ export class BackendQueue {
     this.#listening = true;
     try {
       while (this.#waiting > 0) {
-        const told = Atomics.waitAsync(layout.wake, cell, 0);
-        if (told.async) await told.value;
+        // Awaited also when the cell is set already: whoever enters must not be called back before `enter` has returned.
+        await Atomics.waitAsync(layout.wake, cell, 0).value;
         Atomics.store(layout.wake, cell, 0);
         for (const line of this.#lines) this.#serve(line, null);
       }

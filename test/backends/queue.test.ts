@@ -215,6 +215,17 @@ test('a request that enters again from its callback waits for its turn', (t) => 
   assert.deepEqual(log, ['holder at a', 'waiter at a', 'other at a', 'again at a']);
 });
 
+test('a request that enters is never called back before it knows whether it waits, even when a wake-up is left over', (t) => {
+  const { backend, queues, log, state } = setUp(t, 2);
+  state.layout.wake[WAKE_APART] = 1;
+  new TestWaiter('one', log).enter(queues[1]!, backend);
+  new TestWaiter('two', log).enter(queues[1]!, backend);
+  new TestWaiter('three', log).enter(queues[1]!, backend);
+  // Both places are free again, one of them for the request that waits at the other worker.
+  state.layout.active[2 * state.layout.rowInts + backend.slot] = 0;
+  assert.equal(new TestWaiter('four', log).enter(queues[0]!, backend), true);
+});
+
 test('a request that ends at another backend from a callback lets the next one in there', () => {
   const { pool, memory } = testPool([
     { id: 'a', maxRequests: 1 },

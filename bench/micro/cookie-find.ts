@@ -24,6 +24,8 @@ const backend: Backend = {
   poolIndex: 0,
   slot: 0,
   generation: 1,
+  since: 0,
+  departing: false,
   host: '127.0.0.1',
   port: 9001,
   authority: '127.0.0.1:9001',

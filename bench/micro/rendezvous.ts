@@ -15,6 +15,8 @@ function backendsOf(count: number): Backend[] {
     poolIndex: 0,
     slot,
     generation: 1,
+    since: 0,
+    departing: false,
     host: '127.0.0.1',
     port: 9000 + slot,
     authority: `127.0.0.1:${9000 + slot}`,

@@ -8,6 +8,10 @@ export interface Backend {
   readonly slot: number;
   /** How often the slot has been given out (1..65535): a row with another generation names a backend that is gone (behaviour 12). */
   readonly generation: number;
+  /** When its id came back after it had been gone, ms since epoch; 0: it was never gone. A cookie from before names another life of it. */
+  readonly since: number;
+  /** It is in the configuration no more: it serves the sessions it has until the last one has ended. */
+  readonly departing: boolean;
   readonly host: string;
   readonly port: number;
   /** `host:port` as a Host header has it. */

@@ -4,18 +4,39 @@ import { nameHash } from './name-hash.ts';
 import type { Pool } from './pool.ts';
 import type { SlotAssignment } from './slots.ts';
 
+/** What a reload keeps of the pools besides their slots. */
+export interface PoolPlaces {
+  /** Index of each pool by name, the same for as long as limpet runs: rows and counters hold it. */
+  readonly indices?: ReadonlyMap<string, number>;
+  /** `pool/id` of the backends that are in the configuration no more and serve the sessions they have. */
+  readonly departing?: ReadonlySet<string>;
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
 /**
  * The running model of the pools, which each thread builds for itself from plain data that crosses postMessage.
  *
- * `slots` holds the assignment by `pool/id`. Pools and backends come in the order of the configuration; `Pool.index` is the place
- * in it, so it may change with the configuration, as slot and generation do not. Throws when a slot or a replica is missing,
- * which the checks of the configuration rule out.
+ * `slots` holds the assignment by `pool/id`. Pools and backends come in the order of the configuration; without `indices`,
+ * `Pool.index` is the place in it. Throws when a slot or a replica is missing, which the checks of the configuration rule out.
  */
-export function buildPools(config: Config, slots: ReadonlyMap<string, SlotAssignment>): Pool[] {
-  return Object.entries(config.pools).map(([name, poolConfig], index) => buildPool(name, index, poolConfig, slots));
+export function buildPools(
+  config: Config,
+  slots: ReadonlyMap<string, SlotAssignment>,
+  { indices, departing = NONE }: PoolPlaces = {},
+): Pool[] {
+  return Object.entries(config.pools).map(([name, poolConfig], place) =>
+    buildPool(name, indices?.get(name) ?? place, poolConfig, slots, departing),
+  );
 }
 
-function buildPool(name: string, index: number, config: PoolConfig, slots: ReadonlyMap<string, SlotAssignment>): Pool {
+function buildPool(
+  name: string,
+  index: number,
+  config: PoolConfig,
+  slots: ReadonlyMap<string, SlotAssignment>,
+  departing: ReadonlySet<string>,
+): Pool {
   // Replicas may point at each other, so they are filled in when all backends exist.
   const replicasOf = new Map<string, Backend[]>();
   const backends = config.backends.map((entry) => {
@@ -23,7 +44,7 @@ function buildPool(name: string, index: number, config: PoolConfig, slots: Reado
     if (assignment === undefined) throw new Error(`backend ${name}/${entry.id} has no slot`);
     const replicas: Backend[] = [];
     replicasOf.set(entry.id, replicas);
-    return buildBackend(name, index, entry, assignment, replicas);
+    return buildBackend(name, index, entry, assignment, replicas, departing.has(`${name}/${entry.id}`));
   });
 
   const byId = new Map(backends.map((backend) => [backend.id, backend]));
@@ -45,8 +66,9 @@ function buildBackend(
   pool: string,
   poolIndex: number,
   entry: BackendConfig,
-  { slot, generation }: SlotAssignment,
+  { slot, generation, since = 0 }: SlotAssignment,
   replicas: readonly Backend[],
+  departing: boolean,
 ): Backend {
   const url = new URL(entry.url);
   return {
@@ -55,6 +77,8 @@ function buildBackend(
     poolIndex,
     slot,
     generation,
+    since,
+    departing,
     // Node connects to an IPv6 address without its brackets.
     host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
     port: url.port === '' ? 80 : Number(url.port),

@@ -4,6 +4,7 @@ import type { Backend } from './backend.ts';
 /** A named group of backends that serve the same application. Read-only; replaced whole on a change of configuration. */
 export interface Pool {
   readonly name: string;
+  /** The same for as long as limpet runs. */
   readonly index: number;
   readonly config: PoolConfig;
   readonly backends: readonly Backend[];

@@ -3,13 +3,22 @@ import type { Upstream } from './upstream.ts';
 
 /** Idle and busy connections of one worker to one backend. The most recently used one is taken first: it is the least likely to be closing. */
 export class BackendConnections {
-  readonly backend: Backend;
+  /** As the latest configuration has it. */
+  backend: Backend;
   readonly idle: Upstream[] = [];
+  /** The backend is gone or has moved: no connection is kept beyond its exchange. */
+  retired = false;
   /** Head of the list of connections that carry an exchange. */
   busy: Upstream | null = null;
 
   constructor(backend: Backend) {
     this.backend = backend;
+  }
+
+  /** Whether these connections lead to `backend`: the same server at the same address. */
+  fits(backend: Backend): boolean {
+    const { generation, host, port } = this.backend;
+    return backend.generation === generation && backend.host === host && backend.port === port;
   }
 
   take(): Upstream | null {
@@ -35,6 +44,12 @@ export class BackendConnections {
     if (upstream.nextBusy !== null) upstream.nextBusy.previousBusy = upstream.previousBusy;
     upstream.nextBusy = null;
     upstream.previousBusy = null;
+  }
+
+  /** Ends the idle ones; those that are busy end with their exchange. */
+  retire(): void {
+    this.retired = true;
+    this.closeIdle();
   }
 
   closeIdle(): void {

@@ -8,6 +8,7 @@ import type { Route } from '../routing/router.ts';
 import { Key } from '../sessions/key.ts';
 import { Row } from '../sessions/row.ts';
 import type { AttemptEvents } from './attempt-events.ts';
+import type { PoolTraffic } from './pool-traffic.ts';
 import type { Upstream } from './upstream.ts';
 
 /** Begin of the line with the request's id. */
@@ -101,6 +102,8 @@ export class Exchange implements Waiter {
   // Its session.
   route: Route | null = null;
   pool: Pool | null = null;
+  /** What this worker has of the pool, as it was when the request came; null: no route matched. */
+  traffic: PoolTraffic | null = null;
   readonly found = new FoundKey();
   /** The strategy whose key names the session; null: none does. */
   strategy: AffinityStrategy | null = null;
@@ -201,6 +204,7 @@ export class Exchange implements Waiter {
     this.replayable = true;
     this.route = null;
     this.pool = null;
+    this.traffic = null;
     this.strategy = null;
     this.bound = false;
     this.home = null;

@@ -387,7 +387,7 @@ export class Upstream extends Timed {
     this.#release(x);
     // A request that is still being sent, or bytes behind the response: this connection's state is unknown.
     const done = x.bodyDone && this.#sentPieces === x.body.length;
-    if (clean && this.#keepAlive && done && !this.#ended && this.#idleMs > 0) {
+    if (clean && this.#keepAlive && done && !this.#ended && this.#idleMs > 0 && !this.connections.retired) {
       this.reused = true;
       this.#phase = Phase.idle;
       this.#handler.wheel.set(this, this.#idleMs);

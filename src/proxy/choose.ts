@@ -4,11 +4,11 @@ import { openCandidates } from '../balancing/candidates.ts';
 import { failoverTarget } from '../balancing/failover-target.ts';
 import { ERRORS, type ErrorKind } from '../errors.ts';
 import type { Exchange } from '../forwarding/exchange.ts';
+import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import { Lookup } from '../sessions/lookup.ts';
 import { MoveReason } from '../sessions/move-reasons.ts';
 import type { SessionTable } from '../sessions/table.ts';
 import { backendOf, claim } from './session-step.ts';
-import type { PoolTraffic } from './traffic.ts';
 
 /** A backend, or why there is none. */
 export interface Choice {

@@ -16,6 +16,7 @@ import type { SharedState } from '../backends/shared-state.ts';
 import { ERROR_CODES, ERRORS, type ErrorKind } from '../errors.ts';
 import type { AttemptEvents } from '../forwarding/attempt-events.ts';
 import { type Exchange, REQUEST_ID, Stage } from '../forwarding/exchange.ts';
+import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import { requestHead } from '../forwarding/request-head.ts';
 import { isCacheable, responseHead } from '../forwarding/response-head.ts';
 import { upgradeProtocol } from '../forwarding/tunnel.ts';
@@ -35,7 +36,6 @@ import { errorAnswer } from './error-answer.ts';
 import type { RequestRecorder } from './request-recorder.ts';
 import { mayRetry, withinBudget } from './retry.ts';
 import { confirm, findSession, releaseClaim, Search, sessionTail } from './session-step.ts';
-import type { PoolTraffic } from './traffic.ts';
 
 /** The parts of a worker that carry requests. */
 export interface HandlerParts {
@@ -64,7 +64,9 @@ export class Handler implements AttemptEvents {
   /** Set at a graceful stop: responses close their connections. */
   stopping = false;
   readonly #parts: HandlerParts;
-  readonly #pools: readonly PoolTraffic[];
+  #router: Router;
+  #pools: readonly PoolTraffic[] = [];
+  #byIndex: readonly (PoolTraffic | undefined)[] = [];
   readonly #state: SharedState;
   readonly #heads = new Map<number, Head>();
   /** The request head that was parsed last; valid until the next one is. */
@@ -81,8 +83,20 @@ export class Handler implements AttemptEvents {
     this.#parts = parts;
     this.wheel = parts.wheel;
     this.#idPrefix = REQUEST_ID + parts.requestIdPrefix;
-    this.#pools = parts.pools;
+    this.#router = parts.router;
     this.#state = parts.state;
+    this.adopt(parts.router, parts.pools);
+  }
+
+  /** Requests that come from here on are routed by these; those under way keep what they began with. */
+  adopt(router: Router, pools: readonly PoolTraffic[]): void {
+    this.#router = router;
+    this.#pools = pools;
+    // Filled to the last index: an array with holes is slower to read.
+    const byIndex = new Array<PoolTraffic | undefined>(1 + Math.max(-1, ...pools.map(({ pool }) => pool.index)));
+    byIndex.fill(undefined);
+    for (const traffic of pools) byIndex[traffic.pool.index] = traffic;
+    this.#byIndex = byIndex;
   }
 
   /** Scratch for a request head with at most so many fields; valid until the next request is parsed. */
@@ -127,11 +141,12 @@ export class Handler implements AttemptEvents {
       x.expectsContinue = head.minor === 1 && !x.bodyDone;
     }
     if ((head.connection & ConnectionToken.upgrade) !== 0) x.upgrade = upgradeProtocol(head);
-    const route = this.#parts.router.match(head);
+    const route = this.#router.match(head);
     if (route === null) return this.answer(x, ERRORS.NO_ROUTE);
     x.route = route;
     x.pool = route.pool;
-    const traffic = this.#pools[route.pool.index]!;
+    const traffic = this.#byIndex[route.pool.index]!;
+    x.traffic = traffic;
     traffic.active++;
     x.counted = true;
     x.idempotent =
@@ -151,7 +166,7 @@ export class Handler implements AttemptEvents {
     void wait.then(() => {
       if (x.serial !== serial || !x.active) return;
       this.#guard(x, () => {
-        const traffic = this.#pools[x.pool!.index]!;
+        const traffic = x.traffic!;
         const again = findSession(x, this.#reparse(x), traffic, this.#parts.table, Date.now());
         if (again === Search.done) this.#choose(x, traffic);
         else this.#searchOn(x, again);
@@ -187,14 +202,14 @@ export class Handler implements AttemptEvents {
   }
 
   backendGone(x: Exchange): void {
-    this.#choose(x, this.#pools[x.pool!.index]!);
+    this.#choose(x, x.traffic!);
   }
 
   // ---- one attempt ----
 
   /** Sends the request to `backend`, where it is counted in flight already. */
   send(x: Exchange, backend: Backend): void {
-    const traffic = this.#pools[x.pool!.index]!;
+    const traffic = x.traffic!;
     const head = x.attempts === 0 && this.scratchHead.text === x.text ? this.scratchHead : this.#reparse(x);
     x.backend = backend;
     x.attempts++;
@@ -225,7 +240,7 @@ export class Handler implements AttemptEvents {
   /** The head of the final response has come. False: the response is not used, the request goes elsewhere. */
   onResponse(x: Exchange, upstream: Upstream, head: Head, framing: number): boolean {
     const backend = x.backend!;
-    const traffic = this.#pools[x.pool!.index]!;
+    const traffic = x.traffic!;
     const { status } = head;
     const now = performance.now();
     const failed = status === 502 || status === 503 || status === 504;
@@ -280,7 +295,7 @@ export class Handler implements AttemptEvents {
   /** The backend agreed to switch protocols: from here on bytes go both ways. */
   onSwitch(x: Exchange, upstream: Upstream, head: Head): void {
     const backend = x.backend!;
-    const traffic = this.#pools[x.pool!.index]!;
+    const traffic = x.traffic!;
     this.#state.recordRequest(backend.slot);
     const setCookie = this.#confirm(x, head, backend, traffic);
     const line = head.upgradeLine < 0 ? x.upgrade : head.value(head.upgradeLine);
@@ -320,7 +335,7 @@ export class Handler implements AttemptEvents {
    */
   onFailure(x: Exchange, stage: number, kind: ErrorKind, why: string, race: boolean): void {
     const backend = x.backend!;
-    const traffic = this.#pools[x.pool!.index]!;
+    const traffic = x.traffic!;
     this.#parts.log.debug(
       { pool: traffic.pool.name, backend: backend.id, error: kind.code, why, request: x.requestId },
       'attempt failed',
@@ -486,7 +501,7 @@ export class Handler implements AttemptEvents {
     x.active = false;
     releaseClaim(x, this.#parts.table);
     if (x.counted) {
-      const traffic = this.#pools[x.pool!.index]!;
+      const traffic = x.traffic!;
       traffic.active--;
       if (x.retrying) traffic.retrying--;
       x.counted = false;

@@ -5,6 +5,7 @@
 import { type CookieProof, Find, FoundKey, Learn } from '../affinity/strategy.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Exchange } from '../forwarding/exchange.ts';
+import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import type { Head } from '../http1/head.ts';
 import { Outcome } from '../metrics/outcomes.ts';
 import { Lookup } from '../sessions/lookup.ts';
@@ -12,7 +13,6 @@ import { MOVE_REASONS, MoveReason } from '../sessions/move-reasons.ts';
 import { format } from '../sessions/public-id.ts';
 import { Row } from '../sessions/row.ts';
 import type { SessionTable } from '../sessions/table.ts';
-import type { PoolTraffic } from './traffic.ts';
 
 /** What came of the search. */
 export const Search = { done: 0, pending: 1, rejected: 2 } as const;

@@ -23,6 +23,8 @@ test('a backend has its address, slot, generation and limits resolved', () => {
     poolIndex: 0,
     slot: 4,
     generation: 7,
+    since: 0,
+    departing: false,
     host: '127.0.0.1',
     port: 9001,
     authority: '127.0.0.1:9001',

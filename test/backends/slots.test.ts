@@ -14,11 +14,20 @@ test('a backend keeps its slot for as long as it stays', () => {
 });
 
 test('an id that is removed and added again is another backend, also in its old slot (behaviour 12)', () => {
-  const registry = new SlotRegistry(1);
+  const registry = new SlotRegistry(
+    2,
+    () => false,
+    () => 7,
+  );
   registry.assign('shop', 'a');
   assert.equal(registry.release('shop', 'a'), true);
   assert.equal(registry.release('shop', 'a'), false);
-  assert.deepEqual(registry.assign('shop', 'a'), { slot: 0, generation: 2 });
+  const reused: number[] = [];
+  assert.deepEqual(
+    registry.assign('shop', 'a', (slot) => reused.push(slot)),
+    { slot: 0, generation: 2, since: 7 },
+  );
+  assert.deepEqual(reused, [], 'its counters are still its own');
 });
 
 test('the generation goes from 1 to 65535 and then around', () => {
@@ -43,7 +52,12 @@ test('a slot with requests in flight is not given out, and having none left is a
   registry.release('p', 'b');
   assert.deepEqual(registry.assign('p', 'c'), { slot: 1, generation: 2 });
   busy = false;
-  assert.deepEqual(registry.assign('p', 'd'), { slot: 0, generation: 2 });
+  const reused: number[] = [];
+  assert.deepEqual(
+    registry.assign('p', 'd', (slot) => reused.push(slot)),
+    { slot: 0, generation: 2 },
+  );
+  assert.deepEqual(reused, [0], "the counters there are another's");
 });
 
 test('no two backends ever have one slot, and no slot and generation is given out twice', () => {

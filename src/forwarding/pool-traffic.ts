@@ -2,10 +2,15 @@ import type { AffinityStrategy, CookieIssuer } from '../affinity/strategy.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { BalancingPolicy } from '../balancing/policy.ts';
-import { BackendConnections } from '../forwarding/connections.ts';
 import type { Outlier } from '../health/outlier.ts';
+import { BackendConnections } from './connections.ts';
 
-/** What one worker has of a pool: the read-only model, its strategies and policy, and its connections. Found by `pool.index`. */
+/**
+ * What one worker has of a pool: the read-only model with its strategies and policy, and its connections.
+ *
+ * A reload that changes the pool makes another one, which takes the connections over; a request that is under way keeps the one
+ * it began with to its end (`Exchange.traffic`), so it never sees two configurations.
+ */
 export class PoolTraffic {
   readonly pool: Pool;
   readonly strategies: readonly AffinityStrategy[];
@@ -22,15 +27,17 @@ export class PoolTraffic {
   active = 0;
   retrying = 0;
   /** When each backend last failed, by slot, in ms of the worker's wheel. */
-  readonly failedAt: (number | undefined)[] = [];
-  readonly #connections: (BackendConnections | undefined)[] = [];
+  readonly failedAt: (number | undefined)[];
+  readonly #connections: (BackendConnections | undefined)[];
 
+  /** @param before what this worker had of the pool until now */
   constructor(
     pool: Pool,
     strategies: readonly AffinityStrategy[],
     issuer: CookieIssuer | null,
     policy: BalancingPolicy,
     outlier: Outlier | null,
+    before: PoolTraffic | null = null,
   ) {
     this.pool = pool;
     this.strategies = strategies;
@@ -39,11 +46,36 @@ export class PoolTraffic {
     this.cookies = issuer === null ? [] : [issuer.name];
     this.policy = policy;
     this.outlier = outlier;
-    for (const backend of pool.backends) this.#connections[backend.slot] = new BackendConnections(backend);
+    this.failedAt = before?.failedAt ?? [];
+    this.#connections = before === null ? [] : before.#connections;
+  }
+
+  /** Takes effect: from here on connections go to the backends as this pool has them. Sockets to those that did not change are kept. */
+  adopt(): void {
+    const { bySlot } = this.pool;
+    for (const [slot, connections] of this.#connections.entries()) {
+      if (connections === undefined) continue;
+      const backend = bySlot[slot];
+      if (backend !== undefined && connections.fits(backend)) {
+        connections.backend = backend;
+        continue;
+      }
+      // Requests under way keep what they have: the object is theirs until the last of them has ended.
+      connections.retire();
+      this.#connections[slot] = undefined;
+    }
   }
 
   connections(backend: Backend): BackendConnections {
-    return this.#connections[backend.slot]!;
+    return this.#connections[backend.slot] ?? this.#open(backend);
+  }
+
+  #open(backend: Backend): BackendConnections {
+    // A request that began before a reload may still choose a backend that is gone: a list of its own, which nobody finds.
+    const connections = new BackendConnections(backend);
+    if (this.pool.bySlot[backend.slot] === backend) this.#connections[backend.slot] = connections;
+    else connections.retired = true;
+    return connections;
   }
 
   /** Closes the idle connections to all backends; false: there was none. */

@@ -1,5 +1,6 @@
 import { parseBackendUrl } from './backend-url.ts';
 import { checkAffinity } from './check-affinity.ts';
+import { checkDiscovery } from './check-discovery.ts';
 import { got } from './messages.ts';
 import type { Parts, PoolParts, Report } from './parts.ts';
 import { formatDuration } from './scalars.ts';
@@ -11,6 +12,7 @@ export function checkPools(parts: Parts, report: Report): void {
   if (parts.pools.length === 0) report.error(['pools'], 'must name at least one pool');
   for (const pool of parts.pools) {
     checkBackends(pool, report);
+    checkDiscovery(pool, report);
     checkReplicas(pool, report);
     checkTimes(pool, report);
     checkAffinity(pool, parts, report);
@@ -20,8 +22,12 @@ export function checkPools(parts: Parts, report: Report): void {
 function checkBackends(pool: PoolParts, report: Report): void {
   const { backends } = pool;
   const path = [...pool.path, 'backends'];
-  if (backends.length === 0)
-    report.error(path, 'must name at least one backend, such as { id: a, url: "http://127.0.0.1:9001" }');
+  if (backends.length === 0 && !pool.discovered) {
+    report.error(
+      path,
+      'must name at least one backend, such as { id: a, url: "http://127.0.0.1:9001" }, unless discovery finds them',
+    );
+  }
   const ids = new Map<string, number>();
   const addresses = new Map<string, number>();
   for (const [index, { id, url }] of backends.entries()) {
@@ -44,6 +50,7 @@ function checkBackends(pool: PoolParts, report: Report): void {
   // A weight or state that is wrong may well be meant to take sessions.
   if (
     backends.length > 0 &&
+    !pool.discovered &&
     backends.every(({ weight, state }) => weight === 0 || state === 'drain' || state === 'maintenance')
   ) {
     report.warn(path, 'no backend takes new sessions: none is ready with a weight above 0');

@@ -1,8 +1,12 @@
 import { accessSync, constants, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { KeyPath } from './config-error.ts';
 import type { Config } from './schema.ts';
 
-/** Calls `report` for every file that the configuration names and that cannot be read. */
+/** The kernel's sockaddr_un holds 108 bytes with the final NUL. */
+const LONGEST_SOCKET = 107;
+
+/** Calls `report` for every file that the configuration names and that cannot be used as it is meant: read, or for the snapshot replaced. */
 export function findUnreadable(config: Config, report: (path: KeyPath, message: string) => void): void {
   for (const [path, file] of filesOf(config)) {
     try {
@@ -11,6 +15,57 @@ export function findUnreadable(config: Config, report: (path: KeyPath, message: 
     } catch (error) {
       report(path, `cannot read ${file}: ${whyUnreadable(error)}`);
     }
+  }
+  findUnwritable(config, report);
+}
+
+/** The snapshot is written beside itself and renamed, so it is its directory that has to be writable; a socket stands there too. */
+function findUnwritable({ sessions, admin }: Config, report: (path: KeyPath, message: string) => void): void {
+  const file = sessions.snapshot;
+  if (file === null) return;
+  const path = ['sessions', 'snapshot'];
+  const directory = dirname(file);
+  if (file === sessions.secretFile || file === admin.tokenFile) {
+    report(path, `${file} holds a secret and would be replaced: name a file of its own`);
+    return;
+  }
+  try {
+    if (!statSync(directory).isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR' });
+    accessSync(directory, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    report(path, `cannot write in ${directory}: ${whyUnwritable(error)}`);
+    return;
+  }
+  try {
+    const now = statSync(file, { throwIfNoEntry: false });
+    if (now?.isDirectory()) report(path, `${file} is a directory: name a file`);
+    else if (now !== undefined && !now.isFile()) {
+      report(path, `${file} is no regular file: name one that may be replaced`);
+    } else if (now !== undefined) accessSync(file, constants.R_OK);
+  } catch (error) {
+    report(path, `cannot read ${file}: ${whyUnreadable(error)}`);
+  }
+  const bytes = Buffer.byteLength(`${file}.sock`);
+  if (bytes > LONGEST_SOCKET) {
+    report(
+      path,
+      `${file}.sock, where the next process takes the rows over, has ${bytes} bytes and a socket's path ${LONGEST_SOCKET} at most: use a shorter path`,
+    );
+  }
+}
+
+function whyUnwritable(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return 'there is no such directory: create it, or correct the path';
+    case 'EACCES':
+    case 'EPERM':
+      return 'permission denied: let this user write there';
+    case 'EROFS':
+      return 'the file system is read-only: name a file elsewhere';
+    default:
+      return error instanceof Error ? error.message : String(error);
   }
 }
 

@@ -7,7 +7,7 @@ import { affinitySchema, verifyWrittenSchema } from './affinity-schema.ts';
 import type { KeyPath } from './config-error.ts';
 import { listenerSchema, routeSchema } from './listener-schema.ts';
 import { valueAt } from './messages.ts';
-import { backendSchema, poolSchema } from './pool-schema.ts';
+import { backendSchema, dnsDiscoverySchema, poolSchema } from './pool-schema.ts';
 import { configSchema } from './schema.ts';
 
 /** Where the checks put what they find. */
@@ -42,6 +42,10 @@ export interface PoolParts {
   /** Every id that is written. */
   readonly ids: readonly string[];
   readonly backends: readonly Read<typeof backendSchema>[];
+  /** True when backends are looked for, however wrong what says where is. */
+  readonly discovered: boolean;
+  /** Null: none, or no map. */
+  readonly dns: Read<typeof dnsDiscoverySchema> | null;
   /** Undefined where `by` is not known. */
   readonly affinity: readonly (AffinityParts | undefined)[];
   /** By index of `affinity`, where a token has it. */
@@ -103,12 +107,16 @@ function readPool(name: string, pool: unknown): PoolParts {
   const affinity = valueAt(pool, ['affinity']);
   const strategies = list(affinity === undefined ? [{ by: 'cookie' }] : affinity);
   const active = valueAt(pool, ['health', 'active']);
+  const discovery = valueAt(pool, ['discovery']) ?? null;
+  const dns = valueAt(discovery, ['dns']);
   const verify = strategies.map((strategy) => valueAt(strategy, ['verify']));
   return {
     name,
     path: ['pools', name],
     ids: backends.map((backend) => valueAt(backend, ['id'])).filter((id) => typeof id === 'string'),
     backends: backends.map((backend) => read(backendSchema, backend)),
+    discovered: discovery !== null,
+    dns: isMap(dns) ? read(dnsDiscoverySchema, dns) : null,
     affinity: strategies.map(readAffinity),
     verify: new Map(
       verify.flatMap((given, index) => (isMap(given) ? [[index, read(verifyWrittenSchema, given)]] : [])),

@@ -24,14 +24,33 @@ export const backendSchema = z.strictObject({
   backup: flag().default(false).describe('true: gets new sessions only when no other backend is available'),
 });
 
-const discovery = z.strictObject({
-  dns: z.strictObject({
-    name: text('must be a host name'),
-    type: z.enum(['A', 'AAAA', 'SRV']).default('A'),
-    port: integer(1, 65_535).nullable().default(null),
-    refresh: timer().prefault('10s'),
-  }),
+/** Labels of letters, digits, `-` and `_` (which service names have, RFC 2782), at most 253 characters, with or without the last dot. */
+const HOST_NAME =
+  /^(?=.{1,253}\.?$)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?$/;
+
+/** Backends that the DNS knows, looked up again and again. */
+export const dnsDiscoverySchema = z.strictObject({
+  name: text('must be a host name such as shop.internal or _http._tcp.shop.internal', HOST_NAME).describe(
+    'Name that is looked up; each address, or each SRV record, is a backend',
+  ),
+  type: z
+    .enum(['A', 'AAAA', 'SRV'])
+    .default('A')
+    .describe('A: IPv4 addresses; AAAA: IPv6 addresses; SRV: targets with their ports, weights and priorities'),
+  port: integer(1, 65_535)
+    .nullable()
+    .default(null)
+    .describe('Port of the backends: required for A and AAAA, left out for SRV, whose records name it'),
+  refresh: timer().prefault('10s').describe('Time from one look-up to the next, within a tenth of it'),
+  servers: z
+    .array(text('must be the address of a DNS server, such as 10.0.0.2:53'))
+    .default([])
+    .describe(
+      "DNS servers to ask, such as 10.0.0.2:53 or [fd00::2]:53, and nothing but them; empty: those of the system, then the system's hosts file and search domains",
+    ),
 });
+
+const discovery = z.strictObject({ dns: dnsDiscoverySchema.describe('Backends that the DNS knows') });
 
 /** A request after which something happens to its session. */
 const trigger = z.strictObject({

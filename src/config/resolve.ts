@@ -2,7 +2,8 @@ import { dirname, resolve as resolvePath } from 'node:path';
 import { parseBackendUrl } from './backend-url.ts';
 import { parseCidr } from './cidr.ts';
 import { routeSchema } from './listener-schema.ts';
-import type { AdminConfig, AffinityConfig, BackendConfig, Config } from './schema.ts';
+import { parseNameServer } from './name-server.ts';
+import type { AdminConfig, AffinityConfig, BackendConfig, Config, DnsDiscoveryConfig } from './schema.ts';
 import type { ParsedConfig } from './validate.ts';
 
 /**
@@ -19,6 +20,7 @@ export function resolveConfig(config: ParsedConfig, file: string): Config {
         const url = parseBackendUrl(backend.url);
         return 'error' in url ? backend : { ...backend, url: `http://${url.authority}` };
       }),
+      discovery: pool.discovery === null ? null : { dns: resolveDns(pool.discovery.dns) },
       affinity: pool.affinity.map(
         (strategy): AffinityConfig =>
           strategy.by === 'token' && strategy.verify !== null
@@ -35,9 +37,22 @@ export function resolveConfig(config: ParsedConfig, file: string): Config {
     }),
     routes: config.routes ?? Object.keys(pools).map((pool) => routeSchema.parse({ pool })),
     pools,
-    sessions: { ...config.sessions, secretFile: path(config.sessions.secretFile) },
+    sessions: {
+      ...config.sessions,
+      secretFile: path(config.sessions.secretFile),
+      snapshot: path(config.sessions.snapshot),
+    },
     admin: resolveAdmin(config.admin, file),
   };
+}
+
+function resolveDns(dns: DnsDiscoveryConfig): DnsDiscoveryConfig {
+  const servers = dns.servers.map((text) => {
+    const parsed = parseNameServer(text);
+    return 'error' in parsed ? text : parsed.server;
+  });
+  // Names have no case, and the last dot only says that no search domain is to be added.
+  return { ...dns, name: dns.name.toLowerCase(), servers };
 }
 
 /** The same for the section `admin` alone. */

@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import type { affinitySchema } from './affinity-schema.ts';
 import { listenerSchema, routeSchema } from './listener-schema.ts';
-import { type backendSchema, nameSchema, poolSchema } from './pool-schema.ts';
+import { type backendSchema, type dnsDiscoverySchema, nameSchema, poolSchema } from './pool-schema.ts';
 import { flag, integer, percentage, text, timer } from './scalars.ts';
 
 const WORKERS = 'must be auto or a whole number from 1 to 256';
@@ -38,7 +38,10 @@ const sessions = z.strictObject({
     .nullable()
     .default(null)
     .describe('One secret a line (32 bytes or more, base64 or hex); the first signs, all verify; null: made at start'),
-  snapshot: file('a file').nullable().default(null).describe('Rows survive a restart in this file; null: they do not'),
+  snapshot: file('a file')
+    .nullable()
+    .default(null)
+    .describe('Rows survive a restart in this file, which is replaced every 30 s and at a stop; null: they do not'),
   store: z.enum(['memory', 'redis']).default('memory').describe('Where sessions are kept'),
   redis: redis.nullable().default(null).describe('For store: redis'),
 });
@@ -122,6 +125,8 @@ export type RouteMatchConfig = RouteConfig['match'];
 export type PoolConfig = Frozen<z.output<typeof poolSchema>>;
 /** `pools.NAME.backends[]`; `url` always is `http://host:port`. */
 export type BackendConfig = Frozen<z.output<typeof backendSchema>>;
+/** `pools.NAME.discovery.dns`; `port` is null with type SRV only, `servers` always are `address:port`. */
+export type DnsDiscoveryConfig = Frozen<z.output<typeof dnsDiscoverySchema>>;
 /** `pools.NAME.balance`. */
 export type BalanceName = PoolConfig['balance'];
 /** `pools.NAME.affinity[]`, a union told apart by `by`. */

@@ -42,7 +42,6 @@ const NOT_YET: readonly NotYet[] = [
   only('routes.*.csrf', 'off'),
   empty('routes.*.allowOrigins'),
   without('pools.*.backends.*.url', 'https:', 'use http://'),
-  only('pools.*.discovery', null, 'leave it out and list the backends'),
   empty('pools.*.session.bindTo'),
   only('pools.*.session.onBindingMismatch', 'observe'),
   only('pools.*.session.perUser.max', 0),
@@ -61,12 +60,10 @@ const NOT_YET: readonly NotYet[] = [
   only('pools.*.tls.key', null),
   only('pools.*.http2', false),
   only('pools.*.sendProxyProtocol', 'off'),
-  only('sessions.snapshot', null),
   only('sessions.store', 'memory'),
   only('sessions.redis', null),
   only('log.audit', null),
   only('tracing.otlp', null),
-  only('watch', false),
 ];
 
 /** Calls `report` for every value, as written, that asks for something that is not there yet. */

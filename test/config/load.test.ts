@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: ${NAME} is the syntax of the configuration file.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -46,6 +46,50 @@ test('files that are named are meant from the directory of the configuration, an
   ]);
 });
 
+test('a snapshot that could not be replaced, or is no file, is told before the start', () => {
+  const told = (snapshot: string, rest = '') => {
+    const loaded = parseConfig(`${MINIMAL}sessions: { snapshot: ${snapshot}${rest} }\n`, join(directory, 'x.yaml'));
+    assert.ok(!('errors' in loaded));
+    assert.ok(loaded.unreadable.every(({ path, line }) => path === 'sessions.snapshot' && line === 3));
+    return loaded.unreadable.map(({ message }) => message.replaceAll(directory, '.'));
+  };
+  assert.deepEqual(told('rows.bin'), []);
+  file('rows.bin', 'x');
+  assert.deepEqual(told('rows.bin'), []);
+  assert.deepEqual(told(directory), ['. is a directory: name a file']);
+  assert.deepEqual(told('/dev/null'), ['/dev/null is no regular file: name one that may be replaced']);
+  for (const missing of ['missing', 'rows.bin']) {
+    assert.deepEqual(told(`${missing}/rows.bin`), [
+      `cannot write in ./${missing}: there is no such directory: create it, or correct the path`,
+    ]);
+  }
+  assert.match(
+    told('s'.repeat(200)).join(),
+    /sss\.sock, .* has \d+ bytes and a socket's path 107 at most: use a shorter path$/,
+  );
+  assert.deepEqual(told('rows.bin', ', secretFile: ./rows.bin'), [
+    './rows.bin holds a secret and would be replaced: name a file of its own',
+  ]);
+});
+
+test('a snapshot where this user may not write or read is told', { skip: process.getuid?.() === 0 }, () => {
+  const told = (snapshot: string) => {
+    const loaded = parseConfig(`${MINIMAL}sessions: { snapshot: ${snapshot} }\n`, join(directory, 'x.yaml'));
+    assert.ok(!('errors' in loaded));
+    return loaded.unreadable.map(({ message }) => message.replaceAll(directory, '.'));
+  };
+  mkdirSync(join(directory, 'closed'));
+  file('closed/rows.bin', 'x');
+  chmodSync(join(directory, 'closed/rows.bin'), 0o200);
+  assert.deepEqual(told('closed/rows.bin'), [
+    'cannot read ./closed/rows.bin: permission denied: let this user read it',
+  ]);
+  chmodSync(join(directory, 'closed'), 0o500);
+  const refused = told('closed/rows.bin');
+  chmodSync(join(directory, 'closed'), 0o700);
+  assert.deepEqual(refused, ['cannot write in ./closed: permission denied: let this user write there']);
+});
+
 test('the admin API is found in a file that is wrong elsewhere', () => {
   const broken = file(
     'broken.yaml',
@@ -66,7 +110,7 @@ test('the admin API is found in a file that is wrong elsewhere', () => {
 
 test('a printed configuration is a configuration that resolves to the same', () => {
   const golden = new URL('golden/', import.meta.url);
-  for (const name of ['minimal', 'merge-keys', 'full', 'unsupported-defaults']) {
+  for (const name of ['minimal', 'merge-keys', 'full', 'unsupported-defaults', 'discovery']) {
     const first = parseConfig(readFileSync(new URL(`${name}.yaml`, golden), 'utf8'), 'x.yaml', {});
     assert.ok(!('errors' in first));
     const printed = printConfig(first.config);

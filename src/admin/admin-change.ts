@@ -17,4 +17,12 @@ export type AdminChange =
       readonly key: string;
       readonly from: string | null;
       readonly to: string;
+    }
+  /** The sessions that a draining backend still had were moved to others; `stayed` had nowhere to go. */
+  | {
+      readonly kind: 'backend-evacuated';
+      readonly pool: string;
+      readonly backend: string;
+      readonly moved: number;
+      readonly stayed: number;
     };

@@ -10,6 +10,7 @@ import type { RouteCall } from './route.ts';
 import { Router } from './router.ts';
 import { poolRoutes } from './routes/pool-routes.ts';
 import { probeRoutes } from './routes/probe-routes.ts';
+import { reloadRoutes } from './routes/reload-routes.ts';
 import { sessionRoutes } from './routes/session-routes.ts';
 import { statusRoutes } from './routes/status-routes.ts';
 
@@ -33,6 +34,7 @@ export class Api {
       ...statusRoutes(control),
       ...poolRoutes(control),
       ...sessionRoutes(control),
+      ...reloadRoutes(control),
     ]);
     this.#access = access;
     this.#log = log;
@@ -70,7 +72,7 @@ export class Api {
     if (typeof query === 'string') return problem(400, query, path);
     const call: RouteCall<null> = { params: match.params, query, body: null, path };
     if (match.route.body === null) return match.route.handle(call);
-    const read = await readJsonBody(request, match.route.body, path);
+    const read = await readJsonBody(request, match.route.body, path, match.route.bodyBytes);
     return 'refused' in read ? read.refused : match.route.handle({ ...call, body: read.value });
   }
 

@@ -1,5 +1,8 @@
 import type { AdminState, Health } from '../backends/shared-state.ts';
+import type { MovePlan } from '../balancing/planned-moves.ts';
+import type { ConfigChange } from '../config/diff.ts';
 import type { ErrorCode } from '../errors.ts';
+import type { Mistake } from './problem.ts';
 
 /** Whether limpet takes traffic. */
 export type Phase = 'starting' | 'ready' | 'stopping';
@@ -23,6 +26,31 @@ export interface StatusView {
   readonly activeRequests: number;
   /** 1 at the start, one more with each reload. */
   readonly configGeneration: number;
+  /** Null: the configuration was not read again since the start. */
+  readonly lastReload: LastReloadView | null;
+  readonly store: StoreView;
+}
+
+/** How the latest reload went, whatever asked for it. */
+export interface LastReloadView {
+  readonly at: string;
+  /** False: the file was refused, and everything is as before. */
+  readonly ok: boolean;
+  /** Keys that changed. */
+  readonly changes: number;
+  /** Mistakes that the file was refused for. */
+  readonly errors: number;
+}
+
+/** Where sessions are kept besides this process. */
+export interface StoreView {
+  readonly type: 'memory' | 'redis';
+  /** False: it does not answer, and limpet goes on by itself. The memory is always up. */
+  readonly up: boolean;
+  /** When it came up or went down. */
+  readonly since: string;
+  /** Changes that it has not been told yet. */
+  readonly pending: number;
 }
 
 export interface ListenerView {
@@ -44,6 +72,10 @@ export interface PoolView {
 export interface BackendView {
   readonly id: string;
   readonly url: string;
+  /** True: it is not in the configuration any more, and goes when its last session and request have ended. */
+  readonly departing: boolean;
+  /** True: discovery has found it, and it does not stand in the file. */
+  readonly discovered: boolean;
   /** What the operator wants. */
   readonly state: AdminState;
   /** What probes and traffic say; a backend that traffic took out for a while is down. */
@@ -105,11 +137,36 @@ export interface BackendPatch {
   readonly weight?: number | undefined;
 }
 
+export interface ReloadView {
+  /** Of the configuration that runs now. */
+  readonly generation: number;
+  /** Empty: the file says what it said before. */
+  readonly changes: readonly ConfigChange[];
+  /** What is allowed and most likely not meant. */
+  readonly warnings: readonly string[];
+}
+
+/** What to imagine: a backend (`POOL/ID`) that is gone, or another configuration as YAML text. */
+export type SimulationQuery = { readonly drain: string } | { readonly config: string };
+
+export interface SimulationView extends MovePlan {
+  /** What the other configuration changes. */
+  readonly changes?: readonly ConfigChange[];
+}
+
+export interface EvacuationView {
+  readonly moved: number;
+  /** Sessions that no other backend can take, or that may not move (`onLost: reject`): they are where they were. */
+  readonly stayed: number;
+}
+
 /** A wish that cannot be granted: the HTTP status that says so, and one sentence that says why and what to do. */
 export interface Refused {
   readonly ok: false;
-  readonly status: 400 | 404 | 409;
+  readonly status: 400 | 404 | 409 | 422;
   readonly detail: string;
+  /** Of a configuration: each mistake. */
+  readonly errors?: readonly Mistake[];
 }
 
 export type Result<T> = { readonly ok: true; readonly value: T } | Refused;
@@ -122,10 +179,16 @@ export interface ControlPlane {
   pool(name: string): Result<PoolView>;
   patchBackend(pool: string, id: string, patch: BackendPatch): Result<BackendView>;
   sessions(query: SessionQuery): Promise<Result<SessionPage>>;
-  session(key: string): Result<SessionView>;
+  session(key: string): Promise<Result<SessionView>>;
   /** The session ends now, and its key stays refused until its cookie could not be valid any more (behaviour 24). */
-  endSession(key: string): Result<null>;
+  endSession(key: string): Promise<Result<null>>;
   /** Binds a session to another backend of its pool; the next request tells the application. */
-  moveSession(key: string, backend: string): Result<SessionView>;
+  moveSession(key: string, backend: string): Promise<Result<SessionView>>;
+  /** Reads the configuration file again: all of it is taken over, or nothing (422). A second call waits for the first. */
+  reload(): Promise<Result<ReloadView>>;
+  /** Which sessions would move, and where to. Changes nothing. */
+  simulate(query: SimulationQuery): Promise<Result<SimulationView>>;
+  /** Moves the sessions of a backend that gets no new ones to where they would go if it failed. */
+  evacuate(pool: string, backend: string): Promise<Result<EvacuationView>>;
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
 }

@@ -20,9 +20,13 @@ export const LANDING_PAGE = `<!doctype html>
   <dt><a href="/api/v1/status"><code>/api/v1/status</code></a></dt>
   <dd>Version, uptime, workers, listeners, sessions, requests</dd>
   <dt><a href="/api/v1/pools"><code>/api/v1/pools</code></a></dt>
-  <dd>Pools with their backends; <code>PATCH /api/v1/pools/POOL/backends/ID</code> sets <code>state</code> and <code>weight</code></dd>
+  <dd>Pools with their backends; <code>PATCH /api/v1/pools/POOL/backends/ID</code> sets <code>state</code> and <code>weight</code>, <code>POST …/evacuate</code> moves the sessions that a draining one has left</dd>
   <dt><a href="/api/v1/sessions"><code>/api/v1/sessions</code></a></dt>
   <dd>Sessions, by <code>pool</code> and <code>backend</code>; <code>DELETE</code> ends one, <code>POST …/move</code> moves one</dd>
+  <dt><code>/api/v1/simulate</code></dt>
+  <dd><code>POST {"drain": "POOL/ID"}</code> or <code>{"config": "YAML"}</code>: which sessions would move, and where to</dd>
+  <dt><code>/api/v1/reload</code></dt>
+  <dd><code>POST</code>: the configuration file is read again; the answer says what changed, or what is wrong with it</dd>
   <dt><a href="/metrics"><code>/metrics</code></a></dt>
   <dd>Prometheus metrics</dd>
   <dt><a href="/healthz"><code>/healthz</code></a> · <a href="/readyz"><code>/readyz</code></a></dt>

@@ -1,9 +1,10 @@
 import type { MetricsSource } from '../metrics/metrics-source.ts';
 import type { LiveParts } from './live-parts.ts';
+import type { Reloads } from './reloads.ts';
 
 /** What the metrics read besides the counters, from the running parts. */
-export function liveMetricsSource(parts: LiveParts): MetricsSource {
-  const { pools, listeners, state, table, workers } = parts;
+export function liveMetricsSource(parts: LiveParts, reloads: Reloads | null): MetricsSource {
+  const { pools, listeners, state, table, workers, store } = parts;
   return {
     pools,
     listeners: () => listeners().map(({ bind }) => bind),
@@ -13,5 +14,8 @@ export function liveMetricsSource(parts: LiveParts): MetricsSource {
     sessionsOfPool: (pool) => table.sessionsOfPool(pool),
     evictions: () => table.evictions,
     workerRestarts: workers.restarts,
+    storeUp: () => store?.().up ?? true,
+    configGeneration: parts.configGeneration,
+    reloads: () => ({ ok: reloads?.succeeded ?? 0, failed: reloads?.failed ?? 0 }),
   };
 }

@@ -1,10 +1,43 @@
+import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { SharedState } from '../backends/shared-state.ts';
+import type { ConfigError } from '../config/config-error.ts';
+import type { ConfigChange } from '../config/diff.ts';
 import type { CountersMemory } from '../metrics/counters-memory.ts';
 import type { RareTotals } from '../metrics/rare-totals.ts';
+import type { Key } from '../sessions/key.ts';
 import type { SessionTable } from '../sessions/table.ts';
 import type { AdminChange } from './admin-change.ts';
 import type { Phase } from './control-plane.ts';
+import type { ReloadOutcome } from './reloads.ts';
+
+/** What another configuration would make of the pools. */
+export type Preview =
+  | { readonly pools: readonly Pool[]; readonly changes: readonly ConfigChange[] }
+  | { readonly errors: readonly ConfigError[] };
+
+/** State of the store that several nodes share, or of the memory. */
+export interface StoreState {
+  readonly type: 'memory' | 'redis';
+  readonly up: boolean;
+  /** When it came up or went down, ms since epoch. */
+  readonly since: number;
+  /** Changes that it has not been told yet. */
+  readonly pending: number;
+}
+
+/** A session that the store knows and this process has no row of. Times in ms since epoch. */
+export interface StoredSession {
+  /** Name of its pool. */
+  readonly pool: string;
+  /** Id of its backend. */
+  readonly backend: string;
+  /** Index into KEY_SOURCES. */
+  readonly by: number;
+  readonly created: number;
+  readonly lastSeen: number;
+  readonly moves: number;
+}
 
 /** The parts of a running limpet that the admin API looks at and changes. */
 export interface LiveParts {
@@ -16,6 +49,8 @@ export interface LiveParts {
   readonly phase: () => Phase;
   /** The pools as they run now; a reload replaces them whole. */
   readonly pools: () => readonly Pool[];
+  /** `pool/id` of the backends that discovery has found. Absent: there is no discovery. */
+  readonly discovered?: () => ReadonlySet<string>;
   /** 1 at the start, one more with each reload. */
   readonly configGeneration: () => number;
   /** In the order of the configuration. `address`: where it really listens, such as `http://127.0.0.1:8080`. */
@@ -32,4 +67,19 @@ export interface LiveParts {
   readonly rare: RareTotals;
   /** Called after each change that was made, for the log. */
   readonly onAdminChange: (change: AdminChange) => void;
+  /** Reads the configuration file again. Absent: there is no file, as with the demo. */
+  readonly reload?: () => Promise<ReloadOutcome>;
+  /**
+   * Builds the pools of another configuration and changes nothing. A backend that stays has its slot and generation; one that would be new has
+   * a slot that no other has, from 0. Absent: as with `reload`.
+   */
+  readonly preview?: (text: string) => Preview;
+  /** Absent: sessions are in this process's memory alone. */
+  readonly store?: () => StoreState;
+  /** Called after a session was ended here, for the other nodes; its key is refused until `until` (ms since epoch). */
+  readonly onSessionEnded?: (key: Key, until: number) => void;
+  /** Called after a session was moved here, for the other nodes. `from` is null when its backend was not in the configuration any more. */
+  readonly onSessionMoved?: (key: Key, pool: Pool, from: Backend | null, to: Backend) => void;
+  /** Asks the store for a session by its public id; null: it has none, or does not answer. Never rejects. */
+  readonly lookup?: (publicId: string) => Promise<StoredSession | null>;
 }

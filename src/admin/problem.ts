@@ -1,8 +1,11 @@
 import { STATUS_CODES } from 'node:http';
 import type { Answer } from './answer.ts';
 
-/** One mistake of several, with the path of the key that it is about. */
+/** One mistake of several, with the path of the key that it is about; one in a configuration file has its place there too. */
 export interface Mistake {
+  readonly file?: string;
+  readonly line?: number;
+  readonly column?: number;
   readonly path: string;
   readonly message: string;
 }

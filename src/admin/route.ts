@@ -22,14 +22,19 @@ export interface Route {
   readonly query: readonly string[];
   /** Shape of the JSON body; null: it has none. */
   readonly body: z.ZodType | null;
+  /** Longest body that is read. */
+  readonly bodyBytes: number;
   readonly handle: (call: RouteCall<unknown>) => Answer | Promise<Answer>;
 }
+
+/** Most bodies are a few keys. */
+const BODY_BYTES = 64 * 1024;
 
 type Handle<Body> = (call: RouteCall<Body>) => Answer | Promise<Answer>;
 
 /** A route to look at something. */
 export function get(path: string, handle: Handle<null>, query: readonly string[] = []): Route {
-  return { method: 'GET', path, open: false, query, body: null, handle: handle as Handle<unknown> };
+  return { method: 'GET', path, open: false, query, body: null, bodyBytes: 0, handle: handle as Handle<unknown> };
 }
 
 /** A route for probes. */
@@ -39,15 +44,24 @@ export function openGet(path: string, handle: Handle<null>): Route {
 
 /** A route that ends something. */
 export function remove(path: string, handle: Handle<null>): Route {
-  return { method: 'DELETE', path, open: false, query: [], body: null, handle: handle as Handle<unknown> };
+  return {
+    method: 'DELETE',
+    path,
+    open: false,
+    query: [],
+    body: null,
+    bodyBytes: 0,
+    handle: handle as Handle<unknown>,
+  };
 }
 
-/** A route that changes something as its JSON body says. */
+/** A route that changes something as its JSON body says. A body that may be an empty map may be left out. */
 export function change<Schema extends z.ZodType>(
   method: 'POST' | 'PATCH',
   path: string,
   body: Schema,
   handle: Handle<z.output<Schema>>,
+  bodyBytes = BODY_BYTES,
 ): Route {
-  return { method, path, open: false, query: [], body, handle: handle as Handle<unknown> };
+  return { method, path, open: false, query: [], body, bodyBytes, handle: handle as Handle<unknown> };
 }

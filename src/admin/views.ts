@@ -1,9 +1,11 @@
 import { KEY_SOURCES } from '../affinity/strategy.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
-import type { SharedState } from '../backends/shared-state.ts';
-import type { SessionTable } from '../sessions/table.ts';
 import type { BackendView, PoolView, SessionView } from './control-plane.ts';
+import type { LiveParts } from './live-parts.ts';
+
+/** What the views of pools and backends are made from. */
+type Live = Pick<LiveParts, 'state' | 'table' | 'discovered'>;
 
 /** The fields of a row that a view shows. */
 export interface SessionFields {
@@ -19,21 +21,24 @@ export interface SessionFields {
 }
 
 /** A pool with its backends, as the admin API shows it. */
-export function poolView(pool: Pool, state: SharedState, table: SessionTable): PoolView {
+export function poolView(pool: Pool, live: Live): PoolView {
   return {
     name: pool.name,
     balance: pool.config.balance,
-    sessions: table.sessionsOfPool(pool.index),
-    backends: pool.backends.map((backend) => backendView(backend, state, table)),
+    sessions: live.table.sessionsOfPool(pool.index),
+    backends: pool.backends.map((backend) => backendView(backend, live)),
   };
 }
 
 /** A backend, as the admin API shows it. */
-export function backendView({ id, url, slot }: Backend, state: SharedState, table: SessionTable): BackendView {
+export function backendView(backend: Backend, { state, table, discovered }: Live): BackendView {
+  const { id, url, slot, departing } = backend;
   const latency = state.latency(slot);
   return {
     id,
     url,
+    departing,
+    discovered: discovered?.().has(`${backend.pool}/${id}`) ?? false,
     state: state.adminState(slot),
     health: state.ejected(slot) ? 'down' : state.health(slot),
     weight: state.configuredWeight(slot),

@@ -16,6 +16,12 @@ export interface MetricsSource {
   evictions(): number;
   /** Workers that were started again. */
   workerRestarts(): number;
+  /** Whether the store of sessions answers; the memory always does. */
+  storeUp(): boolean;
+  /** 1 at the start, one more with each reload. */
+  configGeneration(): number;
+  /** Reloads that were taken over, and those that were refused and changed nothing. */
+  reloads(): { readonly ok: number; readonly failed: number };
 }
 
 /** The part of a pool that metrics need. */

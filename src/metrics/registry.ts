@@ -139,6 +139,23 @@ export function metricsRegistry({ source, sums, rare, processMetrics }: MetricsP
   counter('limpet_worker_restarts_total', 'Workers that ended unexpectedly and were started again.', [], (set) =>
     set({}, source.workerRestarts()),
   );
+  gauge(
+    'limpet_store_up',
+    '1 while the store of sessions answers; without a store of its own limpet keeps them in memory, which is always up.',
+    [],
+    (set) => set({}, source.storeUp() ? 1 : 0),
+  );
+  gauge('limpet_config_generation', '1 at the start, one more with each reload.', [], (set) =>
+    set({}, source.configGeneration()),
+  );
+  counter(
+    'limpet_reloads_total',
+    'Reloads of the configuration: taken over (ok), or refused with nothing changed (failed).',
+    ['result'],
+    (set) => {
+      for (const [result, count] of Object.entries(source.reloads())) set({ result }, count);
+    },
+  );
   if (processMetrics) collectDefaultMetrics({ register: registry });
   return registry;
 }

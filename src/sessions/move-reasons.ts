@@ -2,7 +2,15 @@
  * Why a session was moved, in the order of its number in a row of the table (`movedReason`).
  * The text stands in `Limpet-Session-Moved`, in the label `reason` of `limpet_failovers_total` and in the log.
  */
-export const MOVE_REASONS = ['backend-down', 'maintenance', 'removed', 'operator', 'relearned', 'failback'] as const;
+export const MOVE_REASONS = [
+  'backend-down',
+  'maintenance',
+  'removed',
+  'operator',
+  'relearned',
+  'failback',
+  'drain',
+] as const;
 /** One of MOVE_REASONS. */
 export type MoveReason = (typeof MOVE_REASONS)[number];
 /** The index of each reason. */
@@ -19,4 +27,6 @@ export const MoveReason = {
   relearned: 4,
   /** Back to the first backend (behaviour 34). */
   failback: 5,
+  /** The time that its draining backend was given is over. */
+  drain: 6,
 } as const satisfies { readonly [R in MoveReason]: number };

@@ -1,8 +1,11 @@
 import type { BackendView, ControlPlane, Phase, SessionView } from '../../src/admin/control-plane.ts';
+import type { ConfigError } from '../../src/config/config-error.ts';
 
 export const BACKEND: BackendView = {
   id: 'a',
   url: 'http://127.0.0.1:9001',
+  departing: false,
+  discovered: false,
   state: 'ready',
   health: 'up',
   weight: 1,
@@ -35,6 +38,8 @@ export class FakeControlPlane implements ControlPlane {
   readonly calls: unknown[][] = [];
   /** When set, `status` throws it. */
   defect: Error | null = null;
+  /** What a reload is refused for. */
+  mistakes: ConfigError[] = [];
 
   ready(): Phase {
     return this.phase;
@@ -54,6 +59,8 @@ export class FakeControlPlane implements ControlPlane {
       requests: 4,
       activeRequests: 2,
       configGeneration: 1,
+      lastReload: null,
+      store: { type: 'memory', up: true, since: '2026-01-31T12:00:00.000Z', pending: 0 },
     };
   }
 
@@ -77,19 +84,38 @@ export class FakeControlPlane implements ControlPlane {
     return { ok: true, value: { sessions: [SESSION], cursor: 'next' } };
   }
 
-  session(key: string): ReturnType<ControlPlane['session']> {
+  async session(key: string): ReturnType<ControlPlane['session']> {
     this.calls.push(['session', key]);
     return { ok: true, value: SESSION };
   }
 
-  endSession(key: string): ReturnType<ControlPlane['endSession']> {
+  async endSession(key: string): ReturnType<ControlPlane['endSession']> {
     this.calls.push(['endSession', key]);
     return { ok: true, value: null };
   }
 
-  moveSession(...call: Parameters<ControlPlane['moveSession']>): ReturnType<ControlPlane['moveSession']> {
+  async moveSession(...call: Parameters<ControlPlane['moveSession']>): ReturnType<ControlPlane['moveSession']> {
     this.calls.push(['moveSession', ...call]);
     return { ok: false, status: 409, detail: 'the backend is down' };
+  }
+
+  async reload(): ReturnType<ControlPlane['reload']> {
+    this.calls.push(['reload']);
+    if (this.mistakes.length > 0) return { ok: false, status: 422, detail: 'not usable', errors: this.mistakes };
+    return {
+      ok: true,
+      value: { generation: 2, changes: [{ path: 'pools.shop.backends.a', change: 'changed' }], warnings: [] },
+    };
+  }
+
+  async simulate(...call: Parameters<ControlPlane['simulate']>): ReturnType<ControlPlane['simulate']> {
+    this.calls.push(['simulate', ...call]);
+    return { ok: true, value: { total: 0, moves: [], sessions: [] } };
+  }
+
+  async evacuate(...call: Parameters<ControlPlane['evacuate']>): ReturnType<ControlPlane['evacuate']> {
+    this.calls.push(['evacuate', ...call]);
+    return { ok: true, value: { moved: 3, stayed: 0 } };
   }
 
   async metrics(): ReturnType<ControlPlane['metrics']> {

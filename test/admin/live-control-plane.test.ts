@@ -42,6 +42,8 @@ test('status tells version, uptime, workers, listeners, sessions, requests and c
     requests: 1,
     activeRequests: 1,
     configGeneration: 1,
+    lastReload: null,
+    store: { type: 'memory', up: true, since: START, pending: 0 },
   });
 });
 
@@ -61,6 +63,8 @@ test('a pool shows its backends with state and health as two fields (39)', async
   assert.deepEqual(a, {
     id: 'a',
     url: 'http://127.0.0.1:9001',
+    departing: false,
+    discovered: false,
     state: 'ready',
     health: 'up',
     weight: 1,

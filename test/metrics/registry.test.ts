@@ -27,6 +27,9 @@ const source: MetricsSource = {
   sessionsOfPool: (pool) => 100 + pool,
   evictions: () => 17,
   workerRestarts: () => 2,
+  storeUp: () => false,
+  configGeneration: () => 4,
+  reloads: () => ({ ok: 3, failed: 1 }),
 };
 
 function make(processMetrics = false) {
@@ -79,11 +82,14 @@ test('every metric of the interface is there, with its type and a help text', as
     limpet_session_evictions_total: 'counter',
     limpet_errors_total: 'counter',
     limpet_worker_restarts_total: 'counter',
+    limpet_store_up: 'gauge',
+    limpet_config_generation: 'gauge',
+    limpet_reloads_total: 'counter',
     process_resident_memory_bytes: 'gauge',
   };
   assert.deepEqual(Object.fromEntries(Object.keys(expected).map((name) => [name, types[name]])), expected);
   for (const { help } of families.values()) assert.ok(help.length > 10);
-  assert.equal(families.has('limpet_store_up') || families.has('limpet_resumed_total'), false);
+  assert.equal(families.has('limpet_resumed_total'), false);
 });
 
 test('requests have a series for each status that occurred and for no other', async () => {
@@ -151,6 +157,10 @@ test('live state is read at the moment of the collection', async () => {
     assert.equal(value('limpet_backend_up', { pool: 'shop', backend: 'b' }), 0);
     assert.equal(value('limpet_session_evictions_total', {}), 17);
     assert.equal(value('limpet_worker_restarts_total', {}), 2);
+    assert.equal(value('limpet_store_up', {}), 0);
+    assert.equal(value('limpet_config_generation', {}), 4);
+    assert.equal(value('limpet_reloads_total', { result: 'ok' }), 3);
+    assert.equal(value('limpet_reloads_total', { result: 'failed' }), 1);
     assert.equal(value('limpet_failovers_total', { pool: 'shop', from: 'a', to: 'b', reason: 'backend-down' }), 4);
     assert.equal(value('limpet_retries_total', { pool: 'shop', reason: 'BACKEND_RESET' }), 5);
     assert.equal(value('limpet_errors_total', { code: 'NO_ROUTE' }), 6);

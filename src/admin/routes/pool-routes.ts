@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { integer } from '../../config/scalars.ts';
 import { json } from '../answer.ts';
 import type { ControlPlane } from '../control-plane.ts';
-import { problem } from '../problem.ts';
+import { refusal } from '../refused.ts';
 import { change, get, type Route } from '../route.ts';
 
 const patch = z
@@ -14,17 +14,23 @@ const patch = z
     error: 'nothing to change: give state, weight or both',
   });
 
-/** Pools and backends: see them, and say what is wanted of a backend. */
+const NOTHING = z.strictObject({});
+
+/** Pools and backends: see them, say what is wanted of a backend, and move its sessions away. */
 export function poolRoutes(control: ControlPlane): Route[] {
   return [
     get('/api/v1/pools', () => json({ pools: control.pools() })),
     get('/api/v1/pools/:pool', ({ params, path }) => {
       const found = control.pool(params.pool!);
-      return found.ok ? json(found.value) : problem(found.status, found.detail, path);
+      return found.ok ? json(found.value) : refusal(found, path);
     }),
     change('PATCH', '/api/v1/pools/:pool/backends/:backend', patch, ({ params, path, body }) => {
       const changed = control.patchBackend(params.pool!, params.backend!, body);
-      return changed.ok ? json(changed.value) : problem(changed.status, changed.detail, path);
+      return changed.ok ? json(changed.value) : refusal(changed, path);
+    }),
+    change('POST', '/api/v1/pools/:pool/backends/:backend/evacuate', NOTHING, async ({ params, path }) => {
+      const evacuated = await control.evacuate(params.pool!, params.backend!);
+      return evacuated.ok ? json(evacuated.value) : refusal(evacuated, path);
     }),
   ];
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { json, NO_CONTENT } from '../answer.ts';
 import type { ControlPlane } from '../control-plane.ts';
 import { problem } from '../problem.ts';
+import { refusal } from '../refused.ts';
 import { change, get, type Route, remove } from '../route.ts';
 
 const DEFAULT_LIMIT = 100;
@@ -33,21 +34,21 @@ export function sessionRoutes(control: ControlPlane): Route[] {
           ...(backend === undefined ? {} : { backend }),
           ...(cursor === undefined ? {} : { cursor }),
         });
-        return page.ok ? json(page.value) : problem(page.status, page.detail, path);
+        return page.ok ? json(page.value) : refusal(page, path);
       },
       ['pool', 'backend', 'user', 'limit', 'cursor'],
     ),
-    get('/api/v1/sessions/:key', ({ params, path }) => {
-      const found = control.session(params.key!);
-      return found.ok ? json(found.value) : problem(found.status, found.detail, path);
+    get('/api/v1/sessions/:key', async ({ params, path }) => {
+      const found = await control.session(params.key!);
+      return found.ok ? json(found.value) : refusal(found, path);
     }),
-    remove('/api/v1/sessions/:key', ({ params, path }) => {
-      const ended = control.endSession(params.key!);
-      return ended.ok ? NO_CONTENT : problem(ended.status, ended.detail, path);
+    remove('/api/v1/sessions/:key', async ({ params, path }) => {
+      const ended = await control.endSession(params.key!);
+      return ended.ok ? NO_CONTENT : refusal(ended, path);
     }),
-    change('POST', '/api/v1/sessions/:key/move', move, ({ params, path, body }) => {
-      const moved = control.moveSession(params.key!, body.backend);
-      return moved.ok ? json(moved.value) : problem(moved.status, moved.detail, path);
+    change('POST', '/api/v1/sessions/:key/move', move, async ({ params, path, body }) => {
+      const moved = await control.moveSession(params.key!, body.backend);
+      return moved.ok ? json(moved.value) : refusal(moved, path);
     }),
   ];
 }

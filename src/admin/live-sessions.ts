@@ -1,0 +1,206 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Backend } from '../backends/backend.ts';
+import type { Pool } from '../backends/pool.ts';
+import { Key } from '../sessions/key.ts';
+import { MoveReason } from '../sessions/move-reasons.ts';
+import { parse } from '../sessions/public-id.ts';
+import { Lookup, Row } from '../sessions/table.ts';
+import type { Result, SessionPage, SessionQuery, SessionView } from './control-plane.ts';
+import { findBackend, findPool } from './find-backend.ts';
+import type { LiveParts, StoredSession } from './live-parts.ts';
+import { type Refused, refused } from './refused.ts';
+import { boundBackend, sessionView } from './views.ts';
+
+/** Rows of the table that are looked at before probes and other requests have their turn. */
+const ROWS_AT_ONCE = 65_536;
+/** A move that traffic keeps overtaking: each of them is another failover of the same session. */
+const MOVE_TRIES = 4;
+
+/** A session that is live now. */
+interface Found {
+  readonly key: Key;
+  readonly row: Row;
+  readonly pool: Pool;
+}
+
+/** The sessions of a running limpet for the admin API: list, see, end and move them. */
+export class LiveSessions {
+  readonly #parts: LiveParts;
+
+  constructor(parts: LiveParts) {
+    this.#parts = parts;
+  }
+
+  /** See ControlPlane.sessions. */
+  async list(query: SessionQuery): Promise<Result<SessionPage>> {
+    const { table, now, pools } = this.#parts;
+    const only = this.#filter(query);
+    if ('ok' in only) return only;
+    const byIndex = new Map(pools().map((pool) => [pool.index, pool]));
+    const sessions: SessionView[] = [];
+    let cursor = query.cursor ?? null;
+    do {
+      let page: ReturnType<typeof table.list>;
+      try {
+        page = table.list(
+          {
+            limit: query.limit - sessions.length,
+            scan: ROWS_AT_ONCE,
+            ...(cursor === null ? {} : { cursor }),
+            ...(only.pool === null ? {} : { pool: only.pool.index }),
+            ...(only.backend === null ? {} : { backend: only.backend.slot }),
+          },
+          now(),
+        );
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+        return refused(400, `cursor: ${error.message}`);
+      }
+      for (const entry of page.sessions) {
+        const pool = byIndex.get(entry.pool);
+        if (pool === undefined) continue;
+        if (only.backend !== null && boundBackend(pool, entry) !== only.backend) continue;
+        sessions.push(sessionView(entry.key, pool, entry));
+      }
+      cursor = page.cursor;
+      if (cursor !== null && sessions.length < query.limit) await setImmediate();
+      else break;
+    } while (cursor !== null);
+    return { ok: true, value: { sessions, cursor } };
+  }
+
+  /** See ControlPlane.session. */
+  async see(id: string): Promise<Result<SessionView>> {
+    const found = this.#find(id) ?? (await this.#stored(id));
+    return 'ok' in found ? found : { ok: true, value: sessionView(id, found.pool, found.row) };
+  }
+
+  /** See ControlPlane.endSession. */
+  async end(id: string): Promise<Result<null>> {
+    const local = this.#find(id);
+    const found = local ?? (await this.#stored(id));
+    if ('ok' in found) return found;
+    const { table, now, onAdminChange, onSessionEnded } = this.#parts;
+    const { key, pool, row } = found;
+    const backend = boundBackend(pool, row)?.id ?? null;
+    // The cookie carries when the session began, and no cookie is believed beyond the lifetime from there (behaviour 24).
+    const until = row.created + pool.config.session.lifetime;
+    // One that the store alone knew is refused here from now on all the same.
+    if (!table.end(key, now(), until) && local !== null) return unknownSession(id);
+    onSessionEnded?.(key, until);
+    onAdminChange({ kind: 'session-ended', pool: pool.name, key: id, backend });
+    return { ok: true, value: null };
+  }
+
+  /** See ControlPlane.moveSession. */
+  async move(id: string, to: string): Promise<Result<SessionView>> {
+    const { table, state, rare, now, onAdminChange, onSessionMoved } = this.#parts;
+    for (let tries = 0; ; tries++) {
+      const found = this.#find(id) ?? (await this.#adopt(id));
+      if ('ok' in found) return found;
+      const { key, pool, row } = found;
+      const target = findBackend(pool, to);
+      if ('ok' in target) return target;
+      const from = boundBackend(pool, row) ?? null;
+      if (from === target) return { ok: true, value: sessionView(id, pool, row) };
+      if (!state.isUsable(target.slot) || state.adminState(target.slot) === 'drain') return unavailable(target, state);
+      const { backend: slot, generation } = row;
+      if (table.move(key, slot, target.slot, target.generation, MoveReason.operator, now(), row, generation)) {
+        rare.add([
+          { name: 'limpet_failovers_total', labels: [pool.name, from?.id ?? 'unknown', to, 'operator'], count: 1 },
+        ]);
+        onSessionMoved?.(key, pool, from, target);
+        onAdminChange({ kind: 'session-moved', pool: pool.name, key: id, from: from?.id ?? null, to });
+        return { ok: true, value: sessionView(id, pool, row) };
+      }
+      if (tries === MOVE_TRIES) return refused(409, `The session ${id} is being moved by its traffic: try again.`);
+    }
+  }
+
+  /** The session of a row; null: there is no live one. */
+  #find(id: string): Found | Refused | null {
+    const { table, now, pools } = this.#parts;
+    const key = new Key();
+    const row = new Row();
+    if (!parse(id, key)) {
+      return refused(404, `${JSON.stringify(id)} is not the key of a session: GET /api/v1/sessions lists them.`);
+    }
+    const state = table.peek(key, now(), row);
+    // What ended here is not asked for elsewhere: the others may not know it yet.
+    if (state === Lookup.ENDED) return unknownSession(id);
+    if (state !== Lookup.LIVE) return null;
+    const pool = pools().find(({ index }) => index === row.pool);
+    return pool === undefined ? unknownSession(id) : { key, row, pool };
+  }
+
+  /** A session that another node has; nothing is made of it here. */
+  async #stored(id: string): Promise<Found | Refused> {
+    const { lookup, pools, now } = this.#parts;
+    const stored = lookup === undefined ? null : await lookup(id);
+    const pool = stored === null ? undefined : pools().find(({ name }) => name === stored.pool);
+    if (stored === null || pool === undefined || isOver(stored, pool, now())) return unknownSession(id);
+    const backend = pool.byId.get(stored.backend);
+    const row = new Row();
+    row.state = Lookup.LIVE;
+    row.pool = pool.index;
+    row.backend = backend?.slot ?? -1;
+    row.generation = backend?.generation ?? 0;
+    row.by = stored.by;
+    row.created = stored.created;
+    row.lastSeen = stored.lastSeen;
+    row.moves = stored.moves;
+    const key = new Key();
+    parse(id, key);
+    return { key, row, pool };
+  }
+
+  /** A session that another node has, with a row here from now on. */
+  async #adopt(id: string): Promise<Found | Refused> {
+    const found = await this.#stored(id);
+    if ('ok' in found) return found;
+    const { table, now } = this.#parts;
+    const { key, pool, row } = found;
+    const backend = boundBackend(pool, row);
+    if (backend === undefined) {
+      return refused(
+        409,
+        `The backend of the session ${id} is not in the configuration of this node: move it on a node that has it.`,
+      );
+    }
+    table.adopt(key, pool.index, backend.slot, backend.generation, row.by, row.created, now(), row);
+    return row.state === Lookup.LIVE ? found : unknownSession(id);
+  }
+
+  #filter({ pool: name, backend: id }: SessionQuery): { pool: Pool | null; backend: Backend | null } | Refused {
+    const pools = this.#parts.pools();
+    const pool = name === undefined ? null : findPool(pools, name);
+    if (pool !== null && 'ok' in pool) return pool;
+    if (id === undefined) return { pool, backend: null };
+    const candidates = pool === null ? pools.filter(({ byId }) => byId.has(id)) : [pool];
+    if (candidates.length > 1) {
+      return refused(
+        400,
+        `backend: ${id} is in several pools (${candidates.map((p) => p.name).join(', ')}): give pool too.`,
+      );
+    }
+    const only = candidates[0];
+    if (only === undefined) return refused(404, `There is no backend ${JSON.stringify(id)} in any pool.`);
+    const backend = findBackend(only, id);
+    return 'ok' in backend ? backend : { pool: only, backend };
+  }
+}
+
+function isOver({ created, lastSeen }: StoredSession, pool: Pool, now: number): boolean {
+  const { idle, lifetime } = pool.config.session;
+  return now - lastSeen >= idle || now - created >= lifetime;
+}
+
+function unavailable(target: Backend, state: LiveParts['state']): Refused {
+  const admin = state.adminState(target.slot);
+  const why = admin === 'ready' ? 'down' : `in ${admin}`;
+  return refused(409, `The backend ${target.id} is ${why}: the session would not stay there. Choose another one.`);
+}
+
+function unknownSession(key: string): Refused {
+  return refused(404, `There is no session ${key}: it may have expired or ended.`);
+}

@@ -42,6 +42,8 @@ export const LIVE = 1;
 export const ENDED = 2;
 /** With LIVE: no backend has answered yet. */
 export const PROVISIONAL = 4;
+/** With LIVE: claimed here, and the store that nodes share has not said yet who has it. */
+export const PENDING = 8;
 
 const COARSE = 0x80000000;
 

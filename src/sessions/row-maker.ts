@@ -3,7 +3,7 @@ import { Lookup } from './lookup.ts';
 import type { Row } from './row.ts';
 import type { RowAccess } from './row-access.ts';
 import { ENDED } from './row-layout.ts';
-import { chooseVictim } from './victim.ts';
+import { chooseVictim, lossOf } from './victim.ts';
 
 /** Makes rows for keys that have none: both buckets of the key are locked meanwhile, so that no two threads make one each. */
 export class RowMaker {
@@ -51,7 +51,7 @@ export class RowMaker {
         }
       } else {
         at = chooseVictim(rows, first, second, now, full);
-        lost = this.#loss(at, now);
+        lost = lossOf(rows, at, now);
       }
       writer.bind(at, key, pool, slot, generation, by, flags, created, now, lost);
       rows.read(at, row);
@@ -78,17 +78,11 @@ export class RowMaker {
       }
       if (until > now) {
         const place = chooseVictim(rows, first, second, now, false);
-        writer.bind(place, key, 0, 0, 0, 0, ENDED, now, until, this.#loss(place, now));
+        writer.bind(place, key, 0, 0, 0, 0, ENDED, now, until, lossOf(rows, place, now));
       }
       return false;
     } finally {
       this.#access.unlockTwo(first, second);
     }
-  }
-
-  /** 1 when something is lost with this row, 0 when nothing is. */
-  #loss(at: number, now: number): number {
-    const found = this.#access.rows.judge(at, now);
-    return found === Lookup.LIVE || found === Lookup.ENDED ? 1 : 0;
   }
 }

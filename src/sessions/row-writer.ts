@@ -4,6 +4,7 @@ import {
   BINDING_HASH,
   bodyOf,
   CREATED,
+  decodeIssued,
   ENDED,
   encodeIssued,
   ISSUED,
@@ -13,12 +14,15 @@ import {
   LAST_SEEN,
   LIVE,
   MOVED,
+  PENDING,
   PROVISIONAL,
   REQUESTS,
   STATE,
   tagOf,
   USER_HASH,
 } from './row-layout.ts';
+import { CHANGED, LEARNED, TOUCHED } from './row-marks.ts';
+import type { RowRecord } from './row-record.ts';
 import { type SessionTableMemory, tableOffsets } from './table-memory.ts';
 
 /**
@@ -32,6 +36,8 @@ export class RowWriter {
   readonly #words: Int32Array;
   readonly #doubles: Float64Array;
   readonly #rows: number;
+  /** See row-marks. */
+  readonly #marks: Uint8Array | null;
   /** This thread's counters. */
   readonly #size: number;
   readonly #evictions: number;
@@ -44,6 +50,7 @@ export class RowWriter {
     this.#words = words;
     this.#doubles = doubles;
     this.#rows = at.rows;
+    this.#marks = memory.marks === null ? null : new Uint8Array(memory.marks);
     this.#size = at.size + owner - 1;
     this.#evictions = at.evictions + owner - 1;
     this.#bySlot = at.counts + (owner - 1) * at.countsStride;
@@ -94,6 +101,46 @@ export class RowWriter {
       words[this.#byPool + pool]!++;
     }
     words[this.#evictions]! += lost;
+    if (this.#marks !== null) this.#marks[row] = CHANGED;
+  }
+
+  /** Writes all that another process has of a session in place of what is there; `lost` (0 or 1) is added to the evictions. */
+  put(row: number, record: RowRecord, lost: number): void {
+    const words = this.#words;
+    const doubles = this.#doubles;
+    const tag = tagOf(this.#rows, row);
+    const body = bodyOf(this.#rows, row);
+    const { key, pool, backend, created } = record;
+    const issued = record.issued === 0 ? 0 : encodeIssued(record.issued - created);
+    const flags = record.ended ? ENDED : LIVE | (record.provisional ? PROVISIONAL : 0) | (record.pending ? PENDING : 0);
+    const old = words[tag + STATE]!;
+    if ((old & LIVE) !== 0) {
+      words[this.#size]!--;
+      words[this.#bySlot + (words[body + BINDING]! & 0xffff)]!--;
+      words[this.#byPool + (old >>> 16)]!--;
+    }
+    words[tag + STATE] = 0;
+    words[tag] = key.a;
+    words[body + KEY_B] = key.b;
+    words[body + KEY_C] = key.c;
+    words[body + KEY_D] = key.d;
+    words[body + BINDING] = backend | (record.generation << 16);
+    words[body + REQUESTS] = record.requests;
+    words[body + ISSUED] = issued;
+    doubles[(body + CREATED) >> 1] = created;
+    doubles[(body + LAST_SEEN) >> 1] = record.lastSeen;
+    words[body + MOVED] = (record.movedFrom + 1) | (record.movedReason << 16) | (record.moves << 24);
+    words[body + BINDING_HASH] = record.bindingHash;
+    words[body + USER_HASH] = record.userA;
+    words[body + USER_HASH + 1] = record.userB;
+    words[tag + STATE] = flags | (record.by << 8) | (pool << 16);
+    if ((flags & LIVE) !== 0) {
+      words[this.#size]!++;
+      words[this.#bySlot + backend]!++;
+      words[this.#byPool + pool]!++;
+    }
+    words[this.#evictions]! += lost;
+    if (this.#marks !== null) this.#marks[row]! |= LEARNED;
   }
 
   /** Frees the row. */
@@ -119,7 +166,7 @@ export class RowWriter {
     const lastSeen = (body + LAST_SEEN) >> 1;
     const old = words[tag + STATE]!;
     if ((old & LIVE) !== 0) {
-      words[tag + STATE] = (old & ~(LIVE | PROVISIONAL)) | ENDED;
+      words[tag + STATE] = (old & ~(LIVE | PROVISIONAL | PENDING)) | ENDED;
       doubles[lastSeen] = until;
       words[this.#size]!--;
       words[this.#bySlot + (words[body + BINDING]! & 0xffff)]!--;
@@ -127,6 +174,7 @@ export class RowWriter {
     } else if (doubles[lastSeen]! < until) {
       doubles[lastSeen] = until;
     }
+    if (this.#marks !== null) this.#marks[row] = CHANGED;
   }
 
   /**
@@ -148,6 +196,33 @@ export class RowWriter {
     words[body + BINDING] = slot | (generation << 16);
     words[this.#bySlot + from]!--;
     words[this.#bySlot + slot]!++;
+    if (this.#marks !== null) this.#marks[row] = CHANGED;
+  }
+
+  /** What the shared store says of a live row, which is pending no more then. What the application has yet to be told of a move stays. */
+  agree(row: number, slot: number, generation: number, created: number, moves: number, confirmed: boolean): void {
+    const words = this.#words;
+    const tag = tagOf(this.#rows, row);
+    const body = bodyOf(this.#rows, row);
+    const from = words[body + BINDING]! & 0xffff;
+    // When the cookie was sent is kept as a time after the beginning, which this changes.
+    const elapsed = decodeIssued(words[body + ISSUED]!);
+    const issued = elapsed < 0 ? 0 : encodeIssued(this.#doubles[(body + CREATED) >> 1]! + elapsed - created);
+    words[body + ISSUED] = issued;
+    words[body + BINDING] = slot | (generation << 16);
+    this.#doubles[(body + CREATED) >> 1] = created;
+    words[body + MOVED] = (words[body + MOVED]! & 0x00ffffff) | (moves << 24);
+    words[tag + STATE] = words[tag + STATE]! & (confirmed ? ~(PENDING | PROVISIONAL) : ~PENDING);
+    words[this.#bySlot + from]!--;
+    words[this.#bySlot + slot]!++;
+    if (this.#marks !== null) this.#marks[row]! |= LEARNED;
+  }
+
+  /** The shared store cannot be asked whose a live row is: it is ours until it can. */
+  stand(row: number): void {
+    const tag = tagOf(this.#rows, row);
+    this.#words[tag + STATE] = this.#words[tag + STATE]! & ~PENDING;
+    if (this.#marks !== null) this.#marks[row] = CHANGED;
   }
 
   /** A backend has answered: the row is there to stay, and its move has been told. */
@@ -159,6 +234,7 @@ export class RowWriter {
     words[body + MOVED]! &= 0xff000000;
     if (this.#doubles[lastSeen]! < now) this.#doubles[lastSeen] = now;
     words[tag + STATE] = words[tag + STATE]! & ~PROVISIONAL;
+    if (this.#marks !== null) this.#marks[row] = CHANGED;
   }
 
   /** Counts a request of a live row. */
@@ -169,6 +245,7 @@ export class RowWriter {
     if (words[body + REQUESTS] !== -1) words[body + REQUESTS]!++;
     this.#doubles[(body + LAST_SEEN) >> 1] = now;
     if (this.#doubles[(body + CREATED) >> 1]! > now) this.#doubles[(body + CREATED) >> 1] = now;
+    if (this.#marks !== null) this.#marks[row]! |= TOUCHED;
   }
 
   /** Times of a live row that lie ahead were written by a clock that has been set back since: they count from now on. */
@@ -183,5 +260,6 @@ export class RowWriter {
     const body = bodyOf(this.#rows, row);
     const word = encodeIssued(now - this.#doubles[(body + CREATED) >> 1]!);
     this.#words[body + ISSUED] = word;
+    if (this.#marks !== null) this.#marks[row] = CHANGED;
   }
 }

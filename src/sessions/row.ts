@@ -26,6 +26,8 @@ export class Row {
   by = 0;
   /** No backend has answered it yet. */
   provisional = false;
+  /** Claimed here, and the store that nodes share has not said yet who has it. */
+  pending = false;
   /** Slot it was moved from, as long as that has not been told to the application; -1 otherwise. */
   movedFrom = -1;
   /** Index into MOVE_REASONS; means something while `movedFrom` is not -1. */
@@ -38,6 +40,7 @@ export class Row {
     this.backend = -1;
     this.movedFrom = -1;
     this.provisional = false;
+    this.pending = false;
     return state;
   }
 }

@@ -3,6 +3,7 @@ import { Lookup } from './lookup.ts';
 import type { Row } from './row.ts';
 import {
   BINDING,
+  BINDING_HASH,
   BUCKET_ROWS,
   bodyOf,
   CREATED,
@@ -15,11 +16,14 @@ import {
   LAST_SEEN,
   LIVE,
   MOVED,
+  PENDING,
   PROVISIONAL,
   REQUESTS,
   STATE,
   tagOf,
+  USER_HASH,
 } from './row-layout.ts';
+import type { RowRecord } from './row-record.ts';
 import type { SessionTableMemory } from './table-memory.ts';
 import { tableOffsets } from './table-memory.ts';
 
@@ -163,8 +167,47 @@ export class Rows {
     into.moves = moved >>> 24;
     into.by = (state >>> 8) & 0xff;
     into.provisional = (state & PROVISIONAL) !== 0;
+    into.pending = (state & PENDING) !== 0;
     into.movedFrom = (moved & 0xffff) - 1;
     into.movedReason = (moved >>> 16) & 0xff;
+  }
+
+  /** Whether a session or tombstone of another process would be over at `now` under the limits set for its pool. */
+  isOver(record: RowRecord, now: number): boolean {
+    if (record.ended) return record.lastSeen <= now;
+    const limits = this.#limits + record.pool * 2;
+    const idle = this.#doubles[limits]!;
+    const lifetime = this.#doubles[limits + 1]!;
+    return (idle > 0 && now - record.lastSeen >= idle) || (lifetime > 0 && now - record.created >= lifetime);
+  }
+
+  /** Copies all of a row that is not free. */
+  readRecord(row: number, into: RowRecord): void {
+    const words = this.#words;
+    const state = words[tagOf(this.#base, row) + STATE]!;
+    const body = bodyOf(this.#base, row);
+    const binding = words[body + BINDING]!;
+    const moved = words[body + MOVED]!;
+    const created = this.#doubles[(body + CREATED) >> 1]!;
+    const issued = decodeIssued(words[body + ISSUED]!);
+    this.readKey(row, into.key);
+    into.ended = (state & ENDED) !== 0;
+    into.provisional = (state & PROVISIONAL) !== 0;
+    into.pending = (state & PENDING) !== 0;
+    into.pool = state >>> 16;
+    into.backend = binding & 0xffff;
+    into.generation = binding >>> 16;
+    into.by = (state >>> 8) & 0xff;
+    into.requests = words[body + REQUESTS]! >>> 0;
+    into.issued = issued < 0 ? 0 : created + issued;
+    into.created = created;
+    into.lastSeen = this.#doubles[(body + LAST_SEEN) >> 1]!;
+    into.moves = moved >>> 24;
+    into.movedFrom = (moved & 0xffff) - 1;
+    into.movedReason = (moved >>> 16) & 0xff;
+    into.bindingHash = words[body + BINDING_HASH]!;
+    into.userA = words[body + USER_HASH]!;
+    into.userB = words[body + USER_HASH + 1]!;
   }
 
   /** Copies a live row for one more request of its session, which `RowWriter.touch` then counts: `requests` with it, `lastSeen` without. */

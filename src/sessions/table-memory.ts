@@ -14,6 +14,8 @@ export interface SessionTableMemory {
   readonly buckets: number;
   /** Locks, a power of two; bucket n is under lock n mod stripes. */
   readonly stripes: number;
+  /** One byte a row, see row-marks; null: nobody needs to know what has changed. */
+  readonly marks: SharedArrayBuffer | null;
 }
 
 /**
@@ -48,7 +50,7 @@ const LINE = 16;
 const MAX_WORDS = 2 ** 31;
 
 /** Word offsets in memory of this shape. */
-export function tableOffsets(shape: Omit<SessionTableMemory, 'buffer' | 'max' | 'buckets'>): TableOffsets {
+export function tableOffsets(shape: Pick<SessionTableMemory, 'slots' | 'pools' | 'threads' | 'stripes'>): TableOffsets {
   const { slots, pools, threads, stripes } = shape;
   const limits = 0;
   const size = align(limits + pools * 4);
@@ -61,6 +63,7 @@ export function tableOffsets(shape: Omit<SessionTableMemory, 'buffer' | 'max' | 
 
 /**
  * Memory for `max` sessions, `slots` backends, `pools` pools and `threads` owners, all rows free. The pages of rows that were never used cost nothing yet.
+ * @param marked with a byte for each row that tells what has changed
  * @throws RangeError when a number is not a whole one in its range
  */
 export function allocateTableMemory(
@@ -68,6 +71,7 @@ export function allocateTableMemory(
   slots: number,
   threads = DEFAULT_THREADS,
   pools = slots,
+  marked = false,
 ): SessionTableMemory {
   // Slots and one more must fit into 16 bits.
   check('sessions.max', max, Number.MAX_SAFE_INTEGER);
@@ -84,7 +88,8 @@ export function allocateTableMemory(
     const most = Math.floor((Math.floor((MAX_WORDS - before) / BUCKET_WORDS) * BUCKET_ROWS) / SPARE);
     throw new RangeError(`sessions.max is ${max}: at most ${most} fit into one table`);
   }
-  return { buffer: new SharedArrayBuffer(words * 4), max, slots, pools, threads, buckets, stripes };
+  const marks = marked ? new SharedArrayBuffer(buckets * BUCKET_ROWS) : null;
+  return { buffer: new SharedArrayBuffer(words * 4), max, slots, pools, threads, buckets, stripes, marks };
 }
 
 function check(what: string, value: number, most: number): void {

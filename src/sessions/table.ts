@@ -1,9 +1,17 @@
+/**
+ * The contract of the session table, whole. Longer than 400 lines because every operation has its own, and they belong side by side; what they do is in row-*.ts.
+ */
 import type { Key } from './key.ts';
 import { Lookup } from './lookup.ts';
 import type { Row } from './row.ts';
 import { RowAccess } from './row-access.ts';
-import { BUCKET_ROWS, LIVE, PROVISIONAL } from './row-layout.ts';
+import { RowCopies } from './row-copies.ts';
+import { BUCKET_ROWS, LIVE, PENDING, PROVISIONAL } from './row-layout.ts';
 import { RowMaker } from './row-maker.ts';
+import { MarkReader } from './row-marks.ts';
+import { type Merged, RowMerger } from './row-merger.ts';
+import { PendingRows } from './row-pending.ts';
+import type { RowRecord } from './row-record.ts';
 import { SessionCounts } from './session-counts.ts';
 import { listSessions, type SessionPage, type SessionQuery } from './session-list.ts';
 import { Sweep } from './sweep.ts';
@@ -33,16 +41,26 @@ export class SessionTable {
   readonly #maker: RowMaker;
   readonly #counts: SessionCounts;
   readonly #sweep: Sweep;
+  readonly #copies: RowCopies;
+  readonly #merger: RowMerger;
+  readonly #pending: PendingRows;
 
   /**
    * Memory for `maxSessions` sessions: 80 bytes each, and besides 4 bytes for each thread and slot or pool.
    * @param slots backend slots: their indices are from 0 to below this
    * @param threads the supervisor and the workers: their owner ids are from 1 up to this; by default 64, or one for each core and one if that is more
    * @param pools their indices are from 0 to below this; by default as many as slots
+   * @param marks notes which rows have changed, for `takeMarked`: 1.25 bytes a session more
    * @throws RangeError when a number is out of range
    */
-  static allocate(maxSessions: number, slots: number, threads?: number, pools?: number): SessionTableMemory {
-    return allocateTableMemory(maxSessions, slots, threads, pools);
+  static allocate(
+    maxSessions: number,
+    slots: number,
+    threads?: number,
+    pools?: number,
+    marks = false,
+  ): SessionTableMemory {
+    return allocateTableMemory(maxSessions, slots, threads, pools, marks);
   }
 
   /**
@@ -57,6 +75,9 @@ export class SessionTable {
     this.#maker = new RowMaker(this.#access);
     this.#counts = new SessionCounts(memory, words, doubles);
     this.#sweep = new Sweep(this.#access, memory.buckets);
+    this.#copies = new RowCopies(this.#access, memory);
+    this.#merger = new RowMerger(this.#access);
+    this.#pending = new PendingRows(this.#access);
   }
 
   /**
@@ -105,6 +126,7 @@ export class SessionTable {
    * Binds a key that has no session to a backend, provisionally until `confirm`. Of several threads that claim one key together one wins (behaviour 18).
    * @param by index into KEY_SOURCES
    * @param overTombstone for keys that the client chooses (tokens, addresses): an ended one may begin anew
+   * @param pending the store that nodes share has yet to say whose it is: until `settle` or `clearPending`
    * @returns true: this call made the session. False: `row` is the session that is there, and this was a request of it, as with `lookup`; or, with `row.state`
    *   ENDED, a tombstone refuses the key
    * @throws RangeError when a number is out of the table's range
@@ -118,12 +140,12 @@ export class SessionTable {
     now: number,
     row: Row,
     overTombstone = false,
+    pending = false,
   ): boolean {
     refuseZero(key);
     this.#counts.check(backend, pool, generation, by);
-    const full = this.#counts.full;
-    const flags = LIVE | PROVISIONAL;
-    return this.#maker.make(key, pool, backend, generation, by, flags, now, now, row, overTombstone, full);
+    const flags = pending ? LIVE | PROVISIONAL | PENDING : LIVE | PROVISIONAL;
+    return this.#maker.make(key, pool, backend, generation, by, flags, now, now, row, overTombstone, this.#counts.full);
   }
 
   /**
@@ -142,9 +164,19 @@ export class SessionTable {
   ): boolean {
     refuseZero(key);
     this.#counts.check(backend, pool, generation, by);
-    const full = this.#counts.full;
-    const began = Math.min(created, now);
-    return this.#maker.make(key, pool, backend, generation, by, LIVE, began, now, row, false, full);
+    return this.#maker.make(
+      key,
+      pool,
+      backend,
+      generation,
+      by,
+      LIVE,
+      Math.min(created, now),
+      now,
+      row,
+      false,
+      this.#counts.full,
+    );
   }
 
   /**
@@ -203,6 +235,33 @@ export class SessionTable {
     }
   }
 
+  /**
+   * The store that nodes share has said whose session it is: binds it to that backend, with these dates, and it is no longer pending. What the application has
+   * yet to be told of a move stays, and the store is not told again. An answer from before a move that is known here (the same session, fewer moves) only ends the wait.
+   * @param created ms since epoch; now, if that lies ahead
+   * @param confirmed a backend has answered the session elsewhere: it is not provisional either
+   * @returns whether there is a session. `row` is the session as it is now; with `row.state` other than LIVE there is none
+   * @throws RangeError when a number is out of the table's range
+   */
+  settle(
+    key: Key,
+    slot: number,
+    generation: number,
+    created: number,
+    moves: number,
+    now: number,
+    row: Row,
+    confirmed = false,
+  ): boolean {
+    this.#counts.check(slot, 0, generation, moves);
+    return this.#pending.settle(key, slot, generation, created, moves, now, row, confirmed);
+  }
+
+  /** The store that nodes share cannot be asked whose session it is: it is ours, and the store is to be told later. False: there is no session. */
+  clearPending(key: Key): boolean {
+    return this.#pending.clear(key);
+  }
+
   /** Its cookie was sent at `now`. False: there is no session. */
   setIssued(key: Key, now: number): boolean {
     const at = this.#access.acquire(key);
@@ -249,6 +308,62 @@ export class SessionTable {
     } finally {
       this.#access.release(at);
     }
+  }
+
+  /**
+   * Takes in another process's row, whose pool, slot and generation are this process's. A tombstone outdoes a session, and of two that which stands longer. Of
+   * two sessions on different backends the older one stands; as old: the one moved more often, then the one seen last. On the same backend each keeps the
+   * larger of counts and times, and the earlier beginning. One that is over its limits is none.
+   * @returns added: there was no session. Replaced: the session is now as the record says, or ended by it. Kept: it is bound, or ended, as before
+   * @throws RangeError when a number is out of the table's range
+   */
+  merge(record: RowRecord, now: number): Merged {
+    refuseZero(record.key);
+    this.#counts.check(record.ended ? 0 : record.backend, record.pool, record.generation, record.by);
+    return this.#merger.merge(record, now, this.#counts.full);
+  }
+
+  /**
+   * Shows the live sessions and standing tombstones of these buckets, each bucket copied under its lock and shown after: nobody waits for `visit`.
+   * The record is the table's, and good during the call.
+   * @param clears takes the marks of this reader away
+   * @returns how many buckets it went through: fewer than `count` when the table ends there, or a lock cannot be had because its thread died: go on from there a moment later
+   */
+  copy(
+    firstBucket: number,
+    count: number,
+    visit: (record: RowRecord) => void,
+    now: number,
+    clears?: MarkReader,
+  ): number {
+    return this.#copies.copy(firstBucket, count, visit, now, clears);
+  }
+
+  /**
+   * Shows rows that were marked since this reader last took their marks, and takes these; it goes on where its last call stopped. Never throws for want of a lock:
+   * such a row has its turn in the next call. Sessions over their limits and tombstones whose time is over come too; rows that were freed do not.
+   * @param least 1: requests were counted, or more; 2: changed
+   * @param limit at most so many rows
+   * @returns how many: fewer than `limit` when it has been once all the way round
+   * @throws Error when the table was allocated without marks
+   */
+  takeMarked(
+    least: 1 | 2,
+    limit: number,
+    visit: (record: RowRecord) => void,
+    reader: MarkReader = MarkReader.STORE,
+  ): number {
+    return this.#copies.takeMarked(least, limit, visit, reader);
+  }
+
+  /** Marks every row as changed for a reader. Throws as `takeMarked` does, and when a lock cannot be had. */
+  markAll(reader: MarkReader = MarkReader.STORE): void {
+    this.#copies.markAll(reader);
+  }
+
+  /** Whether there may be marks for a reader; true, too, without marks. */
+  hasMarked(reader: MarkReader): boolean {
+    return this.#copies.hasMarked(reader);
   }
 
   /** One page of the live sessions, for people; see `listSessions`. */

@@ -67,3 +67,9 @@ function rankOf(rows: Rows, row: number, now: number): number {
       return TOMBSTONE;
   }
 }
+
+/** 1 when something is lost with this row, 0 when nothing is. */
+export function lossOf(rows: Rows, row: number, now: number): number {
+  const found = rows.judge(row, now);
+  return found === Lookup.LIVE || found === Lookup.ENDED ? 1 : 0;
+}

@@ -32,6 +32,7 @@ test('a request refreshes its session and counts; looking at it does neither (20
       moves: 0,
       by: 1,
       provisional: true,
+      pending: false,
       movedFrom: -1,
       movedReason: 0,
     },

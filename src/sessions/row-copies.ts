@@ -1,0 +1,138 @@
+import type { RowAccess } from './row-access.ts';
+import { BUCKET_ROWS } from './row-layout.ts';
+import { bitsFrom, bitsOf, MarkReader } from './row-marks.ts';
+import { RowRecord } from './row-record.ts';
+import type { SessionTableMemory } from './table-memory.ts';
+
+const READERS = Object.keys(MarkReader).length;
+
+/** Scratch of this thread: a bucket is copied under its lock and shown after, so that nobody waits for whoever looks at it. */
+const copies = Array.from({ length: BUCKET_ROWS }, () => new RowRecord());
+
+/** Copies rows of a session table for other processes: all of them, or those that were marked since. */
+export class RowCopies {
+  readonly #access: RowAccess;
+  readonly #buckets: number;
+  readonly #marks: Uint8Array | null;
+  /** The same, four rows a word. */
+  readonly #words: Int32Array | null;
+  /** Where each reader goes on. */
+  readonly #next = new Int32Array(READERS);
+
+  constructor(access: RowAccess, memory: SessionTableMemory) {
+    this.#access = access;
+    this.#buckets = memory.buckets;
+    this.#marks = memory.marks === null ? null : new Uint8Array(memory.marks);
+    this.#words = memory.marks === null ? null : new Int32Array(memory.marks);
+  }
+
+  /** See SessionTable.copy. */
+  copy(first: number, count: number, visit: (record: RowRecord) => void, now: number, clears?: MarkReader): number {
+    const { rows } = this.#access;
+    const end = Math.min(first + count, this.#buckets);
+    const cleared = clears === undefined || this.#marks === null ? 0 : bitsOf(clears);
+    for (let bucket = first; bucket < end; bucket++) {
+      if (this.#empty(bucket) && (cleared === 0 || !this.#marked(bucket, cleared))) continue;
+      if (!this.#lock(bucket)) return bucket - first;
+      let found = 0;
+      for (let row = bucket * BUCKET_ROWS; row < (bucket + 1) * BUCKET_ROWS; row++) {
+        if (cleared !== 0) this.#marks![row]! &= ~cleared;
+        if (rows.isFree(row)) continue;
+        const copy = copies[found]!;
+        rows.readRecord(row, copy);
+        if (!rows.isOver(copy, now)) found++;
+      }
+      this.#access.unlock(bucket);
+      for (let n = 0; n < found; n++) visit(copies[n]!);
+    }
+    return Math.max(0, end - first);
+  }
+
+  /** See SessionTable.takeMarked. */
+  takeMarked(least: 1 | 2, limit: number, visit: (record: RowRecord) => void, reader: MarkReader): number {
+    const marks = this.#required();
+    const { rows } = this.#access;
+    const wanted = bitsFrom(reader, least);
+    const kept = ~bitsOf(reader);
+    let visited = 0;
+    for (let n = 0; n < this.#buckets; n++) {
+      const bucket = this.#next[reader]!;
+      if (this.#marked(bucket, wanted)) {
+        if (!this.#lock(bucket)) return visited;
+        let found = 0;
+        let more = false;
+        for (let row = bucket * BUCKET_ROWS; row < (bucket + 1) * BUCKET_ROWS; row++) {
+          if ((marks[row]! & wanted) === 0) continue;
+          if (!rows.isFree(row) && visited + found === limit) {
+            more = true;
+            break;
+          }
+          marks[row]! &= kept;
+          if (!rows.isFree(row)) rows.readRecord(row, copies[found++]!);
+        }
+        this.#access.unlock(bucket);
+        for (let i = 0; i < found; i++) visit(copies[i]!);
+        visited += found;
+        if (more) return visited;
+      }
+      this.#next[reader] = bucket + 1 < this.#buckets ? bucket + 1 : 0;
+      if (visited === limit) return visited;
+    }
+    return visited;
+  }
+
+  /** See SessionTable.markAll. */
+  markAll(reader: MarkReader): void {
+    const marks = this.#required();
+    const bits = bitsOf(reader);
+    for (let bucket = 0; bucket < this.#buckets; bucket++) {
+      if (this.#empty(bucket)) continue;
+      this.#access.lock(bucket);
+      for (let row = bucket * BUCKET_ROWS; row < (bucket + 1) * BUCKET_ROWS; row++)
+        if (!this.#access.rows.isFree(row)) marks[row]! |= bits;
+      this.#access.unlock(bucket);
+    }
+  }
+
+  /** See SessionTable.hasMarked. */
+  hasMarked(reader: MarkReader): boolean {
+    const words = this.#words;
+    if (words === null) return true;
+    const wanted = fourTimes(bitsOf(reader));
+    for (let at = 0; at < words.length; at++) if ((words[at]! & wanted) !== 0) return true;
+    return false;
+  }
+
+  /** Without the lock, as the next one: a hint. */
+  #empty(bucket: number): boolean {
+    for (let row = bucket * BUCKET_ROWS; row < (bucket + 1) * BUCKET_ROWS; row++)
+      if (!this.#access.rows.isFree(row)) return false;
+    return true;
+  }
+
+  #marked(bucket: number, wanted: number): boolean {
+    const words = this.#words!;
+    return ((words[bucket * 2]! | words[bucket * 2 + 1]!) & fourTimes(wanted)) !== 0;
+  }
+
+  /** False: a thread that died has it still. It is free again as soon as that has been cleared away, which needs this thread. */
+  #lock(bucket: number): boolean {
+    try {
+      this.#access.lock(bucket);
+      return true;
+    } catch (error) {
+      if ((error as { code?: unknown }).code === 'SESSION_TABLE_BUSY') return false;
+      throw error;
+    }
+  }
+
+  #required(): Uint8Array {
+    if (this.#marks === null) throw new Error('this session table was allocated without marks');
+    return this.#marks;
+  }
+}
+
+/** A byte in each of the four bytes of a word. */
+function fourTimes(byte: number): number {
+  return Math.imul(byte, 0x01010101);
+}

@@ -1,0 +1,112 @@
+import { Lookup } from './lookup.ts';
+import type { RowAccess } from './row-access.ts';
+import { RowRecord } from './row-record.ts';
+import { chooseVictim, lossOf } from './victim.ts';
+
+/** What came of another process's row. */
+export type Merged = 'added' | 'replaced' | 'kept';
+
+/** Puts together what two processes know of the same sessions: whichever hears of the other's row, both end with the same binding. */
+export class RowMerger {
+  readonly #access: RowAccess;
+  readonly #ours = new RowRecord();
+
+  constructor(access: RowAccess) {
+    this.#access = access;
+  }
+
+  /** See SessionTable.merge. */
+  merge(record: RowRecord, now: number, full: boolean): Merged {
+    const { rows } = this.#access;
+    if (rows.isOver(record, now)) return 'kept';
+    const first = rows.firstBucket(record.key);
+    const second = rows.secondBucket(record.key, first);
+    this.#access.lockTwo(first, second);
+    try {
+      const at = this.#access.find(first, second, record.key);
+      if (at >= 0) return this.#meet(at, record, now);
+      const place = chooseVictim(rows, first, second, now, full && !record.ended);
+      this.#access.writer.put(place, record, lossOf(rows, place, now));
+      return 'added';
+    } finally {
+      this.#access.unlockTwo(first, second);
+    }
+  }
+
+  /** Both have a row of the key. */
+  #meet(at: number, record: RowRecord, now: number): Merged {
+    const { rows, writer } = this.#access;
+    const ours = this.#ours;
+    rows.readRecord(at, ours);
+    const found = rows.judge(at, now);
+    if (found !== Lookup.LIVE && found !== Lookup.ENDED) {
+      writer.put(at, record, 0);
+      return 'added';
+    }
+    if (!ours.ended && !record.ended && sameBinding(ours, record)) {
+      if (blend(ours, record)) writer.put(at, ours, 0);
+      return 'kept';
+    }
+    if (!beats(record, ours)) return 'kept';
+    writer.put(at, record, 0);
+    return 'replaced';
+  }
+}
+
+function sameBinding(a: RowRecord, b: RowRecord): boolean {
+  return a.backend === b.backend && a.generation === b.generation && a.pool === b.pool;
+}
+
+/**
+ * Whether one of two rows of a key that do not agree stands. An end outdoes all that is not one. Of two sessions the older one stands: its backend holds the
+ * state. The same session moved by one of them: the move stands. The rest only makes two processes choose alike.
+ */
+function beats(one: RowRecord, other: RowRecord): boolean {
+  if (one.ended !== other.ended) return one.ended;
+  if (one.ended) return one.lastSeen > other.lastSeen;
+  if (one.created !== other.created) return one.created < other.created;
+  if (one.moves !== other.moves) return one.moves > other.moves;
+  if (one.lastSeen !== other.lastSeen) return one.lastSeen > other.lastSeen;
+  if (one.provisional !== other.provisional) return other.provisional;
+  if (one.backend !== other.backend) return one.backend < other.backend;
+  return one.generation > other.generation;
+}
+
+/** Takes over what the other knows better of the same session on the same backend. Answers whether that was anything. */
+function blend(ours: RowRecord, other: RowRecord): boolean {
+  const { created, lastSeen, requests, issued, moves, provisional, pending, movedFrom, bindingHash, userA, userB } =
+    ours;
+  if (other.moves > moves) {
+    ours.movedFrom = other.movedFrom;
+    ours.movedReason = other.movedReason;
+  } else if (other.moves === moves && other.movedFrom < movedFrom) {
+    // Told already, if one of them says so.
+    ours.movedFrom = other.movedFrom;
+    ours.movedReason = other.movedReason;
+  }
+  ours.created = Math.min(created, other.created);
+  ours.lastSeen = Math.max(lastSeen, other.lastSeen);
+  ours.requests = Math.max(requests, other.requests);
+  ours.issued = Math.max(issued, other.issued);
+  ours.moves = Math.max(moves, other.moves);
+  ours.provisional = provisional && other.provisional;
+  ours.pending = pending && other.pending;
+  if (bindingHash === 0) ours.bindingHash = other.bindingHash;
+  if (userA === 0 && userB === 0) {
+    ours.userA = other.userA;
+    ours.userB = other.userB;
+  }
+  return (
+    ours.created !== created ||
+    ours.lastSeen !== lastSeen ||
+    ours.requests !== requests ||
+    ours.issued !== issued ||
+    ours.moves !== moves ||
+    ours.provisional !== provisional ||
+    ours.pending !== pending ||
+    ours.movedFrom !== movedFrom ||
+    ours.bindingHash !== bindingHash ||
+    ours.userA !== userA ||
+    ours.userB !== userB
+  );
+}

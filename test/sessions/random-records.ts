@@ -1,0 +1,40 @@
+import fc from 'fast-check';
+import type { Key } from '../../src/sessions/key.ts';
+import { RowRecord } from '../../src/sessions/row-record.ts';
+
+/** Wall-clock time of the records. */
+export const T = 1_750_000_000_000;
+
+/** Rows of other processes that have much in common, so that they meet in every way. */
+export function records(key: Key): fc.Arbitrary<RowRecord> {
+  const small = fc.nat(2);
+  return fc
+    .record({
+      ended: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+      provisional: fc.boolean(),
+      pending: fc.boolean(),
+      backend: small,
+      generation: fc.integer({ min: 1, max: 2 }),
+      requests: fc.integer({ min: 1, max: 3 }),
+      issued: fc.oneof(fc.constant(0), fc.integer({ min: T + 10, max: T + 12 })),
+      created: fc.integer({ min: T - 2, max: T }),
+      lastSeen: fc.integer({ min: T + 1, max: T + 3 }),
+      moves: small,
+      movedFrom: fc.integer({ min: -1, max: 2 }),
+      /** Known or not, but never two that differ: they belong to the session. */
+      knows: fc.boolean(),
+    })
+    .map(({ knows, ...fields }) => {
+      const record = Object.assign(new RowRecord(), fields);
+      record.key.copy(key);
+      record.pool = 1;
+      record.by = 3;
+      // One that was never moved has nothing to tell; a reason belongs to a place.
+      if (record.moves === 0) record.movedFrom = -1;
+      record.movedReason = record.movedFrom < 0 ? 0 : record.movedFrom + 1;
+      record.bindingHash = knows ? 77 : 0;
+      record.userA = knows ? -5 : 0;
+      record.userB = knows ? 6 : 0;
+      return record;
+    });
+}

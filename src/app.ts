@@ -4,14 +4,14 @@ import { availableParallelism } from 'node:os';
 import type { AdminChange } from './admin/admin-change.ts';
 import type { Phase } from './admin/control-plane.ts';
 import { LiveControlPlane } from './admin/live-control-plane.ts';
+import type { ReloadOutcome } from './admin/reloads.ts';
 import { AdminServer } from './admin/server.ts';
 import { loadSecrets } from './affinity/secrets.ts';
-import { buildPools } from './backends/build-pools.ts';
 import type { Pool } from './backends/pool.ts';
 import { SharedState } from './backends/shared-state.ts';
-import { SlotRegistry } from './backends/slots.ts';
 import { parseBind } from './config/bind.ts';
 import type { Config } from './config/schema.ts';
+import { watchFile } from './config/watch.ts';
 import { StartError } from './errors-start.ts';
 import { HealthMonitor } from './health/monitor.ts';
 import { connectionAllowance } from './listeners/connection-allowance.ts';
@@ -20,31 +20,54 @@ import { openFilesLimit } from './listeners/open-files.ts';
 import { LogOutput } from './logging/log-output.ts';
 import { createLogger, type Logger } from './logging/logger.ts';
 import { loadPrettyFormat } from './logging/pretty-format.ts';
+import { CounterSums } from './metrics/counter-sums.ts';
 import { Counters } from './metrics/counters.ts';
 import { RareTotals } from './metrics/rare-totals.ts';
+import { listenerKeys } from './model/listener-keys.ts';
+import { ModelKeeper } from './model/model-keeper.ts';
+import type { RunningModel } from './model/running-model.ts';
+import { Reloader } from './reload/reloader.ts';
 import { SessionTable } from './sessions/table.ts';
 import { Supervisor } from './workers/supervisor.ts';
 
 /** Backends that fit into the shared memory, removed ones that still drain included. */
 const SLOTS = 1_024;
+/** Names of pools and listeners over all reloads: room for this many more than there are at the start. */
+const MORE_POOLS = 256;
+const MORE_LISTENERS = 32;
+/** How often departed backends are looked at. */
+const TIDY_MS = 500;
 
 export interface RunningLimpet {
-  /** Where it listens, such as `http://127.0.0.1:8080`, in the order of the configuration. */
+  /** Where it listens, such as `http://127.0.0.1:8080`, in the order of the configuration at the start. */
   readonly addresses: readonly string[];
   /** Where the admin API listens; null when there is none. */
   readonly adminAddress: string | null;
-  /** Finishes what is under way, for `graceMs` at most. */
-  stop(graceMs: number): Promise<void>;
+  /** Reads the configuration file again. The outcome is logged too. */
+  reload(): Promise<ReloadOutcome>;
+  /** Finishes what is under way, for `graceMs` at most (absent: `shutdown.grace` of the configuration as it is now). */
+  stop(graceMs?: number): Promise<void>;
   /** Ends at once. */
   stopNow(): void;
 }
 
+export interface StartOptions {
+  readonly config: Config;
+  /** Read again at a reload; null when the configuration came from elsewhere. */
+  readonly configFile: string | null;
+  /** What goes before the file, such as options of the command line: applied to it at each reload. */
+  readonly overrides?: (config: Config) => Config;
+}
+
 /**
  * Starts limpet in this process.
- * @param options.configFile for messages; null when the configuration came from elsewhere
  * @throws StartError with one line that says what to do
  */
-export async function startLimpet({ config }: { config: Config; configFile: string | null }): Promise<RunningLimpet> {
+export async function startLimpet({
+  config,
+  configFile,
+  overrides = (same) => same,
+}: StartOptions): Promise<RunningLimpet> {
   const startedAt = Date.now();
   const output = new LogOutput(config.log.format === 'pretty' ? await loadPrettyFormat() : null);
   const log = createLogger(config.log.level, output);
@@ -53,39 +76,33 @@ export async function startLimpet({ config }: { config: Config; configFile: stri
   if (warning !== null) log.warn({}, warning);
 
   // Shared memory.
+  const maxPools = Object.keys(config.pools).length + MORE_POOLS;
+  const maxListeners = config.listeners.length + MORE_LISTENERS;
   const stateMemory = SharedState.allocate(workers, SLOTS);
-  const tableMemory = SessionTable.allocate(config.sessions.max, SLOTS, workers + 1);
-  const counters = Counters.allocate(workers, Object.keys(config.pools).length, SLOTS, config.listeners.length);
-  const perIp = config.listeners.some((listener) => listener.limits.connectionsPerIp > 0);
-  const backends = Object.values(config.pools).reduce((sum, pool) => sum + pool.backends.length, 0);
-  const openFiles = openFilesLimit();
-  const allowance = connectionAllowance(openFiles, workers, config.listeners.length, backends);
-  const wanted = config.listeners.reduce((sum, listener) => sum + listener.limits.connections, 0);
-  if (wanted > allowance.connections) {
-    log.info(
-      { openFiles, connections: allowance.connections },
-      'the limit on open files (ulimit -n) allows fewer connections than limits.connections',
-    );
-  }
-  const limits = ConnectionLimits.allocate(workers, config.listeners.length, perIp, allowance);
+  const tableMemory = SessionTable.allocate(config.sessions.max, SLOTS, workers + 1, maxPools);
+  const counters = Counters.allocate(workers, maxPools, SLOTS, maxListeners);
+  const limits = ConnectionLimits.allocate(workers, maxListeners, true, allowanceOf(config, workers, log));
   const state = new SharedState(stateMemory, -1);
   const table = new SessionTable(tableMemory, 1);
 
   // The running model.
-  const slots = new SlotRegistry(SLOTS, (slot) => state.active(slot) > 0);
-  for (const [name, pool] of Object.entries(config.pools)) {
-    for (const backend of pool.backends) {
-      state.reset(slots.assign(name, backend.id).slot, { admin: backend.state, weight: backend.weight });
-    }
-  }
-  const pools = buildPools(config, slots.assignments);
-  for (const pool of pools) table.setLimits(pool.index, pool.config.session.idle, pool.config.session.lifetime);
+  const keeper = new ModelKeeper({
+    state,
+    counters: new CounterSums(counters),
+    sessions: (slot) => table.sessions(slot),
+    slots: SLOTS,
+    pools: maxPools,
+    listeners: maxListeners,
+    keySecret: secrets[0]!,
+  });
+  const first = keeper.plan({ file: config, secrets, found: new Map() }, true);
+  keeper.adopt(first);
+  setLimits(table, keeper.pools);
 
   const rare = new RareTotals();
   const supervisor = new Supervisor({
-    config,
     workers,
-    start: { slots: slots.assignments, secrets, state: stateMemory, table: tableMemory, counters, limits },
+    start: { state: stateMemory, table: tableMemory, counters, limits },
     state,
     table,
     rare,
@@ -100,17 +117,33 @@ export async function startLimpet({ config }: { config: Config; configFile: stri
     },
   });
 
+  const reloader = new Reloader({
+    file: configFile,
+    overrides,
+    keeper,
+    replace: (model) => supervisor.replace(model),
+    secrets: ({ sessions }) =>
+      sessions.secretFile === null ? { secrets, warning: null } : loadSecrets(sessions.secretFile),
+    onAdopted: (model, pools) => {
+      log.level = model.config.log.level;
+      setLimits(table, pools);
+      monitor.update(pools);
+      watch(model);
+    },
+    log,
+  });
+
   let phase: Phase = 'starting';
-  const addresses = (): string[] =>
-    config.listeners.map(({ bind }, i) => listenerAddress(bind, supervisor.ports[i] ?? 0));
+  const listeners = () => listenersOf(keeper.model, supervisor);
   const control = new LiveControlPlane({
     version: version(),
     startedAt,
     now: Date.now,
     phase: () => phase,
-    pools: (): readonly Pool[] => pools,
-    configGeneration: () => 1,
-    listeners: () => addresses().map((address, i) => ({ bind: config.listeners[i]!.bind, address })),
+    pools: () => keeper.pools,
+    discovered: () => keeper.model.discovered,
+    configGeneration: () => keeper.model.generation,
+    listeners,
     workers: { running: () => supervisor.running, restarts: () => supervisor.restarts },
     state,
     table,
@@ -120,14 +153,30 @@ export async function startLimpet({ config }: { config: Config; configFile: stri
       logChange(log, change);
       // Maintenance stops bound traffic too: what waits for an answer there may go elsewhere (behaviour 39).
       if (change.kind === 'backend' && change.after.state === 'maintenance' && change.before.state !== 'maintenance') {
-        const backend = pools.find(({ name }) => name === change.pool)?.byId.get(change.backend);
+        const backend = keeper.pools.find(({ name }) => name === change.pool)?.byId.get(change.backend);
         if (backend !== undefined) supervisor.broadcast({ kind: 'down', slot: backend.slot });
       }
     },
+    ...(configFile === null
+      ? {}
+      : { reload: () => reloader.reload(), preview: (text: string) => reloader.preview(text) }),
   });
+  const reload = (): Promise<ReloadOutcome> => control.reloads?.run() ?? reloader.reload();
+
+  let watching: { close(): void } | null = null;
+  const watch = ({ config: { watch: on } }: RunningModel): void => {
+    if (on === (watching !== null) || configFile === null) return;
+    watching?.close();
+    watching = on ? watchFile(configFile, () => void reload()) : null;
+  };
 
   let admin: AdminServer | null = null;
+  const tidying = setInterval(() => reloader.tidy(), TIDY_MS);
+  tidying.unref();
   const close = async (graceMs: number): Promise<void> => {
+    clearInterval(tidying);
+    watching?.close();
+    await reloader.stop();
     await supervisor.stop(graceMs);
     await monitor.stop();
     await admin?.close();
@@ -136,27 +185,60 @@ export async function startLimpet({ config }: { config: Config; configFile: stri
   try {
     const { bind } = config.admin;
     admin = bind === null ? null : await AdminServer.start({ ...config.admin, bind }, control, log);
-    monitor.start(pools);
-    await supervisor.start();
+    monitor.start(keeper.pools);
+    await supervisor.start(keeper.model);
+    watch(keeper.model);
   } catch (error) {
     await close(0);
     throw error instanceof Error ? error : new StartError(String(error));
   }
   phase = 'ready';
+  const addresses = listeners().map(({ address }) => address);
   log.info(
-    { version: version(), workers, listeners: addresses(), admin: admin?.address ?? null },
+    { version: version(), workers, listeners: addresses, admin: admin?.address ?? null },
     'limpet takes traffic',
   );
   return {
-    addresses: addresses(),
+    addresses,
     adminAddress: admin?.address ?? null,
-    stop: async (graceMs) => {
+    reload,
+    stop: async (graceMs = keeper.model.config.shutdown.grace) => {
       phase = 'stopping';
       log.info({ graceMs }, 'limpet stops');
       await close(graceMs);
     },
     stopNow: () => output.flushSync(),
   };
+}
+
+/** How many connections fit under the limit on open files, said aloud when it is less than the configuration asks for. */
+function allowanceOf(config: Config, workers: number, log: Logger): ReturnType<typeof connectionAllowance> {
+  const backends = Object.values(config.pools).reduce((sum, pool) => sum + pool.backends.length, 0);
+  const openFiles = openFilesLimit();
+  const allowance = connectionAllowance(openFiles, workers, config.listeners.length, backends);
+  const wanted = config.listeners.reduce((sum, listener) => sum + listener.limits.connections, 0);
+  if (wanted > allowance.connections) {
+    log.info(
+      { openFiles, connections: allowance.connections },
+      'the limit on open files (ulimit -n) allows fewer connections than limits.connections',
+    );
+  }
+  return allowance;
+}
+
+function setLimits(table: SessionTable, pools: readonly Pool[]): void {
+  for (const pool of pools) table.setLimits(pool.index, pool.config.session.idle, pool.config.session.lifetime);
+}
+
+function listenersOf(
+  { config, listeners }: RunningModel,
+  { ports }: Supervisor,
+): { bind: string; address: string; index: number }[] {
+  const keys = listenerKeys(config.listeners);
+  return config.listeners.map(({ bind }, at) => {
+    const key = keys[at]!;
+    return { bind, address: listenerAddress(bind, ports.get(key) ?? 0), index: listeners.get(key)! };
+  });
 }
 
 function listenerAddress(bind: string, port: number): string {
@@ -171,6 +253,7 @@ function logChange(log: Logger, change: AdminChange): void {
     fields,
     {
       backend: 'backend changed by an operator',
+      'backend-evacuated': 'backend evacuated by an operator',
       'session-ended': 'session ended by an operator',
       'session-moved': 'session moved by an operator',
     }[kind],

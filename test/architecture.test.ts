@@ -12,10 +12,11 @@ const sources = globSync('src/**/*.ts', { cwd: root });
 const LAYERS = [
   ['cli', 'demo'],
   ['app.ts'],
-  ['workers'],
+  ['reload', 'workers'],
   ['listeners', 'admin'],
   ['proxy'],
   ['routing', 'affinity', 'sessions', 'balancing', 'health', 'forwarding'],
+  ['model'],
   ['backends'],
   ['http1', 'config', 'logging', 'metrics', 'timing', 'errors.ts', 'errors-start.ts'],
 ];

@@ -71,7 +71,11 @@ export class LiveControlPlane implements ControlPlane {
       uptime: Math.max(0, Math.floor((now() - startedAt) / 1000)),
       workers: workers.running(),
       workerRestarts: workers.restarts(),
-      listeners: listeners().map(({ bind, address }, i) => ({ bind, address, connections: this.#sums.connections(i) })),
+      listeners: listeners().map(({ bind, address, index }) => ({
+        bind,
+        address,
+        connections: this.#sums.connections(index),
+      })),
       sessions: table.size,
       requests: this.#sums.requests,
       activeRequests: slots.reduce((sum, slot) => sum + state.active(slot), 0),

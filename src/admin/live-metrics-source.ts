@@ -7,7 +7,7 @@ export function liveMetricsSource(parts: LiveParts, reloads: Reloads | null): Me
   const { pools, listeners, state, table, workers, store } = parts;
   return {
     pools,
-    listeners: () => listeners().map(({ bind }) => bind),
+    listeners,
     activeRequests: (slot) => state.active(slot),
     isUp: (slot) => state.health(slot) !== 'down' && !state.ejected(slot),
     sessions: (slot) => table.sessions(slot),

@@ -53,8 +53,10 @@ export interface LiveParts {
   readonly discovered?: () => ReadonlySet<string>;
   /** 1 at the start, one more with each reload. */
   readonly configGeneration: () => number;
-  /** In the order of the configuration. `address`: where it really listens, such as `http://127.0.0.1:8080`. */
-  readonly listeners: () => readonly { readonly bind: string; readonly address: string }[];
+  /**
+   * In the order of the configuration. `address`: where it really listens, such as `http://127.0.0.1:8080`; `index`: its place in the counters.
+   */
+  readonly listeners: () => readonly { readonly bind: string; readonly address: string; readonly index: number }[];
   readonly workers: {
     /** How many run right now. */
     readonly running: () => number;

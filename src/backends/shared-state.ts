@@ -60,12 +60,19 @@ export class SharedState {
   }
 
   /**
-   * A backend takes the slot: health unknown, not ejected, counters zero. The requests in flight are left alone: each worker
+   * A backend takes the slot: health unknown, not ejected, counters zero unless `keepCounts` says that they are its own. The requests in flight are left alone: each worker
    * counts its own down, and SlotRegistry gives out no slot that has any.
    */
-  reset(slot: number, { admin, weight }: { readonly admin: AdminState; readonly weight: number }): void {
+  reset(
+    slot: number,
+    {
+      admin,
+      weight,
+      keepCounts = false,
+    }: { readonly admin: AdminState; readonly weight: number; readonly keepCounts?: boolean },
+  ): void {
     const { layout } = this;
-    for (let row = 0; row < layout.rows; row++) {
+    for (let row = 0; row < layout.rows && !keepCounts; row++) {
       layout.requests[row * layout.rowFloats + slot] = 0;
       layout.failures[row * layout.rowFloats + slot] = 0;
     }

@@ -15,6 +15,8 @@ export interface LoadedConfig {
   readonly warnings: string[];
   /** Files that the configuration names and that cannot be read now: it is valid, but limpet cannot start with it. */
   readonly unreadable: ConfigError[];
+  /** A mistake at a key of this file, for checks that need more than the file. */
+  readonly errorAt: (path: KeyPath, message: string) => ConfigError;
 }
 
 /** Every mistake of a configuration, in the order of the file. */
@@ -93,7 +95,12 @@ export function parseConfig(
   const config = resolveConfig(parsed, file);
   const unreadable: ConfigError[] = [];
   findUnreadable(config, (path, message) => unreadable.push(document.errorAt(path, message)));
-  return { config, warnings: warnings.sort(byPlace).map(formatConfigError), unreadable };
+  return {
+    config,
+    warnings: warnings.sort(byPlace).map(formatConfigError),
+    unreadable,
+    errorAt: (path, message) => document.errorAt(path, message),
+  };
 }
 
 function byPlace(one: ConfigError, other: ConfigError): number {

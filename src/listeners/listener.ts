@@ -26,14 +26,20 @@ export interface ListenerParts {
 
 /** One worker's share of an address: all workers listen on the same one and the kernel spreads the connections (SO_REUSEPORT). */
 export class Listener {
-  readonly config: ListenerConfig;
-  readonly trusted: TrustedProxies;
+  /** As the latest configuration has it: connections look here for each request. */
+  config: ListenerConfig;
+  trusted: TrustedProxies;
+  /** Takes no new connection, and closes those it has after their response. */
+  stopping = false;
+  /** Where it listens; 0 before it does. */
+  port = 0;
   readonly #parts: ListenerParts;
   readonly #server: Server;
   readonly #connections = new Set<Downstream>();
   readonly #waiting: Socket[] = [];
   #quietUntil = 0;
-  #stopping = false;
+  #admits = false;
+  #deadline = Number.POSITIVE_INFINITY;
 
   constructor(parts: ListenerParts) {
     this.#parts = parts;
@@ -46,7 +52,7 @@ export class Listener {
   }
 
   /**
-   * Starts listening.
+   * Starts listening. What is accepted waits until `admit` is called: a reload may come to nothing yet.
    * @param port taken instead of the configured one when that is 0, so that all workers share the port that the first one got
    * @returns the port
    * @throws StartError when the address cannot be had
@@ -65,9 +71,29 @@ export class Listener {
       // Out of file descriptors, or a connection that was gone before it was accepted: the server goes on (behaviour 71).
       this.#server.on('error', (error) => this.#trouble(error));
       const address = this.#server.address();
-      resolve(typeof address === 'object' && address !== null ? address.port : bind.port);
+      this.port = typeof address === 'object' && address !== null ? address.port : bind.port;
+      resolve(this.port);
     });
     return promise;
+  }
+
+  /** Serves connections from here on. */
+  admit(): void {
+    this.#admits = true;
+    this.serveWaiting();
+  }
+
+  /** The configuration has changed: new limits and timeouts count from the next request on, also on open connections. */
+  adopt(config: ListenerConfig, trusted: TrustedProxies): void {
+    this.config = config;
+    this.trusted = trusted;
+    this.admit();
+  }
+
+  /** It was made for a model that is not to be. */
+  discard(): void {
+    this.#server.close();
+    for (const socket of this.#waiting.splice(0)) socket.destroy();
   }
 
   #trouble(error: Error): void {
@@ -81,8 +107,8 @@ export class Listener {
   }
 
   #accept(socket: Socket): void {
-    if (!this.#full) return this.#serve(socket);
-    this.#tellFull();
+    if (this.#admits && !this.#full) return this.#serve(socket);
+    if (this.#admits) this.#tellFull();
     if (this.#waiting.length >= Math.min(WAITING, this.#parts.limits.waiting)) socket.destroy();
     else {
       socket.on('error', () => {});
@@ -140,7 +166,7 @@ export class Listener {
 
   /** Lets connections in that waited for another one to end, at this worker or another. Called on every tick too. */
   serveWaiting(): void {
-    while (this.#waiting.length > 0 && !this.#full) {
+    while (this.#waiting.length > 0 && this.#admits && !this.#full) {
       const socket = this.#waiting.shift()!;
       if (!socket.destroyed) this.#serve(socket);
     }
@@ -150,9 +176,11 @@ export class Listener {
     return this.#connections.size;
   }
 
-  /** Takes no new connection, closes idle ones; the others close after their response. */
-  stop(): void {
-    this.#stopping = true;
+  /** Takes no new connection, closes idle ones; the others close after their response, and are cut after `graceMs`. */
+  stop(graceMs: number): void {
+    if (this.stopping) return;
+    this.stopping = true;
+    this.#deadline = performance.now() + graceMs;
     // Behind the events of this turn: what the system has ready to be accepted is accepted, not reset (behaviour 47).
     setImmediate(() => this.#server.close());
     for (const socket of this.#waiting.splice(0)) socket.destroy();
@@ -164,8 +192,10 @@ export class Listener {
     for (const connection of [...this.#connections]) connection.stopNow();
   }
 
+  /** To be called on each tick. */
   closeIdle(): void {
-    if (!this.#stopping) return;
+    if (!this.stopping) return;
+    if (performance.now() >= this.#deadline) return this.stopNow();
     for (const connection of this.#connections) connection.closeIdle();
   }
 }

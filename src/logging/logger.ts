@@ -8,6 +8,11 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
+/** A logger whose level may be changed. */
+export interface LeveledLogger extends Logger {
+  level: string;
+}
+
 /** Takes whole lines, each with its line end. */
 export interface LineSink {
   write(lines: string): void;
@@ -20,7 +25,7 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' |
  * A logger whose lines are `{"level":"info","time":"2026-01-31T12:00:00.000Z", …fields, "msg":"…"}`.
  * @param fields members of every line, such as the number of the worker
  */
-export function createLogger(level: LogLevel, sink: LineSink, fields: object = {}): Logger {
+export function createLogger(level: LogLevel, sink: LineSink, fields: object = {}): LeveledLogger {
   return pino(
     {
       level,

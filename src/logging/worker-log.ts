@@ -1,4 +1,4 @@
-import { createLogger, type LineSink, type Logger, type LogLevel } from './logger.ts';
+import { createLogger, type LeveledLogger, type LineSink, type Logger, type LogLevel } from './logger.ts';
 
 /** Characters of a batch; a worker that is not drained drops lines beyond it. */
 const LONGEST_BATCH = 8 * 2 ** 20;
@@ -9,12 +9,19 @@ const LONGEST_BATCH = 8 * 2 ** 20;
  */
 export class WorkerLog implements LineSink {
   readonly logger: Logger;
+  readonly #leveled: LeveledLogger;
   #batch = '';
   #lost = 0;
 
   /** @param worker its number, a member of each line that `logger` writes */
   constructor(level: LogLevel, worker: number) {
-    this.logger = createLogger(level, this, { worker });
+    this.#leveled = createLogger(level, this, { worker });
+    this.logger = this.#leveled;
+  }
+
+  /** Least severe lines that are written from here on. */
+  set level(level: LogLevel) {
+    this.#leveled.level = level;
   }
 
   /** Adds finished lines, each with its line end. */

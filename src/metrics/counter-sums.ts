@@ -5,6 +5,7 @@ import {
   FIRST_STATUS,
   LISTENER,
   poolRow,
+  ROW,
   regionCells,
   STATUSES,
   slotRow,
@@ -80,6 +81,13 @@ export class CounterSums {
     for (let i = 0; i < this.#memory.listeners; i++) {
       this.#cells[base + LISTENER * i + 1] = this.#cells[base + LISTENER * i]!;
     }
+  }
+
+  /** Another backend gets the slot. Only while nothing refers to it: this writes to the regions of the workers. */
+  clearSlot(slot: number): void {
+    const row = slotRow(this.#memory, slot);
+    for (let base = 0; base < this.#cells.length; base += this.#region)
+      this.#cells.fill(0, base + row, base + row + ROW);
   }
 
   #row(poolIndex: number, slot: number): number {

@@ -2,8 +2,8 @@
 export interface MetricsSource {
   /** The pools as they run now; a reload may change them. */
   pools(): readonly MetricsPool[];
-  /** The label `listener` of each listener, by its index in the configuration. */
-  listeners(): readonly string[];
+  /** The listeners as they are now: `bind` is the label `listener`, `index` the place in the counters. */
+  listeners(): readonly { readonly bind: string; readonly index: number }[];
   /** Requests in flight at the backend of a slot. */
   activeRequests(slot: number): number;
   /** False while probes or traffic say that the backend is down. */

@@ -96,11 +96,9 @@ export function metricsRegistry({ source, sums, rare, processMetrics }: MetricsP
   gauge('limpet_requests_active', 'Requests in flight.', ['pool', 'backend'], (set) =>
     perBackend((labels, slot) => set(labels, source.activeRequests(slot))),
   );
-  gauge('limpet_connections', 'Open client connections.', ['listener'], (set) =>
-    source.listeners().forEach((listener, index) => {
-      set({ listener }, sums.connections(index));
-    }),
-  );
+  gauge('limpet_connections', 'Open client connections.', ['listener'], (set) => {
+    for (const { bind, index } of source.listeners()) set({ listener: bind }, sums.connections(index));
+  });
   gauge('limpet_sessions', 'Sessions of a pool.', ['pool'], (set) => {
     for (const { name, index } of source.pools()) set({ pool: name }, source.sessionsOfPool(index));
   });

@@ -7,7 +7,8 @@ import type { RareCounters } from '../metrics/rare.ts';
 export class RequestRecorder {
   readonly #counters: Counters;
   readonly #rare: RareCounters;
-  readonly #access: AccessLog | null;
+  /** Null: no access log. */
+  access: AccessLog | null;
   readonly #record: AccessRecord = {
     time: 0,
     id: '',
@@ -27,11 +28,10 @@ export class RequestRecorder {
     error: null,
   };
 
-  /** @param access null: no access log */
   constructor(counters: Counters, rare: RareCounters, access: AccessLog | null) {
     this.#counters = counters;
     this.#rare = rare;
-    this.#access = access;
+    this.access = access;
   }
 
   record(x: Exchange): void {
@@ -41,7 +41,8 @@ export class RequestRecorder {
     this.#counters.request(pool === null ? -1 : pool.index, answered, x.status, x.bytesIn, x.bytesOut, durationMs);
     if (pool !== null) this.#counters.affinity(pool.index, x.outcome);
     if (x.error !== null) this.#rare.add('limpet_errors_total', x.error.code);
-    if (this.#access === null) return;
+    const { access } = this;
+    if (access === null) return;
     const record = this.#record;
     record.time = Date.now();
     record.id = x.requestId;
@@ -59,6 +60,6 @@ export class RequestRecorder {
     record.affinity = pool === null ? -1 : x.outcome;
     record.attempts = x.attempts;
     record.error = x.error?.code ?? null;
-    this.#access.log(record);
+    access.log(record);
   }
 }

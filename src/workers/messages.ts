@@ -1,19 +1,19 @@
 import type { SharedStateMemory } from '../backends/shared-layout.ts';
-import type { SlotAssignment } from '../backends/slots.ts';
-import type { Config } from '../config/schema.ts';
 import type { ConnectionLimitsMemory } from '../listeners/connection-limits.ts';
 import type { CountersMemory } from '../metrics/counters-memory.ts';
 import type { RareCount } from '../metrics/rare.ts';
+import type { RunningModel } from '../model/running-model.ts';
 import type { SessionTableMemory } from '../sessions/table-memory.ts';
+
+/** Ports that the listeners of a model listen on, by their keys (see `listenerKeys`). */
+export type Ports = ReadonlyMap<string, number>;
 
 /** What a worker is started with. */
 export interface WorkerStart {
   readonly index: number;
-  readonly config: Config;
-  readonly slots: ReadonlyMap<string, SlotAssignment>;
-  readonly secrets: readonly Uint8Array[];
-  /** Ports to listen on, by listener; null: as configured (the first worker to come up finds out). */
-  readonly ports: readonly number[] | null;
+  readonly model: RunningModel;
+  /** Ports that are known; where one is missing, as configured (the first worker to come up finds out). */
+  readonly ports: Ports;
   readonly state: SharedStateMemory;
   readonly table: SessionTableMemory;
   readonly counters: CountersMemory;
@@ -24,16 +24,25 @@ export interface WorkerStart {
 export type ToWorker =
   /** A backend was taken out: requests that wait for it go elsewhere. */
   | { readonly kind: 'down'; readonly slot: number }
-  /** Graceful stop: finish what is under way. */
-  | { readonly kind: 'stop' }
+  /** Another model: make everything ready for it, and change nothing yet. */
+  | { readonly kind: 'prepare'; readonly model: RunningModel; readonly ports: Ports }
+  /** All workers are ready for it: go by it from here on. */
+  | { readonly kind: 'commit'; readonly serial: number }
+  /** One was not: forget it. */
+  | { readonly kind: 'abort'; readonly serial: number }
+  /** Graceful stop: finish what is under way, for so many ms at most. */
+  | { readonly kind: 'stop'; readonly graceMs: number }
   /** The time for that is over. */
   | { readonly kind: 'stop-now' };
 
 /** From a worker to the supervisor. */
 export type FromWorker =
-  | { readonly kind: 'listening'; readonly ports: readonly number[] }
+  | { readonly kind: 'listening'; readonly ports: Ports }
   /** It cannot start, for a reason that the operator can remove. */
   | { readonly kind: 'failed'; readonly message: string }
+  | { readonly kind: 'prepared'; readonly serial: number; readonly ports: Ports }
+  | { readonly kind: 'refused'; readonly serial: number; readonly message: string }
+  | { readonly kind: 'committed'; readonly serial: number }
   /** What has gathered since the last batch, every 100 ms at most; nothing crosses threads per request. */
   | { readonly kind: 'batch'; readonly log: string; readonly rare: readonly RareCount[] }
   /** All connections are closed after a stop. */

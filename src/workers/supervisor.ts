@@ -1,13 +1,13 @@
 import { Worker } from 'node:worker_threads';
 import type { SharedState } from '../backends/shared-state.ts';
-import type { Config } from '../config/schema.ts';
 import { StartError } from '../errors-start.ts';
 import { ConnectionLimits } from '../listeners/connection-limits.ts';
 import type { LineSink, Logger } from '../logging/logger.ts';
 import { CounterSums } from '../metrics/counter-sums.ts';
 import type { RareTotals } from '../metrics/rare-totals.ts';
+import type { RunningModel } from '../model/running-model.ts';
 import type { SessionTable } from '../sessions/table.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import type { FromWorker, Ports, ToWorker, WorkerStart } from './messages.ts';
 
 /** A worker that lived shorter than this is started again with a pause that doubles. */
 const STEADY_MS = 5_000;
@@ -20,9 +20,8 @@ const SWEEP_MS = 250;
 const SWEEP_PORTIONS = 240;
 
 export interface SupervisorParts {
-  readonly config: Config;
   readonly workers: number;
-  readonly start: Omit<WorkerStart, 'index' | 'config' | 'ports'>;
+  readonly start: Omit<WorkerStart, 'index' | 'model' | 'ports'>;
   readonly state: SharedState;
   readonly table: SessionTable;
   readonly rare: RareTotals;
@@ -30,24 +29,32 @@ export interface SupervisorParts {
   readonly log: Logger;
 }
 
+/** What a worker says to another model; null: it ended before it could. */
+type Answer = Extract<FromWorker, { kind: 'prepared' | 'refused' | 'committed' }> | null;
+
 interface Place {
+  readonly index: number;
   thread: Worker | null;
   startedAt: number;
   listening: boolean;
   pauseMs: number;
   stopped: boolean;
+  /** Serial of the model it goes by. */
+  serial: number;
+  onAnswer: ((answer: Answer) => void) | null;
 }
 
 /** Starts the workers, starts those again that end, and cleans up what one leaves in shared memory (behaviour 69). */
 export class Supervisor {
   /** Workers that were started again. */
   restarts = 0;
-  /** Ports by listener, once the first worker listens. */
-  ports: readonly number[] = [];
+  /** Ports by listener (see `listenerKeys`), once the first worker listens. */
+  ports: Ports = new Map();
   readonly #parts: SupervisorParts;
   readonly #places: Place[];
   readonly #limits: ConnectionLimits;
   readonly #sums: CounterSums;
+  #model: RunningModel | null = null;
   #stopping = false;
   #sweeper: NodeJS.Timeout | null = null;
   #onStopped: (() => void) | null = null;
@@ -56,12 +63,15 @@ export class Supervisor {
     this.#parts = parts;
     this.#limits = new ConnectionLimits(parts.start.limits, 0);
     this.#sums = new CounterSums(parts.start.counters);
-    this.#places = Array.from({ length: parts.workers }, () => ({
+    this.#places = Array.from({ length: parts.workers }, (_, index) => ({
+      index,
       thread: null,
       startedAt: 0,
       listening: false,
       pauseMs: 0,
       stopped: false,
+      serial: 0,
+      onAnswer: null,
     }));
   }
 
@@ -74,26 +84,89 @@ export class Supervisor {
    * Starts all workers and settles when they listen. The first one goes ahead, because with port 0 it finds the port out.
    * @throws StartError when one of them cannot start
    */
-  async start(): Promise<void> {
-    this.ports = await this.#spawn(0);
-    await Promise.all(this.#places.slice(1).map((_, i) => this.#spawn(i + 1)));
+  async start(model: RunningModel): Promise<void> {
+    this.#model = model;
+    this.ports = await this.#spawn(this.#places[0]!);
+    await Promise.all(this.#places.slice(1).map((place) => this.#spawn(place)));
     const { table } = this.#parts;
     const portion = Math.max(64, Math.ceil(table.buckets / SWEEP_PORTIONS));
     this.#sweeper = setInterval(() => table.sweep(portion, Date.now()), SWEEP_MS);
     this.#sweeper.unref();
   }
 
-  #spawn(index: number): Promise<readonly number[]> {
-    const { config, start, log, output, rare } = this.#parts;
-    const place = this.#places[index]!;
-    const data: WorkerStart = { ...start, config, index, ports: this.ports.length === 0 ? null : this.ports };
+  /**
+   * Lets all workers go by another model, or none of them: each makes everything ready first. One replacement at a time.
+   * @returns null, or why it cannot be; then nothing has changed
+   */
+  async replace(model: RunningModel): Promise<string | null> {
+    if (this.#stopping) return 'limpet is stopping';
+    const places = this.#places.filter(({ listening }) => listening);
+    let ports: Ports = this.ports;
+    // The first one alone: with port 0 it finds the port of a new listener out.
+    for (const group of [places.slice(0, 1), places.slice(1)]) {
+      const answers = await Promise.all(group.map((place) => this.#ask(place, { kind: 'prepare', model, ports })));
+      for (const answer of answers) {
+        if (answer?.kind === 'refused') {
+          this.broadcast({ kind: 'abort', serial: model.serial });
+          return answer.message;
+        }
+        if (answer?.kind === 'prepared') ports = answer.ports;
+      }
+    }
+    // A worker that is being started again meanwhile begins with the new model, or catches up when it listens.
+    this.#model = model;
+    this.ports = ports;
+    await Promise.all(places.map((place) => this.#commit(place, model.serial)));
+    await Promise.all(this.#places.map((place) => this.#catchUp(place)));
+    return null;
+  }
+
+  async #commit(place: Place, serial: number): Promise<void> {
+    const answer = await this.#ask(place, { kind: 'commit', serial });
+    if (answer?.kind === 'committed') place.serial = serial;
+  }
+
+  /** For a worker that was on its way while the model was replaced. */
+  async #catchUp(place: Place): Promise<void> {
+    const model = this.#model!;
+    if (!place.listening || place.serial === model.serial || place.onAnswer !== null) return;
+    const answer = await this.#ask(place, { kind: 'prepare', model, ports: this.ports });
+    if (answer?.kind === 'prepared') await this.#commit(place, model.serial);
+    else if (answer !== null) {
+      this.#parts.log.error({ worker: place.index }, 'worker cannot follow a reload and is started again');
+      void place.thread?.terminate();
+      return;
+    }
+    await this.#catchUp(place);
+  }
+
+  #ask(place: Place, message: ToWorker): Promise<Answer> {
+    if (place.thread === null) return Promise.resolve(null);
+    const { promise, resolve } = Promise.withResolvers<Answer>();
+    place.onAnswer = resolve;
+    place.thread.postMessage(message);
+    return promise;
+  }
+
+  #answered(place: Place, answer: Answer): void {
+    const { onAnswer } = place;
+    place.onAnswer = null;
+    onAnswer?.(answer);
+  }
+
+  #spawn(place: Place): Promise<Ports> {
+    const { start, log, output, rare } = this.#parts;
+    const model = this.#model!;
+    const { index } = place;
+    const data: WorkerStart = { ...start, model, index, ports: this.ports };
     // The same extension as this file: sources run as they are, dist runs compiled.
     const entry = new URL(`./worker-main${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
     const thread = new Worker(entry, { workerData: data, name: `limpet worker ${index}` });
     place.thread = thread;
     place.startedAt = performance.now();
     place.stopped = false;
-    const { promise, resolve, reject } = Promise.withResolvers<readonly number[]>();
+    place.serial = model.serial;
+    const { promise, resolve, reject } = Promise.withResolvers<Ports>();
     thread.on('message', (message: FromWorker) => {
       switch (message.kind) {
         case 'batch':
@@ -103,9 +176,15 @@ export class Supervisor {
         case 'listening':
           place.listening = true;
           resolve(message.ports);
+          void this.#catchUp(place);
           break;
         case 'failed':
           reject(new StartError(message.message));
+          break;
+        case 'prepared':
+        case 'refused':
+        case 'committed':
+          this.#answered(place, message);
           break;
         case 'stopped':
           place.stopped = true;
@@ -118,9 +197,10 @@ export class Supervisor {
       place.thread = null;
       place.listening = false;
       this.#cleanUp(index);
+      this.#answered(place, null);
       reject(new StartError(`worker ${index} ended before it took traffic: see the log`));
       this.#checkStopped();
-      if (!this.#stopping && this.ports.length > 0) this.#again(index);
+      if (!this.#stopping && this.ports.size > 0) this.#again(place);
     });
     return promise;
   }
@@ -133,17 +213,16 @@ export class Supervisor {
     this.#sums.clearWorker(index);
   }
 
-  #again(index: number): void {
-    const place = this.#places[index]!;
+  #again(place: Place): void {
     const lived = performance.now() - place.startedAt;
     place.pauseMs = lived >= STEADY_MS ? 0 : Math.min(Math.max(place.pauseMs * 2, FIRST_PAUSE_MS), LONGEST_PAUSE_MS);
     this.restarts++;
-    this.#parts.log.warn({ worker: index, pauseMs: place.pauseMs }, 'worker is started again');
+    this.#parts.log.warn({ worker: place.index, pauseMs: place.pauseMs }, 'worker is started again');
     setTimeout(() => {
       if (this.#stopping) return;
-      this.#spawn(index).catch((error: unknown) =>
-        this.#parts.log.error({ err: error, worker: index }, 'worker could not be started again'),
-      );
+      this.#spawn(place).catch((error: Error) => {
+        this.#parts.log.error({ worker: place.index, err: error }, 'worker could not be started again');
+      });
     }, place.pauseMs);
   }
 
@@ -158,7 +237,7 @@ export class Supervisor {
     if (this.#sweeper !== null) clearInterval(this.#sweeper);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onStopped = resolve;
-    this.broadcast({ kind: 'stop' });
+    this.broadcast({ kind: 'stop', graceMs });
     this.#checkStopped();
     const last = setTimeout(resolve, graceMs + LAST_WORDS_MS);
     const timer = setTimeout(() => this.broadcast({ kind: 'stop-now' }), graceMs);

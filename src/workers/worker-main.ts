@@ -8,9 +8,10 @@ const port = parentPort!;
 const post = (message: FromWorker): void => port.postMessage(message);
 
 try {
-  const worker = new Worker(workerData as WorkerStart, post);
+  const start = workerData as WorkerStart;
+  const worker = new Worker(start, post);
   port.on('message', (message: ToWorker) => worker.receive(message));
-  await worker.listen();
+  await worker.listen(start.ports);
 } catch (error) {
   if (!(error instanceof StartError)) throw error;
   post({ kind: 'failed', message: error.message });

@@ -1,11 +1,9 @@
-import { getRandomValues, randomBytes } from 'node:crypto';
-import { buildCascade } from '../affinity/cascade.ts';
-import { buildPools } from '../backends/build-pools.ts';
+import { randomBytes } from 'node:crypto';
 import { BackendQueue } from '../backends/queue.ts';
 import { SharedState } from '../backends/shared-state.ts';
-import { POLICIES } from '../balancing/registry.ts';
-import { PoolTraffic } from '../forwarding/pool-traffic.ts';
-import { Outlier } from '../health/outlier.ts';
+import type { Config } from '../config/schema.ts';
+import { StartError } from '../errors-start.ts';
+import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import { ConnectionLimits } from '../listeners/connection-limits.ts';
 import { Listener } from '../listeners/listener.ts';
 import { TrustedProxies } from '../listeners/trusted-proxies.ts';
@@ -13,15 +11,27 @@ import { AccessLog } from '../logging/access-log.ts';
 import { WorkerLog } from '../logging/worker-log.ts';
 import { Counters } from '../metrics/counters.ts';
 import { RareCounters } from '../metrics/rare.ts';
+import { listenerKeys } from '../model/listener-keys.ts';
+import type { RunningModel } from '../model/running-model.ts';
 import { Handler } from '../proxy/handler.ts';
 import { RequestRecorder } from '../proxy/request-recorder.ts';
-import { buildRouter } from '../routing/router.ts';
+import { buildRouter, type Router } from '../routing/router.ts';
 import { SessionTable } from '../sessions/table.ts';
 import { TimerWheel } from '../timing/timer-wheel.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import { buildTraffic } from './build-traffic.ts';
+import type { FromWorker, Ports, ToWorker, WorkerStart } from './messages.ts';
 
 /** Ticks of the wheel between two batches to the supervisor. */
 const BATCH_TICKS = 2;
+
+/** Everything that a model is made into in this thread. */
+interface Parts {
+  readonly model: RunningModel;
+  readonly pools: readonly PoolTraffic[];
+  readonly router: Router;
+  readonly trusted: TrustedProxies;
+  readonly listeners: ReadonlyMap<string, Listener>;
+}
 
 /** One thread that carries traffic: what it is made of, and its life from the first listening socket to the last connection. */
 export class Worker {
@@ -30,74 +40,57 @@ export class Worker {
   readonly #rare = new RareCounters();
   readonly #wheel: TimerWheel;
   readonly #handler: Handler;
-  readonly #listeners: readonly Listener[];
-  readonly #pools: readonly PoolTraffic[];
-  readonly #start: WorkerStart;
+  readonly #state: SharedState;
+  readonly #counters: Counters;
+  readonly #limits: ConnectionLimits;
+  readonly #recorder: RequestRecorder;
+  #parts: Parts;
+  /** Made ready for, and not in effect yet. */
+  #next: Parts | null = null;
+  /** Preparing takes time: the latest model that is wanted. */
+  #wanted = 0;
+  /** Listeners that a reload has removed, until their last connection has ended. */
+  readonly #leaving = new Set<Listener>();
   #ticks = 0;
   #stopping = false;
 
   /** @throws StartError when a part cannot be made, such as a key file that is gone */
   constructor(start: WorkerStart, post: (message: FromWorker) => void) {
-    const { config, index } = start;
-    this.#start = start;
+    const { index, model } = start;
     this.#post = post;
-    this.#log = new WorkerLog(config.log.level, index);
+    this.#log = new WorkerLog(model.config.log.level, index);
     const log = this.#log.logger;
-    const state = new SharedState(start.state, index);
-    // The supervisor is owner 1 of the table's locks.
-    const table = new SessionTable(start.table, index + 2);
-    const counters = new Counters(start.counters, index);
-    const limits = new ConnectionLimits(start.limits, index);
-    const pools = buildPools(config, start.slots);
-    this.#pools = pools.map((pool) => {
-      const cascade = buildCascade({
-        pool,
-        secrets: start.secrets,
-        now: Date.now,
-        since: () => 0,
-        randomBytes: (bytes) => {
-          getRandomValues(bytes as Uint8Array<ArrayBuffer>);
-        },
-        warn: (message) => log.warn({ pool: pool.name }, message),
-      });
-      const policy = POLICIES[pool.config.balance]({ state, random: Math.random, slots: state.slots });
-      return new PoolTraffic(
-        pool,
-        cascade.strategies,
-        cascade.issuer,
-        policy,
-        pool.config.health.passive === null ? null : new Outlier(pool, state),
-      );
-    });
+    this.#state = new SharedState(start.state, index);
+    this.#counters = new Counters(start.counters, index);
+    this.#limits = new ConnectionLimits(start.limits, index);
     this.#wheel = new TimerWheel(() => this.#tick());
-    const access = AccessLog.isOn(config.log.access, config.log.level) ? new AccessLog(this.#log) : null;
+    this.#recorder = new RequestRecorder(this.#counters, this.#rare, this.#accessLog(model.config));
+    const pools = buildTraffic(model, null, { state: this.#state, log });
+    const router = buildRouter(model.config, new Map(pools.map(({ pool }) => [pool.name, pool])));
     this.#handler = new Handler({
       wheel: this.#wheel,
-      router: buildRouter(config, new Map(pools.map((pool) => [pool.name, pool]))),
-      pools: this.#pools,
-      state,
-      queue: new BackendQueue(state),
-      table,
-      counters,
+      router,
+      pools,
+      state: this.#state,
+      queue: new BackendQueue(this.#state),
+      // The supervisor is owner 1 of the table's locks.
+      table: new SessionTable(start.table, index + 2),
+      counters: this.#counters,
       rare: this.#rare,
-      recorder: new RequestRecorder(counters, this.#rare, access),
+      recorder: this.#recorder,
       log,
       requestIdPrefix: `${randomBytes(9).toString('base64url')}-`,
     });
-    const trusted = new TrustedProxies(config.trustedProxies);
-    this.#listeners = config.listeners.map(
-      (listener, at) =>
-        new Listener({ config: listener, index: at, handler: this.#handler, trusted, limits, counters, log }),
-    );
+    const trusted = new TrustedProxies(model.config.trustedProxies);
+    this.#parts = { model, pools, router, trusted, listeners: this.#listeners(model, trusted, new Map()) };
   }
 
   /** Takes traffic from here on. */
-  async listen(): Promise<void> {
+  async listen(ports: Ports): Promise<void> {
     this.#wheel.start();
-    const ports: number[] = [];
-    for (const [at, listener] of this.#listeners.entries())
-      ports.push(await listener.listen(this.#start.ports?.[at] ?? null));
-    this.#post({ kind: 'listening', ports });
+    const listening = await listenAll(this.#parts.listeners, new Map(), ports);
+    for (const listener of this.#parts.listeners.values()) listener.admit();
+    this.#post({ kind: 'listening', ports: listening });
   }
 
   receive(message: ToWorker): void {
@@ -105,24 +98,130 @@ export class Worker {
       case 'down':
         this.#handler.onBackendDown(message.slot);
         break;
+      case 'prepare':
+        void this.#prepare(message.model, message.ports);
+        break;
+      case 'commit':
+        this.#commit(message.serial);
+        break;
+      case 'abort':
+        this.#abort();
+        break;
       case 'stop':
         this.#stopping = true;
         this.#handler.stopping = true;
-        for (const listener of this.#listeners) listener.stop();
+        this.#abort();
+        for (const listener of this.#parts.listeners.values()) listener.stop(message.graceMs);
         break;
       case 'stop-now':
-        for (const listener of this.#listeners) listener.stopNow();
+        for (const listener of [...this.#parts.listeners.values(), ...this.#leaving]) listener.stopNow();
         break;
     }
   }
 
+  // ---- another model ----
+
+  async #prepare(model: RunningModel, ports: Ports): Promise<void> {
+    this.#abort();
+    this.#wanted = model.serial;
+    const { serial } = model;
+    const before = this.#parts.listeners;
+    const trusted = new TrustedProxies(model.config.trustedProxies);
+    const listeners = this.#listeners(model, trusted, before);
+    try {
+      const pools = buildTraffic(model, this.#parts, { state: this.#state, log: this.#log.logger });
+      const router = buildRouter(model.config, new Map(pools.map(({ pool }) => [pool.name, pool])));
+      const listening = await listenAll(listeners, before, ports);
+      if (this.#wanted !== serial) throw new StartError('the reload was given up');
+      this.#next = { model, pools, router, trusted, listeners };
+      this.#post({ kind: 'prepared', serial, ports: listening });
+    } catch (error) {
+      closeAll(listeners, before);
+      const message = error instanceof StartError ? error.message : String((error as Error).stack ?? error);
+      this.#post({ kind: 'refused', serial, message });
+    }
+  }
+
+  #commit(serial: number): void {
+    const next = this.#next;
+    if (next === null || next.model.serial !== serial) {
+      const message = 'it was started again meanwhile';
+      this.#post(
+        this.#parts.model.serial === serial ? { kind: 'committed', serial } : { kind: 'refused', serial, message },
+      );
+      return;
+    }
+    this.#next = null;
+    const before = this.#parts;
+    this.#parts = next;
+    const { config } = next.model;
+    this.#log.level = config.log.level;
+    this.#recorder.access = this.#accessLog(config);
+    for (const traffic of next.pools) traffic.adopt();
+    for (const traffic of before.pools) if (!next.model.pools.has(traffic.pool.name)) traffic.closeIdle();
+    this.#handler.adopt(next.router, next.pools);
+    const keys = listenerKeys(config.listeners);
+    for (const [at, key] of keys.entries()) next.listeners.get(key)!.adopt(config.listeners[at]!, next.trusted);
+    for (const [key, listener] of before.listeners) {
+      if (next.listeners.has(key)) continue;
+      this.#leaving.add(listener);
+      listener.stop(config.shutdown.grace);
+    }
+    this.#post({ kind: 'committed', serial });
+  }
+
+  #abort(): void {
+    this.#wanted = 0;
+    if (this.#next === null) return;
+    closeAll(this.#next.listeners, this.#parts.listeners);
+    this.#next = null;
+  }
+
+  /** The listeners of a model: those of `before` where the address stays, new ones that take nothing in yet otherwise. */
+  #listeners(
+    model: RunningModel,
+    trusted: TrustedProxies,
+    before: ReadonlyMap<string, Listener>,
+  ): Map<string, Listener> {
+    const { listeners } = model.config;
+    return new Map(
+      listenerKeys(listeners).map((key, at) => {
+        const index = model.listeners.get(key)!;
+        const listener =
+          before.get(key) ??
+          new Listener({
+            config: listeners[at]!,
+            index,
+            handler: this.#handler,
+            trusted,
+            limits: this.#limits,
+            counters: this.#counters,
+            log: this.#log.logger,
+          });
+        return [key, listener];
+      }),
+    );
+  }
+
+  #accessLog(config: Config): AccessLog | null {
+    return AccessLog.isOn(config.log.access, config.log.level) ? new AccessLog(this.#log) : null;
+  }
+
+  // ---- now and then ----
+
   #tick(): void {
     this.#handler.tick();
-    for (const listener of this.#listeners) listener.serveWaiting();
+    for (const listener of this.#parts.listeners.values()) listener.serveWaiting();
     if (++this.#ticks % BATCH_TICKS === 0) this.#batch();
+    for (const listener of this.#leaving) {
+      listener.closeIdle();
+      if (listener.open === 0) this.#leaving.delete(listener);
+    }
     if (!this.#stopping) return;
-    for (const listener of this.#listeners) listener.closeIdle();
-    if (this.#listeners.every((listener) => listener.open === 0)) this.#stopped();
+    for (const listener of this.#parts.listeners.values()) listener.closeIdle();
+    if (this.#leaving.size > 0) return;
+    for (const listener of this.#parts.listeners.values()) if (listener.open > 0) return;
+    this.#stopped();
   }
 
   #batch(): void {
@@ -133,8 +232,25 @@ export class Worker {
 
   #stopped(): void {
     this.#wheel.stop();
-    for (const pool of this.#pools) pool.closeIdle();
+    for (const pool of this.#parts.pools) pool.closeIdle();
     this.#batch();
     this.#post({ kind: 'stopped' });
   }
+}
+
+/** Lets those listen that do not yet. Answers the ports of all. @throws StartError when one cannot; the others are left as they are */
+async function listenAll(
+  listeners: ReadonlyMap<string, Listener>,
+  before: ReadonlyMap<string, Listener>,
+  ports: Ports,
+): Promise<Ports> {
+  const listening = new Map<string, number>();
+  for (const [key, listener] of listeners) {
+    listening.set(key, before.has(key) ? listener.port : await listener.listen(ports.get(key) ?? null));
+  }
+  return listening;
+}
+
+function closeAll(listeners: ReadonlyMap<string, Listener>, except: ReadonlyMap<string, Listener>): void {
+  for (const [key, listener] of listeners) if (!except.has(key)) listener.discard();
 }

@@ -78,7 +78,7 @@ export class LiveLimpet {
       phase: () => this.phase,
       pools: () => this.pools,
       configGeneration: () => 1,
-      listeners: () => [{ bind: '127.0.0.1:0', address: 'http://127.0.0.1:8080' }],
+      listeners: () => [{ bind: '127.0.0.1:0', address: 'http://127.0.0.1:8080', index: 0 }],
       workers: { running: () => 2, restarts: () => this.restarts },
       state: this.state,
       table: this.table,

@@ -20,7 +20,10 @@ const source: MetricsSource = {
     },
     { name: 'api', index: 1, backends: [{ id: 'a', slot: 6 }] },
   ],
-  listeners: () => ['0.0.0.0:8080', 'unix:/run/"limpet".sock'],
+  listeners: () => [
+    { bind: '0.0.0.0:8080', index: 0 },
+    { bind: 'unix:/run/"limpet".sock', index: 1 },
+  ],
   activeRequests: (slot) => slot * 10,
   isUp: (slot) => slot !== 5,
   sessions: (slot) => slot + 1,

@@ -1,0 +1,184 @@
+import type { Preview } from '../admin/live-parts.ts';
+import type { ReloadOutcome } from '../admin/reloads.ts';
+import type { Secrets } from '../affinity/secrets.ts';
+import { buildPools } from '../backends/build-pools.ts';
+import type { Pool } from '../backends/pool.ts';
+import { type ConfigError, formatConfigError } from '../config/config-error.ts';
+import { diffConfig } from '../config/diff.ts';
+import { changedFixedKeys } from '../config/fixed-keys.ts';
+import { type LoadedConfig, loadConfig, parseConfig, type RefusedConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { StartError } from '../errors-start.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { FoundMember } from '../model/members.ts';
+import type { ModelKeeper, ModelPlan, ModelSources } from '../model/model-keeper.ts';
+import type { RunningModel } from '../model/running-model.ts';
+
+/** What a Reloader works with. */
+export interface ReloaderParts {
+  /** Null: the configuration came from elsewhere and cannot be read again. */
+  readonly file: string | null;
+  /** What the command line says over the file. */
+  readonly overrides: (config: Config) => Config;
+  readonly keeper: ModelKeeper;
+  /** Lets all workers go by a model; null, or why it cannot be. */
+  readonly replace: (model: RunningModel) => Promise<string | null>;
+  readonly secrets: (config: Config) => Secrets;
+  /** A model is in effect. */
+  readonly onAdopted: (model: RunningModel, pools: readonly Pool[]) => void;
+  readonly log: Logger;
+}
+
+/**
+ * Everything that makes another model, one at a time: the file read again, an answer of discovery, a backend that has drained.
+ * Whatever fails leaves all as it was (behaviour 44).
+ */
+export class Reloader {
+  readonly #parts: ReloaderParts;
+  #turn: Promise<unknown> = Promise.resolve();
+  #stopped = false;
+
+  constructor(parts: ReloaderParts) {
+    this.#parts = parts;
+  }
+
+  /** Reads the file again and goes by it. One that comes while another is under way waits for it. */
+  reload(): Promise<ReloadOutcome> {
+    return this.#inTurn(async () => {
+      const { log } = this.#parts;
+      const outcome = await this.#reload();
+      if (outcome.ok) {
+        const { generation, changes } = outcome;
+        for (const warning of outcome.warnings) log.warn({}, warning);
+        log.info(
+          { generation, changes },
+          changes.length === 0 ? 'reload: nothing changed' : 'reload: configuration changed',
+        );
+      } else {
+        log.error({ errors: outcome.errors.map(formatConfigError) }, 'reload refused: nothing has changed');
+      }
+      return outcome;
+    });
+  }
+
+  /** What a file would change, without doing it. @param text the file's content */
+  preview(text: string): Preview {
+    const next = this.#check(parseConfig(text, this.#parts.file ?? 'limpet.yaml'));
+    if ('errors' in next) return next;
+    const { model, sources } = this.#parts.keeper;
+    // Pools and backends that are not there yet need places only to be told apart.
+    const slots = new Map(model.slots);
+    const taken = new Set([...slots.values()].map(({ slot }) => slot));
+    let free = 0;
+    for (const [pool, { backends }] of Object.entries(next.config.pools)) {
+      for (const { id } of backends) {
+        const name = `${pool}/${id}`;
+        if (slots.has(name)) continue;
+        while (taken.has(free)) free++;
+        taken.add(free);
+        slots.set(name, { slot: free, generation: 1 });
+      }
+    }
+    const indices = new Map(Object.keys(next.config.pools).map((name, at) => [name, model.pools.get(name) ?? -1 - at]));
+    return {
+      pools: buildPools(next.config, slots, { indices }),
+      changes: diffConfig(sources.file, next.config),
+    };
+  }
+
+  /** Discovery has found other members of a pool. */
+  found(pool: string, members: readonly FoundMember[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const { keeper } = this.#parts;
+      const { file, secrets, found } = keeper.sources;
+      // The pool may have gone in a reload meanwhile.
+      if (!Object.hasOwn(file.pools, pool)) return;
+      await this.#goBy({ file, secrets, found: new Map(found).set(pool, members) }, false);
+    });
+  }
+
+  /** To be called now and then: lets go of backends that have drained. */
+  tidy(): void {
+    if (this.#parts.keeper.tidy()) void this.#inTurn(() => this.#goBy(this.#parts.keeper.sources, false));
+  }
+
+  /** Waits for what is under way; nothing changes any more after that. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#turn.catch(() => {});
+  }
+
+  async #reload(): Promise<ReloadOutcome> {
+    const { file, keeper } = this.#parts;
+    if (file === null) return { ok: false, errors: [problem('', 'limpet was started without a configuration file')] };
+    const next = this.#check(loadConfig(file));
+    if ('errors' in next) return { ok: false, errors: next.errors };
+    const { unreadable, warnings } = next;
+    if (unreadable.length > 0) return { ok: false, errors: unreadable };
+    const before = keeper.sources;
+    let secrets: Secrets;
+    try {
+      secrets = this.#parts.secrets(next.config);
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error;
+      return { ok: false, errors: [problem(file, error.message)] };
+    }
+    const found = new Map([...before.found].filter(([pool]) => next.config.pools[pool]?.discovery != null));
+    const failure = await this.#goBy({ file: next.config, secrets: secrets.secrets, found }, true);
+    if (failure !== null) return { ok: false, errors: [problem(file, failure)] };
+    const changes = diffConfig(before.file, next.config);
+    if (!sameSecrets(before.secrets, secrets.secrets))
+      changes.push({ path: 'sessions.secretFile (its content)', change: 'changed' });
+    return { ok: true, generation: keeper.model.generation, changes, warnings };
+  }
+
+  #check(loaded: LoadedConfig | RefusedConfig): LoadedConfig | RefusedConfig {
+    if ('errors' in loaded) return loaded;
+    const config = this.#parts.overrides(loaded.config);
+    const fixed = changedFixedKeys(this.#parts.keeper.sources.file, config);
+    if (fixed.length > 0) {
+      const how =
+        'cannot change while limpet runs: put it back, or start a new limpet that takes over (start --take-over)';
+      return { errors: fixed.map((path) => loaded.errorAt(path, how)) };
+    }
+    return { ...loaded, config };
+  }
+
+  /** Null, or why it cannot be. */
+  async #goBy(sources: ModelSources, reread: boolean): Promise<string | null> {
+    const { keeper, replace, onAdopted, log } = this.#parts;
+    if (this.#stopped) return 'limpet is stopping';
+    let plan: ModelPlan;
+    try {
+      plan = keeper.plan(sources, reread);
+    } catch (error) {
+      log.error({ err: error }, 'the pools cannot be changed');
+      return (error as Error).message;
+    }
+    const failure = await replace(plan.model);
+    if (failure !== null) {
+      keeper.discard(plan);
+      if (!reread) log.error({ problem: failure }, 'the pools cannot be changed');
+      return failure;
+    }
+    keeper.adopt(plan);
+    onAdopted(plan.model, plan.pools);
+    return null;
+  }
+
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch((error: unknown) => {
+      this.#parts.log.error({ err: error }, 'defect in a reload: please report it with this line');
+    });
+    return result;
+  }
+}
+
+function problem(file: string, message: string): ConfigError {
+  return { file, line: 0, column: 0, path: '', message };
+}
+
+function sameSecrets(one: readonly Uint8Array[], other: readonly Uint8Array[]): boolean {
+  return one.length === other.length && one.every((secret, at) => Buffer.compare(secret, other[at]!) === 0);
+}

@@ -1,0 +1,70 @@
+import { getRandomValues } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { buildCascade } from '../affinity/cascade.ts';
+import { buildPools } from '../backends/build-pools.ts';
+import type { Pool } from '../backends/pool.ts';
+import type { SharedState } from '../backends/shared-state.ts';
+import { POLICIES } from '../balancing/registry.ts';
+import { PoolTraffic } from '../forwarding/pool-traffic.ts';
+import { Outlier } from '../health/outlier.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { RunningModel } from '../model/running-model.ts';
+
+/** What a worker's PoolTraffic is made with besides the model. */
+export interface TrafficParts {
+  readonly state: SharedState;
+  readonly log: Logger;
+}
+
+/**
+ * What a worker has of each pool of a model. A pool in which nothing has changed since `before` keeps what it has: its strategies
+ * remember keys and verified tokens, its policy where it was.
+ * @throws StartError when a part cannot be made, such as a key file that is gone
+ */
+export function buildTraffic(
+  model: RunningModel,
+  before: { readonly model: RunningModel; readonly pools: readonly PoolTraffic[] } | null,
+  parts: TrafficParts,
+): PoolTraffic[] {
+  const known = new Map(before?.pools.map((traffic) => [traffic.pool.name, traffic]));
+  return buildPools(model.config, model.slots, { indices: model.pools, departing: model.departing }).map((pool) => {
+    const old = known.get(pool.name) ?? null;
+    if (old !== null && before !== null && isSame(pool, old.pool, model, before.model)) return old;
+    return build(pool, old, model, parts);
+  });
+}
+
+function build(pool: Pool, before: PoolTraffic | null, model: RunningModel, { state, log }: TrafficParts): PoolTraffic {
+  const cascade = buildCascade({
+    pool,
+    secrets: model.secrets,
+    keySecret: model.keySecret,
+    now: Date.now,
+    since: (backend) => backend.since,
+    randomBytes: (bytes) => {
+      getRandomValues(bytes as Uint8Array<ArrayBuffer>);
+    },
+    warn: (message) => log.warn({ pool: pool.name }, message),
+  });
+  const policy = POLICIES[pool.config.balance]({ state, random: Math.random, slots: state.slots });
+  const outlier = pool.config.health.passive === null ? null : new Outlier(pool, state);
+  return new PoolTraffic(pool, cascade.strategies, cascade.issuer, policy, outlier, before);
+}
+
+function isSame(pool: Pool, old: Pool, model: RunningModel, before: RunningModel): boolean {
+  // Files that a strategy has read may hold something else by now, under the same name.
+  const reread = model.generation !== before.generation && pool.config.affinity.some(readsFile);
+  return (
+    !reread &&
+    isDeepStrictEqual(pool.config, old.config) &&
+    isDeepStrictEqual(model.secrets, before.secrets) &&
+    pool.backends.every((backend) => {
+      const was = old.byId.get(backend.id)!;
+      return backend.slot === was.slot && backend.generation === was.generation && backend.departing === was.departing;
+    })
+  );
+}
+
+function readsFile(affinity: Pool['config']['affinity'][number]): boolean {
+  return affinity.by === 'token' && affinity.verify?.publicKeyFile != null;
+}

@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { createHmac, randomBytes } from 'node:crypto';
+import { linkSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { StartError } from '../errors-start.ts';
 
 const LEAST_BYTES = 32;
@@ -15,11 +15,13 @@ export interface Secrets {
 
 /**
  * Reads `sessions.secretFile`: one secret a line in hex, base64 or base64url; blank lines and `#` comments are allowed.
- * Text that can be read as hex is hex. Without a file a secret is made up, for this process alone.
+ * Text that can be read as hex is hex. Without a file a secret is made up: for this process alone, or, where there is a snapshot, kept beside it.
+ * @param snapshot as in `sessions.snapshot`: its rows are of use only to whoever has the secret that their keys were hashed with
  * @throws StartError that names file and line, and never shows a secret.
  */
-export function loadSecrets(secretFile: string | null): Secrets {
-  if (secretFile === null) {
+export function loadSecrets(secretFile: string | null, snapshot: string | null = null): Secrets {
+  if (secretFile !== null) return readSecrets(secretFile, 'sessions.secretFile');
+  if (snapshot === null) {
     return {
       secrets: [randomBytes(LEAST_BYTES)],
       warning:
@@ -27,7 +29,20 @@ export function loadSecrets(secretFile: string | null): Secrets {
         `${HOW})`,
     };
   }
-  const { text, mode } = read(secretFile);
+  return readSecrets(keptBeside(snapshot), 'sessions.snapshot');
+}
+
+/**
+ * Names a secret without telling it: whoever has the secret can tell that it is this one, nobody else learns anything.
+ * HMAC-SHA256 of a fixed text, its first 16 bytes in base64url.
+ */
+export function keyFingerprint(secret: Uint8Array): string {
+  return createHmac('sha256', secret).update('limpet table key').digest().subarray(0, 16).toString('base64url');
+}
+
+/** @param key what configured the file, for messages */
+function readSecrets(secretFile: string, key: string): Secrets {
+  const { text, mode } = read(secretFile, key);
   const secrets: Uint8Array[] = [];
   const lines = new Map<string, number>();
   for (const [index, line] of text.split(/\r?\n/).entries()) {
@@ -46,12 +61,42 @@ export function loadSecrets(secretFile: string | null): Secrets {
   return { secrets, warning: openToOthers(secretFile, mode) };
 }
 
-function read(file: string): { readonly text: string; readonly mode: number } {
+/** The file beside the snapshot that holds the secret, made now if it is not there. */
+function keptBeside(snapshot: string): string {
+  const file = `${snapshot}.secret`;
+  if (statSync(file, { throwIfNoEntry: false }) !== undefined) return file;
+  // Written elsewhere and given its name after: nobody, in this process or another, ever reads half a secret, and of two that start at once one makes it.
+  const fresh = `${file}.${process.pid}`;
+  try {
+    writeFileSync(
+      fresh,
+      `# made by limpet: signs its cookies and hashes its session keys\n${randomBytes(LEAST_BYTES).toString('base64')}\n`,
+      {
+        mode: 0o600,
+      },
+    );
+    try {
+      linkSync(fresh, file);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    } finally {
+      unlinkSync(fresh);
+    }
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new StartError(`sessions.snapshot: cannot keep a secret in ${file}: ${reason}; or set sessions.secretFile`, {
+      cause,
+    });
+  }
+  return file;
+}
+
+function read(file: string, key: string): { readonly text: string; readonly mode: number } {
   try {
     return { text: readFileSync(file, 'latin1'), mode: statSync(file).mode };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StartError(`sessions.secretFile: cannot read ${file}: ${reason}`, { cause });
+    throw new StartError(`${key}: cannot read ${file}: ${reason}`, { cause });
   }
 }
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { loadSecrets } from '../../src/affinity/secrets.ts';
+import { keyFingerprint, loadSecrets } from '../../src/affinity/secrets.ts';
 import { secretOf } from './pool-fixture.ts';
 
 function fileOf(t: TestContext, text: string, mode = 0o600): string {
@@ -96,4 +96,38 @@ test('without a file a secret is made up each time, with a warning that cookies 
   assert.equal(one.secrets[0]!.byteLength, 32);
   assert.notDeepEqual(one.secrets[0], two.secrets[0]);
   assert.match(one.warning!, /do not survive a restart/);
+});
+
+test('without a file the secret is kept beside the snapshot, readable by its owner only, and read at the next start', (t) => {
+  const snapshot = join(dirname(fileOf(t, '')), 'rows');
+  const first = loadSecrets(null, snapshot);
+  assert.equal(first.warning, null);
+  assert.equal(first.secrets[0]!.byteLength, 32);
+  assert.equal(statSync(`${snapshot}.secret`).mode & 0o777, 0o600);
+  assert.deepEqual(loadSecrets(null, snapshot), first);
+  assert.deepEqual(readdirSync(dirname(snapshot)).sort(), ['rows.secret', 'secrets'], 'nothing else is left behind');
+  assert.ok(!readFileSync(`${snapshot}.secret`, 'latin1').includes(keyFingerprint(first.secrets[0]!)));
+});
+
+test('a secret file goes before the one beside the snapshot', (t) => {
+  const file = fileOf(t, bytes(1).toString('hex'));
+  const snapshot = join(dirname(file), 'rows');
+  loadSecrets(null, snapshot);
+  assert.deepEqual(Buffer.from(loadSecrets(file, snapshot).secrets[0]!), bytes(1));
+});
+
+test('a secret that cannot be kept or read beside the snapshot is an error that says so', (t) => {
+  const directory = dirname(fileOf(t, ''));
+  assert.throws(() => loadSecrets(null, join(directory, 'gone', 'rows')), {
+    name: 'StartError',
+    message: /^sessions\.snapshot: cannot keep a secret in .*rows\.secret: .*ENOENT.*; or set sessions\.secretFile$/,
+  });
+  writeFileSync(join(directory, 'rows.secret'), 'short\n', { mode: 0o600 });
+  assert.throws(() => loadSecrets(null, join(directory, 'rows')), /rows\.secret:1: /);
+});
+
+test('a fingerprint names a secret and tells nothing of it', () => {
+  assert.equal(keyFingerprint(bytes(1)), keyFingerprint(Uint8Array.from(bytes(1))));
+  assert.notEqual(keyFingerprint(bytes(1)), keyFingerprint(bytes(2)));
+  assert.match(keyFingerprint(bytes(1)), /^[A-Za-z0-9_-]{22}$/);
 });

@@ -12,8 +12,10 @@ import type { AttemptEvents } from './attempt-events.ts';
 import type { BackendConnections } from './connections.ts';
 import { type Exchange, Stage } from './exchange.ts';
 import { trailerLines } from './trailers.ts';
+import { isWebSocket } from './tunnel.ts';
+import { WebSocketTunnel } from './websocket-tunnel.ts';
 
-const Phase = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, closed: 5 } as const;
+const Phase = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, lingering: 5, closed: 6 } as const;
 
 /** How a response body goes on to the client. */
 const Relay = { none: 0, raw: 1, wire: 2, decoded: 3, rechunked: 4 } as const;
@@ -32,6 +34,8 @@ const CONTINUE_MS = 1_000;
  * so that their closing does not race with a request (behaviour 68).
  */
 const IDLE_MS = 4_000;
+/** Time for a backend to answer a Close frame when its client has gone before it. */
+const LINGER_MS = 2_000;
 /** Errors of connect that are this machine's, and say nothing about the backend (behaviour 71). */
 const OWN_LIMITS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL']);
 
@@ -72,6 +76,8 @@ export class Upstream extends Timed {
   #error: NodeJS.ErrnoException | null = null;
   #ended = false;
   #lastByteAt = 0;
+  /** Of a tunnel that carries a WebSocket. */
+  #websocket: WebSocketTunnel | null = null;
 
   constructor(connections: BackendConnections, handler: AttemptEvents) {
     super();
@@ -209,12 +215,11 @@ export class Upstream extends Timed {
           if (!more) return false;
           return this.#phase === Phase.body ? this.#flush(x) : true;
         }
-        case Phase.tunnel: {
-          const x = this.#exchange!;
+        case Phase.tunnel:
           this.#lastByteAt = this.#handler.wheel.now;
-          x.client.putBytes(bytes, 0, size);
-          return x.client.flush();
-        }
+          return this.#relayTunnel(this.#exchange!, bytes, 0, size);
+        case Phase.lingering:
+          return true;
         default:
           // Nobody asked for these bytes: they must not become the answer to the next request.
           this.close();
@@ -286,12 +291,20 @@ export class Upstream extends Timed {
     this.#phase = Phase.tunnel;
     this.#lastByteAt = this.#handler.wheel.now;
     this.#handler.wheel.clear(this);
+    const answered = head.upgradeLine < 0 ? x.upgrade : head.value(head.upgradeLine);
+    if (isWebSocket(x.upgrade, answered)) this.#websocket = new WebSocketTunnel();
     this.#handler.onSwitch(x, this, head);
-    if (end > from) {
-      x.client.putBytes(data, from, end);
-      return x.client.flush();
-    }
-    return true;
+    return end === from || this.#relayTunnel(x, data, from, end);
+  }
+
+  /** Passes the backend's bytes of a tunnel on. False: the client reads slowly. */
+  #relayTunnel(x: Exchange, bytes: Buffer, from: number, to: number): boolean {
+    const websocket = this.#websocket;
+    const end = websocket === null ? to : websocket.fromBackend.pass(bytes, from, to);
+    if (end > from) x.client.putBytes(bytes, from, end);
+    if (websocket === null || !websocket.goingAway) return x.client.flush();
+    websocket.step(x.client, this.#socket);
+    return x.client.flush() || websocket.fromBackend.done;
   }
 
   #final(x: Exchange, head: Head, data: Buffer, from: number, end: number): boolean {
@@ -423,7 +436,7 @@ export class Upstream extends Timed {
       this.#ended = true;
       const x = this.#exchange;
       if (x === null) this.close();
-      else if (this.#phase === Phase.tunnel) x.client.endTunnel();
+      else if (this.#phase === Phase.tunnel) this.#endOfTunnel(x);
       else if (this.#phase === Phase.body && this.#framing === Framing.untilClose) {
         if (this.#relay === Relay.rechunked) x.client.put('0\r\n\r\n');
         this.#complete(x, true);
@@ -431,6 +444,13 @@ export class Upstream extends Timed {
     } catch (error) {
       this.#defect(error);
     }
+  }
+
+  #endOfTunnel(x: Exchange): void {
+    const websocket = this.#websocket;
+    websocket?.backendEnds();
+    if (websocket?.goingAway) websocket.step(x.client, this.#socket);
+    else x.client.endTunnel();
   }
 
   #onClose(): void {
@@ -442,6 +462,7 @@ export class Upstream extends Timed {
       const x = this.#exchange;
       if (x === null) return;
       if (phase === Phase.tunnel) {
+        if (this.#websocket?.backendClosed(x.client, this.#socket)) return;
         this.#release(x);
         this.#handler.onTunnelClosed(x, this.#error !== null);
         return;
@@ -538,26 +559,58 @@ export class Upstream extends Timed {
 
   // ---- tunnel ----
 
-  /** Passes the client's bytes of a tunnel on. False: the backend reads slowly. */
-  writeTunnel(bytes: Buffer): boolean {
+  /** Passes bytes[0, size) of the client's side of a tunnel on; they are copied. False: the backend reads slowly. */
+  writeTunnel(bytes: Buffer, size: number): boolean {
     this.#lastByteAt = this.#handler.wheel.now;
-    this.#socket.write(bytes);
-    return this.#socket.writableLength < this.#socket.writableHighWaterMark;
+    const socket = this.#socket;
+    const websocket = this.#websocket;
+    const end = websocket === null ? size : websocket.fromClient.pass(bytes, 0, size);
+    if (end > 0) socket.write(Buffer.from(bytes.subarray(0, end)));
+    if (websocket?.goingAway) {
+      websocket.step(this.#exchange!.client, socket);
+      if (websocket.fromClient.done) return true;
+    }
+    return socket.writableLength < socket.writableHighWaterMark;
   }
 
+  /** The client's side of a tunnel has sent FIN: passed on (behaviour 60). */
   endTunnel(): void {
-    this.#socket.end();
+    const websocket = this.#websocket;
+    websocket?.clientEnds();
+    if (websocket?.goingAway) websocket.step(this.#exchange!.client, this.#socket);
+    else this.#socket.end();
+  }
+
+  /** A tunnel that carries a WebSocket begins to close, as WebSocketTunnel has it; any other goes on. */
+  goAway(urgent: boolean): void {
+    const x = this.#exchange;
+    if (x !== null) this.#websocket?.goAway(urgent, x.client, this.#socket);
   }
 
   /** The client's connection is gone: so is this one, and the exchange is over. */
   clientClosed(reset: boolean): void {
     const x = this.#exchange;
     if (x === null) return;
+    const told = this.#websocket?.clientClosed(x.client, this.#socket) ?? false;
     this.#release(x);
-    // After a FIN of both sides what is still on its way to the backend gets there; after an RST nobody wants it.
-    if (reset) this.close();
-    else this.#socket.destroySoon();
+    if (this.#phase === Phase.tunnel) {
+      // After a FIN of both sides what is still on its way to the backend gets there; after an RST nobody wants it.
+      if (reset && !told) this.close();
+      else this.#linger(told ? LINGER_MS : x.pool!.config.timeouts.idle, told);
+    }
     this.#handler.onTunnelClosed(x, reset);
+  }
+
+  /**
+   * Closes the connection once what was written has gone out.
+   * @param answers the backend is going to answer a Close frame: closing before it has could undo that frame with a reset
+   */
+  #linger(ms: number, answers: boolean): void {
+    this.#phase = Phase.lingering;
+    this.#handler.wheel.set(this, ms);
+    if (!answers) return this.#socket.destroySoon();
+    this.#socket.end();
+    this.#socket.resume();
   }
 
   /** No byte in either direction for the tunnel timeout. */

@@ -3,7 +3,6 @@
  * Longer than 400 lines because it is one state machine: what each event does depends on all the others.
  */
 import type { Socket } from 'node:net';
-import type { ListenerConfig } from '../config/schema.ts';
 import { ERRORS, type ErrorKind } from '../errors.ts';
 import { type ClientSide, Exchange } from '../forwarding/exchange.ts';
 import type { Upstream } from '../forwarding/upstream.ts';
@@ -14,6 +13,7 @@ import { clientAddress, clientScheme, forwardedLines } from './client-address.ts
 import type { Listener } from './listener.ts';
 import { readInto } from './read-into.ts';
 import { RequestBody } from './request-body.ts';
+import type { TrustedProxies } from './trusted-proxies.ts';
 
 const Phase = { head: 0, exchange: 1, drain: 2, closing: 3, tunnel: 4, closed: 5 } as const;
 
@@ -27,6 +27,9 @@ const VIA = 'Via: 1.1 limpet\r\n';
 const LINGER_MS = 2_000;
 /** Time that a connection opened just before a graceful stop has for its first request. */
 const FIRST_REQUEST_MS = 1_000;
+/** Shares of the grace of a stop: WebSockets are told within the first, and do not wait for the end of a message after the second. */
+const SPREAD = 0.8;
+const URGENT = 0.9;
 /** Text up to this size goes out as one string: libuv then tries it from the stack, without a request object. */
 const STRING_BYTES = 16_384;
 
@@ -47,9 +50,10 @@ export class Downstream extends Timed implements ClientSide {
   readonly #socket: Socket;
   readonly #handler: Handler;
   readonly #listener: Listener;
-  readonly #config: ListenerConfig;
   readonly #peer: string;
-  readonly #peerTrusted: boolean;
+  /** By what `#peerTrusted` was found out: a reload may say otherwise. */
+  #trusted: TrustedProxies;
+  #peerTrusted: boolean;
   #phase: number = Phase.head;
   #pending: Buffer | null = null;
   #out = '';
@@ -62,6 +66,9 @@ export class Downstream extends Timed implements ClientSide {
   readonly #openedAt: number;
   #forwardedHost = '';
   #forwarded = '';
+  /** At a graceful stop: when a WebSocket is told, and when that gets urgent. By `wheel.now`. */
+  #goAwayAt = 0;
+  #urgentAt = 0;
 
   /** @param accepted a connection that has not been read from yet */
   constructor(accepted: Socket, listener: Listener, handler: Handler) {
@@ -69,11 +76,11 @@ export class Downstream extends Timed implements ClientSide {
     const socket = readInto(accepted, shared, (size) => this.#onRead(size));
     this.#socket = socket;
     this.#listener = listener;
-    this.#config = listener.config;
     this.#handler = handler;
     this.exchange = new Exchange(this, handler);
     this.#peer = listener.trusted.normalise(socket.remoteAddress ?? '');
-    this.#peerTrusted = listener.trusted.has(this.#peer);
+    this.#trusted = listener.trusted;
+    this.#peerTrusted = this.#trusted.has(this.#peer);
     this.address = this.#peer;
     this.#openedAt = handler.wheel.now;
     socket.on('end', () => this.#onEnd());
@@ -81,11 +88,16 @@ export class Downstream extends Timed implements ClientSide {
     // What went wrong with a client's connection is the client's business: 'close' follows and tidies up.
     socket.on('error', () => {});
     socket.on('close', (hadError: boolean) => this.#onClose(hadError));
-    this.#handler.wheel.set(this, this.#config.timeouts.keepAlive);
+    this.#handler.wheel.set(this, this.#listener.config.timeouts.keepAlive);
   }
 
   get keepAlive(): boolean {
-    return !this.#close && !this.#handler.stopping;
+    return !this.#close && !this.#stopping;
+  }
+
+  /** The whole worker stops, or this connection's listener does. */
+  get #stopping(): boolean {
+    return this.#handler.stopping || this.#listener.stopping;
   }
 
   closeAfter(): void {
@@ -118,7 +130,7 @@ export class Downstream extends Timed implements ClientSide {
         case Phase.tunnel:
           this.#handler.wheel.set(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
           this.exchange.bytesIn += size;
-          if (!this.#upstream!.writeTunnel(Buffer.from(shared.subarray(0, size)))) this.#socket.pause();
+          if (!this.#upstream!.writeTunnel(shared, size)) this.#socket.pause();
           break;
         default:
           break;
@@ -159,8 +171,8 @@ export class Downstream extends Timed implements ClientSide {
   /** Starts the request at `from`. Returns the offset behind what was taken of it; -1: more bytes are needed, or it was refused. */
   #next(bytes: Buffer, from: number, end: number): number {
     const handler = this.#handler;
-    const head = handler.requestHead(this.#config.limits.headers);
-    const limit = this.#config.limits.headerBytes;
+    const head = handler.requestHead(this.#listener.config.limits.headers);
+    const limit = this.#listener.config.limits.headerBytes;
     const result = head.parseRequest(bytes, from, Math.min(end, from + limit));
     if (result === Parse.more) {
       if (end - from >= limit) {
@@ -169,7 +181,7 @@ export class Downstream extends Timed implements ClientSide {
         return this.#refuse(kind, 'header block over the limit', head.method);
       }
       // The clock runs from the first byte, not from the latest one: a byte now and then buys no time (behaviour 70).
-      if (!this.#waitsForHead) handler.wheel.set(this, this.#config.timeouts.header);
+      if (!this.#waitsForHead) handler.wheel.set(this, this.#listener.config.timeouts.header);
       this.#waitsForHead = true;
       return -1;
     }
@@ -189,6 +201,7 @@ export class Downstream extends Timed implements ClientSide {
     this.chunks = head.minor === 1;
     this.#close = !head.keepAlive;
     this.#phase = Phase.exchange;
+    if (this.#listener.trusted !== this.#trusted) this.#trustAnew();
     if (this.#peerTrusted) {
       this.address = clientAddress(this.#peer, true, head, this.#listener.trusted);
       this.secure = clientScheme(false, true, head, this.#listener.trusted) === 'https';
@@ -197,7 +210,7 @@ export class Downstream extends Timed implements ClientSide {
     let next = from + head.consumed;
     if (head.framing !== Framing.none) {
       x.bodyDone = false;
-      this.#body.reset(head, limit, this.#config.limits.headers);
+      this.#body.reset(head, limit, this.#listener.config.limits.headers);
       // What has come of the body is checked before anything goes out: bad framing in the same
       // packet as the head reaches no backend (behaviour 53).
       if (next < end) {
@@ -213,13 +226,23 @@ export class Downstream extends Timed implements ClientSide {
 
   #waitsForHead = false;
 
+  /** A reload has changed who is trusted. */
+  #trustAnew(): void {
+    this.#trusted = this.#listener.trusted;
+    this.#peerTrusted = this.#trusted.has(this.#peer);
+    this.address = this.#peer;
+    this.secure = false;
+    this.trustedRequestId = '';
+    this.#forwarded = '';
+  }
+
   #takeBody(size: number): void {
     const next = this.#decodeBody(shared, 0, size);
     if (next < 0) return;
     if (next < size) this.#keep(shared, next, size);
     const x = this.exchange;
     if (x.bodyDone) this.#handler.wheel.clear(this);
-    else this.#handler.wheel.set(this, this.#config.timeouts.body);
+    else this.#handler.wheel.set(this, this.#listener.config.timeouts.body);
     x.upstream?.sendBody();
   }
 
@@ -276,7 +299,7 @@ export class Downstream extends Timed implements ClientSide {
   readBody(): void {
     const x = this.exchange;
     if (x.bodyDone || this.#phase !== Phase.exchange) return;
-    this.#handler.wheel.set(this, this.#config.timeouts.body);
+    this.#handler.wheel.set(this, this.#listener.config.timeouts.body);
     this.#socket.resume();
   }
 
@@ -349,7 +372,7 @@ export class Downstream extends Timed implements ClientSide {
     this.flush();
     // Requests that came before a FIN are answered all the same, in their order (behaviours 60, 61).
     const last = this.#ended && this.#pending === null && !this.#parsing;
-    if (this.#close || last || this.#handler.stopping) {
+    if (this.#close || last || this.#stopping) {
       this.#linger();
       return;
     }
@@ -365,7 +388,7 @@ export class Downstream extends Timed implements ClientSide {
 
   #toNextRequest(): void {
     this.#phase = Phase.head;
-    this.#handler.wheel.set(this, this.#config.timeouts.keepAlive);
+    this.#handler.wheel.set(this, this.#listener.config.timeouts.keepAlive);
     if (this.#socket.isPaused()) this.#socket.resume();
     // An answer of our own comes while #parse runs: that goes on with the rest by itself.
     if (this.#pending === null || this.#parsing) return;
@@ -398,7 +421,7 @@ export class Downstream extends Timed implements ClientSide {
 
   /** How long the client may take nothing of what is written to it. */
   get #writeMs(): number {
-    return this.exchange.pool?.config.timeouts.idle ?? this.#config.timeouts.keepAlive;
+    return this.exchange.pool?.config.timeouts.idle ?? this.#listener.config.timeouts.keepAlive;
   }
 
   abort(): void {
@@ -420,12 +443,36 @@ export class Downstream extends Timed implements ClientSide {
     this.#socket.destroySoon();
   }
 
-  /** Ends the connection when nothing is under way on it, at a graceful stop. */
+  /**
+   * A graceful stop begins, of the process or of the connection's listener. `closeIdle` is called on every tick from here on.
+   * @param random in [0, 1): when a WebSocket is told, so that clients do not all come back to another process at once
+   */
+  stop(graceMs: number, random: () => number): void {
+    const { now } = this.#handler.wheel;
+    this.#goAwayAt = now + random() * SPREAD * graceMs;
+    this.#urgentAt = now + URGENT * graceMs;
+    this.closeIdle();
+  }
+
+  /** At a graceful stop: ends the connection when nothing is under way on it, and tells a WebSocket when its time has come. */
   closeIdle(): void {
+    if (this.#phase === Phase.tunnel) return this.#goAway();
     if (this.#phase !== Phase.head || this.#pending !== null) return;
     // Of a new connection the first request is on its way, and its client has no reason to expect that it ends.
     if (this.exchange.serial === 0 && this.#handler.wheel.now - this.#openedAt < FIRST_REQUEST_MS) return;
     this.#linger();
+  }
+
+  #goAway(): void {
+    const { now } = this.#handler.wheel;
+    if (now < this.#goAwayAt) return;
+    try {
+      const urgent = now >= this.#urgentAt;
+      this.#goAwayAt = urgent ? Number.POSITIVE_INFINITY : this.#urgentAt;
+      this.#upstream!.goAway(urgent);
+    } catch (error) {
+      this.#defect(error);
+    }
   }
 
   /** The time for a graceful stop is over: a request that has no answer yet gets one, the rest is cut. */
@@ -446,7 +493,7 @@ export class Downstream extends Timed implements ClientSide {
     this.#pending = null;
     if (early !== null) {
       this.exchange.bytesIn += early.length;
-      upstream.writeTunnel(early);
+      upstream.writeTunnel(early, early.length);
     }
     if (this.#ended) upstream.endTunnel();
     this.#socket.resume();

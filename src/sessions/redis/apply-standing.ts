@@ -1,0 +1,82 @@
+import type { Backend } from '../../backends/backend.ts';
+import type { Pool } from '../../backends/pool.ts';
+import type { Key } from '../key.ts';
+import { Lookup } from '../lookup.ts';
+import { Row } from '../row.ts';
+import { RowRecord } from '../row-record.ts';
+import type { SessionTable } from '../table.ts';
+import type { Standing } from './standing.ts';
+
+const row = new Row();
+const record = new RowRecord();
+
+/** The backend that a standing names; null: this node has none of that name. */
+export function backendNamed(pool: Pool, standing: Standing): Backend | null {
+  return pool.byId.get(standing.backend) ?? null;
+}
+
+/** Id of the backend that a row names; null when that one is gone (behaviour 12). */
+export function idOf(pool: Pool, slot: number, generation: number): string | null {
+  const backend = pool.bySlot[slot];
+  return backend !== undefined && backend.generation === generation ? backend.id : null;
+}
+
+/**
+ * Another node's word on a session that this node may hold: its row goes along, with nothing told to the application, unless it knows better. An end is noted in
+ * any case: while the store is down the session's cookie would bring it back to life (behaviour 24).
+ */
+export function applyStanding(table: SessionTable, key: Key, pool: Pool, standing: Standing, now: number): void {
+  const live = table.peek(key, now, row) === Lookup.LIVE;
+  if (standing.until > 0) {
+    // A session that began after the end is not the one that was ended: its key may begin anew.
+    if (!(live && row.created > standing.created)) insert(table, key, pool, null, standing, 0, now);
+    return;
+  }
+  const backend = backendNamed(pool, standing);
+  if (!live || backend === null || row.created < standing.created) return;
+  table.settle(
+    key,
+    backend.slot,
+    backend.generation,
+    standing.created,
+    standing.moves,
+    now,
+    row,
+    !standing.provisional,
+  );
+}
+
+/**
+ * Makes the row of a session, or of a tombstone, that the store knows and the table does not.
+ * @param backend null: a tombstone
+ * @param by index into KEY_SOURCES
+ */
+export function insert(
+  table: SessionTable,
+  key: Key,
+  pool: Pool,
+  backend: Backend | null,
+  standing: Standing,
+  by: number,
+  now: number,
+): void {
+  record.key.copy(key);
+  record.ended = backend === null;
+  record.provisional = standing.provisional;
+  record.pending = false;
+  record.pool = pool.index;
+  record.backend = backend?.slot ?? 0;
+  record.generation = backend?.generation ?? 0;
+  record.by = by;
+  record.requests = 1;
+  record.issued = 0;
+  record.created = Math.min(standing.created, now);
+  record.lastSeen = backend === null ? standing.until : now;
+  record.moves = standing.moves;
+  record.movedFrom = -1;
+  record.movedReason = 0;
+  record.bindingHash = 0;
+  record.userA = 0;
+  record.userB = 0;
+  table.merge(record, now);
+}

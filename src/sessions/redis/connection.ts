@@ -1,0 +1,148 @@
+import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
+import { parseRedisUrl } from '../../config/redis-url.ts';
+import type { SessionsConfig } from '../../config/schema.ts';
+import { SCRIPTS, type Scripts } from './scripts.ts';
+
+/** `sessions.redis`, when it is there. */
+export type RedisConfig = NonNullable<SessionsConfig['redis']>;
+
+/** The longest pause before another attempt to connect, ms. */
+const LONGEST_PAUSE = 500;
+/** A connection that owes an answer for so long is given up and made anew: its other end may be gone without a word. */
+const SILENCE = 5_000;
+const CONNECT_TIMEOUT = 2_000;
+/** Keys that are written to see whether a Cluster is whole: with so many, all masters have one. */
+const CLUSTER_PROBES = 16;
+
+/** What a connection tells of itself. */
+export interface ConnectionEvents {
+  /** It can be used, for the first time or again. */
+  readonly onReady?: () => void;
+  /** It was lost, or could not be made; more attempts follow. */
+  readonly onTrouble?: (error: Error) => void;
+  /** A message on a channel that it has subscribed to. */
+  readonly onMessage?: (channel: string, text: string) => void;
+}
+
+/**
+ * A connection to the Redis or Valkey that nodes share: one server, the master that Sentinels name, or a Cluster. It connects again by itself, for ever.
+ * A command that cannot be sent now fails now: nothing waits in a queue for better times.
+ */
+export class RedisConnection {
+  readonly #client: Redis | Cluster;
+  readonly #prefix: string;
+  /** A Cluster: a script may have one key only. */
+  readonly cluster: boolean;
+  readonly scripts: Scripts;
+
+  /** Begins to connect. The library is loaded here: without `store: redis` it never is. */
+  static async open(config: RedisConfig, events: ConnectionEvents = {}): Promise<RedisConnection> {
+    const library = await import('ioredis');
+    const client = clientOf(library, config);
+    return new RedisConnection(client, config, events);
+  }
+
+  private constructor(client: Redis | Cluster, config: RedisConfig, events: ConnectionEvents) {
+    this.#client = client;
+    this.#prefix = config.prefix;
+    this.cluster = config.cluster.length > 0;
+    for (const [name, definition] of Object.entries(SCRIPTS)) client.defineCommand(name, definition);
+    this.scripts = client as unknown as Scripts;
+    // Without a listener an error would end the thread.
+    client.on('error', (error: Error) => events.onTrouble?.(error));
+    client.on('close', () => events.onTrouble?.(new Error('the connection was closed')));
+    client.on('ready', () => events.onReady?.());
+    if (events.onMessage !== undefined) client.on('message', events.onMessage);
+  }
+
+  /** Whether a command would be sent. */
+  get ready(): boolean {
+    return this.#client.status === 'ready';
+  }
+
+  /** Writes something wherever sessions may be, and runs a script. Rejects when that does not work. */
+  async probe(node: string): Promise<void> {
+    const count = this.cluster ? CLUSTER_PROBES : 1;
+    await Promise.all([
+      this.scripts.limpetRelease(`${this.#prefix}probe`, '', ''),
+      ...Array.from({ length: count }, (_, i) => this.#client.set(`${this.#prefix}probe:${i}`, node, 'PX', 60_000)),
+    ]);
+  }
+
+  async publish(channel: string, text: string): Promise<void> {
+    await this.#client.publish(channel, text);
+  }
+
+  async subscribe(...channels: string[]): Promise<void> {
+    await this.#client.subscribe(...channels);
+  }
+
+  async get(key: string): Promise<string | null> {
+    return await this.#client.get(key);
+  }
+
+  /** Writes a key that is not there yet. Answers what it holds after that. */
+  async setOnce(key: string, value: string): Promise<string> {
+    const set = await this.#client.set(key, value, 'NX');
+    if (set !== null) return value;
+    return (await this.#client.get(key)) ?? value;
+  }
+
+  close(): void {
+    this.#client.disconnect();
+  }
+}
+
+type Library = Pick<typeof import('ioredis'), 'Redis' | 'Cluster'>;
+
+function clientOf(library: Library, config: RedisConfig): Redis | Cluster {
+  const address = parseRedisUrl(config.url);
+  // The checks of the configuration have read it already.
+  if ('error' in address) throw new Error(`sessions.redis.url ${address.error}`);
+  const retryStrategy = (times: number): number => Math.min(times * 50, LONGEST_PAUSE);
+  const common = {
+    protocol: 2 as const,
+    replyMapping: 'legacy' as const,
+    connectTimeout: CONNECT_TIMEOUT,
+    socketTimeout: SILENCE,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    connectionName: 'limpet',
+    ...(address.username === null ? {} : { username: address.username }),
+    ...(address.password === null ? {} : { password: address.password }),
+    ...(address.tls ? { tls: {} } : {}),
+  } satisfies RedisOptions;
+  if (config.cluster.length > 0) {
+    const options = {
+      clusterRetryStrategy: retryStrategy,
+      enableOfflineQueue: false,
+      // A command is tried again within the time that anybody waits for it, and no longer.
+      maxRedirections: 4,
+      retryDelayOnFailover: 50,
+      retryDelayOnClusterDown: 50,
+      retryDelayOnTryAgain: 50,
+      slotsRefreshTimeout: CONNECT_TIMEOUT,
+      slotsRefreshInterval: 2_000,
+      redisOptions: common,
+    } satisfies ClusterOptions;
+    return new library.Cluster([...config.cluster], options);
+  }
+  const options = {
+    ...common,
+    db: address.db,
+    enableOfflineQueue: false,
+    retryStrategy,
+    // A master that has become a replica: ask again who is master, or connect again through whatever stands in front.
+    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  } satisfies RedisOptions;
+  if (config.sentinels.length === 0) return new library.Redis({ ...options, host: address.host, port: address.port });
+  return new library.Redis({
+    ...options,
+    sentinels: config.sentinels.map(({ host, port }) => ({ host, port })),
+    name: config.sentinels.find(({ name }) => name !== undefined)?.name ?? '',
+    sentinelRetryStrategy: retryStrategy,
+    failoverDetector: true,
+    ...(address.tls ? { enableTLSForSentinelMode: true, sentinelTLS: {} } : {}),
+  });
+}

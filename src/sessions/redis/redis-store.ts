@@ -1,0 +1,365 @@
+import type { Backend } from '../../backends/backend.ts';
+import type { Pool } from '../../backends/pool.ts';
+import type { Logger } from '../../logging/logger.ts';
+import { Key } from '../key.ts';
+import { Lookup } from '../lookup.ts';
+import { bindLearned } from '../memory-store.ts';
+import { format } from '../public-id.ts';
+import { Row } from '../row.ts';
+import { Claim, type SessionStore } from '../store.ts';
+import type { SessionTable } from '../table.ts';
+import { applyStanding, backendNamed, idOf, insert } from './apply-standing.ts';
+import { type RedisConfig, RedisConnection } from './connection.ts';
+import { FORGET_MS, keepMs, limit } from './session-times.ts';
+import { parseStanding, type Standing } from './standing.ts';
+import type { StoreStatus } from './store-status.ts';
+
+/** The longest that a request waits for Redis. */
+export const PATIENCE_MS = 500;
+/** The longest that a starting worker waits for its connection. */
+const START_MS = 2_000;
+/** Between two log lines about the same trouble. */
+const QUIET_MS = 10_000;
+
+/** What a RedisStore is made from. */
+export interface RedisStoreParts {
+  readonly config: RedisConfig;
+  readonly table: SessionTable;
+  /** Shared by all threads of this node. */
+  readonly status: StoreStatus;
+  /** Name of this node: random text without line feeds, the same in all its threads. */
+  readonly node: string;
+  readonly log: Logger;
+  /** Wall clock, ms since epoch. */
+  readonly now: () => number;
+}
+
+/** A question that a request waits for. */
+interface Ask {
+  readonly key: Key;
+  readonly pool: Pool;
+  readonly by: number;
+  /** It has a pending row in the table; otherwise it is a cookie without a row. */
+  readonly claims: boolean;
+  /** This request made the row. */
+  readonly made: boolean;
+  /** Slot that is proposed. */
+  readonly slot: number;
+  /** When it has waited long enough, by performance.now. */
+  readonly deadline: number;
+  readonly resolve: (claim: Claim) => void;
+}
+
+/**
+ * Sessions shared by nodes through Redis, as one worker sees them. It asks only about keys that its node does not know, for at most PATIENCE_MS; what it tells Redis
+ * it does not wait for. Whatever goes wrong puts the breaker down (see StoreStatus), and the node goes on by itself; the supervisor brings it all together later.
+ */
+export class RedisStore implements SessionStore {
+  readonly #parts: RedisStoreParts;
+  readonly #table: SessionTable;
+  readonly #status: StoreStatus;
+  readonly #sessions: string;
+  readonly #changes: string;
+  readonly #rejects: boolean;
+  /** In the order of their deadlines. */
+  readonly #asks = new Set<Ask>();
+  readonly #row = new Row();
+  #connection: RedisConnection | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #quietUntil = 0;
+  #stopped = false;
+
+  constructor(parts: RedisStoreParts) {
+    this.#parts = parts;
+    this.#table = parts.table;
+    this.#status = parts.status;
+    this.#sessions = `${parts.config.prefix}s:`;
+    this.#changes = `${parts.config.prefix}changes`;
+    this.#rejects = parts.config.whenDown === 'reject';
+  }
+
+  get refuses(): boolean {
+    return this.#rejects && !this.#status.up;
+  }
+
+  async start(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, START_MS);
+    try {
+      const connection = await RedisConnection.open(this.#parts.config, { onReady: resolve });
+      if (this.#stopped) return connection.close();
+      this.#connection = connection;
+      await promise;
+    } catch (error) {
+      this.#trip(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#connection?.close();
+    this.#connection = null;
+    this.#giveUp();
+  }
+
+  claim(key: Key, pool: Pool, backend: Backend, by: number, now: number, row: Row): Claim | Promise<Claim> {
+    const connection = this.#reachable();
+    if (connection === null && this.#rejects) return Claim.refused;
+    const { slot, generation } = backend;
+    const made = this.#table.claim(key, pool.index, slot, generation, by, now, row, true, connection !== null);
+    if (!made) return row.pending ? this.join(key, pool, row, now) : Claim.bound;
+    if (connection === null) return Claim.made;
+    return this.#ask(connection, key, pool, backend.id, slot, by, now, true, true, now);
+  }
+
+  join(key: Key, pool: Pool, row: Row, now: number): Claim | Promise<Claim> {
+    const connection = this.#reachable();
+    if (connection === null && this.#rejects) return Claim.refused;
+    const id = idOf(pool, row.backend, row.generation);
+    if (connection === null || id === null) {
+      this.#table.clearPending(key);
+      return this.#table.peek(key, now, row) === Lookup.LIVE ? Claim.bound : Claim.unknown;
+    }
+    return this.#ask(connection, key, pool, id, row.backend, row.by, row.created, true, false, now);
+  }
+
+  recall(
+    key: Key,
+    pool: Pool,
+    backend: Backend | null,
+    by: number,
+    created: number,
+    now: number,
+  ): Claim | Promise<Claim> {
+    const connection = this.#reachable();
+    if (connection === null) return this.#rejects ? Claim.refused : Claim.unknown;
+    return this.#ask(connection, key, pool, backend?.id ?? '', backend?.slot ?? -1, by, created, false, false, now);
+  }
+
+  adopt(
+    key: Key,
+    pool: Pool,
+    home: Backend | null,
+    backend: Backend,
+    by: number,
+    created: number,
+    reason: number,
+    now: number,
+    row: Row,
+  ): void {
+    const first = home ?? backend;
+    this.#table.adopt(key, pool.index, first.slot, first.generation, by, created, now, row);
+    if (home === backend || row.state !== Lookup.LIVE) return;
+    if (home !== null) {
+      this.#table.move(key, home.slot, backend.slot, backend.generation, reason, now, row, home.generation);
+    }
+    this.#tellMove(key, pool, home?.id ?? '', backend, row, now, false);
+  }
+
+  bind(key: Key, pool: Pool, backend: Backend, by: number, now: number): void {
+    bindLearned(this.#table, this.#row, key, pool, backend, by, now);
+    this.#table.clearPending(key);
+    this.#tellMove(key, pool, '', backend, this.#row, now, true);
+  }
+
+  move(key: Key, pool: Pool, backend: Backend, reason: number, now: number, row: Row): void {
+    const from = idOf(pool, row.backend, row.generation) ?? '';
+    this.#table.move(key, row.backend, backend.slot, backend.generation, reason, now, row, row.generation);
+    this.#tellMove(key, pool, from, backend, row, now, false);
+  }
+
+  release(key: Key, pool: Pool, slot: number): void {
+    if (!this.#table.release(key, slot)) return;
+    const id = pool.bySlot[slot]?.id;
+    const connection = this.#reachable();
+    if (connection === null || id === undefined) return;
+    this.#tell(connection.scripts.limpetRelease(this.#sessions + format(key), this.#parts.node, id));
+  }
+
+  end(key: Key, pool: Pool, created: number, until: number, now: number): void {
+    if (until > now) this.#table.end(key, now, until);
+    else this.#table.remove(key);
+    const connection = this.#reachable();
+    if (connection === null) return;
+    const id = format(key);
+    const end = Math.ceil(Math.max(until, now + FORGET_MS));
+    this.#tell(
+      connection.scripts.limpetEnd(
+        this.#sessions + id,
+        this.#changes,
+        this.#parts.node,
+        id,
+        pool.name,
+        Math.floor(created),
+        end,
+        now,
+      ),
+    );
+  }
+
+  /** `row` is what the table has now: another request may have moved the session elsewhere, and then it has told so itself. */
+  #tellMove(key: Key, pool: Pool, from: string, backend: Backend, row: Row, now: number, anew: boolean): void {
+    const connection = this.#reachable();
+    if (connection === null || row.state !== Lookup.LIVE || row.backend !== backend.slot) return;
+    const id = format(key);
+    const copy = new Key();
+    copy.copy(key);
+    const { created, moves, by } = row;
+    this.#tell(
+      connection.scripts
+        .limpetMove(
+          this.#sessions + id,
+          this.#changes,
+          this.#parts.node,
+          id,
+          pool.name,
+          from,
+          backend.id,
+          by,
+          Math.floor(created),
+          moves,
+          now,
+          keepMs(pool, created, now),
+          anew ? 1 : 0,
+        )
+        .then((answer) => applyStanding(this.#table, copy, pool, parseStanding(answer), this.#parts.now())),
+    );
+  }
+
+  #tell(answer: Promise<unknown>): void {
+    answer.catch((error: unknown) => this.#trip(error));
+  }
+
+  /** The connection, when there is a point in asking. */
+  #reachable(): RedisConnection | null {
+    return this.#connection !== null && this.#status.up && this.#connection.ready ? this.#connection : null;
+  }
+
+  #ask(
+    connection: RedisConnection,
+    key: Key,
+    pool: Pool,
+    backend: string,
+    slot: number,
+    by: number,
+    created: number,
+    claims: boolean,
+    made: boolean,
+    now: number,
+  ): Promise<Claim> {
+    const { promise, resolve } = Promise.withResolvers<Claim>();
+    const ask: Ask = {
+      key: new Key(),
+      pool,
+      by,
+      claims,
+      made,
+      slot,
+      deadline: performance.now() + PATIENCE_MS,
+      resolve,
+    };
+    ask.key.copy(key);
+    this.#asks.add(ask);
+    this.#timer ??= setTimeout(() => this.#onTimer(), PATIENCE_MS);
+    const { idle, lifetime } = pool.config.session;
+    connection.scripts
+      .limpetClaim(
+        this.#sessions + format(key),
+        this.#parts.node,
+        pool.name,
+        backend,
+        by,
+        Math.floor(Math.min(created, now)),
+        now,
+        limit(idle),
+        limit(lifetime),
+        keepMs(pool, created, now),
+        claims ? 1 : 0,
+        claims ? 1 : 0,
+      )
+      .then((answer) => this.#answered(ask, parseStanding(answer)))
+      .catch((error: unknown) => this.#failed(ask, error));
+    return promise;
+  }
+
+  #answered(ask: Ask, standing: Standing): void {
+    // Late: the request has gone on without it.
+    if (!this.#asks.delete(ask)) return;
+    try {
+      ask.resolve(this.#settle(ask, standing));
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'a session of the shared store could not be taken into the table');
+      ask.resolve(this.#alone(ask));
+    }
+  }
+
+  #settle(ask: Ask, standing: Standing): Claim {
+    const { key, pool, by, claims } = ask;
+    const now = this.#parts.now();
+    if (standing.verdict === 'none') return Claim.unknown;
+    if (standing.verdict === 'ended') {
+      insert(this.#table, key, pool, null, standing, by, now);
+      return Claim.ended;
+    }
+    const backend = backendNamed(pool, standing);
+    if (backend === null) {
+      if (claims) this.#table.clearPending(key);
+      return Claim.elsewhere;
+    }
+    const { slot, generation } = backend;
+    const { created, moves, provisional } = standing;
+    const settled = claims && this.#table.settle(key, slot, generation, created, moves, now, this.#row, !provisional);
+    if (!settled) insert(this.#table, key, pool, backend, standing, by, now);
+    return claims && standing.verdict === 'made' ? Claim.made : Claim.bound;
+  }
+
+  #failed(ask: Ask, error: unknown): void {
+    if (this.#asks.has(ask)) this.#trip(error);
+  }
+
+  /** An answer that is here already counts, also when this thread was too busy to look at it in time. */
+  #onTimer(): void {
+    this.#timer = null;
+    setImmediate(() => {
+      const now = performance.now();
+      const oldest = this.#asks.values().next().value;
+      if (oldest === undefined) return;
+      if (oldest.deadline <= now) return this.#trip(new Error(`no answer within ${PATIENCE_MS} ms`));
+      this.#timer ??= setTimeout(() => this.#onTimer(), oldest.deadline - now);
+    });
+  }
+
+  /** The breaker goes down, and all who wait go on at once. */
+  #trip(error: unknown): void {
+    const { log, now } = this.#parts;
+    if (this.#stopped) return this.#giveUp();
+    this.#status.set(false, now());
+    if (now() >= this.#quietUntil) {
+      this.#quietUntil = now() + QUIET_MS;
+      const reason = error instanceof Error ? error.message : String(error);
+      log.warn({ reason }, 'the shared session store does not do its part');
+    }
+    this.#giveUp();
+  }
+
+  #giveUp(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    const asks = [...this.#asks];
+    this.#asks.clear();
+    for (const ask of asks) ask.resolve(this.#alone(ask));
+  }
+
+  /** What becomes of a question that nobody answers. */
+  #alone({ key, claims, made, slot }: Ask): Claim {
+    if (this.#rejects) {
+      if (made) this.#table.release(key, slot);
+      return Claim.refused;
+    }
+    if (!claims) return Claim.unknown;
+    this.#table.clearPending(key);
+    return made ? Claim.made : Claim.bound;
+  }
+}

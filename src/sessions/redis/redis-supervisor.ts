@@ -1,0 +1,293 @@
+import type { Pool } from '../../backends/pool.ts';
+import { StartError } from '../../errors-start.ts';
+import type { Logger } from '../../logging/logger.ts';
+import { bitsFrom, MarkReader } from '../row-marks.ts';
+import type { SessionTable } from '../table.ts';
+import type { SessionTableMemory } from '../table-memory.ts';
+import { Changes } from './changes.ts';
+import { type RedisConfig, RedisConnection } from './connection.ts';
+import { agreeOnSecrets, type SharedSecrets } from './shared-secret.ts';
+import type { StoreStatus } from './store-status.ts';
+import { WriteBehind } from './write-behind.ts';
+
+/** Between two probes, and how long one may take. */
+const PROBE_MS = 500;
+/** Between two rounds that write what has changed, and how many rounds until requests that only were counted are written too. */
+const WRITE_MS = 250;
+const TOUCH_ROUNDS = 20;
+/** A node that does not hear itself for so long listens anew. */
+const DEAF_MS = 5_000;
+/** How long a start waits for Redis, and a stop for the last rows. */
+const START_MS = 5_000;
+const STOP_MS = 2_000;
+/** A store that goes down so soon after it came up stays down for longer each time. */
+const STEADY_MS = 10_000;
+const LONGEST_HOLD_MS = 30_000;
+
+/** What a RedisSupervisor is made from. */
+export interface RedisSupervisorParts {
+  readonly config: RedisConfig;
+  readonly table: SessionTable;
+  /** Of that table, allocated with marks. */
+  readonly memory: SessionTableMemory;
+  readonly status: StoreStatus;
+  /** Name of this node: random text without line feeds, the same in all its threads. */
+  readonly node: string;
+  /** The pools as they run now. */
+  readonly pools: () => readonly Pool[];
+  readonly log: Logger;
+  /** Wall clock, ms since epoch. */
+  readonly now: () => number;
+}
+
+/** What the admin API says of the store. */
+export interface StoreView {
+  readonly type: 'memory' | 'redis';
+  readonly up: boolean;
+  /** When it came up or went down, ms since epoch. */
+  readonly since: number;
+  /** Sessions of which the store has yet to be told. */
+  readonly pending: number;
+}
+
+/**
+ * The supervisor's part of `store: redis`: writes behind what the workers change in the table, hears what other nodes change, and is the one that says that the store
+ * is up again after a breaker has tripped. Whenever it may have missed something, it tells everything and takes over what Redis knows better.
+ */
+export class RedisSupervisor {
+  readonly #parts: RedisSupervisorParts;
+  readonly #writeBehind: WriteBehind;
+  readonly #changes: Changes;
+  readonly #marks: Uint8Array;
+  #connection: RedisConnection | null = null;
+  #agree: (() => Promise<void>) | null = null;
+  #probing: NodeJS.Timeout | null = null;
+  #writing: NodeJS.Timeout | null = null;
+  #round = 0;
+  /** The round that is under way, and whether another one is wanted after it. */
+  #write: Promise<void> | null = null;
+  #again = false;
+  #knownUp = false;
+  #trouble = '';
+  #holdMs = 0;
+  #holdUntil = 0;
+  #upAt = 0;
+  #stopped = false;
+
+  constructor(parts: RedisSupervisorParts) {
+    const { memory, config, table, node, pools, now } = parts;
+    this.#parts = parts;
+    if (memory.marks === null) throw new Error('the session table was allocated without marks');
+    this.#marks = new Uint8Array(memory.marks);
+    this.#writeBehind = new WriteBehind({ table, prefix: config.prefix, node, pools, now });
+    this.#changes = new Changes({ config, table, node, pools, now, onListening: () => this.#reconcile() });
+  }
+
+  /**
+   * Connects, agrees with the other nodes on the secret, and goes on in the background from there. Before the workers start.
+   * @param own secrets of this node
+   * @param fromFile they are those of `sessions.secretFile`
+   * @throws StartError when sessions could not be shared with these secrets
+   */
+  async start(own: readonly Uint8Array[], fromFile: boolean): Promise<SharedSecrets> {
+    const { config, status, log, now, node } = this.#parts;
+    const ready = Promise.withResolvers<void>();
+    status.set(false, now());
+    const connection = await RedisConnection.open(config, {
+      onReady: ready.resolve,
+      onTrouble: (error) => {
+        this.#trouble = error.message;
+        if (this.#knownUp) this.#down();
+      },
+    });
+    this.#connection = connection;
+    let agreed: SharedSecrets | null = null;
+    try {
+      agreed = await within(START_MS, () =>
+        ready.promise.then(async () => {
+          await connection.probe(node);
+          return agreeOnSecrets(connection, config.prefix, own, fromFile);
+        }),
+      );
+    } catch (error) {
+      // What kept the connection from being made says more than that it took too long.
+      if (this.#trouble === '') this.#trouble = this.#reason(error);
+      if (error instanceof StartError || !fromFile) {
+        this.#close();
+        if (error instanceof StartError) throw error;
+        throw new StartError(
+          `sessions.redis: ${this.#trouble}. Without sessions.secretFile the nodes' secret is kept in Redis, so it has to be up at a start: start it, or set sessions.secretFile`,
+        );
+      }
+      this.#trouble = this.#reason(error);
+      log.warn(
+        { reason: this.#trouble },
+        'the shared session store cannot be reached: sessions are kept on this node alone until it can',
+      );
+    }
+    const shared = agreed ?? { secrets: own, keySecret: own[0]! };
+    // After Redis has lost everything it is told again.
+    this.#agree = async () => {
+      const { keySecret } = await agreeOnSecrets(connection, config.prefix, shared.secrets, fromFile);
+      if (Buffer.compare(keySecret, shared.keySecret) !== 0)
+        throw new StartError('the other nodes hash session keys with another secret: restart this node');
+    };
+    if (agreed !== null) this.#up();
+    void this.#changes.open();
+    this.#probing = setTimeout(() => void this.#probe(), PROBE_MS);
+    this.#writing = setTimeout(() => void this.#onWrite(), WRITE_MS);
+    return shared;
+  }
+
+  get view(): StoreView {
+    const { status } = this.#parts;
+    const changed = bitsFrom(MarkReader.STORE, 2);
+    let pending = 0;
+    for (const mark of this.#marks) if ((mark & changed) !== 0) pending++;
+    return { type: 'redis', up: status.up, since: status.since, pending };
+  }
+
+  /** Writes what has changed now, and not only with the next round: an operator has ended or moved a session. */
+  flush(): void {
+    void this.#writeOnce(2);
+  }
+
+  /** Writes the last changes, as long as that takes no more than a moment, and lets go. */
+  async stop(): Promise<void> {
+    if (this.#probing !== null) clearTimeout(this.#probing);
+    if (this.#writing !== null) clearTimeout(this.#writing);
+    this.#stopped = true;
+    this.#changes.close();
+    const connection = this.#connection;
+    if (connection !== null && this.#parts.status.up) {
+      await within(STOP_MS, async () => {
+        await this.#write;
+        await this.#writeBehind.run(connection, 1);
+      }).catch(() => {});
+    }
+    this.#close();
+  }
+
+  #close(): void {
+    this.#stopped = true;
+    this.#changes.close();
+    this.#connection?.close();
+    this.#connection = null;
+  }
+
+  async #probe(): Promise<void> {
+    const { status, node } = this.#parts;
+    // Tripped by a worker meanwhile.
+    if (this.#knownUp && !status.up) this.#down();
+    const connection = this.#connection!;
+    try {
+      if (!connection.ready) throw new Error(this.#trouble === '' ? 'not connected' : this.#trouble);
+      await within(PROBE_MS, () => connection.probe(node));
+      if (this.#stopped) return;
+      await within(PROBE_MS, () => connection.publish(this.#changes.echo, ''));
+      if (!this.#stopped && !status.up && performance.now() >= this.#holdUntil) this.#up();
+    } catch (error) {
+      this.#trouble = this.#reason(error);
+      if (!this.#stopped && status.up) this.#down();
+    }
+    if (this.#stopped) return;
+    if (this.#changes.silence > DEAF_MS && status.up) void this.#changes.open();
+    this.#probing = setTimeout(() => void this.#probe(), PROBE_MS);
+  }
+
+  #up(): void {
+    const { status, log, now } = this.#parts;
+    status.set(true, now());
+    this.#knownUp = true;
+    this.#upAt = performance.now();
+    this.#trouble = '';
+    log.info({}, 'the shared session store is up');
+    this.#reconcile();
+  }
+
+  #down(): void {
+    const { status, log, now, config } = this.#parts;
+    const at = performance.now();
+    status.set(false, now());
+    this.#knownUp = false;
+    this.#holdMs = at - this.#upAt < STEADY_MS ? Math.min(Math.max(this.#holdMs * 2, PROBE_MS), LONGEST_HOLD_MS) : 0;
+    this.#holdUntil = at + this.#holdMs;
+    log.error(
+      { reason: this.#trouble === '' ? 'a worker waited in vain' : this.#trouble, whenDown: config.whenDown },
+      'the shared session store is down',
+    );
+  }
+
+  /** Tells Redis everything there is, and takes over what it knows better. */
+  #reconcile(): void {
+    if (this.#stopped || !this.#parts.status.up) return;
+    try {
+      this.#parts.table.markAll();
+    } catch (error) {
+      // A thread died with a lock: its rows have their turn when they change.
+      this.#parts.log.warn({ err: error }, 'not all sessions could be marked for the shared store');
+    }
+    void this.#agreeAgain();
+    void this.#writeOnce(2);
+  }
+
+  async #agreeAgain(): Promise<void> {
+    try {
+      await this.#agree?.();
+    } catch (error) {
+      if (error instanceof StartError)
+        this.#parts.log.error({ reason: error.message }, 'sessions are not shared with the other nodes');
+    }
+  }
+
+  async #onWrite(): Promise<void> {
+    if (++this.#round % TOUCH_ROUNDS === 0) await this.#writeOnce(1);
+    else await this.#writeOnce(2);
+    if (!this.#stopped) this.#writing = setTimeout(() => void this.#onWrite(), WRITE_MS);
+  }
+
+  /** One round at a time: one that is wanted while another is under way follows it. */
+  async #writeOnce(least: 1 | 2): Promise<void> {
+    if (this.#write !== null) {
+      this.#again = true;
+      return this.#write;
+    }
+    this.#write = this.#rounds(least);
+    await this.#write;
+    this.#write = null;
+  }
+
+  async #rounds(first: 1 | 2): Promise<void> {
+    const { status } = this.#parts;
+    for (let least = first; ; least = 2) {
+      this.#again = false;
+      const connection = this.#connection;
+      if (this.#stopped || connection === null || !status.up || !connection.ready) return;
+      try {
+        await this.#writeBehind.run(connection, least);
+      } catch (error) {
+        this.#trouble = this.#reason(error);
+        if (!this.#stopped && status.up) this.#down();
+        return;
+      }
+      if (!this.#again) return;
+    }
+  }
+
+  #reason(error: unknown): string {
+    const message = error instanceof Error ? error.message : String(error);
+    return message === '' ? 'no answer' : message;
+  }
+}
+
+/** Rejects when it takes longer than `ms`; an answer that is here already counts, also when this thread was too busy to look at it in time. */
+async function within<T>(ms: number, work: () => Promise<T>): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const timer = setTimeout(() => setImmediate(reject, new Error(`no answer within ${ms} ms`)), ms);
+  work().then(resolve, reject);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+  }
+}

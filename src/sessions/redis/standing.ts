@@ -1,0 +1,80 @@
+/** What Redis says of a session; see the head of scripts.ts. Times in ms since epoch. */
+export interface Standing {
+  readonly verdict: 'made' | 'stands' | 'ended' | 'none';
+  /** Name of its pool. */
+  readonly pool: string;
+  /** Id of its backend; '' in a tombstone. */
+  readonly backend: string;
+  readonly created: number;
+  readonly lastSeen: number;
+  readonly moves: number;
+  /** No backend has answered it yet. */
+  readonly provisional: boolean;
+  /** Until when it stays ended; 0: it lives. */
+  readonly until: number;
+  /** Index into KEY_SOURCES. */
+  readonly by: number;
+}
+
+/** Reads the answer of a script. @throws Error when it is none: somebody else writes to these keys. */
+export function parseStanding(answer: unknown): Standing {
+  if (answer === 'none') return NONE;
+  const [verdict, backend, created, lastSeen, moves, provisional, until, pool, by] = String(answer).split('\n');
+  if (verdict !== 'made' && verdict !== 'stands' && verdict !== 'ended') throw unreadable(answer);
+  if (backend === undefined || pool === undefined) throw unreadable(answer);
+  return {
+    verdict,
+    pool,
+    backend,
+    created: number(created, answer),
+    lastSeen: number(lastSeen, answer),
+    moves: number(moves, answer),
+    provisional: provisional === '1',
+    until: number(until, answer),
+    by: number(by, answer),
+  };
+}
+
+/** One line of `{prefix}changes`: what a node changed of a session. */
+export interface Change {
+  /** Who changed it. */
+  readonly node: string;
+  /** Public id. */
+  readonly id: string;
+  readonly standing: Standing;
+}
+
+/** Reads a message of the channel; null when it is none. */
+export function parseChange(text: string): Change | null {
+  const [node, op, id, pool, backend, created, moves, by, until] = text.split('\n');
+  if (node === undefined || id === undefined || until === undefined) return null;
+  if (op !== 'bound' && op !== 'ended') return null;
+  try {
+    const verdict = op === 'bound' ? 'stands' : 'ended';
+    return { node, id, standing: parseStanding([verdict, backend, created, 0, moves, 0, until, pool, by].join('\n')) };
+  } catch {
+    return null;
+  }
+}
+
+const NONE: Standing = {
+  verdict: 'none',
+  pool: '',
+  backend: '',
+  created: 0,
+  lastSeen: 0,
+  moves: 0,
+  provisional: false,
+  until: 0,
+  by: 0,
+};
+
+function number(text: string | undefined, answer: unknown): number {
+  const value = Number(text);
+  if (text === undefined || text === '' || !(value >= 0 && value < Number.MAX_SAFE_INTEGER)) throw unreadable(answer);
+  return value;
+}
+
+function unreadable(answer: unknown): Error {
+  return new Error(`a session in Redis is not in limpet's form: ${JSON.stringify(answer)?.slice(0, 200)}`);
+}

@@ -1,0 +1,114 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Pool } from '../../backends/pool.ts';
+import { Key } from '../key.ts';
+import { format } from '../public-id.ts';
+import type { RowRecord } from '../row-record.ts';
+import type { SessionTable } from '../table.ts';
+import { applyStanding, idOf } from './apply-standing.ts';
+import type { RedisConnection } from './connection.ts';
+import { keepMs } from './session-times.ts';
+import { parseStanding } from './standing.ts';
+
+/** Rows that are taken from the table at once, and sessions that one call of the script gets. */
+const ROWS = 2_000;
+const KEYS = 100;
+
+/** What a WriteBehind is made from. */
+export interface WriteBehindParts {
+  readonly table: SessionTable;
+  readonly prefix: string;
+  readonly node: string;
+  /** The pools as they run now. */
+  readonly pools: () => readonly Pool[];
+  readonly now: () => number;
+}
+
+interface Entry {
+  readonly key: Key;
+  readonly pool: Pool;
+  readonly id: string;
+  readonly text: string;
+}
+
+/** Tells Redis what has changed in the table of this node, and the table where Redis knows better. */
+export class WriteBehind {
+  readonly #parts: WriteBehindParts;
+  readonly #sessions: string;
+  /** Sessions that were told so far. */
+  told = 0;
+
+  constructor(parts: WriteBehindParts) {
+    this.#parts = parts;
+    this.#sessions = `${parts.prefix}s:`;
+  }
+
+  /**
+   * Writes all rows that are marked, a batch at a time.
+   * @param least 2: those that changed; 1: also those that only had requests
+   * @throws what Redis answers when it does not do it: some rows have lost their marks by then, so mark all before the next try
+   */
+  async run(connection: RedisConnection, least: 1 | 2): Promise<void> {
+    const pools = new Map(this.#parts.pools().map((pool) => [pool.index, pool]));
+    for (;;) {
+      const entries: Entry[] = [];
+      const now = this.#parts.now();
+      const taken = this.#parts.table.takeMarked(least, ROWS, (record) => {
+        const entry = this.#entry(record, pools.get(record.pool), now);
+        if (entry !== null) entries.push(entry);
+      });
+      await this.#write(connection, entries, now);
+      this.told += entries.length;
+      if (taken < ROWS) return;
+      await setImmediate();
+    }
+  }
+
+  /** Null: nothing that another node could use. */
+  #entry(record: RowRecord, pool: Pool | undefined, now: number): Entry | null {
+    if (pool === undefined || record.pending) return null;
+    const { lastSeen, created, by, moves, ended } = record;
+    const backend = ended ? '' : idOf(pool, record.backend, record.generation);
+    const ttl = ended ? Math.ceil(lastSeen - now) : keepMs(pool, created, lastSeen) - Math.max(0, now - lastSeen);
+    if (backend === null || ttl <= 0) return null;
+    const seen = Math.floor(ended ? now : lastSeen);
+    const until = ended ? Math.ceil(lastSeen) : 0;
+    const provisional = record.provisional ? 1 : 0;
+    const began = Math.floor(created);
+    const key = new Key();
+    key.copy(record.key);
+    return {
+      key,
+      pool,
+      id: format(key),
+      text: `${pool.name}\n${backend}\n${ended ? 0 : by}\n${began}\n${seen}\n${ended ? 0 : moves}\n${provisional}\n${until}\n${ttl}`,
+    };
+  }
+
+  async #write(connection: RedisConnection, entries: readonly Entry[], now: number): Promise<void> {
+    const { node, prefix } = this.#parts;
+    const size = connection.cluster ? 1 : KEYS;
+    const calls: Promise<unknown>[] = [];
+    for (let at = 0; at < entries.length; at += size) {
+      const part = entries.slice(at, at + size);
+      const keys = part.map(({ id }) => this.#sessions + id);
+      const texts = part.map(({ text }) => text);
+      calls.push(
+        connection.scripts
+          .limpetSync(part.length, ...keys, `${prefix}changes`, node, now, this.#sessions.length, ...texts)
+          .then((answers) => this.#apply(part, answers)),
+      );
+    }
+    await Promise.all(calls);
+  }
+
+  #apply(part: readonly Entry[], answers: unknown): void {
+    if (!Array.isArray(answers)) return;
+    for (const answer of answers) {
+      const text = String(answer);
+      const end = text.indexOf('\n');
+      const entry = part[Number(text.slice(0, end)) - 1];
+      if (entry === undefined) continue;
+      applyStanding(this.#parts.table, entry.key, entry.pool, parseStanding(text.slice(end + 1)), this.#parts.now());
+    }
+  }
+}

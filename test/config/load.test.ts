@@ -1,6 +1,15 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: ${NAME} is the syntax of the configuration file.
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -57,7 +66,8 @@ test('a snapshot that could not be replaced, or is no file, is told before the s
   file('rows.bin', 'x');
   assert.deepEqual(told('rows.bin'), []);
   assert.deepEqual(told(directory), ['. is a directory: name a file']);
-  assert.deepEqual(told('/dev/null'), ['/dev/null is no regular file: name one that may be replaced']);
+  symlinkSync('/dev/null', join(directory, 'device'));
+  assert.deepEqual(told('device'), ['./device is no regular file: name one that may be replaced']);
   for (const missing of ['missing', 'rows.bin']) {
     assert.deepEqual(told(`${missing}/rows.bin`), [
       `cannot write in ./${missing}: there is no such directory: create it, or correct the path`,

@@ -69,6 +69,8 @@ export class Downstream extends Timed implements ClientSide {
   /** At a graceful stop: when a WebSocket is told, and when that gets urgent. By `wheel.now`. */
   #goAwayAt = 0;
   #urgentAt = 0;
+  /** At the end of a graceful stop the request has got an answer: its client is given the usual time to read it. */
+  #lastWords = false;
 
   /** @param accepted a connection that has not been read from yet */
   constructor(accepted: Socket, listener: Listener, handler: Handler) {
@@ -475,11 +477,13 @@ export class Downstream extends Timed implements ClientSide {
     }
   }
 
-  /** The time for a graceful stop is over: a request that has no answer yet gets one, the rest is cut. */
+  /** The time for a graceful stop is over: a request that has no answer yet gets one, the rest is cut. May be called again. */
   stopNow(): void {
     const x = this.exchange;
-    if (x.active && !x.committed) this.#refuse(ERRORS.STOPPING, 'the time for a graceful stop is over');
-    else this.#socket.destroy();
+    if (x.active && !x.committed) {
+      this.#lastWords = true;
+      this.#refuse(ERRORS.STOPPING, 'the time for a graceful stop is over');
+    } else if (!this.#lastWords) this.#socket.destroy();
   }
 
   // ---- upgrade ----

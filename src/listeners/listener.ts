@@ -152,7 +152,9 @@ export class Listener {
     }
     limits.opened(index, address);
     counters.connectionOpened(index);
-    this.#connections.add(new Downstream(socket, this, handler));
+    const connection = new Downstream(socket, this, handler);
+    this.#connections.add(connection);
+    if (this.stopping) connection.stop(this.#deadline - performance.now(), Math.random);
   }
 
   /** A connection has closed. */
@@ -176,7 +178,10 @@ export class Listener {
     return this.#connections.size;
   }
 
-  /** Takes no new connection, closes idle ones; the others close after their response, and are cut after `graceMs`. */
+  /**
+   * Takes no new connection, closes idle ones; the others close after their response, WebSockets after Close frames, and all are cut
+   * after `graceMs`.
+   */
   stop(graceMs: number): void {
     if (this.stopping) return;
     this.stopping = true;
@@ -184,7 +189,7 @@ export class Listener {
     // Behind the events of this turn: what the system has ready to be accepted is accepted, not reset (behaviour 47).
     setImmediate(() => this.#server.close());
     for (const socket of this.#waiting.splice(0)) socket.destroy();
-    this.closeIdle();
+    for (const connection of this.#connections) connection.stop(graceMs, Math.random);
   }
 
   /** Ends every connection that is left. */

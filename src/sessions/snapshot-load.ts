@@ -1,0 +1,32 @@
+import { RowRecord } from './row-record.ts';
+import { RECORD_BYTES, type RecordDecoder } from './snapshot-record.ts';
+import type { SessionTable } from './table.ts';
+
+/** What became of rows that were read. */
+export interface LoadCounts {
+  /** Rows that came. */
+  rows: number;
+  /** Sessions and ends that this process knew nothing of. */
+  added: number;
+  /** Sessions of backends that are gone. */
+  leftOut: number;
+}
+
+const record = new RowRecord();
+
+/** Merges encoded rows, a whole number of them, into the table. */
+export function loadRecords(
+  bytes: Uint8Array,
+  decoder: RecordDecoder,
+  table: SessionTable,
+  now: number,
+  counts: LoadCounts,
+): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  decoder.refresh();
+  for (let at = 0; at < bytes.byteLength; at += RECORD_BYTES) {
+    counts.rows++;
+    if (!decoder.decode(view, at, record) || record.key.isZero()) counts.leftOut++;
+    else if (table.merge(record, now) === 'added') counts.added++;
+  }
+}

@@ -47,10 +47,10 @@ test('an answer is not kept beyond the look-up, however long it may live', async
 test('SRV records are members by target and port, weighed, and backups above the lowest priority', async () => {
   server.set('_http._tcp.shop.test', {
     SRV: [
+      { priority: 30, weight: 9, port: 81, target: 'b.shop.test' },
       { priority: 10, weight: 5, port: 81, target: 'B.shop.test' },
       { priority: 10, weight: 0, port: 80, target: 'a.shop.test' },
       { priority: 20, weight: 0, port: 80, target: 'c.shop.test' },
-      { priority: 30, weight: 9, port: 81, target: 'b.shop.test' },
     ],
   });
   server.set('a.shop.test', { A: ['10.0.0.9', '10.0.0.1'], AAAA: ['fd00::1'] });

@@ -27,6 +27,7 @@ import { listenerKeys } from './model/listener-keys.ts';
 import { ModelKeeper } from './model/model-keeper.ts';
 import type { RunningModel } from './model/running-model.ts';
 import { Reloader } from './reload/reloader.ts';
+import { RedisSupervisor } from './sessions/redis/redis-supervisor.ts';
 import { SessionTable } from './sessions/table.ts';
 import { Supervisor } from './workers/supervisor.ts';
 
@@ -72,18 +73,36 @@ export async function startLimpet({
   const output = new LogOutput(config.log.format === 'pretty' ? await loadPrettyFormat() : null);
   const log = createLogger(config.log.level, output);
   const workers = config.workers === 'auto' ? availableParallelism() : config.workers;
-  const { secrets, warning } = loadSecrets(config.sessions.secretFile);
-  if (warning !== null) log.warn({}, warning);
+  const own = loadSecrets(config.sessions.secretFile);
 
   // Shared memory.
+  const redis = config.sessions.store === 'redis' ? config.sessions.redis : null;
   const maxPools = Object.keys(config.pools).length + MORE_POOLS;
   const maxListeners = config.listeners.length + MORE_LISTENERS;
   const stateMemory = SharedState.allocate(workers, SLOTS);
-  const tableMemory = SessionTable.allocate(config.sessions.max, SLOTS, workers + 1, maxPools);
+  const tableMemory = SessionTable.allocate(config.sessions.max, SLOTS, workers + 1, maxPools, redis !== null);
   const counters = Counters.allocate(workers, maxPools, SLOTS, maxListeners);
   const limits = ConnectionLimits.allocate(workers, maxListeners, true, allowanceOf(config, workers, log));
   const state = new SharedState(stateMemory, -1);
   const table = new SessionTable(tableMemory, 1);
+
+  // What nodes share.
+  const nodes =
+    redis === null
+      ? null
+      : new RedisSupervisor({
+          config: redis,
+          table,
+          memory: tableMemory,
+          pools: () => keeper.pools,
+          log,
+          now: Date.now,
+        });
+  const { secrets, keySecret, warning } = (await nodes?.connect(own, config.sessions.secretFile !== null)) ?? {
+    ...own,
+    keySecret: own.secrets[0]!,
+  };
+  if (warning !== null) log.warn({}, warning);
 
   // The running model.
   const keeper = new ModelKeeper({
@@ -93,7 +112,7 @@ export async function startLimpet({
     slots: SLOTS,
     pools: maxPools,
     listeners: maxListeners,
-    keySecret: secrets[0]!,
+    keySecret,
   });
   const first = keeper.plan({ file: config, secrets, found: new Map() }, true);
   keeper.adopt(first);
@@ -102,7 +121,7 @@ export async function startLimpet({
   const rare = new RareTotals();
   const supervisor = new Supervisor({
     workers,
-    start: { state: stateMemory, table: tableMemory, counters, limits },
+    start: { state: stateMemory, table: tableMemory, store: nodes?.shared ?? null, counters, limits },
     state,
     table,
     rare,
@@ -157,6 +176,14 @@ export async function startLimpet({
         if (backend !== undefined) supervisor.broadcast({ kind: 'down', slot: backend.slot });
       }
     },
+    ...(nodes === null
+      ? {}
+      : {
+          store: () => nodes.view,
+          onSessionEnded: () => nodes.flush(),
+          onSessionMoved: () => nodes.flush(),
+          lookup: (id: string) => nodes.lookup(id),
+        }),
     ...(configFile === null
       ? {}
       : { reload: () => reloader.reload(), preview: (text: string) => reloader.preview(text) }),
@@ -178,6 +205,7 @@ export async function startLimpet({
     watching?.close();
     await reloader.stop();
     await supervisor.stop(graceMs);
+    await nodes?.stop();
     await monitor.stop();
     await admin?.close();
     await output.close();
@@ -186,6 +214,7 @@ export async function startLimpet({
     const { bind } = config.admin;
     admin = bind === null ? null : await AdminServer.start({ ...config.admin, bind }, control, log);
     monitor.start(keeper.pools);
+    nodes?.run();
     await supervisor.start(keeper.model);
     watch(keeper.model);
   } catch (error) {

@@ -34,6 +34,7 @@ export type ErrorCode =
   | 'NO_BACKEND'
   | 'SESSION_LOST'
   | 'QUEUE_TIMEOUT'
+  | 'STORE_DOWN'
   | 'STOPPING'
   | 'BACKEND_TIMEOUT';
 
@@ -58,6 +59,7 @@ export const ERRORS: { readonly [C in ErrorCode]: ErrorKind } = {
   NO_BACKEND: kind('NO_BACKEND', 503, 'pool', 'No server is available right now.', 5),
   SESSION_LOST: kind('SESSION_LOST', 503, 'pool', 'The server that held this session is gone. Please start again.', 1),
   QUEUE_TIMEOUT: kind('QUEUE_TIMEOUT', 503, 'pool', 'All servers are busy right now.', 1),
+  STORE_DOWN: kind('STORE_DOWN', 503, 'limpet', 'Sessions cannot be looked up right now.', 1),
   STOPPING: kind('STOPPING', 503, 'limpet', 'The load balancer is stopping.', 1),
   BACKEND_TIMEOUT: kind('BACKEND_TIMEOUT', 504, 'backend', 'The server took too long to answer.'),
 };

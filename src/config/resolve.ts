@@ -3,7 +3,14 @@ import { parseBackendUrl } from './backend-url.ts';
 import { parseCidr } from './cidr.ts';
 import { routeSchema } from './listener-schema.ts';
 import { parseNameServer } from './name-server.ts';
-import type { AdminConfig, AffinityConfig, BackendConfig, Config, DnsDiscoveryConfig } from './schema.ts';
+import {
+  type AdminConfig,
+  type AffinityConfig,
+  type BackendConfig,
+  type Config,
+  type DnsDiscoveryConfig,
+  redisSchema,
+} from './schema.ts';
 import type { ParsedConfig } from './validate.ts';
 
 /**
@@ -41,6 +48,7 @@ export function resolveConfig(config: ParsedConfig, file: string): Config {
       ...config.sessions,
       secretFile: path(config.sessions.secretFile),
       snapshot: path(config.sessions.snapshot),
+      redis: config.sessions.redis ?? (config.sessions.store === 'redis' ? redisSchema.parse({}) : null),
     },
     admin: resolveAdmin(config.admin, file),
   };

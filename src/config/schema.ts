@@ -12,7 +12,8 @@ import { flag, integer, percentage, text, timer } from './scalars.ts';
 const WORKERS = 'must be auto or a whole number from 1 to 256';
 const file = (what: string) => text(`must be the path of ${what}`);
 
-const redis = z.strictObject({
+/** `sessions.redis`, as written. */
+export const redisSchema = z.strictObject({
   url: text('must be redis://host:port/db or rediss://host:port/db', /^rediss?:\/\/\S+$/).default(
     'redis://127.0.0.1:6379/0',
   ),
@@ -43,7 +44,7 @@ const sessions = z.strictObject({
     .default(null)
     .describe('Rows survive a restart in this file, which is replaced every 30 s and at a stop; null: they do not'),
   store: z.enum(['memory', 'redis']).default('memory').describe('Where sessions are kept'),
-  redis: redis.nullable().default(null).describe('For store: redis'),
+  redis: redisSchema.nullable().default(null).describe('For store: redis'),
 });
 
 const admin = z.strictObject({

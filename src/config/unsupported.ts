@@ -60,8 +60,6 @@ const NOT_YET: readonly NotYet[] = [
   only('pools.*.tls.key', null),
   only('pools.*.http2', false),
   only('pools.*.sendProxyProtocol', 'off'),
-  only('sessions.store', 'memory'),
-  only('sessions.redis', null),
   only('log.audit', null),
   only('tracing.otlp', null),
 ];

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { checkListeners } from './check-listeners.ts';
 import { checkPools } from './check-pools.ts';
 import { checkRoutes } from './check-routes.ts';
+import { checkSessions } from './check-sessions.ts';
 import { formatPath, type KeyPath } from './config-error.ts';
 import { allowedKeys, findings, got, valueAt } from './messages.ts';
 import { type Report, readParts } from './parts.ts';
@@ -40,6 +41,7 @@ export function validate(
   checkListeners(parts, report);
   checkPools(parts, report);
   checkRoutes(parts, report);
+  checkSessions(value, report);
   checkHeaderNames(value, report);
   return parsed.data ?? null;
 }

@@ -7,6 +7,7 @@ import { Outcome } from '../metrics/outcomes.ts';
 import type { Route } from '../routing/router.ts';
 import { Key } from '../sessions/key.ts';
 import { Row } from '../sessions/row.ts';
+import type { Claim } from '../sessions/store.ts';
 import type { AttemptEvents } from './attempt-events.ts';
 import type { PoolTraffic } from './pool-traffic.ts';
 import type { Upstream } from './upstream.ts';
@@ -127,6 +128,8 @@ export class Exchange implements Waiter {
   began = 0;
   /** An expired session is told to the application: '', 'idle' or 'lifetime'. */
   expired = '';
+  /** The store's answer about this session, while it is waited for: of the step that has just asked, and of nobody later. */
+  asked: Promise<Claim> | null = null;
   /** Public id of the key in `publicKey`, and the end of a request head that tells it to the backend: kept from request to request. */
   readonly publicKey = new Key();
   publicId = '';

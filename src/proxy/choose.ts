@@ -7,39 +7,59 @@ import type { Exchange } from '../forwarding/exchange.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import { Lookup } from '../sessions/lookup.ts';
 import { MoveReason } from '../sessions/move-reasons.ts';
+import type { SessionStore } from '../sessions/store.ts';
 import type { SessionTable } from '../sessions/table.ts';
-import { backendOf, claim } from './session-step.ts';
+import { backendOf, claim, Search } from './session-step.ts';
 
 /** A backend, or why there is none. */
 export interface Choice {
   backend: Backend | null;
   error: ErrorKind;
+  /** Neither yet: the store is being asked, see `Exchange.asked`. */
+  asking: boolean;
 }
 
 /** Scratch: the result of the latest call. */
-const choice: Choice = { backend: null, error: ERRORS.NO_BACKEND };
+const choice: Choice = { backend: null, error: ERRORS.NO_BACKEND, asking: false };
 
 function chosen(backend: Backend | null, error: ErrorKind = ERRORS.NO_BACKEND): Choice {
   choice.backend = backend;
   choice.error = error;
+  choice.asking = false;
   return choice;
 }
 
 /** Chooses the backend of the next attempt: never one that this request has tried (behaviour 31). Valid until the next call. */
-export function chooseBackend(x: Exchange, traffic: PoolTraffic, state: SharedState, table: SessionTable): Choice {
-  if (x.bound || x.claimed) return bound(x, traffic, state, table);
+export function chooseBackend(
+  x: Exchange,
+  traffic: PoolTraffic,
+  state: SharedState,
+  table: SessionTable,
+  store: SessionStore,
+): Choice {
+  if (x.bound || x.claimed) return bound(x, traffic, state, table, store);
   const { pool, candidates } = traffic;
   const count = openCandidates(pool, state, x.tried, x.triedCount, candidates);
   if (count === 0) return chosen(null);
   const backend = traffic.policy.pick(candidates, count, x.strategy === null ? null : x.found.key);
   // A key that limpet makes itself is known to nobody else: it needs no claim before a backend has answered.
   if (x.strategy === null || x.fresh) return chosen(backend);
-  claim(x, backend, traffic, table, Date.now());
-  return x.bound ? bound(x, traffic, state, table) : chosen(backend);
+  const search = claim(x, backend, traffic, table, store, Date.now());
+  if (search === Search.refused) return chosen(null, ERRORS.STORE_DOWN);
+  if (search === Search.done) return x.bound ? bound(x, traffic, state, table, store) : chosen(backend);
+  chosen(null);
+  choice.asking = true;
+  return choice;
 }
 
 /** A session that is bound stays where it is while that is possible, and moves to a replica when it is not (behaviour 33). */
-function bound(x: Exchange, traffic: PoolTraffic, state: SharedState, table: SessionTable): Choice {
+function bound(
+  x: Exchange,
+  traffic: PoolTraffic,
+  state: SharedState,
+  table: SessionTable,
+  store: SessionStore,
+): Choice {
   const { pool } = traffic;
   if (x.triedCount > 0 && x.hasRow) follow(x, traffic, state, table);
   const home = x.claimed && !x.bound ? backendOf(traffic, x.row) : x.home;
@@ -50,7 +70,7 @@ function bound(x: Exchange, traffic: PoolTraffic, state: SharedState, table: Ses
   const target = failoverTarget(pool, home, x.found.key, state, x.tried, x.triedCount, traffic.candidates);
   if (onLost === 'reject' && !x.claimed && (target === null || home === null || !home.replicas.includes(target))) {
     // One failed attempt at a backend that is not known to be down loses nothing yet.
-    return home !== null && state.isUsable(home.slot) ? chosen(null) : lose(x, traffic, table);
+    return home !== null && state.isUsable(home.slot) ? chosen(null) : lose(x, traffic, store);
   }
   if (target !== null) return chosen(target);
   // Panic mode is the only one that sends a session to a backend that is down, and only to its own (behaviour 36).
@@ -73,10 +93,9 @@ function follow(x: Exchange, traffic: PoolTraffic, state: SharedState, table: Se
 }
 
 /** The session's state is gone and the pool rejects instead of moving: the session ends. */
-function lose(x: Exchange, traffic: PoolTraffic, table: SessionTable): Choice {
-  const now = Date.now();
-  if (!x.strategy!.owned) table.remove(x.found.key);
-  else table.end(x.found.key, now, x.began + traffic.pool.config.session.lifetime);
+function lose(x: Exchange, traffic: PoolTraffic, store: SessionStore): Choice {
+  const until = x.strategy!.owned ? x.began + traffic.pool.config.session.lifetime : 0;
+  store.end(x.found.key, traffic.pool, x.began, until, Date.now());
   return chosen(null, ERRORS.SESSION_LOST);
 }
 

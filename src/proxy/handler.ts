@@ -28,14 +28,17 @@ import type { Counters } from '../metrics/counters.ts';
 import { Outcome } from '../metrics/outcomes.ts';
 import type { RareCounters } from '../metrics/rare.ts';
 import type { Router } from '../routing/router.ts';
+import { Key } from '../sessions/key.ts';
 import { MOVE_REASONS } from '../sessions/move-reasons.ts';
-import type { SessionTable } from '../sessions/table.ts';
+import { Row } from '../sessions/row.ts';
+import { Claim, type SessionStore } from '../sessions/store.ts';
+import { Lookup, type SessionTable } from '../sessions/table.ts';
 import type { TimerWheel } from '../timing/timer-wheel.ts';
 import { type Choice, chooseBackend } from './choose.ts';
 import { errorAnswer } from './error-answer.ts';
 import type { RequestRecorder } from './request-recorder.ts';
 import { mayRetry, withinBudget } from './retry.ts';
-import { confirm, findSession, releaseClaim, Search, sessionTail } from './session-step.ts';
+import { answered, confirm, findSession, releaseClaim, Search, sessionTail } from './session-step.ts';
 
 /** The parts of a worker that carry requests. */
 export interface HandlerParts {
@@ -45,6 +48,7 @@ export interface HandlerParts {
   readonly state: SharedState;
   readonly queue: BackendQueue;
   readonly table: SessionTable;
+  readonly store: SessionStore;
   readonly counters: Counters;
   readonly rare: RareCounters;
   readonly recorder: RequestRecorder;
@@ -68,6 +72,7 @@ export class Handler implements AttemptEvents {
   #pools: readonly PoolTraffic[] = [];
   #byIndex: readonly (PoolTraffic | undefined)[] = [];
   readonly #state: SharedState;
+  readonly #store: SessionStore;
   readonly #heads = new Map<number, Head>();
   /** The request head that was parsed last; valid until the next one is. */
   scratchHead = new Head();
@@ -85,6 +90,7 @@ export class Handler implements AttemptEvents {
     this.#idPrefix = REQUEST_ID + parts.requestIdPrefix;
     this.#router = parts.router;
     this.#state = parts.state;
+    this.#store = parts.store;
     this.adopt(parts.router, parts.pools);
   }
 
@@ -152,7 +158,8 @@ export class Handler implements AttemptEvents {
     x.idempotent =
       isIdempotent(head.method) || (route.pool.config.retry.idempotencyKey && head.has(HeaderId.idempotencyKey));
     if (route.sticky && traffic.strategies.length > 0) {
-      const search = findSession(x, head, traffic, this.#parts.table, Date.now());
+      if (this.#store.refuses) return this.answer(x, ERRORS.STORE_DOWN);
+      const search = findSession(x, head, traffic, this.#parts.table, this.#store, Date.now());
       if (search !== Search.done) return this.#searchOn(x, search);
     }
     this.#choose(x, traffic);
@@ -161,17 +168,48 @@ export class Handler implements AttemptEvents {
   /** The search for the session waits for something, such as the keys that a token is signed with. Off the usual path. */
   #searchOn(x: Exchange, search: number): void {
     if (search === Search.rejected) return this.answer(x, ERRORS.UNAUTHORIZED);
+    if (search === Search.refused) return this.answer(x, ERRORS.STORE_DOWN);
+    if (search === Search.asking) return this.#askStore(x, '');
+    if (search === Search.again) return this.#searchAgain(x);
     const { serial } = x;
     const wait = x.found.wait ?? Promise.resolve();
     void wait.then(() => {
       if (x.serial !== serial || !x.active) return;
+      this.#guard(x, () => this.#searchAgain(x));
+    });
+  }
+
+  #searchAgain(x: Exchange): void {
+    const traffic = x.traffic!;
+    const search = findSession(x, this.#reparse(x), traffic, this.#parts.table, this.#store, Date.now());
+    if (search === Search.done) this.#choose(x, traffic);
+    else this.#searchOn(x, search);
+  }
+
+  /** Waits for what the store says of the session: only about keys that this node does not know. It settles soon, also when nobody answers. */
+  #askStore(x: Exchange, retryReason: string): void {
+    const { serial } = x;
+    const traffic = x.traffic!;
+    const key = new Key();
+    key.copy(x.found.key);
+    void x.asked!.then((claim) => {
+      if (x.serial !== serial || !x.active) {
+        if (claim === Claim.made) this.#giveBack(key, traffic);
+        return;
+      }
       this.#guard(x, () => {
-        const traffic = x.traffic!;
-        const again = findSession(x, this.#reparse(x), traffic, this.#parts.table, Date.now());
-        if (again === Search.done) this.#choose(x, traffic);
-        else this.#searchOn(x, again);
+        const search = answered(x, traffic, this.#parts.table, claim, Date.now());
+        if (search === Search.done) this.#choose(x, traffic, retryReason);
+        else this.#searchOn(x, search);
       });
     });
+    x.asked = null;
+  }
+
+  /** The client has left before its session was made: nobody needs it. */
+  #giveBack(key: Key, { pool }: PoolTraffic): void {
+    const row = new Row();
+    if (this.#parts.table.peek(key, Date.now(), row) === Lookup.LIVE) this.#store.release(key, pool, row.backend);
   }
 
   /**
@@ -179,8 +217,9 @@ export class Handler implements AttemptEvents {
    * @param retryReason for the metric; '' for a first attempt
    */
   #choose(x: Exchange, traffic: PoolTraffic, retryReason = ''): void {
-    const choice: Choice = chooseBackend(x, traffic, this.#state, this.#parts.table);
+    const choice: Choice = chooseBackend(x, traffic, this.#state, this.#parts.table, this.#store);
     if (choice.backend === null) {
+      if (choice.asking) return this.#askStore(x, retryReason);
       if (choice.error !== ERRORS.SESSION_LOST) return this.answer(x, x.lastError ?? choice.error);
       x.outcome = Outcome.lost;
       return this.answer(x, choice.error);
@@ -277,7 +316,7 @@ export class Handler implements AttemptEvents {
   #confirm(x: Exchange, head: Head, backend: Backend, traffic: PoolTraffic): string {
     if (!x.route!.sticky || traffic.strategies.length === 0) return '';
     const moved = x.bound && x.home !== backend;
-    const setCookie = confirm(x, head, backend, traffic, this.#parts.table);
+    const setCookie = confirm(x, head, backend, traffic, this.#parts.table, this.#store);
     if (moved) {
       x.outcome = Outcome.moved;
       const reason = MOVE_REASONS[x.moveReason]!;
@@ -409,7 +448,7 @@ export class Handler implements AttemptEvents {
     if (!x.idempotent || !mayRetry(x, Stage.exchange) || x.attempts > x.pool!.config.retry.attempts) return false;
     traffic.failedAt[x.backend!.slot] = this.wheel.now;
     // Only when there is somewhere else to go: otherwise this answer is the best there is.
-    const choice = chooseBackend(x, traffic, this.#state, this.#parts.table);
+    const choice = chooseBackend(x, traffic, this.#state, this.#parts.table, this.#store);
     if (choice.backend === null || !withinBudget(x, traffic, choice.backend, this.wheel.now)) return false;
     // A failure, but none of those that have a code: the last one that had stays the last.
     const { slot } = x.backend!;
@@ -464,7 +503,7 @@ export class Handler implements AttemptEvents {
 
   /** Answers with an error of limpet's own. */
   answer(x: Exchange, kind: ErrorKind): void {
-    releaseClaim(x, this.#parts.table);
+    releaseClaim(x, this.#store);
     x.error = kind;
     x.status = kind.status;
     x.committed = true;
@@ -499,7 +538,7 @@ export class Handler implements AttemptEvents {
   #record(x: Exchange): void {
     if (!x.active) return;
     x.active = false;
-    releaseClaim(x, this.#parts.table);
+    releaseClaim(x, this.#store);
     if (x.counted) {
       const traffic = x.traffic!;
       traffic.active--;

@@ -9,25 +9,38 @@ import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import type { Head } from '../http1/head.ts';
 import { Outcome } from '../metrics/outcomes.ts';
 import { Lookup } from '../sessions/lookup.ts';
-import { MOVE_REASONS, MoveReason } from '../sessions/move-reasons.ts';
+import { MOVE_REASONS } from '../sessions/move-reasons.ts';
 import { format } from '../sessions/public-id.ts';
 import { Row } from '../sessions/row.ts';
+import { Claim, type SessionStore } from '../sessions/store.ts';
 import type { SessionTable } from '../sessions/table.ts';
 
-/** What came of the search. */
-export const Search = { done: 0, pending: 1, rejected: 2 } as const;
+/**
+ * What came of the search. `pending`: wait for `x.found.wait`, then search again; `asking`: wait for `x.asked`, then see `answered`;
+ * `refused`: the store that nodes share is down, and sessions are to be refused then.
+ */
+export const Search = { done: 0, pending: 1, rejected: 2, asking: 3, refused: 4, again: 5 } as const;
 
 /** Keys of one kind that are looked at in one request; more than a browser sends by accident. */
 const MAX_KEYS = 16;
 /** A cookie's date is refreshed when this share of the idle limit has passed since it was sent. */
 const REFRESH_SHARE = 0.1;
+/** Dates of rows are kept to the second when the session is old. */
+const ISSUED_PRECISION = 1_000;
 
 const proof: CookieProof = { began: 0, issued: 0, backend: null };
 const learned = new FoundKey();
 const other = new Row();
 
 /** Finds the session of a request and touches its row. `x.home` is the backend it is bound to, when it is bound. */
-export function findSession(x: Exchange, head: Head, traffic: PoolTraffic, table: SessionTable, now: number): number {
+export function findSession(
+  x: Exchange,
+  head: Head,
+  traffic: PoolTraffic,
+  table: SessionTable,
+  store: SessionStore,
+  now: number,
+): number {
   const { idle, lifetime } = traffic.pool.config.session;
   const { strategies } = traffic;
   const client = x.client.address;
@@ -37,6 +50,8 @@ export function findSession(x: Exchange, head: Head, traffic: PoolTraffic, table
   for (let s = 0; s < strategies.length; s++) {
     const strategy = strategies[s]!;
     let first = -1;
+    let idleNth = -1;
+    let idleIssued = 0;
     for (let nth = 0; nth < MAX_KEYS; nth++) {
       const result = strategy.find(head, client, nth, found);
       if (result === Find.none) break;
@@ -54,10 +69,16 @@ export function findSession(x: Exchange, head: Head, traffic: PoolTraffic, table
           x.began = x.row.created;
           x.outcome = Outcome.bound;
           x.home = backendOf(traffic, x.row);
-          return Search.done;
+          return x.row.pending
+            ? asked(x, traffic, table, store.join(found.key, traffic.pool, x.row, now))
+            : Search.done;
         case Lookup.IDLE_EXPIRED:
           seen = Outcome.expired;
           x.expired = 'idle';
+          // Its client may have been at another node all the while: its cookie says.
+          if (first < 0) first = nth;
+          idleNth = nth;
+          idleIssued = x.row.issued;
           break;
         case Lookup.LIFETIME_EXPIRED:
           seen = Outcome.expired;
@@ -75,8 +96,12 @@ export function findSession(x: Exchange, head: Head, traffic: PoolTraffic, table
     }
     if (first < 0) continue;
     if (strategy.owned) {
-      const outcome = adopt(x, head, traffic, table, first, now);
-      if (outcome === Outcome.adopted) return Search.done;
+      const outcome = adopt(x, head, traffic, table, first, now, idleNth, idleIssued);
+      if (outcome === Outcome.adopted) {
+        x.expired = '';
+        const { found: session, home } = x;
+        return asked(x, traffic, table, store.recall(session.key, traffic.pool, home, strategy.by, x.began, now));
+      }
       seen = outcome;
       continue;
     }
@@ -98,11 +123,23 @@ export function findSession(x: Exchange, head: Head, traffic: PoolTraffic, table
   return Search.done;
 }
 
-/** A cookie whose row is gone: it carries its own proof (behaviours 9, 11). */
-function adopt(x: Exchange, head: Head, traffic: PoolTraffic, table: SessionTable, first: number, now: number): number {
+/**
+ * A cookie whose row is gone: it carries its own proof (behaviours 9, 11).
+ * @param idleNth the cookie whose row was found idle for too long, and `idleIssued` when this node had sent it last; -1: none
+ */
+function adopt(
+  x: Exchange,
+  head: Head,
+  traffic: PoolTraffic,
+  table: SessionTable,
+  first: number,
+  now: number,
+  idleNth: number,
+  idleIssued: number,
+): number {
   const issuer = traffic.issuer!;
   const { idle, lifetime } = traffic.pool.config.session;
-  let outcome: number = Outcome.invalid;
+  let outcome: number = idleNth < 0 ? Outcome.invalid : Outcome.expired;
   for (let nth = first; nth < MAX_KEYS; nth++) {
     const result = issuer.find(head, x.client.address, nth, x.found);
     if (result === Find.none) break;
@@ -112,7 +149,8 @@ function adopt(x: Exchange, head: Head, traffic: PoolTraffic, table: SessionTabl
       outcome = Outcome.ended;
       continue;
     }
-    if (now - proof.issued >= idle || now - proof.began >= lifetime) {
+    const over = nth === idleNth && proof.issued <= idleIssued + ISSUED_PRECISION;
+    if (over || now - proof.issued >= idle || now - proof.began >= lifetime) {
       outcome = Outcome.expired;
       x.expired = now - proof.began >= lifetime ? 'lifetime' : 'idle';
       continue;
@@ -127,6 +165,51 @@ function adopt(x: Exchange, head: Head, traffic: PoolTraffic, table: SessionTabl
   return outcome;
 }
 
+/** What the store said of the session, or that it has to be waited for. */
+function asked(x: Exchange, traffic: PoolTraffic, table: SessionTable, claim: Claim | Promise<Claim>): number {
+  if (typeof claim === 'number') return answered(x, traffic, table, claim, x.foundAt);
+  x.asked = claim;
+  return Search.asking;
+}
+
+/**
+ * Goes on with what the store has said of the session of a request. The table has been brought up to date.
+ * @returns done, refused, or again: search again, this key is refused for good
+ */
+export function answered(x: Exchange, traffic: PoolTraffic, table: SessionTable, claim: Claim, now: number): number {
+  const { owned } = x.strategy!;
+  switch (claim) {
+    case Claim.refused:
+      return Search.refused;
+    case Claim.ended:
+      x.strategy = null;
+      x.bound = false;
+      x.hasRow = false;
+      x.home = null;
+      return Search.again;
+    case Claim.unknown:
+      x.hasRow = false;
+      // What a cookie proves holds; a key that the client chose begins anew.
+      x.bound = owned;
+      return Search.done;
+    case Claim.elsewhere:
+      x.hasRow = table.peek(x.found.key, now, x.row) === Lookup.LIVE;
+      x.bound = true;
+      x.home = null;
+      return Search.done;
+    default:
+      // It may have gone again in this very moment: then as above.
+      if (table.peek(x.found.key, now, x.row) !== Lookup.LIVE) return answered(x, traffic, table, Claim.unknown, now);
+      x.hasRow = true;
+      x.began = x.row.created;
+      x.claimed = claim === Claim.made;
+      x.bound = !x.claimed;
+      x.home = x.claimed ? null : backendOf(traffic, x.row);
+      if (x.bound && !owned) x.outcome = Outcome.bound;
+      return Search.done;
+  }
+}
+
 /** The backend that a row names, or null when it is not in the pool any more, or not the one it was (behaviour 12). */
 export function backendOf(traffic: PoolTraffic, row: Row): Backend | null {
   const backend = traffic.pool.bySlot[row.backend];
@@ -136,71 +219,76 @@ export function backendOf(traffic: PoolTraffic, row: Row): Backend | null {
 /**
  * Claims the key of a new session for `backend` before the request goes out, so that two first requests of one key end on
  * one backend (behaviour 18). A key that limpet makes for this very response needs no claim.
- * @returns the backend that the key is bound to now, null when that one is gone
+ * @returns done, refused, or asking: see `Search`
  */
 export function claim(
   x: Exchange,
   backend: Backend,
   traffic: PoolTraffic,
   table: SessionTable,
+  store: SessionStore,
   now: number,
-): Backend | null {
-  const { index } = traffic.pool;
-  if (table.claim(x.found.key, index, backend.slot, backend.generation, x.strategy!.by, now, x.row, true)) {
-    x.claimed = true;
-    x.hasRow = true;
-    x.began = now;
-    return backend;
-  }
-  if (x.row.state !== Lookup.LIVE) return backend;
-  x.bound = true;
+): number {
+  const said = store.claim(x.found.key, traffic.pool, backend, x.strategy!.by, now, x.row);
+  if (typeof said !== 'number' || said > Claim.bound) return asked(x, traffic, table, said);
+  // The usual two at once: the row is at hand.
   x.hasRow = true;
   x.began = x.row.created;
+  x.claimed = said === Claim.made;
+  if (x.claimed) return Search.done;
+  x.bound = true;
   x.outcome = Outcome.bound;
   x.home = backendOf(traffic, x.row);
-  return x.home;
+  return Search.done;
 }
 
 /** Gives up a claim that no backend has answered. */
-export function releaseClaim(x: Exchange, table: SessionTable): void {
+export function releaseClaim(x: Exchange, store: SessionStore): void {
   if (!x.claimed) return;
   x.claimed = false;
-  table.release(x.found.key, x.row.backend);
+  store.release(x.found.key, x.traffic!.pool, x.row.backend);
 }
 
 /**
  * A backend has answered: the row names it from now on (behaviour 3).
  * @returns the `Set-Cookie` line for the client, or ''
  */
-export function confirm(x: Exchange, head: Head, backend: Backend, traffic: PoolTraffic, table: SessionTable): string {
+export function confirm(
+  x: Exchange,
+  head: Head,
+  backend: Backend,
+  traffic: PoolTraffic,
+  table: SessionTable,
+  store: SessionStore,
+): string {
   if (isSettled(x, backend, traffic)) return '';
   const now = Date.now();
   if (x.strategy === null) {
-    if (traffic.learners.length > 0) learn(x, head, backend, traffic, table, now);
+    if (traffic.learners.length > 0) learn(x, head, backend, traffic, store, now);
     return '';
   }
   const key = x.found.key;
   const by = x.strategy.by;
-  const { index } = traffic.pool;
+  const { pool } = traffic;
   const { row } = x;
   const moved = x.bound && backend !== x.home;
   if (!x.hasRow) {
     // A cookie's session: a new one, or one whose row is gone.
-    if (x.bound) table.adopt(key, index, backend.slot, backend.generation, by, x.began, now, row);
+    if (x.bound) store.adopt(key, pool, x.home, backend, by, x.began, x.moveReason, now, row);
     else {
       x.began = now;
-      table.claim(key, index, backend.slot, backend.generation, by, now, row, false);
+      table.claim(key, pool.index, backend.slot, backend.generation, by, now, row, false);
     }
     table.confirm(key, backend.slot, now);
     x.hasRow = true;
   } else if (row.backend !== backend.slot || row.generation !== backend.generation) {
-    table.move(key, row.backend, backend.slot, backend.generation, x.moveReason, now, row);
+    store.move(key, pool, backend, x.moveReason, now, row);
     table.confirm(key, backend.slot, now);
   } else if (row.provisional || row.movedFrom >= 0) {
     if (row.movedFrom >= 0) x.outcome = Outcome.moved;
     table.confirm(key, backend.slot, now);
   }
-  if (traffic.learners.length > 0) learn(x, head, backend, traffic, table, now);
+  if (traffic.learners.length > 0) learn(x, head, backend, traffic, store, now);
   const issuer = traffic.issuer;
   if (issuer === null || x.strategy !== issuer) return '';
   const idle = traffic.pool.config.session.idle;
@@ -233,23 +321,15 @@ function learn(
   head: Head,
   backend: Backend,
   traffic: PoolTraffic,
-  table: SessionTable,
+  store: SessionStore,
   now: number,
 ): void {
   if (head.status < 200 || head.status >= 400) return;
-  const { index } = traffic.pool;
   for (const strategy of traffic.learners) {
     const result = strategy.learn!(head, learned);
-    if (result === Learn.learned) {
-      if (
-        !table.claim(learned.key, index, backend.slot, backend.generation, strategy.by, now, other, true) &&
-        other.backend !== backend.slot
-      ) {
-        table.move(learned.key, other.backend, backend.slot, backend.generation, MoveReason.relearned, now, other);
-      }
-      table.confirm(learned.key, backend.slot, now);
-    } else if (result === Learn.released && x.strategy === strategy) {
-      table.remove(x.found.key);
+    if (result === Learn.learned) store.bind(learned.key, traffic.pool, backend, strategy.by, now);
+    else if (result === Learn.released && x.strategy === strategy) {
+      store.end(x.found.key, traffic.pool, x.began, 0, now);
     }
   }
 }

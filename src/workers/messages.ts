@@ -3,6 +3,7 @@ import type { ConnectionLimitsMemory } from '../listeners/connection-limits.ts';
 import type { CountersMemory } from '../metrics/counters-memory.ts';
 import type { RareCount } from '../metrics/rare.ts';
 import type { RunningModel } from '../model/running-model.ts';
+import type { SharedStore } from '../sessions/create-store.ts';
 import type { SessionTableMemory } from '../sessions/table-memory.ts';
 
 /** Ports that the listeners of a model listen on, by their keys (see `listenerKeys`). */
@@ -16,6 +17,8 @@ export interface WorkerStart {
   readonly ports: Ports;
   readonly state: SharedStateMemory;
   readonly table: SessionTableMemory;
+  /** Null with `sessions.store: memory`. */
+  readonly store: SharedStore | null;
   readonly counters: CountersMemory;
   readonly limits: ConnectionLimitsMemory;
 }

@@ -16,6 +16,8 @@ import type { RunningModel } from '../model/running-model.ts';
 import { Handler } from '../proxy/handler.ts';
 import { RequestRecorder } from '../proxy/request-recorder.ts';
 import { buildRouter, type Router } from '../routing/router.ts';
+import { createStore } from '../sessions/create-store.ts';
+import type { SessionStore } from '../sessions/store.ts';
 import { SessionTable } from '../sessions/table.ts';
 import { TimerWheel } from '../timing/timer-wheel.ts';
 import { buildTraffic } from './build-traffic.ts';
@@ -44,6 +46,7 @@ export class Worker {
   readonly #counters: Counters;
   readonly #limits: ConnectionLimits;
   readonly #recorder: RequestRecorder;
+  readonly #store: SessionStore;
   #parts: Parts;
   /** Made ready for, and not in effect yet. */
   #next: Parts | null = null;
@@ -67,14 +70,17 @@ export class Worker {
     this.#recorder = new RequestRecorder(this.#counters, this.#rare, this.#accessLog(model.config));
     const pools = buildTraffic(model, null, { state: this.#state, log });
     const router = buildRouter(model.config, new Map(pools.map(({ pool }) => [pool.name, pool])));
+    // The supervisor is owner 1 of the table's locks.
+    const table = new SessionTable(start.table, index + 2);
+    this.#store = createStore(model.config.sessions, start.store, table, log);
     this.#handler = new Handler({
       wheel: this.#wheel,
       router,
       pools,
       state: this.#state,
       queue: new BackendQueue(this.#state),
-      // The supervisor is owner 1 of the table's locks.
-      table: new SessionTable(start.table, index + 2),
+      table,
+      store: this.#store,
       counters: this.#counters,
       rare: this.#rare,
       recorder: this.#recorder,
@@ -88,6 +94,7 @@ export class Worker {
   /** Takes traffic from here on. */
   async listen(ports: Ports): Promise<void> {
     this.#wheel.start();
+    await this.#store.start();
     const listening = await listenAll(this.#parts.listeners, new Map(), ports);
     for (const listener of this.#parts.listeners.values()) listener.admit();
     this.#post({ kind: 'listening', ports: listening });
@@ -231,6 +238,7 @@ export class Worker {
   }
 
   #stopped(): void {
+    this.#store.stop();
     this.#wheel.stop();
     for (const pool of this.#parts.pools) pool.closeIdle();
     this.#batch();

@@ -77,8 +77,9 @@ export class RedisConnection {
     await this.#client.subscribe(...channels);
   }
 
-  async get(key: string): Promise<string | null> {
-    return await this.#client.get(key);
+  /** The values of these fields of a hash, each null when it is not there. */
+  async fields(key: string, ...names: string[]): Promise<(string | null)[]> {
+    return await this.#client.hmget(key, ...names);
   }
 
   /** Writes a key that is not there yet. Answers what it holds after that. */

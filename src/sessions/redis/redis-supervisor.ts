@@ -1,13 +1,17 @@
+import { randomBytes } from 'node:crypto';
+import type { Secrets } from '../../affinity/secrets.ts';
 import type { Pool } from '../../backends/pool.ts';
 import { StartError } from '../../errors-start.ts';
 import type { Logger } from '../../logging/logger.ts';
+import type { SharedStore } from '../create-store.ts';
 import { bitsFrom, MarkReader } from '../row-marks.ts';
 import type { SessionTable } from '../table.ts';
 import type { SessionTableMemory } from '../table-memory.ts';
 import { Changes } from './changes.ts';
 import { type RedisConfig, RedisConnection } from './connection.ts';
-import { agreeOnSecrets, type SharedSecrets } from './shared-secret.ts';
-import type { StoreStatus } from './store-status.ts';
+import { type Agreement, agreeOnSecrets } from './shared-secret.ts';
+import { parseStanding, type Standing } from './standing.ts';
+import { StoreStatus } from './store-status.ts';
 import { WriteBehind } from './write-behind.ts';
 
 /** Between two probes, and how long one may take. */
@@ -24,20 +28,26 @@ const STOP_MS = 2_000;
 const STEADY_MS = 10_000;
 const LONGEST_HOLD_MS = 30_000;
 
+const IN_REDIS =
+  'sessions.secretFile is not set: the nodes share a secret that is kept in Redis, so that whoever can read Redis can make cookies; put the same secrets into a file on every node (make one with: openssl rand -base64 32)';
+
 /** What a RedisSupervisor is made from. */
 export interface RedisSupervisorParts {
   readonly config: RedisConfig;
   readonly table: SessionTable;
   /** Of that table, allocated with marks. */
   readonly memory: SessionTableMemory;
-  readonly status: StoreStatus;
-  /** Name of this node: random text without line feeds, the same in all its threads. */
-  readonly node: string;
   /** The pools as they run now. */
   readonly pools: () => readonly Pool[];
   readonly log: Logger;
   /** Wall clock, ms since epoch. */
   readonly now: () => number;
+}
+
+/** The secrets of a node that shares its sessions. */
+export interface SharedSecrets extends Agreement {
+  /** What the operator should know of them. */
+  readonly warning: string | null;
 }
 
 /** What the admin API says of the store. */
@@ -56,6 +66,9 @@ export interface StoreView {
  */
 export class RedisSupervisor {
   readonly #parts: RedisSupervisorParts;
+  /** What the workers need to know. */
+  readonly shared: SharedStore;
+  readonly #status: StoreStatus;
   readonly #writeBehind: WriteBehind;
   readonly #changes: Changes;
   readonly #marks: Uint8Array;
@@ -67,6 +80,7 @@ export class RedisSupervisor {
   /** The round that is under way, and whether another one is wanted after it. */
   #write: Promise<void> | null = null;
   #again = false;
+  #reached = false;
   #knownUp = false;
   #trouble = '';
   #holdMs = 0;
@@ -75,8 +89,11 @@ export class RedisSupervisor {
   #stopped = false;
 
   constructor(parts: RedisSupervisorParts) {
-    const { memory, config, table, node, pools, now } = parts;
+    const { memory, config, table, pools, now } = parts;
     this.#parts = parts;
+    const node = randomBytes(9).toString('base64url');
+    this.shared = { node, status: StoreStatus.allocate() };
+    this.#status = new StoreStatus(this.shared.status);
     if (memory.marks === null) throw new Error('the session table was allocated without marks');
     this.#marks = new Uint8Array(memory.marks);
     this.#writeBehind = new WriteBehind({ table, prefix: config.prefix, node, pools, now });
@@ -84,15 +101,16 @@ export class RedisSupervisor {
   }
 
   /**
-   * Connects, agrees with the other nodes on the secret, and goes on in the background from there. Before the workers start.
+   * Connects and agrees with the other nodes on the secret. Before there are pools.
    * @param own secrets of this node
    * @param fromFile they are those of `sessions.secretFile`
    * @throws StartError when sessions could not be shared with these secrets
    */
-  async start(own: readonly Uint8Array[], fromFile: boolean): Promise<SharedSecrets> {
-    const { config, status, log, now, node } = this.#parts;
+  async connect({ secrets: own, warning }: Secrets, fromFile: boolean): Promise<SharedSecrets> {
+    const { config, log, now } = this.#parts;
+    const { node } = this.shared;
     const ready = Promise.withResolvers<void>();
-    status.set(false, now());
+    this.#status.set(false, now());
     const connection = await RedisConnection.open(config, {
       onReady: ready.resolve,
       onTrouble: (error) => {
@@ -101,7 +119,7 @@ export class RedisSupervisor {
       },
     });
     this.#connection = connection;
-    let agreed: SharedSecrets | null = null;
+    let agreed: Agreement | null = null;
     try {
       agreed = await within(START_MS, () =>
         ready.promise.then(async () => {
@@ -125,26 +143,50 @@ export class RedisSupervisor {
         'the shared session store cannot be reached: sessions are kept on this node alone until it can',
       );
     }
-    const shared = agreed ?? { secrets: own, keySecret: own[0]! };
+    const shared: SharedSecrets = {
+      ...(agreed ?? { secrets: own, keySecret: own[0]! }),
+      warning: fromFile ? warning : IN_REDIS,
+    };
     // After Redis has lost everything it is told again.
     this.#agree = async () => {
       const { keySecret } = await agreeOnSecrets(connection, config.prefix, shared.secrets, fromFile);
       if (Buffer.compare(keySecret, shared.keySecret) !== 0)
         throw new StartError('the other nodes hash session keys with another secret: restart this node');
     };
-    if (agreed !== null) this.#up();
-    void this.#changes.open();
-    this.#probing = setTimeout(() => void this.#probe(), PROBE_MS);
-    this.#writing = setTimeout(() => void this.#onWrite(), WRITE_MS);
+    this.#reached = agreed !== null;
     return shared;
   }
 
+  /** Goes to work, in the background from here on. Before the workers start. */
+  run(): void {
+    if (this.#reached) this.#up();
+    void this.#changes.open();
+    this.#probing = setTimeout(() => void this.#probe(), PROBE_MS);
+    this.#writing = setTimeout(() => void this.#onWrite(), WRITE_MS);
+  }
+
   get view(): StoreView {
-    const { status } = this.#parts;
     const changed = bitsFrom(MarkReader.STORE, 2);
     let pending = 0;
     for (const mark of this.#marks) if ((mark & changed) !== 0) pending++;
-    return { type: 'redis', up: status.up, since: status.since, pending };
+    return { type: 'redis', up: this.#status.up, since: this.#status.since, pending };
+  }
+
+  /** A session that Redis knows, by its public id; null: there is none, or nobody answers. Never rejects. */
+  async lookup(id: string): Promise<Standing | null> {
+    const { config } = this.#parts;
+    const connection = this.#connection;
+    if (connection === null || !this.#status.up || !connection.ready) return null;
+    try {
+      const fields = await within(PROBE_MS, () =>
+        connection.fields(`${config.prefix}s:${id}`, 'b', 'c', 's', 'm', 'p', 'e', 'pool', 'k'),
+      );
+      if (fields.includes(null)) return null;
+      const standing = parseStanding(['stands', ...fields].join('\n'));
+      return standing.until > 0 ? null : standing;
+    } catch {
+      return null;
+    }
   }
 
   /** Writes what has changed now, and not only with the next round: an operator has ended or moved a session. */
@@ -159,7 +201,7 @@ export class RedisSupervisor {
     this.#stopped = true;
     this.#changes.close();
     const connection = this.#connection;
-    if (connection !== null && this.#parts.status.up) {
+    if (connection !== null && this.#status.up) {
       await within(STOP_MS, async () => {
         await this.#write;
         await this.#writeBehind.run(connection, 1);
@@ -176,28 +218,28 @@ export class RedisSupervisor {
   }
 
   async #probe(): Promise<void> {
-    const { status, node } = this.#parts;
+    const { node } = this.shared;
     // Tripped by a worker meanwhile.
-    if (this.#knownUp && !status.up) this.#down();
+    if (this.#knownUp && !this.#status.up) this.#down();
     const connection = this.#connection!;
     try {
       if (!connection.ready) throw new Error(this.#trouble === '' ? 'not connected' : this.#trouble);
       await within(PROBE_MS, () => connection.probe(node));
       if (this.#stopped) return;
       await within(PROBE_MS, () => connection.publish(this.#changes.echo, ''));
-      if (!this.#stopped && !status.up && performance.now() >= this.#holdUntil) this.#up();
+      if (!this.#stopped && !this.#status.up && performance.now() >= this.#holdUntil) this.#up();
     } catch (error) {
       this.#trouble = this.#reason(error);
-      if (!this.#stopped && status.up) this.#down();
+      if (!this.#stopped && this.#status.up) this.#down();
     }
     if (this.#stopped) return;
-    if (this.#changes.silence > DEAF_MS && status.up) void this.#changes.open();
+    if (this.#changes.silence > DEAF_MS && this.#status.up) void this.#changes.open();
     this.#probing = setTimeout(() => void this.#probe(), PROBE_MS);
   }
 
   #up(): void {
-    const { status, log, now } = this.#parts;
-    status.set(true, now());
+    const { log, now } = this.#parts;
+    this.#status.set(true, now());
     this.#knownUp = true;
     this.#upAt = performance.now();
     this.#trouble = '';
@@ -206,9 +248,9 @@ export class RedisSupervisor {
   }
 
   #down(): void {
-    const { status, log, now, config } = this.#parts;
+    const { log, now, config } = this.#parts;
     const at = performance.now();
-    status.set(false, now());
+    this.#status.set(false, now());
     this.#knownUp = false;
     this.#holdMs = at - this.#upAt < STEADY_MS ? Math.min(Math.max(this.#holdMs * 2, PROBE_MS), LONGEST_HOLD_MS) : 0;
     this.#holdUntil = at + this.#holdMs;
@@ -220,7 +262,7 @@ export class RedisSupervisor {
 
   /** Tells Redis everything there is, and takes over what it knows better. */
   #reconcile(): void {
-    if (this.#stopped || !this.#parts.status.up) return;
+    if (this.#stopped || !this.#status.up) return;
     try {
       this.#parts.table.markAll();
     } catch (error) {
@@ -258,16 +300,15 @@ export class RedisSupervisor {
   }
 
   async #rounds(first: 1 | 2): Promise<void> {
-    const { status } = this.#parts;
     for (let least = first; ; least = 2) {
       this.#again = false;
       const connection = this.#connection;
-      if (this.#stopped || connection === null || !status.up || !connection.ready) return;
+      if (this.#stopped || connection === null || !this.#status.up || !connection.ready) return;
       try {
         await this.#writeBehind.run(connection, least);
       } catch (error) {
         this.#trouble = this.#reason(error);
-        if (!this.#stopped && status.up) this.#down();
+        if (!this.#stopped && this.#status.up) this.#down();
         return;
       }
       if (!this.#again) return;

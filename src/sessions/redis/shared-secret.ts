@@ -4,8 +4,8 @@ import type { RedisConnection } from './connection.ts';
 
 const LEAST_BYTES = 32;
 
-/** The secrets of a node that shares its sessions. */
-export interface SharedSecrets {
+/** What the nodes agree on. */
+export interface Agreement {
   /** 32 bytes or more each; the first signs, all verify. */
   readonly secrets: readonly Uint8Array[];
   /** What keys are hashed with: the same on every node, so that a client's key is one session everywhere. */
@@ -23,7 +23,7 @@ export async function agreeOnSecrets(
   prefix: string,
   own: readonly Uint8Array[],
   fromFile: boolean,
-): Promise<SharedSecrets> {
+): Promise<Agreement> {
   if (!fromFile) {
     const held = await connection.setOnce(`${prefix}secret`, Buffer.from(own[0]!).toString('base64'));
     const secret = Buffer.from(held, 'base64');

@@ -1,0 +1,26 @@
+import type { SessionsConfig } from '../config/schema.ts';
+import type { Logger } from '../logging/logger.ts';
+import { MemoryStore } from './memory-store.ts';
+import { RedisStore } from './redis/redis-store.ts';
+import { StoreStatus, type StoreStatusMemory } from './redis/store-status.ts';
+import type { SessionStore } from './store.ts';
+import type { SessionTable } from './table.ts';
+
+/** What the threads of a node share of a store that nodes share. Structured-cloneable. */
+export interface SharedStore {
+  /** Name of this node: random text without line feeds. */
+  readonly node: string;
+  readonly status: StoreStatusMemory;
+}
+
+/** The store of a worker. @param shared null with `store: memory` */
+export function createStore(
+  config: SessionsConfig,
+  shared: SharedStore | null,
+  table: SessionTable,
+  log: Logger,
+): SessionStore {
+  if (shared === null || config.redis === null) return new MemoryStore(table);
+  const status = new StoreStatus(shared.status);
+  return new RedisStore({ config: config.redis, table, status, node: shared.node, log, now: Date.now });
+}

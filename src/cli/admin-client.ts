@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Agent, type Dispatcher, errors, request } from 'undici';
+import { type ConfigError, formatConfigError } from '../config/config-error.ts';
 import { whyUnreadable } from '../config/files.ts';
 import type { AdminOptions } from './admin-options.ts';
 import { type AdminTarget, adminTarget } from './admin-target.ts';
@@ -7,6 +8,15 @@ import { CliError } from './cli-error.ts';
 import { harmless } from './output.ts';
 
 const TIMEOUT_MS = 10_000;
+
+/** How to make one call. */
+export interface CallOptions {
+  /** Longest time to wait for the answer. */
+  readonly timeoutMs?: number;
+  /** The name of a configuration that was sent as text: its mistakes are told with it. */
+  readonly file?: string;
+}
+
 const NOT_RUNNING = ['ECONNREFUSED', 'ENOENT', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'];
 
 /** Talks to the admin API of a running limpet; everything that goes wrong is a CliError of one line. */
@@ -33,8 +43,13 @@ export class AdminClient {
     return this.#agent.close();
   }
 
-  /** The JSON document of the answer; null when it has no body. */
-  async call(method: Dispatcher.HttpMethod, path: string, body?: unknown): Promise<unknown> {
+  /** The JSON document of the answer; null when it has no body. What refuses a configuration is a CliError of status 2 with a line for each mistake. */
+  async call(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    body?: unknown,
+    { timeoutMs = TIMEOUT_MS, file }: CallOptions = {},
+  ): Promise<unknown> {
     const headers: Record<string, string> = { accept: 'application/json' };
     if (this.#token !== null) headers.authorization = `Bearer ${this.#token}`;
     if (body !== undefined) headers['content-type'] = 'application/json';
@@ -46,13 +61,13 @@ export class AdminClient {
         headers,
         body: body === undefined ? null : JSON.stringify(body),
         dispatcher: this.#agent,
-        headersTimeout: TIMEOUT_MS,
-        bodyTimeout: TIMEOUT_MS,
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
       });
       status = response.statusCode;
       text = await response.body.text();
     } catch (error) {
-      throw new CliError(this.#why(error), 1);
+      throw new CliError(this.#why(error, timeoutMs), 1);
     }
     const document = parseJson(text);
     if (status === 401 || status === 403) {
@@ -63,6 +78,8 @@ export class AdminClient {
         1,
       );
     }
+    const mistakes = status === 422 ? configMistakes(document, file) : [];
+    if (mistakes.length > 0) throw new CliError(mistakes, 2);
     if (status < 200 || status > 299) throw new CliError(problem(document, status, this.#target.shown), 1);
     if (document === undefined && text !== '') {
       throw new CliError(
@@ -73,7 +90,7 @@ export class AdminClient {
     return document ?? null;
   }
 
-  #why(error: unknown): string {
+  #why(error: unknown, timeoutMs: number): string {
     const { shown } = this.#target;
     const { code = '', message = String(error) } = error as NodeJS.ErrnoException;
     if (NOT_RUNNING.includes(code)) {
@@ -81,7 +98,7 @@ export class AdminClient {
     }
     if (code === 'EACCES' || code === 'EPERM') return `may not open ${shown}: run this command as the user of limpet`;
     if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) {
-      return `limpet at ${shown} does not answer within ${TIMEOUT_MS / 1000} s: look at its log`;
+      return `limpet at ${shown} does not answer within ${timeoutMs / 1000} s: look at its log`;
     }
     return `cannot talk to limpet at ${shown}: ${harmless(message)}`;
   }
@@ -106,6 +123,17 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** One line for each mistake of a configuration; empty when the answer is about something else. */
+function configMistakes(document: unknown, file: string | undefined): string[] {
+  const { errors } = (document ?? {}) as { errors?: unknown };
+  if (!Array.isArray(errors)) return [];
+  return (errors as Partial<ConfigError>[]).flatMap((error) => {
+    const { file: named, line, column, path, message } = error ?? {};
+    if (typeof named !== 'string' || typeof line !== 'number' || typeof column !== 'number') return [];
+    return [harmless(formatConfigError({ file: file ?? named, line, column, path: `${path}`, message: `${message}` }))];
+  });
 }
 
 /** The sentence of an application/problem+json document (RFC 9457). */

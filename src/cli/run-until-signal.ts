@@ -1,7 +1,7 @@
 /** Something that runs until it is told to stop. */
 export interface Stoppable {
-  /** Lets what is under way finish, for so many ms at most. */
-  stop(graceMs: number): Promise<void>;
+  /** Lets what is under way finish, for so many ms at most; absent: as it is configured by then. */
+  stop(graceMs?: number): Promise<void>;
   /** Ends at once. */
   stopNow?(): void;
 }
@@ -12,33 +12,50 @@ export interface SignalSource {
   off(signal: NodeJS.Signals, listener: () => void): unknown;
 }
 
-export interface RunOptions {
+export interface RunOptions<Running extends Stoppable> {
   readonly signals: SignalSource;
-  readonly graceMs: number;
-  readonly start: () => Promise<Stoppable>;
-  readonly onStarted?: (running: Stoppable) => void;
-  readonly onHangup: () => void;
+  /** Handed to `stop`. */
+  readonly graceMs?: number;
+  readonly start: () => Promise<Running>;
+  readonly onStarted?: (running: Running) => void;
+  /** Not called before the start is over, nor once it stops. */
+  readonly onHangup: (running: Running) => void;
 }
 
 /**
  * Starts something and keeps it running: the first SIGTERM or SIGINT stops it gracefully (status 0), a second one at once
  * (status 1); SIGHUP never ends it. A signal that comes during the start is obeyed after it.
  */
-export async function runUntilSignal({ signals, graceMs, start, onStarted, onHangup }: RunOptions): Promise<0 | 1> {
+export async function runUntilSignal<Running extends Stoppable>({
+  signals,
+  graceMs,
+  start,
+  onStarted,
+  onHangup,
+}: RunOptions<Running>): Promise<0 | 1> {
   const once = Promise.withResolvers<void>();
   const twice = Promise.withResolvers<'twice'>();
   let count = 0;
+  let running: Running | 'twice' | null = null;
+  let hungUp = false;
   const onSignal = () => {
     if (++count === 1) once.resolve();
     else twice.resolve('twice');
   };
+  const hangUp = () => {
+    hungUp = true;
+    if (running === null || running === 'twice' || count > 0) return;
+    hungUp = false;
+    onHangup(running);
+  };
   signals.on('SIGTERM', onSignal);
   signals.on('SIGINT', onSignal);
-  signals.on('SIGHUP', onHangup);
+  signals.on('SIGHUP', hangUp);
   try {
-    const running = await Promise.race([start(), twice.promise]);
+    running = await Promise.race([start(), twice.promise]);
     if (running === 'twice') return 1;
     onStarted?.(running);
+    if (hungUp) hangUp();
     await once.promise;
     const stopped = await Promise.race([running.stop(graceMs), twice.promise]);
     if (stopped !== 'twice') return 0;
@@ -47,6 +64,6 @@ export async function runUntilSignal({ signals, graceMs, start, onStarted, onHan
   } finally {
     signals.off('SIGTERM', onSignal);
     signals.off('SIGINT', onSignal);
-    signals.off('SIGHUP', onHangup);
+    signals.off('SIGHUP', hangUp);
   }
 }

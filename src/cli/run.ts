@@ -5,8 +5,10 @@ import { backendsCommand } from './commands/backends.ts';
 import { checkCommand } from './commands/check.ts';
 import { demoCommand } from './commands/demo.ts';
 import { initCommand } from './commands/init.ts';
+import { reloadCommand } from './commands/reload.ts';
 import { schemaCommand } from './commands/schema.ts';
 import { sessionsCommand } from './commands/sessions.ts';
+import { simulateCommand } from './commands/simulate.ts';
 import { startCommand } from './commands/start.ts';
 import { globalOptions } from './global-options.ts';
 import { printError } from './output.ts';
@@ -34,8 +36,10 @@ export async function run(args: readonly string[]): Promise<number> {
     .command(checkCommand)
     .command(initCommand)
     .command(schemaCommand)
+    .command(reloadCommand)
     .command(backendsCommand)
     .command(sessionsCommand)
+    .command(simulateCommand(args))
     .example('$0 init && $0 check && $0 start', 'write limpet.yaml, validate it, run')
     .completion('completion', 'Print a completion script for the shell')
     .demandCommand(1, 'no command: limpet --help lists them')

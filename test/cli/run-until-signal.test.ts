@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
 import { type RunOptions, runUntilSignal, type Stoppable } from '../../src/cli/run-until-signal.ts';
 
-function rig(options: Partial<RunOptions> = {}) {
+function rig(options: Partial<RunOptions<Stoppable>> = {}) {
   const signals = new EventEmitter();
   const calls: string[] = [];
   const stopped = Promise.withResolvers<void>();
@@ -45,12 +45,29 @@ test('a second signal stops at once, with status 1', async () => {
 
 test('SIGHUP ends nothing', async () => {
   const { signals, calls, stopped, ended } = rig();
+  await new Promise(setImmediate);
   signals.emit('SIGHUP');
   signals.emit('SIGHUP');
   signals.emit('SIGTERM');
   stopped.resolve();
   assert.equal(await ended, 0);
   assert.deepEqual(calls, ['hangup', 'hangup', 'stop 5']);
+});
+
+test('a SIGHUP that comes during the start is obeyed once it is over, and none once it stops', async () => {
+  const start = Promise.withResolvers<Stoppable>();
+  const { signals, calls, stopped, running, ended } = rig({ start: () => start.promise });
+  signals.emit('SIGHUP');
+  signals.emit('SIGHUP');
+  assert.deepEqual(calls, []);
+  start.resolve(running);
+  await new Promise(setImmediate);
+  assert.deepEqual(calls, ['hangup']);
+  signals.emit('SIGTERM');
+  signals.emit('SIGHUP');
+  stopped.resolve();
+  assert.equal(await ended, 0);
+  assert.deepEqual(calls, ['hangup', 'stop 5']);
 });
 
 test('a signal during the start is obeyed after it, a second one gives up', async () => {

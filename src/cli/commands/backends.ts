@@ -1,6 +1,8 @@
 import type { Argv, CommandModule } from 'yargs';
+import { parseDuration } from '../../config/scalars.ts';
 import { type AdminOptions, adminOptions } from '../admin-options.ts';
 import { ago } from '../ago.ts';
+import { backendName } from '../backend-name.ts';
 import { CliError } from '../cli-error.ts';
 import type { GlobalOptions } from '../global-options.ts';
 import { harmless, paint, printJson, printLine } from '../output.ts';
@@ -9,7 +11,10 @@ import { withAdminClient } from '../with-admin-client.ts';
 
 interface StateOptions extends AdminOptions {
   readonly backend: string;
-  readonly wait: boolean | undefined;
+}
+
+interface DrainOptions extends StateOptions {
+  readonly wait: boolean;
   readonly deadline: string | undefined;
 }
 
@@ -47,13 +52,20 @@ export const backendsCommand: CommandModule<GlobalOptions, AdminOptions> = {
   command: 'backends',
   describe: 'List the backends, drain them and bring them back',
   builder: (argv) => {
-    let commands = adminOptions(argv).command(
-      ['list', '$0'],
-      'List the backends of a running limpet',
-      (list) => list,
-      (options) => listBackends(options),
-    );
-    for (const state of Object.keys(STATES) as (keyof typeof STATES)[]) {
+    let commands = adminOptions(argv)
+      .command(
+        ['list', '$0'],
+        'List the backends of a running limpet',
+        (list) => list,
+        (options) => listBackends(options),
+      )
+      .command(
+        'drain <backend>',
+        STATES.drain.does,
+        (argument) => drainOptions(argument),
+        (options) => drain(options),
+      );
+    for (const state of ['ready', 'maintenance'] as const) {
       commands = commands.command(
         `${state} <backend>`,
         STATES[state].does,
@@ -65,6 +77,7 @@ export const backendsCommand: CommandModule<GlobalOptions, AdminOptions> = {
       .strict()
       .example('$0 backends', 'list them with state, health and sessions')
       .example('$0 backends drain shop/a', 'no new sessions for backend a of pool shop')
+      .example('$0 backends drain shop/a --wait --deadline 5m', 'and wait until it is empty')
       .example('$0 backends ready shop/a', 'new sessions again');
   },
   handler: () => {},
@@ -73,9 +86,39 @@ export const backendsCommand: CommandModule<GlobalOptions, AdminOptions> = {
 function stateOptions(argv: Argv<AdminOptions>, state: string): Argv<StateOptions> {
   return argv
     .positional('backend', { type: 'string', demandOption: true, describe: 'POOL/ID' })
-    .option('wait', { type: 'boolean', hidden: true })
-    .option('deadline', { type: 'string', hidden: true })
     .example(`$0 backends ${state} shop/a`, `backend a of pool shop`);
+}
+
+function drainOptions(argv: Argv<AdminOptions>): Argv<DrainOptions> {
+  return stateOptions(argv, 'drain')
+    .option('wait', {
+      type: 'boolean',
+      default: false,
+      describe: 'Wait until the backend has no session and no request left',
+    })
+    .option('deadline', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'With --wait: move the sessions that are left after this time, such as 30s or 5m',
+    })
+    .example('$0 backends drain shop/a --wait --deadline 5m', 'and move the rest after five minutes')
+    .epilogue(
+      'With --wait: exit status 0 when nothing is left. Ctrl-C ends the wait alone: the backend goes on draining.',
+    );
+}
+
+async function drain(options: DrainOptions): Promise<void> {
+  const { wait, deadline: text } = options;
+  if (!wait) {
+    if (text !== undefined) throw new CliError('--deadline is for --wait: give both', 2);
+    return setState(options, 'drain');
+  }
+  const deadline = text === undefined ? null : parseDuration(text);
+  if (Number.isNaN(deadline)) {
+    throw new CliError(`--deadline must be a duration such as 30s or 5m, got ${JSON.stringify(text)}`, 2);
+  }
+  const { drainAndWait } = await import('./drain.ts');
+  await drainAndWait(options, options.backend, deadline);
 }
 
 async function listBackends(options: AdminOptions): Promise<void> {
@@ -90,7 +133,9 @@ async function listBackends(options: AdminOptions): Promise<void> {
 
 function row(name: string, backend: Document): string[] {
   const shown = (value: unknown) => (value === null || value === undefined ? '-' : harmless(String(value)));
-  const { state, health, latency } = backend;
+  const { health, latency } = backend;
+  // One that is taken out of the file drains too, and then it goes.
+  const state = backend.departing === true && backend.state === 'drain' ? 'departing' : backend.state;
   return [
     harmless(name),
     state === 'ready' ? shown(state) : paint('yellow', shown(state)),
@@ -108,20 +153,7 @@ function row(name: string, backend: Document): string[] {
 }
 
 async function setState(options: StateOptions, state: keyof typeof STATES): Promise<void> {
-  if (options.wait || options.deadline !== undefined) {
-    throw new CliError(
-      '--wait and --deadline are not supported yet: leave them out, and watch SESSIONS in limpet backends',
-      2,
-    );
-  }
-  const [pool, id, ...rest] = options.backend.split('/');
-  if (!pool || !id || rest.length > 0) {
-    throw new CliError(
-      `a backend is named POOL/ID, such as shop/a, not ${JSON.stringify(options.backend)}: limpet backends lists them`,
-      2,
-    );
-  }
-  const path = `/api/v1/pools/${encodeURIComponent(pool)}/backends/${encodeURIComponent(id)}`;
+  const { pool, id, path } = backendName(options.backend);
   const document = await withAdminClient(options, (client) => client.call('PATCH', path, { state }));
   if (options.json) printJson(document ?? { pool, id, state });
   else printLine(`${pool}/${id} ${STATES[state].done}`);

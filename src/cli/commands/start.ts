@@ -5,9 +5,20 @@ import { CliError } from '../cli-error.ts';
 import type { GlobalOptions, OptionsOf } from '../global-options.ts';
 import { loadOrFail } from '../load-or-fail.ts';
 import { printError } from '../output.ts';
-import { runUntilSignal } from '../run-until-signal.ts';
+import { runUntilSignal, type Stoppable } from '../run-until-signal.ts';
 
 const LEVELS = configSchema.shape.log.unwrap().shape.level.unwrap().options;
+
+interface StartOptions {
+  readonly config: Config;
+  readonly configFile: string;
+  readonly overrides: (config: Config) => Config;
+  readonly takeOver: boolean;
+}
+
+interface Reloadable extends Stoppable {
+  reload(): Promise<unknown>;
+}
 
 const builder = (argv: Argv<GlobalOptions>) =>
   argv
@@ -17,9 +28,18 @@ const builder = (argv: Argv<GlobalOptions>) =>
       describe: 'Threads that carry traffic, or auto: one per core',
     })
     .option('log-level', { choices: LEVELS, requiresArg: true, describe: 'Least severe log lines that are written' })
+    .option('take-over', {
+      type: 'boolean',
+      default: false,
+      describe:
+        'Take sessions and listeners over from the limpet that runs with this file, which then stops gracefully',
+    })
     .example('$0 start', 'run with limpet.yaml of this directory')
     .example('$0 start -c /etc/limpet/limpet.yaml --workers 4', 'run with four worker threads')
-    .epilogue('SIGTERM and SIGINT stop gracefully within shutdown.grace, a second one stops at once.');
+    .example('$0 start --take-over', 'upgrade: replace the running one without losing a connection or a session')
+    .epilogue(
+      'SIGHUP reads the configuration file again. SIGTERM and SIGINT stop gracefully within shutdown.grace, a second one stops at once.',
+    );
 
 /** `limpet start`: runs until a signal ends it. */
 export const startCommand: CommandModule<GlobalOptions, OptionsOf<typeof builder>> = {
@@ -30,18 +50,26 @@ export const startCommand: CommandModule<GlobalOptions, OptionsOf<typeof builder
     const workers = readWorkers(options.workers);
     const { config: loaded, unreadable } = loadOrFail(options.config, 1);
     if (unreadable.length > 0) throw new CliError(unreadable.map(formatConfigError), 1);
-    const config: Config = {
-      ...loaded,
-      workers: workers ?? loaded.workers,
-      log: { ...loaded.log, level: options.logLevel ?? loaded.log.level },
-    };
+    // What was asked for on the command line goes before the file, also before what a reload finds in it.
+    const overrides = (config: Config): Config => ({
+      ...config,
+      workers: workers ?? config.workers,
+      log: { ...config.log, level: options.logLevel ?? config.log.level },
+    });
+    const config = overrides(loaded);
+    if (options.takeOver && config.sessions.snapshot === null) {
+      throw new CliError(
+        `--take-over needs sessions.snapshot: set it in ${options.config}, so that the two processes find each other and the sessions are handed over`,
+        2,
+      );
+    }
     const { startLimpet } = await import('../../app.ts');
+    const start: (options: StartOptions) => Promise<Reloadable> = startLimpet;
     const status = await runUntilSignal({
       signals: process,
-      graceMs: config.shutdown.grace,
-      start: () => startLimpet({ config, configFile: options.config }),
-      onHangup: () =>
-        printError('limpet: reload is not supported yet: start limpet again to read the configuration file'),
+      start: () => start({ config, configFile: options.config, overrides, takeOver: options.takeOver }),
+      // How it went is in the log, whoever asked for it.
+      onHangup: (running) => void running.reload().catch((error: Error) => printError(`limpet: ${error.message}`)),
     });
     // After a second signal the workers are still there.
     process.exit(status);

@@ -1,0 +1,105 @@
+import type { Socket } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
+import { Frame, sendFrame } from './handover-frames.ts';
+import { MarkReader } from './row-marks.ts';
+import type { RowRecord } from './row-record.ts';
+import { copyTable } from './snapshot-copy.ts';
+import type { SessionNames } from './snapshot-names.ts';
+import { RECORD_BYTES, RecordEncoder } from './snapshot-record.ts';
+import type { SessionTable } from './table.ts';
+
+/** How often changes are sent, ms. */
+const EVERY = 100;
+const ROWS = 2_048;
+
+/** Sends the table to a process that takes over, and then what changes, until either goes. */
+export class HandoverPeer {
+  /** The other process has said that the snapshot file is its own. */
+  owner = false;
+  readonly #socket: Socket;
+  readonly #table: SessionTable;
+  readonly #encoder: RecordEncoder;
+  readonly #now: () => number;
+  readonly #bytes = new Uint8Array(ROWS * RECORD_BYTES);
+  readonly #view = new DataView(this.#bytes.buffer);
+  readonly #stopping = new AbortController();
+  #named = 0;
+  #running: Promise<void> | null = null;
+
+  constructor(socket: Socket, table: SessionTable, names: SessionNames, now: () => number) {
+    this.#socket = socket;
+    this.#table = table;
+    this.#encoder = new RecordEncoder(names);
+    this.#now = now;
+    socket.once('close', () => this.#stopping.abort());
+  }
+
+  /** Begins. An error destroys the socket. */
+  start(): void {
+    this.#running ??= this.#run().catch((error: Error) => {
+      this.#socket.destroy(this.#socket.destroyed ? undefined : error);
+    });
+  }
+
+  /** Sends the last changes and ends the connection. False: the other process is gone, or takes too long, and may have missed some. */
+  async finish(deadlineMs: number): Promise<boolean> {
+    this.#stopping.abort();
+    const socket = this.#socket;
+    const timer = globalThis.setTimeout(() => socket.destroy(), deadlineMs);
+    await this.#running;
+    let sent = false;
+    if (!socket.destroyed) {
+      sendFrame(socket, Frame.GOODBYE);
+      socket.once('finish', () => {
+        sent = true;
+      });
+      const { promise, resolve } = Promise.withResolvers<void>();
+      socket.once('close', resolve);
+      socket.end();
+      await promise;
+    }
+    clearTimeout(timer);
+    return sent;
+  }
+
+  async #run(): Promise<void> {
+    const chunks = copyTable(this.#table, this.#encoder, this.#now, MarkReader.HANDOVER, () => {});
+    for await (const chunk of chunks) {
+      await this.#send(chunk);
+      if (this.#socket.destroyed) return;
+    }
+    sendFrame(this.#socket, Frame.WHOLE);
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      await this.#changes();
+      await setTimeout(EVERY, undefined, { signal }).catch(() => {});
+    }
+    if (!this.#socket.destroyed) await this.#changes();
+  }
+
+  async #changes(): Promise<void> {
+    let at = 0;
+    const visit = (record: RowRecord): void => {
+      if (this.#encoder.encode(record, this.#view, at)) at += RECORD_BYTES;
+    };
+    this.#encoder.refresh();
+    for (let taken = ROWS; taken === ROWS && !this.#socket.destroyed; ) {
+      at = 0;
+      taken = this.#table.takeMarked(1, ROWS, visit, MarkReader.HANDOVER);
+      if (at > 0) await this.#send(this.#bytes.subarray(0, at));
+    }
+  }
+
+  async #send(records: Uint8Array): Promise<void> {
+    const { list } = this.#encoder;
+    if (list.length > this.#named) {
+      sendFrame(this.#socket, Frame.NAMES, JSON.stringify(list.slice(this.#named)));
+      this.#named = list.length;
+    }
+    if (sendFrame(this.#socket, Frame.RECORDS, records) || this.#socket.destroyed) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#socket.once('drain', resolve).once('close', resolve);
+    await promise;
+    this.#socket.off('drain', resolve).off('close', resolve);
+  }
+}

@@ -104,6 +104,11 @@ test('12, 44: a server that the DNS names joins, one that it names no more drain
   }
   await limpet.logged(({ msg }) => msg === 'discovery has no answer: the members of the last one stay', PATIENCE);
 
+  limpet.process.kill('SIGHUP');
+  await limpet.logged(({ msg }) => msg === 'reload: nothing changed', PATIENCE);
+  await members(limpet, idA, idB);
+  assert.equal((await again()).backend, 'a', 'a reload keeps what has been found');
+
   dns.set('_http._tcp.shop.test', { SRV: [inB] });
   await limpet.logged(({ msg }) => msg === 'discovery has an answer again', PATIENCE);
   await members(limpet, `-${idA}`, idB);

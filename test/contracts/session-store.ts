@@ -1,0 +1,264 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { Backend } from '../../src/backends/backend.ts';
+import type { Pool } from '../../src/backends/pool.ts';
+import type { Key } from '../../src/sessions/key.ts';
+import { MoveReason } from '../../src/sessions/move-reasons.ts';
+import { Claim, type SessionStore } from '../../src/sessions/store.ts';
+import { Lookup, Row, type SessionTable } from '../../src/sessions/table.ts';
+import { randomKeys } from '../sessions/random-keys.ts';
+import { eventually } from '../support/eventually.ts';
+
+/** One of the nodes, or workers, that share sessions. */
+export interface StoreNode {
+  readonly store: SessionStore;
+  readonly table: SessionTable;
+  /** The pool shop, with backends a, b and c; sessions idle for 30 min and live for 12 h at most. */
+  readonly pool: Pool;
+}
+
+/** What the suite needs of an implementation. */
+export interface StoreContract {
+  /** Two that share sessions, as they do on a usual day. */
+  open(): Promise<{ readonly nodes: readonly [StoreNode, StoreNode]; close(): Promise<void> }>;
+}
+
+const TOKEN = 4;
+const COOKIE = 0;
+const PATIENCE = 20_000;
+
+/** The backend that a node's table has a session on; null: it has none. */
+export function homeOf({ table, pool }: StoreNode, key: Key): string | null {
+  const row = new Row();
+  if (table.peek(key, Date.now(), row) !== Lookup.LIVE) return null;
+  return pool.bySlot[row.backend]?.id ?? null;
+}
+
+/** A first request of a key, and where it ended up. */
+export async function claimOn(node: StoreNode, key: Key, id: string): Promise<{ claim: Claim; home: string | null }> {
+  const { store, pool } = node;
+  const claim = await store.claim(key, pool, backend(node, id), TOKEN, Date.now(), new Row());
+  return { claim, home: homeOf(node, key) };
+}
+
+function backend({ pool }: StoreNode, id: string): Backend {
+  return pool.byId.get(id)!;
+}
+
+/** What holds for every store, for two that share it. */
+export function storeContract(name: string, contract: StoreContract): void {
+  describe(`${name}: sessions of two that share them`, () => {
+    let one: StoreNode;
+    let two: StoreNode;
+    let close: () => Promise<void>;
+    let keys: Key[];
+    const next = (): Key => keys.pop()!;
+    before(async () => {
+      const opened = await contract.open();
+      [one, two] = opened.nodes;
+      close = opened.close;
+      keys = randomKeys(5_000, 7 + name.length);
+    });
+    after(() => close?.());
+
+    /** A session that a backend has answered on the first node, and that the second knows too. */
+    async function shared(id: string): Promise<Key> {
+      const key = next();
+      await claimOn(one, key, id);
+      one.table.confirm(key, backend(one, id).slot, Date.now());
+      assert.equal((await claimOn(two, key, 'c')).home, id);
+      return key;
+    }
+    const both = (what: string, key: Key, home: string | null): Promise<true> =>
+      eventually(what, () => homeOf(one, key) === home && homeOf(two, key) === home, PATIENCE);
+
+    test('nothing is refused on a usual day', () => {
+      assert.equal(one.store.refuses, false);
+    });
+
+    test('18: a key is claimed once, and whoever comes later goes where it is', async () => {
+      const key = next();
+      assert.deepEqual(await claimOn(one, key, 'a'), { claim: Claim.made, home: 'a' });
+      assert.deepEqual(await claimOn(two, key, 'b'), { claim: Claim.bound, home: 'a' });
+      assert.deepEqual(await claimOn(one, key, 'c'), { claim: Claim.bound, home: 'a' });
+    });
+
+    test('18: of claims at the same moment one wins, and all go where it says', async () => {
+      await Promise.all(
+        keys.splice(0, 500).map(async (key) => {
+          const said = await Promise.all([
+            claimOn(one, key, 'a'),
+            claimOn(two, key, 'b'),
+            claimOn(one, key, 'c'),
+            claimOn(two, key, 'a'),
+          ]);
+          assert.equal(said.filter(({ claim }) => claim === Claim.made).length, 1);
+          const row = new Row();
+          one.table.peek(key, Date.now(), row);
+          assert.equal(row.pending, false);
+          for (const { home } of said) assert.equal(home, said[0]!.home);
+        }),
+      );
+    });
+
+    test('18: a pending row is asked about, not believed', async () => {
+      const key = next();
+      const now = Date.now();
+      const row = new Row();
+      const claim = two.store.claim(key, two.pool, backend(two, 'b'), TOKEN, now, row);
+      const joined = two.table.peek(key, now, row) === Lookup.LIVE && two.store.join(key, two.pool, row, now);
+      assert.deepEqual([await claim, await joined].sort(), [Claim.made, Claim.bound].sort());
+      assert.equal(homeOf(two, key), 'b');
+    });
+
+    test('what is known of a session goes with it: when it began and how often it moved', async () => {
+      const key = await shared('a');
+      const row = new Row();
+      one.table.peek(key, Date.now(), row);
+      one.store.move(key, one.pool, backend(one, 'b'), MoveReason['backend-down'], Date.now(), row);
+      await both('the move', key, 'b');
+      const other = new Row();
+      await eventually(
+        'the same count of moves',
+        () =>
+          one.table.peek(key, Date.now(), row) + two.table.peek(key, Date.now(), other) > 0 &&
+          row.moves === other.moves,
+        PATIENCE,
+      );
+      assert.equal(row.moves, 1);
+      assert.equal(other.created, row.created);
+    });
+
+    test('33: a session moves for all, once, also when two move it at the same moment', async () => {
+      for (let turn = 0; turn < 50; turn++) {
+        const key = await shared('a');
+        for (const [node, id] of [
+          [one, 'b'],
+          [two, 'c'],
+        ] as const) {
+          const row = new Row();
+          node.table.peek(key, Date.now(), row);
+          node.store.move(key, node.pool, backend(node, id), MoveReason['backend-down'], Date.now(), row);
+        }
+        await eventually(
+          'both to agree',
+          () => homeOf(one, key) === homeOf(two, key) && homeOf(one, key) !== 'a',
+          PATIENCE,
+        );
+      }
+    });
+
+    test('a claim that no backend has answered is given back, unless somebody else relies on it', async () => {
+      const key = next();
+      await claimOn(one, key, 'a');
+      one.store.release(key, one.pool, backend(one, 'a').slot);
+      assert.deepEqual(await claimOn(two, key, 'b'), { claim: Claim.made, home: 'b' });
+
+      const answered = await shared('a');
+      two.store.release(answered, two.pool, backend(two, 'a').slot);
+      one.store.release(answered, one.pool, backend(one, 'a').slot);
+      assert.equal((await claimOn(one, answered, 'b')).home, 'a');
+    });
+
+    test('24: an ended session stays ended for all, and its cookie does not bring it back', async () => {
+      const key = next();
+      const began = Date.now() - 60_000;
+      const row = new Row();
+      for (const { store, pool, table } of [one, two]) {
+        const claim = await store.recall(key, pool, pool.byId.get('a')!, COOKIE, began, Date.now());
+        assert.ok(claim === Claim.bound || claim === Claim.unknown);
+        if (table.peek(key, Date.now(), row) !== Lookup.LIVE)
+          store.adopt(key, pool, pool.byId.get('a')!, pool.byId.get('a')!, COOKIE, began, 0, Date.now(), row);
+      }
+      one.store.end(key, one.pool, began, Date.now() + 3600_000, Date.now());
+      await eventually(
+        'both to refuse it',
+        () => {
+          const now = Date.now();
+          return one.table.peek(key, now, row) === Lookup.ENDED && two.table.peek(key, now, row) === Lookup.ENDED;
+        },
+        PATIENCE,
+      );
+      for (const { store, pool } of [one, two]) {
+        const claim = await store.recall(key, pool, pool.byId.get('a')!, COOKIE, began, Date.now());
+        assert.ok(claim === Claim.ended || claim === Claim.unknown);
+      }
+    });
+
+    test('an ended key that the client chose begins anew', async () => {
+      const key = await shared('a');
+      const row = new Row();
+      one.table.peek(key, Date.now(), row);
+      one.store.end(key, one.pool, row.created, Date.now() + 3600_000, Date.now());
+      await eventually('the end', () => two.table.peek(key, Date.now(), row) === Lookup.ENDED, PATIENCE);
+      assert.deepEqual(await claimOn(two, key, 'b'), { claim: Claim.made, home: 'b' });
+      assert.deepEqual(await claimOn(one, key, 'c'), { claim: Claim.bound, home: 'b' });
+    });
+
+    test('a key that is let go of is free at once, for all', async () => {
+      const key = await shared('a');
+      const row = new Row();
+      one.table.peek(key, Date.now(), row);
+      one.store.end(key, one.pool, row.created, 0, Date.now());
+      await both('it to be gone', key, null);
+      assert.deepEqual(await claimOn(two, key, 'b'), { claim: Claim.made, home: 'b' });
+      assert.deepEqual(await claimOn(one, key, 'c'), { claim: Claim.bound, home: 'b' });
+    });
+
+    test('9: a session that its cookie proves began when the cookie says', async () => {
+      const key = next();
+      const began = Date.now() - 3600_000;
+      const row = new Row();
+      const claim = await one.store.recall(key, one.pool, backend(one, 'c'), COOKIE, began, Date.now());
+      if (claim === Claim.unknown)
+        one.store.adopt(key, one.pool, backend(one, 'c'), backend(one, 'c'), COOKIE, began, 0, Date.now(), row);
+      assert.equal(one.table.peek(key, Date.now(), row), Lookup.LIVE);
+      assert.equal(row.created, began);
+      assert.equal(homeOf(one, key), 'c');
+      // A proof that is older than the last move names the backend from before it.
+      one.store.move(key, one.pool, backend(one, 'b'), MoveReason['backend-down'], Date.now(), row);
+      await eventually(
+        'the other to know',
+        async () => {
+          await two.store.recall(key, two.pool, backend(two, 'c'), COOKIE, began, Date.now());
+          return homeOf(two, key) === 'b';
+        },
+        PATIENCE,
+      );
+    });
+
+    test('33: a session that was found by its cookie moves for all', async () => {
+      const key = next();
+      const began = Date.now() - 1000;
+      const row = new Row();
+      one.store.adopt(key, one.pool, backend(one, 'a'), backend(one, 'b'), COOKIE, began, 0, Date.now(), row);
+      one.table.confirm(key, backend(one, 'b').slot, Date.now());
+      assert.equal(homeOf(one, key), 'b');
+      await eventually(
+        'the other to know',
+        async () => {
+          await two.store.recall(key, two.pool, backend(two, 'a'), COOKIE, began, Date.now());
+          return homeOf(two, key) === 'b';
+        },
+        PATIENCE,
+      );
+    });
+
+    test('17: the application has the last word on where a learned key lives', async () => {
+      const key = await shared('a');
+      two.store.bind(key, two.pool, backend(two, 'c'), TOKEN, Date.now());
+      await both('the word to get about', key, 'c');
+      const fresh = next();
+      two.store.bind(fresh, two.pool, backend(two, 'b'), TOKEN, Date.now());
+      await eventually('the other to go there', async () => (await claimOn(one, fresh, 'a')).home === 'b', PATIENCE);
+    });
+
+    test('23: what is over its limits is not there any more', async () => {
+      const key = next();
+      const long = Date.now() - 13 * 3600_000;
+      await one.store.recall(key, one.pool, backend(one, 'a'), COOKIE, long, long);
+      const claim = await two.store.recall(key, two.pool, backend(two, 'b'), COOKIE, Date.now(), Date.now());
+      assert.ok(claim === Claim.unknown || homeOf(two, key) === 'b');
+    });
+  });
+}

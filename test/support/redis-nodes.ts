@@ -1,0 +1,55 @@
+import type { Pool } from '../../src/backends/pool.ts';
+import { createLogger } from '../../src/logging/logger.ts';
+import type { RedisConfig } from '../../src/sessions/redis/connection.ts';
+import { RedisStore } from '../../src/sessions/redis/redis-store.ts';
+import { RedisSupervisor } from '../../src/sessions/redis/redis-supervisor.ts';
+import { StoreStatus } from '../../src/sessions/redis/store-status.ts';
+import { SessionTable } from '../../src/sessions/table.ts';
+import { testPool } from '../backends/test-pool.ts';
+import type { StoreNode } from '../contracts/session-store.ts';
+
+const SECRET = Buffer.alloc(32, 'ab');
+
+/** A node with one worker, in this process: what `store: redis` is made of, without listeners. */
+export interface RedisNode extends StoreNode {
+  readonly store: RedisStore;
+  readonly status: StoreStatus;
+  readonly supervisor: RedisSupervisor;
+  /** Lines of its log, parsed. */
+  readonly log: Record<string, unknown>[];
+  close(): Promise<void>;
+}
+
+/** @param order of the backends: nodes number them each in its own way */
+export async function openRedisNode(
+  config: Partial<RedisConfig> & Pick<RedisConfig, 'url'>,
+  order: string,
+  secrets: readonly Uint8Array[] = [SECRET],
+): Promise<RedisNode> {
+  const full: RedisConfig = { sentinels: [], cluster: [], prefix: 'limpet:', whenDown: 'local', ...config };
+  const { pool } = testPool([...order].map((id) => ({ id })));
+  const memory = SessionTable.allocate(20_000, 256, 4, 4, true);
+  const table = new SessionTable(memory, 1);
+  table.setLimits(pool.index, pool.config.session.idle, pool.config.session.lifetime);
+  const log: Record<string, unknown>[] = [];
+  const logger = createLogger('info', { write: (lines) => log.push(JSON.parse(lines) as Record<string, unknown>) });
+  const pools = (): readonly Pool[] => [pool];
+  const supervisor = new RedisSupervisor({ config: full, table, memory, pools, log: logger, now: Date.now });
+  const { node, status: statusMemory } = supervisor.shared;
+  const status = new StoreStatus(statusMemory);
+  const worker = new SessionTable(memory, 2);
+  const store = new RedisStore({ config: full, table: worker, status, node, log: logger, now: Date.now });
+  const close = async (): Promise<void> => {
+    store.stop();
+    await supervisor.stop();
+  };
+  try {
+    await supervisor.connect({ secrets, warning: null }, true);
+    supervisor.run();
+    await store.start();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { store, table: worker, pool, status, supervisor, log, close };
+}

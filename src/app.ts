@@ -2,17 +2,19 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { AdminChange } from './admin/admin-change.ts';
+import { AdminDoor } from './admin/admin-door.ts';
 import type { Phase } from './admin/control-plane.ts';
 import { LiveControlPlane } from './admin/live-control-plane.ts';
 import type { ReloadOutcome } from './admin/reloads.ts';
-import { AdminServer } from './admin/server.ts';
 import { loadSecrets } from './affinity/secrets.ts';
+import { DnsDiscovery } from './backends/discovery/dns-discovery.ts';
 import type { Pool } from './backends/pool.ts';
 import { SharedState } from './backends/shared-state.ts';
 import { parseBind } from './config/bind.ts';
 import type { Config } from './config/schema.ts';
 import { watchFile } from './config/watch.ts';
 import { StartError } from './errors-start.ts';
+import { SYSTEM_CLOCK } from './health/clock.ts';
 import { HealthMonitor } from './health/monitor.ts';
 import { connectionAllowance } from './listeners/connection-allowance.ts';
 import { ConnectionLimits } from './listeners/connection-limits.ts';
@@ -26,8 +28,11 @@ import { RareTotals } from './metrics/rare-totals.ts';
 import { listenerKeys } from './model/listener-keys.ts';
 import { ModelKeeper } from './model/model-keeper.ts';
 import type { RunningModel } from './model/running-model.ts';
+import { knownMembers, restoreStanding, standingOf } from './reload/backend-standing.ts';
 import { Reloader } from './reload/reloader.ts';
+import { sessionNames } from './reload/session-names.ts';
 import { RedisSupervisor } from './sessions/redis/redis-supervisor.ts';
+import { SnapshotKeeper } from './sessions/snapshot-keeper.ts';
 import { SessionTable } from './sessions/table.ts';
 import { Supervisor } from './workers/supervisor.ts';
 
@@ -36,6 +41,8 @@ const SLOTS = 1_024;
 /** Names of pools and listeners over all reloads: room for this many more than there are at the start. */
 const MORE_POOLS = 256;
 const MORE_LISTENERS = 32;
+/** The longest that a start waits for the first answers of discovery. */
+const DISCOVERY_MS = 5_000;
 /** How often departed backends are looked at. */
 const TIDY_MS = 500;
 
@@ -44,6 +51,8 @@ export interface RunningLimpet {
   readonly addresses: readonly string[];
   /** Where the admin API listens; null when there is none. */
   readonly adminAddress: string | null;
+  /** Settles when another limpet takes traffic in place of this one and wants it to stop. */
+  readonly takenOver: Promise<void>;
   /** Reads the configuration file again. The outcome is logged too. */
   reload(): Promise<ReloadOutcome>;
   /** Finishes what is under way, for `graceMs` at most (absent: `shutdown.grace` of the configuration as it is now). */
@@ -58,6 +67,8 @@ export interface StartOptions {
   readonly configFile: string | null;
   /** What goes before the file, such as options of the command line: applied to it at each reload. */
   readonly overrides?: (config: Config) => Config;
+  /** Replace the limpet that runs with the same snapshot: it is asked to stop gracefully once this one takes traffic. */
+  readonly takeOver?: boolean;
 }
 
 /**
@@ -68,19 +79,27 @@ export async function startLimpet({
   config,
   configFile,
   overrides = (same) => same,
+  takeOver = false,
 }: StartOptions): Promise<RunningLimpet> {
   const startedAt = Date.now();
   const output = new LogOutput(config.log.format === 'pretty' ? await loadPrettyFormat() : null);
   const log = createLogger(config.log.level, output);
   const workers = config.workers === 'auto' ? availableParallelism() : config.workers;
-  const own = loadSecrets(config.sessions.secretFile);
+  const { snapshot } = config.sessions;
+  const own = loadSecrets(config.sessions.secretFile, snapshot);
 
   // Shared memory.
   const redis = config.sessions.store === 'redis' ? config.sessions.redis : null;
   const maxPools = Object.keys(config.pools).length + MORE_POOLS;
   const maxListeners = config.listeners.length + MORE_LISTENERS;
   const stateMemory = SharedState.allocate(workers, SLOTS);
-  const tableMemory = SessionTable.allocate(config.sessions.max, SLOTS, workers + 1, maxPools, redis !== null);
+  const tableMemory = SessionTable.allocate(
+    config.sessions.max,
+    SLOTS,
+    workers + 1,
+    maxPools,
+    redis !== null || snapshot !== null,
+  );
   const counters = Counters.allocate(workers, maxPools, SLOTS, maxListeners);
   const limits = ConnectionLimits.allocate(workers, maxListeners, true, allowanceOf(config, workers, log));
   const state = new SharedState(stateMemory, -1);
@@ -98,11 +117,23 @@ export async function startLimpet({
           log,
           now: Date.now,
         });
-  const { secrets, keySecret, warning } = (await nodes?.connect(own, config.sessions.secretFile !== null)) ?? {
-    ...own,
-    keySecret: own.secrets[0]!,
-  };
+  const shared = (await nodes?.connect(own, config.sessions.secretFile !== null)) ?? null;
+  const { secrets, warning } = shared ?? own;
   if (warning !== null) log.warn({}, warning);
+
+  // What outlives this process.
+  const keys = shared === null ? secrets : [shared.keySecret];
+  const snapshots = snapshot === null ? null : await SnapshotKeeper.open({ path: snapshot, secrets: keys, log });
+
+  // Who is there.
+  const discovery = new DnsDiscovery({ clock: SYSTEM_CLOCK, random: Math.random, log });
+  const discover = ({ pools }: Config): void => {
+    for (const [name, pool] of Object.entries(pools))
+      discovery.start(name, pool, (members) => void reloader.found(name, members));
+  };
+  const started = Promise.withResolvers<void>();
+  discover(config);
+  await discovery.ready(DISCOVERY_MS);
 
   // The running model.
   const keeper = new ModelKeeper({
@@ -112,11 +143,21 @@ export async function startLimpet({
     slots: SLOTS,
     pools: maxPools,
     listeners: maxListeners,
-    keySecret,
+    keySecret: shared?.keySecret ?? snapshots?.keySecret ?? secrets[0]!,
   });
-  const first = keeper.plan({ file: config, secrets, found: new Map() }, true);
-  keeper.adopt(first);
+  const standing = snapshots?.backends ?? [];
+  const found = new Map(
+    Object.entries(config.pools)
+      .filter(([, pool]) => pool.discovery !== null)
+      .map(([name]) => {
+        const members = discovery.members(name);
+        return [name, members.length > 0 ? members : knownMembers(name, standing)];
+      }),
+  );
+  keeper.adopt(keeper.plan({ file: config, secrets, found }, true));
+  restoreStanding(keeper, state, standing);
   setLimits(table, keeper.pools);
+  await snapshots?.load({ table, names: sessionNames(keeper), backends: () => standingOf(keeper, state) });
 
   const rare = new RareTotals();
   const supervisor = new Supervisor({
@@ -143,12 +184,15 @@ export async function startLimpet({
     replace: (model) => supervisor.replace(model),
     secrets: ({ sessions }) =>
       sessions.secretFile === null ? { secrets, warning: null } : loadSecrets(sessions.secretFile),
-    onAdopted: (model, pools) => {
+    onAdopted: (model, pools, before) => {
       log.level = model.config.log.level;
       setLimits(table, pools);
       monitor.update(pools);
+      discover(keeper.sources.file);
+      for (const name of before.pools.keys()) if (!model.pools.has(name)) discovery.stop(name);
       watch(model);
     },
+    after: started.promise,
     log,
   });
 
@@ -197,39 +241,47 @@ export async function startLimpet({
     watching = on ? watchFile(configFile, () => void reload()) : null;
   };
 
-  let admin: AdminServer | null = null;
+  let admin: AdminDoor | null = null;
+  const takenOver = Promise.withResolvers<void>();
   const tidying = setInterval(() => reloader.tidy(), TIDY_MS);
   tidying.unref();
   const close = async (graceMs: number): Promise<void> => {
     clearInterval(tidying);
     watching?.close();
+    discovery.close();
+    started.resolve();
     await reloader.stop();
     await supervisor.stop(graceMs);
     await nodes?.stop();
+    await snapshots?.stop();
     await monitor.stop();
     await admin?.close();
     await output.close();
   };
   try {
     const { bind } = config.admin;
-    admin = bind === null ? null : await AdminServer.start({ ...config.admin, bind }, control, log);
+    admin = bind === null ? null : await AdminDoor.open({ ...config.admin, bind }, control, log, takeOver);
     monitor.start(keeper.pools);
     nodes?.run();
     await supervisor.start(keeper.model);
     watch(keeper.model);
+    await snapshots?.start(takenOver.resolve);
   } catch (error) {
     await close(0);
     throw error instanceof Error ? error : new StartError(String(error));
   }
   phase = 'ready';
+  started.resolve();
   const addresses = listeners().map(({ address }) => address);
   log.info(
     { version: version(), workers, listeners: addresses, admin: admin?.address ?? null },
     'limpet takes traffic',
   );
+  if (takeOver && snapshots?.takeOver() !== true) log.warn({}, 'there is no other limpet to take over from');
   return {
     addresses,
     adminAddress: admin?.address ?? null,
+    takenOver: takenOver.promise,
     reload,
     stop: async (graceMs = keeper.model.config.shutdown.grace) => {
       phase = 'stopping';

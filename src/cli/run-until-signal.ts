@@ -4,6 +4,8 @@ export interface Stoppable {
   stop(graceMs?: number): Promise<void>;
   /** Ends at once. */
   stopNow?(): void;
+  /** Settles when it is to stop as if by a first signal. */
+  readonly takenOver?: Promise<void>;
 }
 
 /** `process`, as far as signals go. */
@@ -56,6 +58,9 @@ export async function runUntilSignal<Running extends Stoppable>({
     if (running === 'twice') return 1;
     onStarted?.(running);
     if (hungUp) hangUp();
+    void running.takenOver?.then(() => {
+      if (count === 0) onSignal();
+    });
     await once.promise;
     const stopped = await Promise.race([running.stop(graceMs), twice.promise]);
     if (stopped !== 'twice') return 0;

@@ -24,8 +24,10 @@ export interface ReloaderParts {
   /** Lets all workers go by a model; null, or why it cannot be. */
   readonly replace: (model: RunningModel) => Promise<string | null>;
   readonly secrets: (config: Config) => Secrets;
-  /** A model is in effect. */
-  readonly onAdopted: (model: RunningModel, pools: readonly Pool[]) => void;
+  /** A model is in effect, in place of `before`. */
+  readonly onAdopted: (model: RunningModel, pools: readonly Pool[], before: RunningModel) => void;
+  /** Nothing changes before this has settled: limpet is still starting. Never rejects. */
+  readonly after: Promise<void>;
   readonly log: Logger;
 }
 
@@ -35,11 +37,12 @@ export interface ReloaderParts {
  */
 export class Reloader {
   readonly #parts: ReloaderParts;
-  #turn: Promise<unknown> = Promise.resolve();
+  #turn: Promise<unknown>;
   #stopped = false;
 
   constructor(parts: ReloaderParts) {
     this.#parts = parts;
+    this.#turn = parts.after;
   }
 
   /** Reads the file again and goes by it. One that comes while another is under way waits for it. */
@@ -161,8 +164,9 @@ export class Reloader {
       if (!reread) log.error({ problem: failure }, 'the pools cannot be changed');
       return failure;
     }
+    const before = keeper.model;
     keeper.adopt(plan);
-    onAdopted(plan.model, plan.pools);
+    onAdopted(plan.model, plan.pools, before);
     return null;
   }
 

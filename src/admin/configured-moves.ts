@@ -22,15 +22,27 @@ export function configuredMoves(
   for (const old of running) {
     const pool = next.find(({ name }) => name === old.name) ?? null;
     for (const backend of old.backends) {
-      const home = pool === null ? null : sameIn(pool, backend);
-      if (home === null) leaving.push({ backend, pool, home, reason: 'removed', when: 'now' });
-      else if (home.departing && !backend.departing)
-        leaving.push({ backend, pool, home, reason: 'removed', when: 'when-it-goes' });
-      else if (state.adminState(home.slot) === 'maintenance' && live.adminState(home.slot) !== 'maintenance')
-        leaving.push({ backend, pool, home, reason: 'maintenance', when: 'now' });
+      const one = leaves(backend, pool, state, live);
+      if (one !== null) leaving.push(one);
     }
   }
   return { leaving, state };
+}
+
+/** Null: its sessions stay. */
+function leaves(backend: Backend, pool: Pool | null, then: SharedState, live: SharedState): Leaving | null {
+  if (pool === null) return { backend, pool, home: null, reason: 'removed', when: 'now' };
+  const home = sameIn(pool, backend);
+  if (home === null && pool.byId.has(backend.id)) {
+    // Another life of its id: the sessions of this one are not its own (behaviour 12).
+    return { backend, pool, home, reason: 'removed', when: 'now' };
+  }
+  if (home === null || home.departing) {
+    // One that departs already is not the other configuration's doing.
+    return backend.departing ? null : { backend, pool, home: home ?? backend, reason: 'removed', when: 'when-it-goes' };
+  }
+  const taken = then.adminState(home.slot) === 'maintenance' && live.adminState(home.slot) !== 'maintenance';
+  return taken ? { backend, pool, home, reason: 'maintenance', when: 'now' } : null;
 }
 
 /** Live state as it would be with the other pools. */

@@ -1,7 +1,7 @@
 import type { AdminChange } from '../../src/admin/admin-change.ts';
 import type { Phase } from '../../src/admin/control-plane.ts';
 import { LiveControlPlane } from '../../src/admin/live-control-plane.ts';
-import type { LiveParts } from '../../src/admin/live-parts.ts';
+import type { LiveParts, Preview } from '../../src/admin/live-parts.ts';
 import { buildPools } from '../../src/backends/build-pools.ts';
 import { SharedState } from '../../src/backends/shared-state.ts';
 import { SlotRegistry } from '../../src/backends/slots.ts';
@@ -12,7 +12,8 @@ import { Key } from '../../src/sessions/key.ts';
 import { format } from '../../src/sessions/public-id.ts';
 import { Row, SessionTable } from '../../src/sessions/table.ts';
 
-const CONFIG = `
+/** The configuration that it runs by. */
+export const CONFIG = `
 listeners: [{ bind: "127.0.0.1:0" }]
 routes: [{ match: { path: /api }, pool: api }, { pool: shop }]
 pools:
@@ -46,9 +47,11 @@ export class LiveLimpet {
   readonly worker: { readonly table: SessionTable; readonly state: SharedState; readonly counters: Counters };
   readonly pools: ReturnType<typeof buildPools>;
   readonly control: LiveControlPlane;
+  readonly #slots = new SlotRegistry(SLOTS);
   #keys = 0;
 
-  constructor(maxSessions = 1000) {
+  /** @param more parts that a test adds or puts in place of the usual ones */
+  constructor(maxSessions = 1000, more: Partial<LiveParts> = {}) {
     const loaded = parseConfig(CONFIG, 'limpet.yaml', {});
     if ('errors' in loaded) throw new Error(JSON.stringify(loaded.errors));
     const { config } = loaded;
@@ -63,7 +66,7 @@ export class LiveLimpet {
       state: new SharedState(stateMemory, 0, clock),
       counters: new Counters(counters, 0),
     };
-    const slots = new SlotRegistry(SLOTS);
+    const slots = this.#slots;
     for (const [name, pool] of Object.entries(config.pools)) {
       for (const { id, state, weight } of pool.backends)
         this.state.reset(slots.assign(name, id).slot, { admin: state, weight });
@@ -85,6 +88,8 @@ export class LiveLimpet {
       counters,
       rare: new RareTotals(),
       onAdminChange: (change) => void this.changes.push(change),
+      preview: (text) => this.#preview(text),
+      ...more,
     };
     this.control = new LiveControlPlane(parts, false);
   }
@@ -108,6 +113,18 @@ export class LiveLimpet {
     this.worker.table.claim(key, poolIndex, slot, generation ?? current, 0, this.now, new Row());
     this.worker.table.confirm(key, slot, this.now);
     return { key, id: format(key) };
+  }
+
+  /** What a reload would make of the pools; a backend that is new gets a slot, which only this preview uses. */
+  #preview(text: string): Preview {
+    const loaded = parseConfig(text, 'other.yaml', {});
+    if ('errors' in loaded) return loaded;
+    for (const [name, pool] of Object.entries(loaded.config.pools))
+      for (const { id } of pool.backends) this.#slots.assign(name, id);
+    return {
+      pools: buildPools(loaded.config, this.#slots.assignments),
+      changes: [{ path: 'pools.shop', change: 'changed' }],
+    };
   }
 
   #backend(pool: string, backend: string) {

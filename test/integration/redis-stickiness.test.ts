@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { Admin } from '../support/admin.ts';
+import { type BackendProcess, startBackends } from '../support/backends.ts';
+import { eventually } from '../support/eventually.ts';
+import { RedisServer } from '../support/redis.ts';
+import { bearer, each, type Pair, startPair } from '../support/redis-pair.ts';
+
+const SESSIONS = 1_000;
+const REQUESTS = 6;
+const TRIALS = 10_000;
+const AT_ONCE = 40;
+
+let backends: BackendProcess[];
+before(async () => {
+  backends = await startBackends('a', 'b', 'c');
+});
+after(() => Promise.all((backends ?? []).map((backend) => backend.kill())));
+
+/** Sends the requests of all sessions to the two nodes by turns that no session can foresee; answers how many sessions each backend got. */
+async function spray(pair: Pair, kind: 'token' | 'cookie'): Promise<Map<string, number>> {
+  const shares = new Map<string, number>();
+  await each(SESSIONS, AT_ONCE, async (session) => {
+    let cookie = '';
+    let home = '';
+    for (let nth = 0; nth < REQUESTS; nth++) {
+      const node = ((session * 7 + nth * nth * 3 + nth) >> 1) % 2;
+      const headers = kind === 'token' ? bearer(`user ${session}`, nth) : cookie === '' ? {} : { cookie };
+      const answer = await pair.ask(node, kind === 'token' ? '/token' : '/', headers as Record<string, string>);
+      assert.equal(answer.status, 200, answer.body);
+      if (answer.cookie !== '') cookie = answer.cookie;
+      home ||= answer.backend;
+      assert.equal(answer.backend, home, `session ${session} left its backend at request ${nth}, on node ${node}`);
+    }
+    shares.set(home, (shares.get(home) ?? 0) + 1);
+  });
+  return shares;
+}
+
+function assertSpread(shares: ReadonlyMap<string, number>): void {
+  for (const id of ['a', 'b', 'c']) assert.ok((shares.get(id) ?? 0) > SESSIONS / 6, `${id} got ${shares.get(id)}`);
+}
+
+describe('two nodes of two workers that share a Redis', () => {
+  let redis: RedisServer;
+  let pair: Pair;
+  before(async () => {
+    redis = await RedisServer.start();
+    pair = await startPair(backends, `store: redis, redis: { url: "${redis.url}" }`);
+  });
+  after(async () => {
+    await pair?.stop();
+    await redis?.stop();
+  });
+
+  test('19: 1,000 token sessions sprayed over both are each on one backend', async () => {
+    assertSpread(await spray(pair, 'token'));
+  });
+
+  test('1,000 cookie sessions sprayed over both are each on one backend', async () => {
+    assertSpread(await spray(pair, 'cookie'));
+  });
+
+  test('18: the first two requests of a session, at the same moment at both nodes, 10,000 times', async () => {
+    let apart = 0;
+    await each(TRIALS, AT_ONCE, async (trial) => {
+      const headers = { 'x-session-id': `trial ${trial}` };
+      const [one, two] = await Promise.all([pair.ask(0, '/id', headers), pair.ask(1, '/id', headers)]);
+      assert.equal(one.status, 200);
+      assert.equal(two.status, 200);
+      if (one.backend !== two.backend) apart++;
+    });
+    assert.equal(apart, 0, `${apart} of ${TRIALS} sessions were on two backends`);
+  });
+
+  test('what an operator ends or moves at one node is ended or moved at the other', async () => {
+    const [one, two] = pair.nodes.map(({ admin }) => new Admin(admin)) as [Admin, Admin];
+    const first = await pair.ask(0, '/', {});
+    const headers = { cookie: first.cookie };
+    assert.equal((await pair.ask(1, '/', headers)).backend, first.backend);
+    const key = String((JSON.parse(first.body) as { headers: Record<string, string> }).headers['limpet-session']);
+    const target = ['a', 'b', 'c'].find((id) => id !== first.backend)!;
+    await one.moveSession(key, target);
+    await eventually('the other node to move it', async () => {
+      const sessions = await two.sessions('cookie');
+      return sessions.find((session) => session.key === key)?.backend === target;
+    });
+    assert.equal((await pair.ask(1, '/', headers)).backend, target);
+    assert.equal((await pair.ask(0, '/', headers)).backend, target);
+
+    await two.endSession(key);
+    await eventually('the first node to end it', async () => {
+      const answer = await pair.ask(0, '/', headers);
+      return answer.cookie !== '' && answer.cookie !== first.cookie;
+    });
+    for (const node of [0, 1]) {
+      const body = (await pair.ask(node, '/', headers)).body;
+      assert.notEqual((JSON.parse(body) as { headers: Record<string, string> }).headers['limpet-session'], key);
+    }
+  });
+});
+
+describe('two nodes of two workers that share nothing but their secret', () => {
+  let pair: Pair;
+  before(async () => {
+    pair = await startPair(backends, '');
+  });
+  after(() => pair?.stop());
+
+  test('9: 1,000 cookie sessions sprayed over both are each on one backend', async () => {
+    assertSpread(await spray(pair, 'cookie'));
+  });
+});

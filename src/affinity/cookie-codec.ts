@@ -30,6 +30,29 @@ const MAC = 38;
 const END = 54;
 const TAG_BYTES = MAC - TAG;
 
+/** Value of each character of base64url. */
+const DIGITS = new Uint8Array(256);
+for (const [value, c] of [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'].entries())
+  DIGITS[c.charCodeAt(0)] = value;
+/** Three bytes are four characters, so the date begins at one and ends with one. */
+const ISSUED_CHARACTERS = (ISSUED / 3) * 4;
+
+/** When the cookie at `start` says that it was made, ms since epoch: read without looking at the MAC. Its characters are base64url. HOT */
+export function issuedIn(text: string, start: number): number {
+  const at = start + ISSUED_CHARACTERS;
+  const high =
+    (DIGITS[text.charCodeAt(at)]! << 18) |
+    (DIGITS[text.charCodeAt(at + 1)]! << 12) |
+    (DIGITS[text.charCodeAt(at + 2)]! << 6) |
+    DIGITS[text.charCodeAt(at + 3)]!;
+  const low =
+    (DIGITS[text.charCodeAt(at + 4)]! << 18) |
+    (DIGITS[text.charCodeAt(at + 5)]! << 12) |
+    (DIGITS[text.charCodeAt(at + 6)]! << 6) |
+    DIGITS[text.charCodeAt(at + 7)]!;
+  return high * 0x1000000 + low;
+}
+
 /** Fields of a cookie whose MAC is right. */
 export interface CookieFields {
   readonly began: number;

@@ -2,7 +2,7 @@ import type { Backend } from '../backends/backend.ts';
 import type { AffinityConfigOf } from '../config/schema.ts';
 import type { Head } from '../http1/head.ts';
 import { KeyHash } from '../sessions/key-hash.ts';
-import { COOKIE_LENGTH, CookieCodec, ID_BYTES, ID_LENGTH } from './cookie-codec.ts';
+import { COOKIE_LENGTH, CookieCodec, ID_BYTES, ID_LENGTH, issuedIn } from './cookie-codec.ts';
 import { CookieFinder } from './cookie-finder.ts';
 import { holdsKeyOf } from './key-memo.ts';
 import {
@@ -73,6 +73,7 @@ export class CookieAffinity implements CookieIssuer {
     found.strategy = this;
     // A slice keeps the head alive that it was cut from; the exchange keeps one anyway, and a copy would cost more than the hash.
     found.text = text.slice(start, finder.end);
+    found.issued = issuedIn(text, start);
     return Find.found;
   }
 
@@ -85,6 +86,7 @@ export class CookieAffinity implements CookieIssuer {
     this.#hash.hash(id, 0, ID_LENGTH, found.key);
     found.strategy = this;
     found.text = id;
+    found.issued = 0;
   }
 
   verify(found: FoundKey, now: number, proof: CookieProof): boolean {
@@ -103,6 +105,7 @@ export class CookieAffinity implements CookieIssuer {
     // A clock that was set back must not make a cookie that was issued before its session began.
     const value = this.#codec.encode(found.text.slice(0, ID_LENGTH), backend, began, Math.max(now, began));
     found.text = value;
+    found.issued = Math.floor(Math.max(now, began));
     return `Set-Cookie: ${this.name}=${value}${secure ? this.#attributes.secure : this.#attributes.plain}`;
   }
 

@@ -35,6 +35,8 @@ export class FoundKey {
   text = '';
   /** Until when the memo holds, ms since epoch: a token's key does not outlive the token. Only its own strategy reads it. */
   until = 0;
+  /** When the cookie in `text` says that it was issued, ms since epoch: not verified. Only limpet's own cookie writes it; 0: it was not read from a request. */
+  issued = 0;
   /** Set with Find.pending. Never rejects. */
   wait: Promise<void> | null = null;
 }

@@ -25,8 +25,9 @@ export const Search = { done: 0, pending: 1, rejected: 2, asking: 3, refused: 4,
 const MAX_KEYS = 16;
 /** A cookie's date is refreshed when this share of the idle limit has passed since it was sent. */
 const REFRESH_SHARE = 0.1;
-/** Dates of rows are kept to the second when the session is old. */
-const ISSUED_PRECISION = 1_000;
+/** Dates of rows are kept to the second when the session is as old as this. */
+const COARSE_AFTER = 2 ** 31 - 1;
+const COARSE = 1_000;
 
 const proof: CookieProof = { began: 0, issued: 0, backend: null };
 const learned = new FoundKey();
@@ -68,6 +69,8 @@ export function findSession(
           x.hasRow = true;
           x.began = x.row.created;
           x.outcome = Outcome.bound;
+          if (strategy.owned && found.issued > x.row.issued + precisionOf(x.row))
+            follow(found, x.row, traffic, table, now);
           x.home = backendOf(traffic, x.row);
           return x.row.pending
             ? asked(x, traffic, table, store.join(found.key, traffic.pool, x.row, now))
@@ -123,6 +126,26 @@ export function findSession(
   return Search.done;
 }
 
+function precisionOf({ issued, created }: Row): number {
+  return issued - created < COARSE_AFTER ? 0 : COARSE;
+}
+
+/**
+ * A cookie that is newer than what this node has sent: another node has answered the session since, and may have moved it. Its word is the
+ * later one. So nodes agree on a session that had to move, also without a store that they share.
+ */
+function follow(found: FoundKey, row: Row, traffic: PoolTraffic, table: SessionTable, now: number): void {
+  // A date that somebody made up changes nothing.
+  if (row.issued === 0 || !traffic.issuer!.verify(found, now, proof)) return;
+  const { backend } = proof;
+  if (backend !== null && (backend.slot !== row.backend || backend.generation !== row.generation)) {
+    // The application was told of the move by the node that made it.
+    table.settle(found.key, backend.slot, backend.generation, row.created, row.moves + 1, now, row);
+  }
+  table.setIssued(found.key, proof.issued);
+  row.issued = proof.issued;
+}
+
 /**
  * A cookie whose row is gone: it carries its own proof (behaviours 9, 11).
  * @param idleNth the cookie whose row was found idle for too long, and `idleIssued` when this node had sent it last; -1: none
@@ -149,7 +172,7 @@ function adopt(
       outcome = Outcome.ended;
       continue;
     }
-    const over = nth === idleNth && proof.issued <= idleIssued + ISSUED_PRECISION;
+    const over = nth === idleNth && proof.issued <= idleIssued + COARSE;
     if (over || now - proof.issued >= idle || now - proof.began >= lifetime) {
       outcome = Outcome.expired;
       x.expired = now - proof.began >= lifetime ? 'lifetime' : 'idle';

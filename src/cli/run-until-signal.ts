@@ -26,7 +26,7 @@ export interface RunOptions<Running extends Stoppable> {
 
 /**
  * Starts something and keeps it running: the first SIGTERM or SIGINT stops it gracefully (status 0), a second one at once
- * (status 1); SIGHUP never ends it. A signal that comes during the start is obeyed after it.
+ * (status 1); SIGHUP never ends it. One that is taken over stops gracefully too. A signal that comes during the start is obeyed after it.
  */
 export async function runUntilSignal<Running extends Stoppable>({
   signals,
@@ -40,13 +40,15 @@ export async function runUntilSignal<Running extends Stoppable>({
   let count = 0;
   let running: Running | 'twice' | null = null;
   let hungUp = false;
+  let stopping = false;
   const onSignal = () => {
+    stopping = true;
     if (++count === 1) once.resolve();
     else twice.resolve('twice');
   };
   const hangUp = () => {
     hungUp = true;
-    if (running === null || running === 'twice' || count > 0) return;
+    if (running === null || running === 'twice' || stopping) return;
     hungUp = false;
     onHangup(running);
   };
@@ -58,10 +60,9 @@ export async function runUntilSignal<Running extends Stoppable>({
     if (running === 'twice') return 1;
     onStarted?.(running);
     if (hungUp) hangUp();
-    void running.takenOver?.then(() => {
-      if (count === 0) onSignal();
-    });
-    await once.promise;
+    // One signal on top of that, as from an init system, does not cut short what is still under way.
+    await Promise.race(running.takenOver === undefined ? [once.promise] : [once.promise, running.takenOver]);
+    stopping = true;
     const stopped = await Promise.race([running.stop(graceMs), twice.promise]);
     if (stopped !== 'twice') return 0;
     running.stopNow?.();

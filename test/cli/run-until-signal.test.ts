@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
 import { type RunOptions, runUntilSignal, type Stoppable } from '../../src/cli/run-until-signal.ts';
 
 function rig(options: Partial<RunOptions<Stoppable>> = {}) {
@@ -68,6 +68,24 @@ test('a SIGHUP that comes during the start is obeyed once it is over, and none o
   stopped.resolve();
   assert.equal(await ended, 0);
   assert.deepEqual(calls, ['hangup', 'stop 5']);
+});
+
+test('one that is taken over stops gracefully, and a signal that comes then does not cut it short', async () => {
+  const takenOver = Promise.withResolvers<void>();
+  const running = { stop: () => stopped.promise, takenOver: takenOver.promise };
+  const { signals, calls, stopped, ended } = rig({ start: async () => running });
+  const stop = mock.method(running, 'stop');
+  await new Promise(setImmediate);
+  assert.equal(stop.mock.callCount(), 0);
+  takenOver.resolve();
+  await new Promise(setImmediate);
+  assert.equal(stop.mock.callCount(), 1);
+  signals.emit('SIGTERM');
+  signals.emit('SIGHUP');
+  await new Promise(setImmediate);
+  stopped.resolve();
+  assert.equal(await ended, 0);
+  assert.deepEqual(calls, []);
 });
 
 test('a signal during the start is obeyed after it, a second one gives up', async () => {

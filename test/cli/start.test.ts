@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,19 +11,37 @@ import { runLimpet } from './run-limpet.ts';
 
 const POOLS = 'pools: { shop: { backends: [{ id: a, url: "http://127.0.0.1:9" }] } }\n';
 
-test('SIGHUP is answered and survived, SIGTERM ends limpet with status 0', async (context) => {
-  const limpet = await startLimpetProcess(POOLS, { args: ['--workers', '1'] });
+test('SIGHUP reads the file again and says what changed, SIGTERM ends limpet with status 0', async (context) => {
+  const limpet = await startLimpetProcess(POOLS, { args: ['--workers', '1', '--log-level', 'info'] });
   context.after(limpet.stop);
-  const told = once(limpet.process.stderr!, 'data');
-  limpet.process.kill('SIGHUP');
-  await told;
-  assert.equal(
-    limpet.stderr(),
-    'limpet: reload is not supported yet: start limpet again to read the configuration file\n',
-  );
-  assert.equal((await fetch(`${limpet.admin}/readyz`)).status, 200);
+  const reloaded = async (msg: string) => {
+    limpet.process.kill('SIGHUP');
+    return limpet.logged((line) => line.msg === msg, 30_000);
+  };
+  await reloaded('reload: nothing changed');
+  const file = limpet.process.spawnargs.find((argument) => argument.endsWith('limpet.yaml'))!;
+  const before = readFileSync(file, 'utf8');
+  // The options of the command line go before the file, also when it says something else now.
+  writeFileSync(file, `${before}workers: 3\nlog: { level: error }\nshutdown: { grace: 7s }\n`);
+  const { changes } = await reloaded('reload: configuration changed');
+  assert.deepEqual(changes, [{ path: 'shutdown.grace', change: 'changed' }]);
+  writeFileSync(file, `${before}poools: {}\n`);
+  const { errors } = await reloaded('reload refused: nothing has changed');
+  assert.match(String(errors), /limpet\.yaml:\d+:1: poools: unknown key/);
+  const status = (await (await fetch(`${limpet.admin}/api/v1/status`)).json()) as Record<string, unknown>;
+  assert.deepEqual([status.configGeneration, (status.lastReload as { ok: boolean }).ok], [3, false]);
   limpet.process.kill('SIGTERM');
+  assert.equal((await limpet.logged(({ msg }) => msg === 'limpet stops')).graceMs, 7000, 'of the file as it is now');
   assert.deepEqual(await once(limpet.process, 'exit'), [0, null]);
+});
+
+test('--take-over without a snapshot is refused, and says what is missing', async (context) => {
+  const directory = mkdtempSync(join(tmpdir(), 'limpet-start-'));
+  context.after(() => rmSync(directory, { recursive: true }));
+  writeFileSync(join(directory, 'limpet.yaml'), `listeners: [{ bind: "127.0.0.1:0" }]\n${POOLS}`);
+  const { status, stderr } = await runLimpet(['start', '--take-over'], { cwd: directory });
+  assert.equal(status, 2);
+  assert.match(stderr, /^limpet: --take-over needs sessions.snapshot/);
 });
 
 test('--workers and --log-level go before the file', async (context) => {

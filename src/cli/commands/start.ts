@@ -5,20 +5,9 @@ import { CliError } from '../cli-error.ts';
 import type { GlobalOptions, OptionsOf } from '../global-options.ts';
 import { loadOrFail } from '../load-or-fail.ts';
 import { printError } from '../output.ts';
-import { runUntilSignal, type Stoppable } from '../run-until-signal.ts';
+import { runUntilSignal } from '../run-until-signal.ts';
 
 const LEVELS = configSchema.shape.log.unwrap().shape.level.unwrap().options;
-
-interface StartOptions {
-  readonly config: Config;
-  readonly configFile: string;
-  readonly overrides: (config: Config) => Config;
-  readonly takeOver: boolean;
-}
-
-interface Reloadable extends Stoppable {
-  reload(): Promise<unknown>;
-}
 
 const builder = (argv: Argv<GlobalOptions>) =>
   argv
@@ -64,10 +53,9 @@ export const startCommand: CommandModule<GlobalOptions, OptionsOf<typeof builder
       );
     }
     const { startLimpet } = await import('../../app.ts');
-    const start: (options: StartOptions) => Promise<Reloadable> = startLimpet;
     const status = await runUntilSignal({
       signals: process,
-      start: () => start({ config, configFile: options.config, overrides, takeOver: options.takeOver }),
+      start: () => startLimpet({ config, configFile: options.config, overrides, takeOver: options.takeOver }),
       // How it went is in the log, whoever asked for it.
       onHangup: (running) => void running.reload().catch((error: Error) => printError(`limpet: ${error.message}`)),
     });

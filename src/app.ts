@@ -113,6 +113,7 @@ export async function startLimpet({
           config: redis,
           table,
           memory: tableMemory,
+          workers,
           pools: () => keeper.pools,
           log,
           now: Date.now,

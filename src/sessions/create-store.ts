@@ -15,6 +15,7 @@ export interface SharedStore {
 
 /** The store of a worker. @param shared null with `store: memory` */
 export function createStore(
+  worker: number,
   config: SessionsConfig,
   shared: SharedStore | null,
   table: SessionTable,
@@ -22,5 +23,5 @@ export function createStore(
 ): SessionStore {
   if (shared === null || config.redis === null) return new MemoryStore(table);
   const status = new StoreStatus(shared.status);
-  return new RedisStore({ config: config.redis, table, status, node: shared.node, log, now: Date.now });
+  return new RedisStore({ config: config.redis, table, status, node: shared.node, worker, log, now: Date.now });
 }

@@ -72,7 +72,7 @@ export class Worker {
     const router = buildRouter(model.config, new Map(pools.map(({ pool }) => [pool.name, pool])));
     // The supervisor is owner 1 of the table's locks.
     const table = new SessionTable(start.table, index + 2);
-    this.#store = createStore(model.config.sessions, start.store, table, log);
+    this.#store = createStore(index, model.config.sessions, start.store, table, log);
     this.#handler = new Handler({
       wheel: this.#wheel,
       router,

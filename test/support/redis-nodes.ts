@@ -34,11 +34,19 @@ export async function openRedisNode(
   const log: Record<string, unknown>[] = [];
   const logger = createLogger('info', { write: (lines) => log.push(JSON.parse(lines) as Record<string, unknown>) });
   const pools = (): readonly Pool[] => [pool];
-  const supervisor = new RedisSupervisor({ config: full, table, memory, pools, log: logger, now: Date.now });
+  const supervisor = new RedisSupervisor({
+    config: full,
+    table,
+    memory,
+    workers: 1,
+    pools,
+    log: logger,
+    now: Date.now,
+  });
   const { node, status: statusMemory } = supervisor.shared;
   const status = new StoreStatus(statusMemory);
   const worker = new SessionTable(memory, 2);
-  const store = new RedisStore({ config: full, table: worker, status, node, log: logger, now: Date.now });
+  const store = new RedisStore({ config: full, table: worker, status, node, worker: 0, log: logger, now: Date.now });
   const close = async (): Promise<void> => {
     store.stop();
     await supervisor.stop();

@@ -94,6 +94,17 @@ export class RedisConnection {
   }
 }
 
+/** Says true once in a while: many commands get the same answer, and one of them is enough to connect again. */
+function seldom(ms: number): () => boolean {
+  let last = Number.NEGATIVE_INFINITY;
+  return () => {
+    const now = performance.now();
+    if (now - last < ms) return false;
+    last = now;
+    return true;
+  };
+}
+
 type Library = Pick<typeof import('ioredis'), 'Redis' | 'Cluster'>;
 
 function clientOf(library: Library, config: RedisConfig): Redis | Cluster {
@@ -129,13 +140,14 @@ function clientOf(library: Library, config: RedisConfig): Redis | Cluster {
     } satisfies ClusterOptions;
     return new library.Cluster([...config.cluster], options);
   }
+  const firstOfMany = seldom(LONGEST_PAUSE / 2);
   const options = {
     ...common,
     db: address.db,
     enableOfflineQueue: false,
     retryStrategy,
     // A master that has become a replica: ask again who is master, or connect again through whatever stands in front.
-    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+    reconnectOnError: (error: Error) => error.message.startsWith('READONLY') && firstOfMany(),
   } satisfies RedisOptions;
   if (config.sentinels.length === 0) return new library.Redis({ ...options, host: address.host, port: address.port });
   return new library.Redis({

@@ -29,6 +29,8 @@ export interface RedisStoreParts {
   readonly status: StoreStatus;
   /** Name of this node: random text without line feeds, the same in all its threads. */
   readonly node: string;
+  /** Index of this worker. */
+  readonly worker: number;
   readonly log: Logger;
   /** Wall clock, ms since epoch. */
   readonly now: () => number;
@@ -86,7 +88,14 @@ export class RedisStore implements SessionStore {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, START_MS);
     try {
-      const connection = await RedisConnection.open(this.#parts.config, { onReady: resolve });
+      const { worker } = this.#parts;
+      const connection = await RedisConnection.open(this.#parts.config, {
+        onReady: () => {
+          this.#status.setConnected(worker, true);
+          resolve();
+        },
+        onTrouble: () => this.#status.setConnected(worker, this.#stopped || this.#connection?.ready === true),
+      });
       if (this.#stopped) return connection.close();
       this.#connection = connection;
       await promise;
@@ -99,6 +108,7 @@ export class RedisStore implements SessionStore {
 
   stop(): void {
     this.#stopped = true;
+    this.#status.setConnected(this.#parts.worker, true);
     this.#connection?.close();
     this.#connection = null;
     this.#giveUp();

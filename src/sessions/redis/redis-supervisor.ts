@@ -27,6 +27,8 @@ const STOP_MS = 2_000;
 /** A store that goes down so soon after it came up stays down for longer each time. */
 const STEADY_MS = 10_000;
 const LONGEST_HOLD_MS = 30_000;
+/** How long the workers may take to connect again when the supervisor has. */
+const WORKERS_MS = 3_000;
 
 const IN_REDIS =
   'sessions.secretFile is not set: the nodes share a secret that is kept in Redis, so that whoever can read Redis can make cookies; put the same secrets into a file on every node (make one with: openssl rand -base64 32)';
@@ -37,6 +39,7 @@ export interface RedisSupervisorParts {
   readonly table: SessionTable;
   /** Of that table, allocated with marks. */
   readonly memory: SessionTableMemory;
+  readonly workers: number;
   /** The pools as they run now. */
   readonly pools: () => readonly Pool[];
   readonly log: Logger;
@@ -86,13 +89,15 @@ export class RedisSupervisor {
   #holdMs = 0;
   #holdUntil = 0;
   #upAt = 0;
+  /** Since when probes succeed again; 0: they do not. */
+  #soundAt = 0;
   #stopped = false;
 
   constructor(parts: RedisSupervisorParts) {
     const { memory, config, table, pools, now } = parts;
     this.#parts = parts;
     const node = randomBytes(9).toString('base64url');
-    this.shared = { node, status: StoreStatus.allocate() };
+    this.shared = { node, status: StoreStatus.allocate(parts.workers) };
     this.#status = new StoreStatus(this.shared.status);
     if (memory.marks === null) throw new Error('the session table was allocated without marks');
     this.#marks = new Uint8Array(memory.marks);
@@ -227,14 +232,22 @@ export class RedisSupervisor {
       await within(PROBE_MS, () => connection.probe(node));
       if (this.#stopped) return;
       await within(PROBE_MS, () => connection.publish(this.#changes.echo, ''));
-      if (!this.#stopped && !this.#status.up && performance.now() >= this.#holdUntil) this.#up();
+      if (!this.#stopped && !this.#status.up && this.#mayRise()) this.#up();
     } catch (error) {
       this.#trouble = this.#reason(error);
+      this.#soundAt = 0;
       if (!this.#stopped && this.#status.up) this.#down();
     }
     if (this.#stopped) return;
     if (this.#changes.silence > DEAF_MS && this.#status.up) void this.#changes.open();
     this.#probing = setTimeout(() => void this.#probe(), PROBE_MS);
+  }
+
+  /** The store is sound again. Workers that are still on their way back to it would decide alone: they get a moment. */
+  #mayRise(): boolean {
+    const now = performance.now();
+    if (this.#soundAt === 0) this.#soundAt = now;
+    return now >= this.#holdUntil && (this.#status.allConnected || now - this.#soundAt > WORKERS_MS);
   }
 
   #up(): void {
@@ -252,6 +265,7 @@ export class RedisSupervisor {
     const at = performance.now();
     this.#status.set(false, now());
     this.#knownUp = false;
+    this.#soundAt = 0;
     this.#holdMs = at - this.#upAt < STEADY_MS ? Math.min(Math.max(this.#holdMs * 2, PROBE_MS), LONGEST_HOLD_MS) : 0;
     this.#holdUntil = at + this.#holdMs;
     log.error(

@@ -8,14 +8,28 @@ export type StoreStatusMemory = SharedArrayBuffer;
 export class StoreStatus {
   readonly #flag: Int32Array;
   readonly #since: Float64Array;
+  /** By worker: 1 when its own connection is lost. */
+  readonly #lost: Int32Array;
 
-  static allocate(): StoreStatusMemory {
-    return new SharedArrayBuffer(16);
+  /** @param workers threads that have a connection of their own */
+  static allocate(workers: number): StoreStatusMemory {
+    return new SharedArrayBuffer(16 + workers * 4);
   }
 
   constructor(memory: StoreStatusMemory) {
     this.#flag = new Int32Array(memory, 0, 1);
     this.#since = new Float64Array(memory, 8, 1);
+    this.#lost = new Int32Array(memory, 16);
+  }
+
+  /** A worker says whether its own connection can be used. */
+  setConnected(worker: number, connected: boolean): void {
+    Atomics.store(this.#lost, worker, connected ? 0 : 1);
+  }
+
+  /** No worker is without its connection. */
+  get allConnected(): boolean {
+    return this.#lost.every((lost) => lost === 0);
   }
 
   get up(): boolean {

@@ -119,10 +119,14 @@ describe('stop, frame by frame', { concurrency: true }, () => {
     limpet.process.kill('SIGTERM');
     await mute.until((text) => text.endsWith(GOING_AWAY), 20_000);
     await eventually('Close for the backend', () => told(backend.connections[0]!.text), 20_000);
+    // The backend is done with it: the client still has the time to answer.
+    backend.connections[0]!.socket.end(Buffer.from('\x88\x02\x03\xe9', 'latin1'));
+    await once(backend.connections[0]!.socket, 'close');
     other.send('still there');
     await eventually('bytes of the other', () => backend.text.endsWith('still there'), 20_000);
     assert.equal(mute.ended, false, 'its own Close is waited for');
     await mute.end(20_000);
+    assert.ok(mute.text.endsWith(GOING_AWAY), 'nothing comes behind it');
     assert.ok(performance.now() - started > 7_900);
     await other.end(20_000);
     assert.equal(afterHead(other.text), '', 'no frame goes into what is no WebSocket');

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { ask } from '../support/ask.ts';
+import { ConfigFile } from '../support/config-file.ts';
 import { eventually } from '../support/eventually.ts';
-import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
+import { startLimpetProcess } from '../support/limpet.ts';
 import { Load, type LoadAnswer } from '../support/load.ts';
 import { rss } from '../support/rss.ts';
 import { WebSocketBackend } from '../support/websocket-backend.ts';
@@ -21,38 +21,6 @@ const EXCHANGE = 25;
 const HEAP = '--max-old-space-size=48 --max-semi-space-size=1';
 /** What memory may grow by from the warm-up to the end, of a process with traffic. */
 const GROWTH_BYTES = 16 * 1024 * 1024;
-
-/** The file that a limpet was started with. */
-class ConfigFile {
-  readonly #path: string;
-
-  constructor(limpet: LimpetProcess) {
-    const args = limpet.process.spawnargs;
-    this.#path = args[args.indexOf('-c') + 1]!;
-  }
-
-  /** Changes it in one step, as an editor does. */
-  replace(from: string | RegExp, to: string): void {
-    const before = readFileSync(this.#path, 'utf8');
-    const after = before.replace(from, to);
-    assert.notEqual(after, before, `${from} is not in the file`);
-    writeFileSync(`${this.#path}.new`, after);
-    renameSync(`${this.#path}.new`, this.#path);
-  }
-}
-
-/** Reloads by signal or by the API, and settles when the new configuration is in effect. */
-async function reload(limpet: LimpetProcess, bySignal: boolean): Promise<string[]> {
-  const from = limpet.log.length;
-  if (bySignal) limpet.process.kill('SIGHUP');
-  else {
-    const { status, body } = await ask(`${limpet.admin}/api/v1/reload`, { method: 'POST' });
-    assert.equal(status, 200, body);
-  }
-  const line = await limpet.logged((one) => limpet.log.indexOf(one) >= from && /^reload/.test(String(one.msg)), 30_000);
-  assert.equal(line.msg, 'reload: configuration changed', JSON.stringify(line));
-  return (line.changes as { path: string }[]).map(({ path }) => path);
-}
 
 async function backends(t: TestContext, ...ids: string[]): Promise<[WebSocketBackend[], WebSocketStream[]]> {
   const servers: WebSocketStream[] = [];
@@ -113,7 +81,7 @@ pools:
     if (i === EXCHANGE) file.replace(gone, `{ id: e, url: "${e!.url}" }`);
     // Every one changes the pool that the load goes through.
     file.replace(/idle: \d+s/, `idle: ${60 + i}s`);
-    const changed = await reload(limpet, i % 2 === 0);
+    const changed = await file.reload(i % 2 === 0 ? 'signal' : 'api');
     assert.ok(changed.includes('pools.shop.timeouts'), changed.join());
     assert.ok(!changed.some((path) => path.startsWith('pools.live')), changed.join());
     // Requests and messages in every model.
@@ -153,7 +121,7 @@ test('44, 46: a listener that a reload removes closes its WebSockets with 1001, 
   const [[a], servers] = await backends(t, 'a');
   const two = 'listeners: [{ bind: "127.0.0.1:0" }, { bind: "127.0.0.2:0" }]';
   const limpet = await startLimpetProcess(
-    `${two}\nworkers: 2\nshutdown: { grace: 4s }\npools: { p: { backends: [{ id: a, url: "${a!.url}" }] } }\n`,
+    `${two}\nworkers: 2\nshutdown: { grace: 10s }\npools: { p: { backends: [{ id: a, url: "${a!.url}" }] } }\n`,
   );
   t.after(limpet.stop);
   const file = new ConfigFile(limpet);
@@ -173,7 +141,7 @@ test('44, 46: a listener that a reload removes closes its WebSockets with 1001, 
   await once(idle, 'open');
 
   file.replace(two, 'listeners: [{ bind: "127.0.0.1:0" }]');
-  await reload(limpet, false);
+  await file.reload('api');
   const [code, reason] = await once(idle, 'close');
   assert.deepEqual([code, String(reason)], [1001, 'going away']);
   await eventually(

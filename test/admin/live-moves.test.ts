@@ -118,6 +118,33 @@ test('a simulated configuration: maintenance moves sessions at once, also to a b
   assert.equal(limpet.state.adminState(limpet.slot('shop', 'a')), 'ready');
 });
 
+test('a simulated configuration: a backend that is taken out has its replicas for as long as they stay', async (t) => {
+  const { simulate, sessions } = await start(t);
+  sessions('a', 40);
+  const added = '      - { id: new, url: "http://127.0.0.1:9009" }\n';
+  const without = CONFIG.replace(/^ +- \{ id: a, url: "http:\/\/127.0.0.1:9001.*\n/m, '').replace(
+    '    session:',
+    `${added}$&`,
+  );
+  assert.deepEqual(short(await simulate({ config: without })), ['shop a>b 40 removed when-it-goes']);
+});
+
+test('a simulated configuration: what is in maintenance or departs already is not its doing', async (t) => {
+  const limpet: LiveLimpet = new LiveLimpet(1000, {
+    pools: () =>
+      limpet.pools.map((pool) => {
+        const backends = pool.backends.map((backend) => ({ ...backend, departing: backend.id === 'b' }));
+        return { ...pool, backends };
+      }),
+  });
+  const { address } = await startAdmin(t, {}, limpet.control);
+  for (const backend of ['a', 'b']) limpet.session('shop', backend);
+  limpet.state.setAdminState(limpet.slot('shop', 'a'), 'maintenance');
+  const config = CONFIG.replace(', replicas: [b]', '').replace(/^ +- \{ id: b, .*\n/m, '');
+  const reply = await call(address, 'POST', '/api/v1/simulate', { body: { config } });
+  assert.deepEqual([reply.status, reply.json().total], [200, 0], reply.text);
+});
+
 test('a simulated configuration: what an operator has set stays, unless the file changes it', async (t) => {
   const { limpet, simulate, sessions } = await start(t);
   sessions('a', 4);

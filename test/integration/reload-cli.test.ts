@@ -36,7 +36,7 @@ test('limpet reload: what changed, nothing changed, or every mistake with its pl
   assert.deepEqual([refused.status, refused.stdout], [2, '']);
   const lines = refused.stderr.trimEnd().split('\n');
   assert.equal(lines.length, 2, refused.stderr);
-  assert.ok(lines[0]!.startsWith(`${file}:6:`), lines[0]);
+  assert.ok(lines[0]!.startsWith(`${file}:6:`), refused.stderr);
   assert.match(lines[0]!, /:\d+: pools\.shop\.backends\[0\]\.weight: /);
   assert.match(lines[1]!, /: log\.levl: unknown key/);
   assert.equal((await admin.backend('shop', 'a')).weight, 5);

@@ -26,6 +26,7 @@ import { CounterSums } from './metrics/counter-sums.ts';
 import { Counters } from './metrics/counters.ts';
 import { RareTotals } from './metrics/rare-totals.ts';
 import { listenerKeys } from './model/listener-keys.ts';
+import type { FoundMember } from './model/members.ts';
 import { ModelKeeper } from './model/model-keeper.ts';
 import type { RunningModel } from './model/running-model.ts';
 import { knownMembers, restoreStanding, standingOf } from './reload/backend-standing.ts';
@@ -130,7 +131,7 @@ export async function startLimpet({
   const discovery = new DnsDiscovery({ clock: SYSTEM_CLOCK, random: Math.random, log });
   const discover = ({ pools }: Config): void => {
     for (const [name, pool] of Object.entries(pools))
-      discovery.start(name, pool, (members) => void reloader.found(name, members));
+      discovery.start(name, pool, () => void started.promise.then(() => reloader.membersChanged()));
   };
   const started = Promise.withResolvers<void>();
   discover(config);
@@ -147,15 +148,17 @@ export async function startLimpet({
     keySecret: shared?.keySecret ?? snapshots?.keySecret ?? secrets[0]!,
   });
   const standing = snapshots?.backends ?? [];
-  const found = new Map(
-    Object.entries(config.pools)
-      .filter(([, pool]) => pool.discovery !== null)
-      .map(([name]) => {
-        const members = discovery.members(name);
-        return [name, members.length > 0 ? members : knownMembers(name, standing)];
-      }),
-  );
-  keeper.adopt(keeper.plan({ file: config, secrets, found }, true));
+  /** An answer of before the start counts until the DNS has spoken. */
+  const found = ({ pools }: Config): Map<string, readonly FoundMember[]> =>
+    new Map(
+      Object.keys(pools)
+        .filter((name) => pools[name]!.discovery !== null)
+        .map((name) => {
+          const members = discovery.members(name);
+          return [name, members.length > 0 ? members : knownMembers(name, standing)];
+        }),
+    );
+  keeper.adopt(keeper.plan({ file: config, secrets, found: found(config) }, true));
   restoreStanding(keeper, state, standing);
   setLimits(table, keeper.pools);
   await snapshots?.load({ table, names: sessionNames(keeper), backends: () => standingOf(keeper, state) });
@@ -194,6 +197,7 @@ export async function startLimpet({
       watch(model);
     },
     after: started.promise,
+    found,
     log,
   });
 

@@ -10,7 +10,7 @@ import { type LoadedConfig, loadConfig, parseConfig, type RefusedConfig } from '
 import type { Config } from '../config/schema.ts';
 import { StartError } from '../errors-start.ts';
 import type { Logger } from '../logging/logger.ts';
-import type { FoundMember } from '../model/members.ts';
+import { type FoundMember, resolveMembers } from '../model/members.ts';
 import type { ModelKeeper, ModelPlan, ModelSources } from '../model/model-keeper.ts';
 import type { RunningModel } from '../model/running-model.ts';
 
@@ -28,6 +28,8 @@ export interface ReloaderParts {
   readonly onAdopted: (model: RunningModel, pools: readonly Pool[], before: RunningModel) => void;
   /** Nothing changes before this has settled: limpet is still starting. Never rejects. */
   readonly after: Promise<void>;
+  /** What discovery knows of the pools of a configuration. */
+  readonly found: (config: Config) => ReadonlyMap<string, readonly FoundMember[]>;
   readonly log: Logger;
 }
 
@@ -70,10 +72,16 @@ export class Reloader {
     if ('errors' in next) return next;
     const { model, sources } = this.#parts.keeper;
     // Pools and backends that are not there yet need places only to be told apart.
+    const { config } = resolveMembers({
+      file: next.config,
+      found: this.#parts.found(next.config),
+      before: null,
+      stays: () => false,
+    });
     const slots = new Map(model.slots);
     const taken = new Set([...slots.values()].map(({ slot }) => slot));
     let free = 0;
-    for (const [pool, { backends }] of Object.entries(next.config.pools)) {
+    for (const [pool, { backends }] of Object.entries(config.pools)) {
       for (const { id } of backends) {
         const name = `${pool}/${id}`;
         if (slots.has(name)) continue;
@@ -82,21 +90,18 @@ export class Reloader {
         slots.set(name, { slot: free, generation: 1 });
       }
     }
-    const indices = new Map(Object.keys(next.config.pools).map((name, at) => [name, model.pools.get(name) ?? -1 - at]));
+    const indices = new Map(Object.keys(config.pools).map((name, at) => [name, model.pools.get(name) ?? -1 - at]));
     return {
-      pools: buildPools(next.config, slots, { indices }),
+      pools: buildPools(config, slots, { indices }),
       changes: diffConfig(sources.file, next.config),
     };
   }
 
-  /** Discovery has found other members of a pool. */
-  found(pool: string, members: readonly FoundMember[]): Promise<void> {
+  /** Discovery has found other members. */
+  membersChanged(): Promise<void> {
     return this.#inTurn(async () => {
-      const { keeper } = this.#parts;
-      const { file, secrets, found } = keeper.sources;
-      // The pool may have gone in a reload meanwhile.
-      if (!Object.hasOwn(file.pools, pool)) return;
-      await this.#goBy({ file, secrets, found: new Map(found).set(pool, members) }, false);
+      const { file, secrets } = this.#parts.keeper.sources;
+      await this.#goBy({ file, secrets, found: this.#parts.found(file) }, false);
     });
   }
 
@@ -126,7 +131,7 @@ export class Reloader {
       if (!(error instanceof StartError)) throw error;
       return { ok: false, errors: [problem(file, error.message)] };
     }
-    const found = new Map([...before.found].filter(([pool]) => next.config.pools[pool]?.discovery != null));
+    const found = this.#parts.found(next.config);
     const failure = await this.#goBy({ file: next.config, secrets: secrets.secrets, found }, true);
     if (failure !== null) return { ok: false, errors: [problem(file, failure)] };
     const changes = diffConfig(before.file, next.config);

@@ -12,9 +12,14 @@ export interface Backend {
   readonly since: number;
   /** It is in the configuration no more: it serves the sessions it has until the last one has ended. */
   readonly departing: boolean;
+  /** Name or address, and port; '' and 0 with a unix socket. */
   readonly host: string;
   readonly port: number;
-  /** `host:port` as a Host header has it. */
+  /** Path of its unix socket; null: it has an address. */
+  readonly socketPath: string | null;
+  /** It is spoken to over TLS. */
+  readonly secure: boolean;
+  /** `host:port` as a Host header has it; `localhost` with a unix socket. */
   readonly authority: string;
   readonly url: string;
   readonly backup: boolean;

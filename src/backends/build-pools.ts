@@ -70,7 +70,6 @@ function buildBackend(
   replicas: readonly Backend[],
   departing: boolean,
 ): Backend {
-  const url = new URL(entry.url);
   return {
     id: entry.id,
     pool,
@@ -79,15 +78,28 @@ function buildBackend(
     generation,
     since,
     departing,
-    // Node connects to an IPv6 address without its brackets.
-    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
-    port: url.port === '' ? 80 : Number(url.port),
-    // Without the default port, as RFC 9110 section 4.2.3 normalizes it.
-    authority: url.host,
+    ...placeOf(entry.url),
     url: entry.url,
     backup: entry.backup,
     maxRequests: entry.maxRequests,
     replicas,
     hash: nameHash(`${pool}/${entry.id}`),
+  };
+}
+
+function placeOf(text: string): Pick<Backend, 'host' | 'port' | 'socketPath' | 'secure' | 'authority'> {
+  if (text.startsWith('unix:')) {
+    return { host: '', port: 0, socketPath: text.slice('unix:'.length), secure: false, authority: 'localhost' };
+  }
+  const url = new URL(text);
+  const secure = url.protocol === 'https:';
+  return {
+    // Node connects to an IPv6 address without its brackets.
+    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
+    socketPath: null,
+    secure,
+    // Without the default port, as RFC 9110 section 4.2.3 normalizes it.
+    authority: url.host,
   };
 }

@@ -1,5 +1,6 @@
 import { parseBackendUrl } from './backend-url.ts';
 import { checkAffinity } from './check-affinity.ts';
+import { checkBackendTls } from './check-backend-tls.ts';
 import { checkDiscovery } from './check-discovery.ts';
 import { got } from './messages.ts';
 import type { Parts, PoolParts, Report } from './parts.ts';
@@ -15,6 +16,7 @@ export function checkPools(parts: Parts, report: Report): void {
     checkDiscovery(pool, report);
     checkReplicas(pool, report);
     checkTimes(pool, report);
+    checkBackendTls(pool, report);
     checkAffinity(pool, parts, report);
   }
 }
@@ -35,17 +37,17 @@ function checkBackends(pool: PoolParts, report: Report): void {
     if (first !== undefined) {
       report.error([...path, index, 'id'], `${got(id)} is the id of backends[${first}] too: ids are unique in a pool`);
     } else if (id !== undefined) ids.set(id, index);
-    // Another error says that https is not there yet.
-    if (url === undefined || /^https:/i.test(url)) continue;
+    if (url === undefined) continue;
     const parsed = parseBackendUrl(url);
     if ('error' in parsed) {
       report.error([...path, index, 'url'], url.includes('@') ? parsed.error : `${parsed.error}, got ${got(url)}`);
       continue;
     }
-    const other = addresses.get(parsed.authority);
+    const address = parsed.kind === 'unix' ? parsed.url : parsed.authority;
+    const other = addresses.get(address);
     if (other !== undefined) {
       report.warn([...path, index, 'url'], `is the address of backends[${other}] too: two backends that fail together`);
-    } else addresses.set(parsed.authority, index);
+    } else addresses.set(address, index);
   }
   // A weight or state that is wrong may well be meant to take sessions.
   if (

@@ -32,6 +32,7 @@ const sections = {
   session: poolSchema.shape.session.unwrap(),
   failover: poolSchema.shape.failover.unwrap(),
   active: poolSchema.shape.health.unwrap().shape.active.unwrap().unwrap(),
+  tls: poolSchema.shape.tls.unwrap(),
   admin: configSchema.shape.admin.unwrap(),
 };
 
@@ -54,6 +55,9 @@ export interface PoolParts {
   readonly failover: Read<typeof sections.failover>;
   /** Null: none. */
   readonly active: Read<typeof sections.active> | null;
+  readonly tls: Read<typeof sections.tls>;
+  readonly http2: boolean | undefined;
+  readonly sendProxyProtocol: 'off' | 'v1' | 'v2' | undefined;
 }
 
 export interface Parts {
@@ -124,6 +128,9 @@ function readPool(name: string, pool: unknown): PoolParts {
     session: read(sections.session, valueAt(pool, ['session'])),
     failover: read(sections.failover, valueAt(pool, ['failover'])),
     active: isMap(active) ? read(sections.active, active) : null,
+    tls: read(sections.tls, valueAt(pool, ['tls'])),
+    http2: poolSchema.shape.http2.safeParse(valueAt(pool, ['http2'])).data,
+    sendProxyProtocol: poolSchema.shape.sendProxyProtocol.safeParse(valueAt(pool, ['sendProxyProtocol'])).data,
   };
 }
 

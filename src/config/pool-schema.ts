@@ -13,7 +13,9 @@ export const nameSchema = text(
 /** One server of a pool. */
 export const backendSchema = z.strictObject({
   id: nameSchema.describe('Name of the backend, unique in its pool; sessions are bound to it'),
-  url: text('must be http://host:port').describe('http://host:port'),
+  url: text('must be http://host:port, https://host:port or unix:/path').describe(
+    'http://host:port, https://host:port or unix:/path',
+  ),
   weight: integer(0, 65_535).default(1).describe('Share of new sessions; 0: no new sessions'),
   replicas: z
     .array(text('must be the id of another backend of this pool'))
@@ -159,11 +161,17 @@ const rateLimit = z.strictObject({
 });
 
 const tls = z.strictObject({
-  ca: text('must be the path of a PEM file').nullable().default(null),
-  verify: flag().default(true),
-  serverName: text('must be a host name').nullable().default(null),
-  cert: text('must be the path of a PEM file').nullable().default(null),
-  key: text('must be the path of a PEM file').nullable().default(null),
+  ca: text('must be the path of a PEM file')
+    .nullable()
+    .default(null)
+    .describe("Certificates that a backend's must be signed by; null: those that Node trusts"),
+  verify: flag().default(true).describe('false: any certificate will do, so that anybody in between can read along'),
+  serverName: text('must be a host name such as app.internal', HOST_NAME)
+    .nullable()
+    .default(null)
+    .describe('Name that is asked for (SNI) and that the certificate must have; null: the host of the url'),
+  cert: text('must be the path of a PEM file').nullable().default(null).describe('Certificate that limpet shows'),
+  key: text('must be the path of a PEM file').nullable().default(null).describe('Its private key'),
 });
 
 /** A named group of backends that serve the same application. */

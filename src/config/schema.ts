@@ -124,7 +124,7 @@ export type RouteConfig = Frozen<z.output<typeof routeSchema>>;
 export type RouteMatchConfig = RouteConfig['match'];
 /** `pools.NAME`. */
 export type PoolConfig = Frozen<z.output<typeof poolSchema>>;
-/** `pools.NAME.backends[]`; `url` always is `http://host:port`. */
+/** `pools.NAME.backends[]`; `url` always is `http://host:port`, `https://host:port` or `unix:/path`. */
 export type BackendConfig = Frozen<z.output<typeof backendSchema>>;
 /** `pools.NAME.discovery.dns`; `port` is null with type SRV only, `servers` always are `address:port`. */
 export type DnsDiscoveryConfig = Frozen<z.output<typeof dnsDiscoverySchema>>;

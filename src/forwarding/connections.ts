@@ -1,34 +1,48 @@
 import type { Backend } from '../backends/backend.ts';
+import type { BackendDialer } from './backend-dialer.ts';
+import type { BackendLink } from './backend-link.ts';
+import type { Exchange } from './exchange.ts';
 import type { Upstream } from './upstream.ts';
 
 /** Idle and busy connections of one worker to one backend. The most recently used one is taken first: it is the least likely to be closing. */
 export class BackendConnections {
   /** As the latest configuration has it. */
   backend: Backend;
-  readonly idle: Upstream[] = [];
+  readonly #link: BackendLink;
+  /** Null: connections are plain TCP, opened by Upstream itself. */
+  readonly dialer: BackendDialer | null;
+  readonly #idle: Upstream[] = [];
   /** The backend is gone or has moved: no connection is kept beyond its exchange. */
   retired = false;
   /** Head of the list of connections that carry an exchange. */
   busy: Upstream | null = null;
 
-  constructor(backend: Backend) {
+  constructor(backend: Backend, link: BackendLink, dialer: BackendDialer | null) {
     this.backend = backend;
+    this.#link = link;
+    this.dialer = dialer;
   }
 
-  /** Whether these connections lead to `backend`: the same server at the same address. */
-  fits(backend: Backend): boolean {
-    const { generation, host, port } = this.backend;
-    return backend.generation === generation && backend.host === host && backend.port === port;
+  /** Whether these connections lead to `backend`, in the way of `link`: the same server at the same address. */
+  fits(backend: Backend, link: BackendLink): boolean {
+    const { generation, url } = this.backend;
+    return backend.generation === generation && backend.url === url && this.#link === link;
   }
 
-  take(): Upstream | null {
-    return this.idle.pop() ?? null;
+  /** An idle connection that this exchange may use. */
+  take(_x: Exchange): Upstream | null {
+    return this.#idle.pop() ?? null;
+  }
+
+  /** Keeps a connection whose exchange is over. */
+  keep(upstream: Upstream): void {
+    this.#idle.push(upstream);
   }
 
   /** Takes a connection out of the idle ones because it closed. */
   drop(upstream: Upstream): void {
-    const at = this.idle.lastIndexOf(upstream);
-    if (at >= 0) this.idle.splice(at, 1);
+    const at = this.#idle.lastIndexOf(upstream);
+    if (at >= 0) this.#idle.splice(at, 1);
   }
 
   addBusy(upstream: Upstream): void {
@@ -52,7 +66,10 @@ export class BackendConnections {
     this.closeIdle();
   }
 
-  closeIdle(): void {
-    for (const upstream of this.idle.splice(0)) upstream.close();
+  /** Closes those that carry no exchange. False: there were none. */
+  closeIdle(): boolean {
+    const idle = this.#idle.splice(0);
+    for (const upstream of idle) upstream.close();
+    return (this.dialer?.closeIdle() ?? false) || idle.length > 0;
   }
 }

@@ -3,7 +3,8 @@ import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { BalancingPolicy } from '../balancing/policy.ts';
 import type { Outlier } from '../health/outlier.ts';
-import { BackendConnections } from './connections.ts';
+import { BackendLink } from './backend-link.ts';
+import type { BackendConnections } from './connections.ts';
 
 /**
  * What one worker has of a pool: the read-only model with its strategies and policy, and its connections.
@@ -29,8 +30,12 @@ export class PoolTraffic {
   /** When each backend last failed, by slot, in ms of the worker's wheel. */
   readonly failedAt: (number | undefined)[];
   readonly #connections: (BackendConnections | undefined)[];
+  readonly #link: BackendLink;
 
-  /** @param before what this worker had of the pool until now */
+  /**
+   * @param before what this worker had of the pool until now
+   * @throws StartError when a file for TLS to the backends cannot be used
+   */
   constructor(
     pool: Pool,
     strategies: readonly AffinityStrategy[],
@@ -48,6 +53,7 @@ export class PoolTraffic {
     this.outlier = outlier;
     this.failedAt = before?.failedAt ?? [];
     this.#connections = before === null ? [] : before.#connections;
+    this.#link = BackendLink.of(pool, before === null ? null : before.#link);
   }
 
   /** Takes effect: from here on connections go to the backends as this pool has them. Sockets to those that did not change are kept. */
@@ -56,7 +62,7 @@ export class PoolTraffic {
     for (const [slot, connections] of this.#connections.entries()) {
       if (connections === undefined) continue;
       const backend = bySlot[slot];
-      if (backend !== undefined && connections.fits(backend)) {
+      if (backend !== undefined && connections.fits(backend, this.#link)) {
         connections.backend = backend;
         continue;
       }
@@ -72,7 +78,7 @@ export class PoolTraffic {
 
   #open(backend: Backend): BackendConnections {
     // A request that began before a reload may still choose a backend that is gone: a list of its own, which nobody finds.
-    const connections = new BackendConnections(backend);
+    const connections = this.#link.connections(backend);
     if (this.pool.bySlot[backend.slot] === backend) this.#connections[backend.slot] = connections;
     else connections.retired = true;
     return connections;
@@ -82,9 +88,7 @@ export class PoolTraffic {
   closeIdle(): boolean {
     let closed = false;
     for (const connections of this.#connections) {
-      if (connections === undefined || connections.idle.length === 0) continue;
-      connections.closeIdle();
-      closed = true;
+      if (connections?.closeIdle()) closed = true;
     }
     return closed;
   }

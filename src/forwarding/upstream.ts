@@ -2,13 +2,14 @@
  * The backend's side of an exchange.
  * Longer than 400 lines because it is one state machine: what each event does depends on all the others.
  */
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { ERRORS } from '../errors.ts';
 import { ChunkedDecoder } from '../http1/chunked.ts';
 import { Framing, type Head, Parse } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
 import { Timed } from '../timing/timer-wheel.ts';
 import type { AttemptEvents } from './attempt-events.ts';
+import type { BackendSocket } from './backend-socket.ts';
 import type { BackendConnections } from './connections.ts';
 import { type Exchange, Stage } from './exchange.ts';
 import { trailerLines } from './trailers.ts';
@@ -45,7 +46,7 @@ const OWN_LIMITS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAV
  */
 const shared = Buffer.allocUnsafeSlow(READ_BYTES);
 
-/** An HTTP/1.1 connection to a backend. Carries one exchange at a time. */
+/** A connection to a backend, HTTP/1.1 for whoever looks from here. Carries one exchange at a time. */
 export class Upstream extends Timed {
   readonly connections: BackendConnections;
   nextBusy: Upstream | null = null;
@@ -54,7 +55,7 @@ export class Upstream extends Timed {
   reused = false;
 
   readonly #handler: AttemptEvents;
-  readonly #socket: Socket;
+  readonly #socket: BackendSocket;
   #phase: number = Phase.connecting;
   #exchange: Exchange | null = null;
   /** Bytes of a response head that is not complete. */
@@ -79,20 +80,29 @@ export class Upstream extends Timed {
   /** Of a tunnel that carries a WebSocket. */
   #websocket: WebSocketTunnel | null = null;
 
-  constructor(connections: BackendConnections, handler: AttemptEvents) {
+  /** @param x the first exchange that it is to carry */
+  constructor(connections: BackendConnections, handler: AttemptEvents, x: Exchange) {
     super();
     this.connections = connections;
     this.#handler = handler;
-    const { host, port } = connections.backend;
-    const socket = connect({
-      host,
-      port,
-      noDelay: true,
-      allowHalfOpen: true,
-      onread: { buffer: shared, callback: (size, bytes) => this.#onRead(size, bytes as Buffer) },
-    });
+    const { backend, dialer } = connections;
+    let socket: BackendSocket;
+    if (dialer === null) {
+      const { host, port } = backend;
+      socket = connect({
+        host,
+        port,
+        noDelay: true,
+        allowHalfOpen: true,
+        onread: { buffer: shared, callback: (size, bytes) => this.#onRead(size, bytes as Buffer) },
+      }).on('connect', () => this.#onConnect());
+    } else {
+      socket = dialer.dial(x, {
+        onOpen: () => this.#onConnect(),
+        onBytes: (size, bytes) => this.#onRead(size, bytes),
+      });
+    }
     this.#socket = socket;
-    socket.on('connect', () => this.#onConnect());
     socket.on('end', () => this.#onEnd());
     socket.on('drain', () => this.#onDrain());
     socket.on('error', (error) => {
@@ -404,7 +414,7 @@ export class Upstream extends Timed {
       this.reused = true;
       this.#phase = Phase.idle;
       this.#handler.wheel.set(this, this.#idleMs);
-      this.connections.idle.push(this);
+      this.connections.keep(this);
     } else {
       this.close();
     }

@@ -99,7 +99,7 @@ export class HealthMonitor {
         }
         before.delete(backend.slot);
         this.#watched.set(backend.slot, known);
-        const same = known.backend.url === backend.url && isDeepStrictEqual(known.pool.config.health.active, active);
+        const same = known.backend.url === backend.url && probesAlike(known.pool, pool);
         known.pool = pool;
         known.backend = backend;
         if (!same) this.#probeAnew(known, delay);
@@ -142,7 +142,7 @@ export class HealthMonitor {
     if (active === null) return;
     watched.loop = new ProbeLoop({
       backend: watched.backend,
-      probe: this.#probes[active.type](active),
+      probe: this.#probes[active.type](active, watched.pool.config, watched.pool.name),
       interval: active.interval,
       clock: this.#clock,
       random: this.#random,
@@ -243,4 +243,14 @@ export class HealthMonitor {
     this.#startSlowly(watched);
     if (this.#state.setEjected(watched.backend.slot, false)) this.#report(watched, 'returned', reason);
   }
+}
+
+/** Whether the backends of both are probed in the same way. */
+function probesAlike({ config: one }: Pool, { config: other }: Pool): boolean {
+  return (
+    isDeepStrictEqual(one.health.active, other.health.active) &&
+    isDeepStrictEqual(one.tls, other.tls) &&
+    one.http2 === other.http2 &&
+    one.sendProxyProtocol === other.sendProxyProtocol
+  );
 }

@@ -1,5 +1,5 @@
 import type { Backend } from '../backends/backend.ts';
-import type { ActiveHealthConfig } from '../config/schema.ts';
+import type { ActiveHealthConfig, PoolConfig } from '../config/schema.ts';
 import type { ErrorCode } from '../errors.ts';
 
 /** What one probe found. `reason` is a few words for the log; `code` is null when the backend answered, only not as expected. */
@@ -16,4 +16,8 @@ export interface Probe {
   check(backend: Backend, signal: AbortSignal): Promise<ProbeResult>;
 }
 
-export type ProbeFactory = (config: ActiveHealthConfig) => Probe;
+/** How the backends of a pool are spoken to: a probe speaks as traffic does. */
+export type ProbedPool = Pick<PoolConfig, 'tls' | 'http2' | 'sendProxyProtocol'>;
+
+/** @param pool configuration of the pool, with the name of it */
+export type ProbeFactory = (config: ActiveHealthConfig, pool: ProbedPool, name: string) => Probe;

@@ -1,11 +1,12 @@
 import { connect } from 'node:net';
+import { backendAddress } from '../backends/backend-address.ts';
 import type { ProbeFactory, ProbeResult } from './probe.ts';
 
 /** A probe that only opens a connection: the backend is well when its system accepts it within the timeout. */
 export const tcpProbe: ProbeFactory = ({ port, timeout }) => ({
   check: (backend, signal) =>
     new Promise<ProbeResult>((resolve) => {
-      const socket = connect({ host: backend.host, port: port ?? backend.port });
+      const socket = connect(backendAddress(backend, port));
       const settle = (result: ProbeResult): void => {
         clearTimeout(timer);
         signal.removeEventListener('abort', aborted);

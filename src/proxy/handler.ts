@@ -255,7 +255,7 @@ export class Handler implements AttemptEvents {
     x.tried[x.triedCount++] = backend.slot;
     x.attemptStartedAt = x.attempts === 1 ? x.startedAt : performance.now();
     const connections = traffic.connections(backend);
-    const upstream = (x.freshOnly ? null : connections.take()) ?? new Upstream(connections, this);
+    const upstream = (x.freshOnly ? null : connections.take(x)) ?? new Upstream(connections, this, x);
     x.upstream = upstream;
     upstream.start(x, requestHead(x, head, backend, traffic.cookies, sessionTail(x, traffic, backend)));
   }

@@ -52,8 +52,10 @@ function build(pool: Pool, before: PoolTraffic | null, model: RunningModel, { st
 }
 
 function isSame(pool: Pool, old: Pool, model: RunningModel, before: RunningModel): boolean {
-  // Files that a strategy has read may hold something else by now, under the same name.
-  const reread = model.generation !== before.generation && pool.config.affinity.some(readsFile);
+  // Files that a strategy or TLS to the backends has read may hold something else by now, under the same name.
+  const { affinity, tls } = pool.config;
+  const reads = affinity.some(readsFile) || tls.ca !== null || tls.cert !== null;
+  const reread = model.generation !== before.generation && reads;
   return (
     !reread &&
     isDeepStrictEqual(pool.config, old.config) &&

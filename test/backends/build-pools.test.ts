@@ -27,6 +27,8 @@ test('a backend has its address, slot, generation and limits resolved', () => {
     departing: false,
     host: '127.0.0.1',
     port: 9001,
+    socketPath: null,
+    secure: false,
     authority: '127.0.0.1:9001',
     url: 'http://127.0.0.1:9001',
     backup: true,
@@ -41,6 +43,16 @@ test('a Host header leaves out the default port (RFC 9110 4.2.3), a connection d
   const config = testConfig([{ id: 'a', url: 'http://shop.internal:80' }]);
   const { host, port, authority } = buildPools(config, SLOTS)[0]!.backends[0]!;
   assert.deepEqual({ host, port, authority }, { host: 'shop.internal', port: 80, authority: 'shop.internal' });
+});
+
+test('a backend of https:// is secure on port 443 unless it says otherwise, and one of unix: has a path', () => {
+  const config = testConfig([
+    { id: 'a', url: 'https://shop.internal' },
+    { id: 'b', url: 'unix:/run/my app.sock' },
+  ]);
+  const [a, b] = buildPools(config, SLOTS)[0]!.backends;
+  assert.deepEqual([a!.secure, a!.host, a!.port, a!.authority], [true, 'shop.internal', 443, 'shop.internal']);
+  assert.deepEqual([b!.secure, b!.socketPath, b!.authority], [false, '/run/my app.sock', 'localhost']);
 });
 
 test('backends are found by id and by slot, and a slot of nobody is undefined', () => {

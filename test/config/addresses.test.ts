@@ -41,15 +41,44 @@ test('loopback addresses and unix sockets are local', () => {
 });
 
 test('a backend is http://host:port, and nothing after it', () => {
-  assert.deepEqual(parseBackendUrl('http://a.example:81'), { host: 'a.example', port: 81, authority: 'a.example:81' });
-  assert.deepEqual(parseBackendUrl('HTTP://A/'), { host: 'a', port: 80, authority: 'a:80' });
+  const urlOf = (text: string) => {
+    const parsed = parseBackendUrl(text);
+    return 'error' in parsed ? parsed.error : parsed.url;
+  };
   assert.deepEqual(parseBackendUrl('http://[2001:DB8::1]:9'), {
+    kind: 'tcp',
+    secure: false,
     host: '2001:db8::1',
     port: 9,
     authority: '[2001:db8::1]:9',
+    url: 'http://[2001:db8::1]:9',
   });
+  assert.equal(urlOf('http://a.example:81'), 'http://a.example:81');
+  assert.equal(urlOf('HTTP://A/'), 'http://a:80');
+  assert.equal(urlOf('https://A'), 'https://a:443');
+  assert.equal(urlOf('HTTPS://[::1]:8443/'), 'https://[::1]:8443');
   const password = parseBackendUrl('http://u:hunter2@a:1');
   assert.ok('error' in password && !password.error.includes('hunter2'));
+});
+
+test('a backend on a unix socket is written as in bind, as a URL or as in nginx', () => {
+  for (const text of [
+    'unix:/run/a.sock',
+    'unix:///run/a.sock',
+    'http://unix:/run/a.sock',
+    'http://unix:/run/a.sock:',
+  ]) {
+    assert.deepEqual(parseBackendUrl(text), { kind: 'unix', path: '/run/a.sock', url: 'unix:/run/a.sock' }, text);
+  }
+  for (const text of [
+    'unix:run/a.sock',
+    'unix:/',
+    'unix:/run/',
+    `unix:/${'x'.repeat(107)}`,
+    'https://unix:/run/a.sock',
+  ]) {
+    assert.ok('error' in parseBackendUrl(text), text);
+  }
 });
 
 test('a CIDR is brought to its network, and forms that others read as another address are refused', () => {

@@ -71,7 +71,7 @@ function check(
   const written = { interval: '60s', timeout: '30s', ...active };
   const config = poolSchema.parse({ health: { active: written } }).health.active;
   const { pool } = testPool([{ id: 'a', url: `http://${host}:${port}` }]);
-  return factory(config!).check(pool.backends[0]!, signal);
+  return factory(config!, pool.config, 'shop').check(pool.backends[0]!, signal);
 }
 
 /** Until the server has seen all its connections end. */

@@ -1,0 +1,58 @@
+import type { Socket } from 'node:net';
+import type { ListenerConfig } from '../config/schema.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { TimerWheel } from '../timing/timer-wheel.ts';
+import type { ClientConnection } from './client-connection.ts';
+import { FrontSession } from './front-session.ts';
+import type { VirtualConnection } from './virtual-connection.ts';
+
+/** The listener that accepted a connection, as HTTP/2 needs it. */
+export interface FrontListener {
+  /** As the latest configuration has it. */
+  readonly config: ListenerConfig;
+  /** The connection has closed. @param peer as it was handed in */
+  closed(connection: ClientConnection, peer: string): void;
+}
+
+/** What is known of a connection when it is handed over. */
+export interface FrontClient<L extends FrontListener = FrontListener> {
+  readonly listener: L;
+  /** Address of the other end as text, by the PROXY protocol where that is in use. */
+  readonly peer: string;
+  /** The connection is TLS. */
+  readonly secure: boolean;
+}
+
+export interface FrontParts<L extends FrontListener = FrontListener> {
+  readonly wheel: TimerWheel;
+  readonly log: Logger;
+  /** Serves a virtual connection as if a client had opened it; called before its first byte is there. */
+  serve(connection: VirtualConnection, client: FrontClient<L>): ClientConnection;
+}
+
+/** HTTP/2 towards clients (RFC 9113), one a worker: each stream comes out as HTTP/1.1 on a virtual connection. */
+export class Http2Front<L extends FrontListener = FrontListener> {
+  readonly #parts: FrontParts<L>;
+
+  constructor(parts: FrontParts<L>) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Serves a connection whose client has chosen HTTP/2, by ALPN or by its preface. What was read of it already has been put back
+   * with `unshift`. From here on nobody else reads from the socket.
+   * @returns to be stopped with the listener; `listener.closed` is called with it once, at its end
+   */
+  accept(socket: Socket, client: FrontClient<L>): ClientConnection {
+    const { wheel, log } = this.#parts;
+    return new FrontSession({
+      socket,
+      wheel,
+      log,
+      peer: client.peer,
+      secure: client.secure,
+      listener: client.listener,
+      serve: (connection) => this.#parts.serve(connection, client),
+    });
+  }
+}

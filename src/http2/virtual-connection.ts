@@ -1,0 +1,344 @@
+import { EventEmitter } from 'node:events';
+import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { FieldBlock } from '../http1/field-block.ts';
+import type { Head } from '../http1/head.ts';
+import { Parse } from '../http1/parse.ts';
+import type { RequestText } from './request-text.ts';
+import { responseFields } from './response-fields.ts';
+import { ResponseReader, type ResponseSink } from './response-reader.ts';
+import { webSocketAccept } from './websocket-handshake.ts';
+
+/** The session that a virtual connection belongs to. */
+export interface ConnectionOwner {
+  /** Part of an answer goes out. */
+  worked(): void;
+  /** A request has been served, its stream is closed, and the connection can take the next one. */
+  freed(connection: VirtualConnection): void;
+  /** The connection has closed, with its stream when it had one. @param reset the client broke a request off */
+  dropped(connection: VirtualConnection, reset: boolean): void;
+}
+
+const { NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL } = constants;
+const TRAILER_FIELDS = 1_000;
+const LAST_CHUNK = '0\r\n';
+const CRLF = '\r\n';
+const NONE = '';
+
+/**
+ * The client's end of a connection of HTTP/1.1 that does not exist: on one side streams of HTTP/2, one after the other, on the other what
+ * looks like the socket of a client that keeps its connection open. It has of net.Socket what a client's connection uses:
+ * 'data' with bytes of requests, 'end', 'drain', 'close', and what is written is read as responses.
+ *
+ * Flow control goes through: paused, it lets the stream's window run out; and `writableLength` is what the window of the client has not let
+ * through yet. A response that is whole ends the stream; one that is not, whatever way the connection ends, resets it (RFC 9113 8.1).
+ */
+export class VirtualConnection extends EventEmitter implements ResponseSink {
+  readonly remoteAddress: string;
+  /** As with a TLSSocket. */
+  readonly encrypted: boolean;
+  readonly writableHighWaterMark = 65_536;
+  readonly #owner: ConnectionOwner;
+  readonly #reader = new ResponseReader(this);
+  #stream: ServerHttp2Stream | null = null;
+  /** The end of the request has not come. */
+  #bodyOpen = false;
+  #chunked = false;
+  #paused = true;
+  /** Of a request for a WebSocket: what the backend has to answer the handshake with; '' otherwise. */
+  #accept = NONE;
+  #tunnel = false;
+  #ended = false;
+  #closed = false;
+  #resetByUs = false;
+  /** The response breaks off, once what has been written is out. */
+  #cutting = false;
+  #writing = 0;
+  #requestTrailers = NONE;
+  #responseTrailers: OutgoingHttpHeaders | null = null;
+  #trailersDue = false;
+
+  constructor(owner: ConnectionOwner, peer: string, encrypted: boolean) {
+    super();
+    this.#owner = owner;
+    this.remoteAddress = peer;
+    this.encrypted = encrypted;
+  }
+
+  // ---- the stream's side ----
+
+  /**
+   * Serves a stream: its request comes out as 'data'.
+   * @param whole it has no body
+   * @param key Sec-WebSocket-Key that `request` holds, for a WebSocket
+   */
+  attach(stream: ServerHttp2Stream, request: RequestText, whole: boolean, key: string): void {
+    this.#stream = stream;
+    this.#bodyOpen = !whole;
+    this.#chunked = request.chunked;
+    this.#accept = request.websocket ? webSocketAccept(key) : NONE;
+    this.#resetByUs = false;
+    this.#requestTrailers = NONE;
+    this.#responseTrailers = null;
+    this.#trailersDue = false;
+    this.#reader.reset(request.method);
+    // What goes wrong with a stream is told by 'close'.
+    stream.on('error', ignore);
+    stream.on('close', this.#onStreamClose);
+    stream.on('drain', this.#onStreamDrain);
+    this.emit('data', Buffer.from(request.text, 'latin1'));
+    if (whole || stream !== this.#stream) return;
+    if (request.method === 'CONNECT') {
+      // It is refused, and what follows belongs to nobody.
+      stream.resume();
+      return;
+    }
+    stream.on('trailers', this.#onStreamTrailers);
+    stream.on('end', this.#onStreamEnd);
+    if (this.#paused) stream.pause();
+    stream.on('data', this.#onStreamData);
+  }
+
+  readonly #onStreamData = (bytes: Buffer): void => {
+    if (bytes.length === 0) return;
+    if (!this.#chunked) {
+      this.emit('data', bytes);
+      return;
+    }
+    const size = bytes.length.toString(16);
+    const chunk = Buffer.allocUnsafe(size.length + bytes.length + 4);
+    chunk.write(`${size}\r\n`, 0, 'latin1');
+    bytes.copy(chunk, size.length + 2);
+    chunk.write(CRLF, chunk.length - 2, 'latin1');
+    this.emit('data', chunk);
+  };
+
+  readonly #onStreamTrailers = (_: IncomingHttpHeaders, _flags: number, raw?: readonly string[]): void => {
+    for (let i = 0; raw !== undefined && i + 1 < raw.length; i += 2) {
+      this.#requestTrailers += `${raw[i]!}: ${raw[i + 1]!}\r\n`;
+    }
+  };
+
+  readonly #onStreamEnd = (): void => {
+    // A stream that is reset ends too: 'close' says so.
+    if (this.#stream === null || this.#stream.aborted) return;
+    this.#bodyOpen = false;
+    if (this.#tunnel || this.#accept !== NONE) this.emit('end');
+    else if (this.#chunked) this.emit('data', Buffer.from(LAST_CHUNK + this.#requestTrailers + CRLF, 'latin1'));
+  };
+
+  readonly #onStreamDrain = (): void => {
+    this.emit('drain');
+  };
+
+  readonly #onStreamClose = (): void => {
+    const stream = this.#stream;
+    if (stream === null) return;
+    this.#stream = null;
+    const reset = stream.rstCode !== NGHTTP2_NO_ERROR;
+    const whole = this.#reader.done && !this.#bodyOpen && !this.#tunnel && !reset;
+    if (whole && !this.#ended && !this.#closed) {
+      this.#owner.freed(this);
+      return;
+    }
+    this.#close(reset, !this.#resetByUs && !this.#reader.done && !this.#tunnel);
+  };
+
+  // ---- the socket's side ----
+
+  get writableLength(): number {
+    return this.#stream?.writableLength ?? 0;
+  }
+
+  isPaused(): boolean {
+    return this.#paused;
+  }
+
+  pause(): this {
+    this.#paused = true;
+    if (this.#bodyOpen) this.#stream?.pause();
+    return this;
+  }
+
+  resume(): this {
+    this.#paused = false;
+    if (this.#bodyOpen) this.#stream?.resume();
+    return this;
+  }
+
+  cork(): void {
+    this.#stream?.cork();
+  }
+
+  uncork(): void {
+    this.#stream?.uncork();
+  }
+
+  /** Takes bytes of a response, or of a tunnel. They are kept until they are out. */
+  write(chunk: string | Buffer): boolean {
+    if (!this.#writable()) return true;
+    this.#owner.worked();
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk, 'latin1') : chunk;
+    if (this.#tunnel) this.#send(bytes);
+    else this.#reader.feed(bytes);
+    return this.writableLength < this.writableHighWaterMark;
+  }
+
+  /** FIN. @param done called once everything written is out; not when the stream is reset before */
+  end(done?: () => void): this {
+    this.#ended = true;
+    const stream = this.#stream;
+    if (stream === null) {
+      if (done !== undefined) process.nextTick(done);
+      this.#closeSoon();
+      return this;
+    }
+    if (this.#tunnel) stream.end();
+    if (done !== undefined) {
+      if (stream.writableFinished) process.nextTick(done);
+      else stream.once('finish', done);
+    }
+    if (this.#tunnel) return this;
+    if (!this.#reader.done) this.#reset(NGHTTP2_INTERNAL_ERROR);
+    else if (this.#bodyOpen && !this.#trailersDue) this.#reset(NGHTTP2_NO_ERROR);
+    return this;
+  }
+
+  /** Closes once what is written is out: a tunnel and a whole response with END_STREAM, a broken one with RST_STREAM. */
+  destroySoon(): void {
+    if (this.#stream === null || this.#tunnel || this.#reader.done) {
+      this.end();
+      return;
+    }
+    if (this.#writing === 0) this.destroy();
+    else this.#cutting = true;
+  }
+
+  /** Closes at once; a stream that is open is reset. */
+  destroy(): this {
+    if (this.#closed) return this;
+    const stream = this.#stream;
+    if (stream !== null) {
+      const whole = this.#reader.done && !this.#tunnel && stream.writableFinished;
+      this.#reset(whole ? NGHTTP2_NO_ERROR : this.#tunnel ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR);
+    }
+    this.#closeSoon();
+    return this;
+  }
+
+  resetAndDestroy(): this {
+    return this.destroy();
+  }
+
+  #reset(code: number): void {
+    const stream = this.#stream;
+    if (stream === null) return;
+    this.#resetByUs = true;
+    stream.off('data', this.#onStreamData);
+    stream.close(code);
+    // Node closes a stream only when what it has read is gone.
+    stream.resume();
+  }
+
+  /** As a socket does: nothing is told before the caller has returned. */
+  #closeSoon(): void {
+    if (!this.#closed) process.nextTick(() => this.#close(false, false));
+  }
+
+  #close(hadError: boolean, reset: boolean): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#owner.dropped(this, reset);
+    this.emit('close', hadError);
+  }
+
+  // ---- the response ----
+
+  #writable(): boolean {
+    const stream = this.#stream;
+    return stream !== null && !stream.destroyed && !stream.closed && !stream.writableEnded;
+  }
+
+  onInterim(head: Head): void {
+    if (this.#writable()) this.#stream!.additionalHeaders(fieldsOf(head, head.status));
+  }
+
+  onSwitch(head: Head): void {
+    const line = head.upgradeLine;
+    const protocol = line < 0 ? NONE : head.value(line).toLowerCase();
+    const fields = fieldsOf(head, 200);
+    const agreed = this.#accept !== NONE && protocol === 'websocket' && fields['sec-websocket-accept'] === this.#accept;
+    if (!agreed) return this.#refuse();
+    // RFC 8441 5: what the handshake proves, the stream does by being one.
+    delete fields['sec-websocket-accept'];
+    this.#tunnel = true;
+    this.#stream!.respond(fields, { sendDate: false } as object);
+  }
+
+  onHead(head: Head, whole: boolean, open: boolean): void {
+    const stream = this.#stream;
+    if (stream === null || !this.#writable()) {
+      // Node has ended the stream of a HEAD already, which does not keep it from taking a head.
+      if (stream === null || stream.destroyed || stream.closed || stream.headersSent) return;
+    }
+    const { status } = head;
+    // A success would say that the tunnel is open; and node:http2 knows no status above 599.
+    if ((this.#accept !== NONE && status < 300) || status > 599) return this.#refuse();
+    const fields = fieldsOf(head, status);
+    if (status === 205) delete fields['content-length'];
+    this.#trailersDue = open && !whole;
+    if (this.#trailersDue) stream.once('wantTrailers', this.#onWantTrailers);
+    stream.respond(fields, { endStream: whole, waitForTrailers: this.#trailersDue, sendDate: false } as object);
+  }
+
+  onData(piece: Buffer, last: boolean): void {
+    if (!this.#writable()) return;
+    if (last) this.#stream!.end(piece);
+    else this.#send(piece);
+  }
+
+  onTrailers(section: string): void {
+    if (section !== CRLF) {
+      const block = new FieldBlock(TRAILER_FIELDS);
+      if (block.parseTrailers(Buffer.from(section, 'latin1')) !== Parse.done) return this.onMalformed(block.problem);
+      this.#responseTrailers = responseFields(block, {});
+    }
+    if (this.#writable()) this.#stream!.end();
+  }
+
+  onMalformed(_problem: string): void {
+    this.destroy();
+  }
+
+  readonly #onWantTrailers = (): void => {
+    const stream = this.#stream;
+    this.#trailersDue = false;
+    if (stream === null || stream.destroyed || stream.closed) return;
+    stream.sendTrailers(this.#responseTrailers ?? {});
+    // Behind the trailers, which Node sends in the next turn.
+    if (this.#ended && this.#bodyOpen) setImmediate(() => this.#reset(NGHTTP2_NO_ERROR));
+  };
+
+  #send(piece: Buffer): void {
+    this.#writing++;
+    this.#stream!.write(piece, this.#onWritten);
+  }
+
+  readonly #onWritten = (): void => {
+    this.#writing--;
+    if (this.#writing === 0 && this.#cutting) this.destroy();
+  };
+
+  /** The backend's answer cannot be had in HTTP/2: 502, and this side is closed. */
+  #refuse(): void {
+    const stream = this.#stream!;
+    stream.respond({ ':status': 502, 'content-length': '0', 'limpet-error': 'BACKEND_PROTOCOL' }, { endStream: true });
+    if (this.#bodyOpen) this.#reset(NGHTTP2_NO_ERROR);
+    this.#closeSoon();
+  }
+}
+
+function fieldsOf(head: Head, status: number): OutgoingHttpHeaders {
+  return responseFields(head, { __proto__: null, ':status': status } as unknown as OutgoingHttpHeaders);
+}
+
+function ignore(): void {}

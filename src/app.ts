@@ -26,6 +26,7 @@ import { CounterSums } from './metrics/counter-sums.ts';
 import { Counters } from './metrics/counters.ts';
 import { RareTotals } from './metrics/rare-totals.ts';
 import { listenerKeys } from './model/listener-keys.ts';
+import { loadListenerTls } from './model/listener-tls.ts';
 import type { FoundMember } from './model/members.ts';
 import { ModelKeeper } from './model/model-keeper.ts';
 import type { RunningModel } from './model/running-model.ts';
@@ -158,7 +159,7 @@ export async function startLimpet({
           return [name, members.length > 0 ? members : knownMembers(name, standing)];
         }),
     );
-  keeper.adopt(keeper.plan({ file: config, secrets, found: found(config) }, true));
+  keeper.adopt(keeper.plan({ file: config, secrets, tls: loadListenerTls(config), found: found(config) }, true));
   restoreStanding(keeper, state, standing);
   setLimits(table, keeper.pools);
   await snapshots?.load({ table, names: sessionNames(keeper), backends: () => standingOf(keeper, state) });
@@ -321,16 +322,16 @@ function listenersOf(
   { ports }: Supervisor,
 ): { bind: string; address: string; index: number }[] {
   const keys = listenerKeys(config.listeners);
-  return config.listeners.map(({ bind }, at) => {
+  return config.listeners.map(({ bind, tls }, at) => {
     const key = keys[at]!;
-    return { bind, address: listenerAddress(bind, ports.get(key) ?? 0), index: listeners.get(key)! };
+    return { bind, address: listenerAddress(bind, ports.get(key) ?? 0, tls !== null), index: listeners.get(key)! };
   });
 }
 
-function listenerAddress(bind: string, port: number): string {
+function listenerAddress(bind: string, port: number, secure: boolean): string {
   const parsed = parseBind(bind);
   if ('error' in parsed || parsed.kind === 'unix') return bind;
-  return `http://${parsed.host.includes(':') ? `[${parsed.host}]` : parsed.host}:${port}`;
+  return `${secure ? 'https' : 'http'}://${parsed.host.includes(':') ? `[${parsed.host}]` : parsed.host}:${port}`;
 }
 
 function logChange(log: Logger, change: AdminChange): void {

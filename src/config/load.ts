@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { findBadBackendTls } from './backend-tls-files.ts';
 import { type ConfigError, formatConfigError, type KeyPath } from './config-error.ts';
 import { readDocument } from './document.ts';
 import type { Environment } from './expand.ts';
@@ -6,6 +7,7 @@ import { findUnreadable, whyUnreadable } from './files.ts';
 import { valueAt } from './messages.ts';
 import { resolveAdmin, resolveConfig } from './resolve.ts';
 import { type AdminConfig, type Config, configSchema } from './schema.ts';
+import { readTlsMaterial } from './tls-material.ts';
 import { validate } from './validate.ts';
 
 /** A configuration that is valid. */
@@ -13,7 +15,7 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Lines about what is allowed and most likely not meant. */
   readonly warnings: string[];
-  /** Files that the configuration names and that cannot be read now: it is valid, but limpet cannot start with it. */
+  /** Files that the configuration names and that cannot be read or used now: it is valid, but limpet cannot start with it. */
   readonly unreadable: ConfigError[];
   /** A mistake at a key of this file, for checks that need more than the file. */
   readonly errorAt: (path: KeyPath, message: string) => ConfigError;
@@ -94,7 +96,13 @@ export function parseConfig(
   if (errors.length > 0 || parsed === null) return { errors: errors.sort(byPlace) };
   const config = resolveConfig(parsed, file);
   const unreadable: ConfigError[] = [];
-  findUnreadable(config, (path, message) => unreadable.push(document.errorAt(path, message)));
+  const refuse = (path: KeyPath, message: string) => void unreadable.push(document.errorAt(path, message));
+  const warn = (path: KeyPath, message: string) => void warnings.push(document.errorAt(path, message));
+  findUnreadable(config, refuse);
+  findBadBackendTls(config, refuse, warn);
+  for (const [index, { tls }] of config.listeners.entries()) {
+    if (tls !== null) readTlsMaterial(tls, ['listeners', index, 'tls'], { error: refuse, warn });
+  }
   return {
     config,
     warnings: warnings.sort(byPlace).map(formatConfigError),

@@ -9,6 +9,7 @@ import {
   type BackendConfig,
   type Config,
   type DnsDiscoveryConfig,
+  type ListenerConfig,
   redisSchema,
 } from './schema.ts';
 import type { ParsedConfig } from './validate.ts';
@@ -25,8 +26,9 @@ export function resolveConfig(config: ParsedConfig, file: string): Config {
       ...pool,
       backends: pool.backends.map((backend): BackendConfig => {
         const url = parseBackendUrl(backend.url);
-        return 'error' in url ? backend : { ...backend, url: `http://${url.authority}` };
+        return 'error' in url ? backend : { ...backend, url: url.url };
       }),
+      tls: { ...pool.tls, ca: path(pool.tls.ca), cert: path(pool.tls.cert), key: path(pool.tls.key) },
       discovery: pool.discovery === null ? null : { dns: resolveDns(pool.discovery.dns) },
       affinity: pool.affinity.map(
         (strategy): AffinityConfig =>
@@ -38,6 +40,7 @@ export function resolveConfig(config: ParsedConfig, file: string): Config {
   }
   return {
     ...config,
+    listeners: config.listeners.map((listener) => ({ ...listener, tls: resolveTls(listener.tls, file) })),
     trustedProxies: config.trustedProxies.map((text) => {
       const parsed = parseCidr(text);
       return 'error' in parsed ? text : parsed.cidr;
@@ -61,6 +64,16 @@ function resolveDns(dns: DnsDiscoveryConfig): DnsDiscoveryConfig {
   });
   // Names have no case, and the last dot only says that no search domain is to be added.
   return { ...dns, name: dns.name.toLowerCase(), servers };
+}
+
+function resolveTls(tls: ListenerConfig['tls'], file: string): ListenerConfig['tls'] {
+  if (tls === null) return null;
+  const path = (name: string) => resolveFile(name, file)!;
+  return {
+    ...tls,
+    certificates: tls.certificates.map(({ cert, key }) => ({ cert: path(cert), key: path(key) })),
+    clientCa: resolveFile(tls.clientCa, file),
+  };
 }
 
 /** The same for the section `admin` alone. */

@@ -2,7 +2,6 @@
  * The client's side of an exchange.
  * Longer than 400 lines because it is one state machine: what each event does depends on all the others.
  */
-import type { Socket } from 'node:net';
 import { ERRORS, type ErrorKind } from '../errors.ts';
 import { type ClientSide, Exchange } from '../forwarding/exchange.ts';
 import type { Upstream } from '../forwarding/upstream.ts';
@@ -10,7 +9,8 @@ import { Framing, Parse } from '../http1/head.ts';
 import type { Handler } from '../proxy/handler.ts';
 import { Timed } from '../timing/timer-wheel.ts';
 import { clientAddress, clientScheme, forwardedLines } from './client-address.ts';
-import type { Listener } from './listener.ts';
+import { type ClientSocket, resetConnection } from './client-socket.ts';
+import type { ConnectionOwner } from './connection-owner.ts';
 import { readInto } from './read-into.ts';
 import { RequestBody } from './request-body.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
@@ -36,6 +36,14 @@ const STRING_BYTES = 16_384;
 /** Bytes read from clients of this thread: each read is dealt with before the next one, so that all connections share one buffer. */
 const shared = Buffer.allocUnsafeSlow(65_536);
 
+/** Who is at the other end of a connection, and how it came. */
+export interface Origin {
+  /** Address of the peer in its one spelling (`TrustedProxies.normalise`); '' when it has none, such as behind a unix socket. */
+  readonly peer: string;
+  /** The connection itself is encrypted. */
+  readonly secure: boolean;
+}
+
 /**
  * An HTTP/1.1 connection of a client (RFC 9112). Reads requests one at a time, in order (behaviour 61),
  * hands each to the handler, and owns everything that is written to the client.
@@ -43,14 +51,15 @@ const shared = Buffer.allocUnsafeSlow(65_536);
 export class Downstream extends Timed implements ClientSide {
   readonly exchange: Exchange;
   address: string;
-  secure = false;
+  secure: boolean;
   trustedRequestId = '';
   chunks = true;
 
-  readonly #socket: Socket;
+  readonly #socket: ClientSocket;
   readonly #handler: Handler;
-  readonly #listener: Listener;
+  readonly #listener: ConnectionOwner;
   readonly #peer: string;
+  readonly #ownTls: boolean;
   /** By what `#peerTrusted` was found out: a reload may say otherwise. */
   #trusted: TrustedProxies;
   #peerTrusted: boolean;
@@ -73,14 +82,16 @@ export class Downstream extends Timed implements ClientSide {
   #lastWords = false;
 
   /** @param accepted a connection that has not been read from yet */
-  constructor(accepted: Socket, listener: Listener, handler: Handler) {
+  constructor(accepted: ClientSocket, { peer, secure }: Origin, listener: ConnectionOwner, handler: Handler) {
     super();
     const socket = readInto(accepted, shared, (size) => this.#onRead(size));
     this.#socket = socket;
     this.#listener = listener;
     this.#handler = handler;
     this.exchange = new Exchange(this, handler);
-    this.#peer = listener.trusted.normalise(socket.remoteAddress ?? '');
+    this.#peer = peer;
+    this.#ownTls = secure;
+    this.secure = secure;
     this.#trusted = listener.trusted;
     this.#peerTrusted = this.#trusted.has(this.#peer);
     this.address = this.#peer;
@@ -107,6 +118,13 @@ export class Downstream extends Timed implements ClientSide {
   }
 
   // ---- reading ----
+
+  /** Bytes of the client that were read before this connection was made; to be called once, at once. */
+  receive(bytes: Buffer): void {
+    for (let from = 0; from < bytes.length; from += shared.length) {
+      this.#onRead(bytes.copy(shared, 0, from, Math.min(bytes.length, from + shared.length)));
+    }
+  }
 
   /** `size` bytes have been read into the shared buffer: what is kept beyond this call is copied. */
   #onRead(size: number): void {
@@ -206,7 +224,7 @@ export class Downstream extends Timed implements ClientSide {
     if (this.#listener.trusted !== this.#trusted) this.#trustAnew();
     if (this.#peerTrusted) {
       this.address = clientAddress(this.#peer, true, head, this.#listener.trusted);
-      this.secure = clientScheme(false, true, head, this.#listener.trusted) === 'https';
+      this.secure = clientScheme(this.#ownTls, true, head, this.#listener.trusted) === 'https';
       this.trustedRequestId = handler.trustedRequestId(head);
     }
     let next = from + head.consumed;
@@ -233,7 +251,7 @@ export class Downstream extends Timed implements ClientSide {
     this.#trusted = this.#listener.trusted;
     this.#peerTrusted = this.#trusted.has(this.#peer);
     this.address = this.#peer;
-    this.secure = false;
+    this.secure = this.#ownTls;
     this.trustedRequestId = '';
     this.#forwarded = '';
   }
@@ -436,7 +454,7 @@ export class Downstream extends Timed implements ClientSide {
     if (!this.chunks) {
       // To HTTP/1.0 the end of the connection may be the end of the body: a FIN would make it look whole.
       this.#out = '';
-      this.#socket.resetAndDestroy();
+      resetConnection(this.#socket);
       return;
     }
     this.flush();

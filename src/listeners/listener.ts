@@ -1,12 +1,18 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { parseBind } from '../config/bind.ts';
 import type { ListenerConfig } from '../config/schema.ts';
 import { StartError } from '../errors-start.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Counters } from '../metrics/counters.ts';
+import type { RareCounters } from '../metrics/rare.ts';
 import type { Handler } from '../proxy/handler.ts';
+import { Arrival, type ArrivalHost, type HandshakeFailure } from './arrival.ts';
+import type { ClientSocket } from './client-socket.ts';
 import type { ConnectionLimits } from './connection-limits.ts';
+import type { ConnectionOwner } from './connection-owner.ts';
 import { Downstream } from './downstream.ts';
+import type { TlsFront } from './tls-front.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 
 /** Connections over the limit that wait for one to end, as they would in the kernel's backlog, at most; more are closed. */
@@ -21,14 +27,17 @@ export interface ListenerParts {
   readonly trusted: TrustedProxies;
   readonly limits: ConnectionLimits;
   readonly counters: Counters;
+  readonly rare: RareCounters;
   readonly log: Logger;
 }
 
 /** One worker's share of an address: all workers listen on the same one and the kernel spreads the connections (SO_REUSEPORT). */
-export class Listener {
+export class Listener implements ConnectionOwner, ArrivalHost {
   /** As the latest configuration has it: connections look here for each request. */
   config: ListenerConfig;
   trusted: TrustedProxies;
+  /** For connections from here on; null: they are not encrypted. */
+  tls: TlsFront | null = null;
   /** Takes no new connection, and closes those it has after their response. */
   stopping = false;
   /** Where it listens; 0 before it does. */
@@ -36,6 +45,8 @@ export class Listener {
   readonly #parts: ListenerParts;
   readonly #server: Server;
   readonly #connections = new Set<Downstream>();
+  /** Accepted, and HTTP has not begun on them. */
+  readonly #arrivals = new Set<Arrival>();
   readonly #waiting: Socket[] = [];
   #quietUntil = 0;
   #admits = false;
@@ -78,16 +89,17 @@ export class Listener {
   }
 
   /** Serves connections from here on. */
-  admit(): void {
+  admit(tls: TlsFront | null): void {
+    this.tls = tls;
     this.#admits = true;
     this.serveWaiting();
   }
 
   /** The configuration has changed: new limits and timeouts count from the next request on, also on open connections. */
-  adopt(config: ListenerConfig, trusted: TrustedProxies): void {
+  adopt(config: ListenerConfig, trusted: TrustedProxies, tls: TlsFront | null): void {
     this.config = config;
     this.trusted = trusted;
-    this.admit();
+    this.admit(tls);
   }
 
   /** It was made for a model that is not to be. */
@@ -152,15 +164,47 @@ export class Listener {
     }
     limits.opened(index, address);
     counters.connectionOpened(index);
-    const connection = new Downstream(socket, this, handler);
+    if (this.tls === null) return this.#speak(socket, address, false, null);
+    const arrival = new Arrival(socket, address, this, handler.wheel);
+    this.#arrivals.add(arrival);
+    arrival.begin();
+  }
+
+  /** HTTP begins on a connection. @param early what has been read of it */
+  #speak(socket: ClientSocket, peer: string, secure: boolean, early: Buffer | null): void {
+    const connection = new Downstream(socket, { peer, secure }, this, this.#parts.handler);
     this.#connections.add(connection);
+    if (early !== null) connection.receive(early);
     if (this.stopping) connection.stop(this.#deadline - performance.now(), Math.random);
+  }
+
+  arrived(arrival: Arrival, socket: ClientSocket, early: Buffer | null): void {
+    this.#arrivals.delete(arrival);
+    if (socket instanceof TLSSocket) {
+      const resumed = socket.isSessionReused() ? 'true' : 'false';
+      this.#parts.rare.add('limpet_tls_handshakes_total', this.config.bind, resumed);
+    }
+    this.#speak(socket, arrival.peer, arrival.secure, early);
+  }
+
+  lost(arrival: Arrival): void {
+    if (this.#arrivals.delete(arrival)) this.#gone(arrival.peer);
+  }
+
+  handshakeFailed({ peer }: Arrival, reason: HandshakeFailure, error: Error): void {
+    const { bind } = this.config;
+    this.#parts.rare.add('limpet_tls_handshake_failures_total', bind, reason);
+    this.#parts.log.debug({ listener: bind, client: peer, reason, problem: error.message }, 'TLS handshake failed');
   }
 
   /** A connection has closed. */
   closed(connection: Downstream, address: string): void {
-    const { limits, index, counters } = this.#parts;
     this.#connections.delete(connection);
+    this.#gone(address);
+  }
+
+  #gone(address: string): void {
+    const { limits, index, counters } = this.#parts;
     limits.closed(index, address);
     counters.connectionClosed(index);
     if (this.#waiting.length > 0) this.serveWaiting();
@@ -175,7 +219,7 @@ export class Listener {
   }
 
   get open(): number {
-    return this.#connections.size;
+    return this.#connections.size + this.#arrivals.size;
   }
 
   /**
@@ -194,6 +238,7 @@ export class Listener {
 
   /** Ends every connection that is left. */
   stopNow(): void {
+    for (const arrival of [...this.#arrivals]) arrival.close();
     for (const connection of [...this.#connections]) connection.stopNow();
   }
 

@@ -12,6 +12,18 @@ export const RARE_METRICS = {
     labels: ['code'],
     help: 'Requests that limpet answered with an error of its own or could not answer, by Limpet-Error code.',
   },
+  limpet_tls_handshakes_total: {
+    labels: ['listener', 'resumed'],
+    help: 'TLS handshakes with clients; resumed: with a ticket, without certificates and signatures.',
+  },
+  limpet_tls_handshake_failures_total: {
+    labels: ['listener', 'reason'],
+    help: 'TLS handshakes with clients that came to nothing.',
+  },
+  limpet_refused_connections_total: {
+    labels: ['listener', 'reason'],
+    help: 'Client connections that were closed before HTTP began on them, TLS aside.',
+  },
 } as const satisfies { readonly [name: string]: { readonly labels: readonly string[]; readonly help: string } };
 
 /** One of RARE_METRICS. */

@@ -3,6 +3,7 @@ import type { Pool } from '../backends/pool.ts';
 import type { SharedState } from '../backends/shared-state.ts';
 import { SlotRegistry } from '../backends/slots.ts';
 import type { BackendConfig, Config } from '../config/schema.ts';
+import type { TlsMaterial } from '../config/tls-material.ts';
 import type { CounterSums } from '../metrics/counter-sums.ts';
 import { IndexRegistry } from './index-registry.ts';
 import { listenerKeys } from './listener-keys.ts';
@@ -25,6 +26,8 @@ export interface ModelKeeperParts {
 export interface ModelSources {
   readonly file: Config;
   readonly secrets: readonly Uint8Array[];
+  /** Certificates, by the keys of their listeners. */
+  readonly tls: ReadonlyMap<string, TlsMaterial>;
   /** The latest answers of discovery, by pool. */
   readonly found: ReadonlyMap<string, readonly FoundMember[]>;
 }
@@ -88,7 +91,7 @@ export class ModelKeeper {
    */
   plan(sources: ModelSources, reread: boolean): ModelPlan {
     const before = this.#current;
-    const { file, secrets, found } = sources;
+    const { file, secrets, tls, found } = sources;
     const { config, departing, discovered } = resolveMembers({
       file,
       found,
@@ -110,6 +113,7 @@ export class ModelKeeper {
         discovered,
         pools: this.#poolIndices.assign(Object.keys(config.pools)),
         listeners: this.#listenerIndices.assign(keys),
+        tls,
         secrets,
         keySecret: this.#parts.keySecret,
       };

@@ -1,5 +1,6 @@
 import type { SlotAssignment } from '../backends/slots.ts';
 import type { Config } from '../config/schema.ts';
+import type { TlsMaterial } from '../config/tls-material.ts';
 
 /**
  * What limpet runs by, as plain data: made by the supervisor (ModelKeeper), sent to every worker whole, never changed.
@@ -22,6 +23,8 @@ export interface RunningModel {
   readonly pools: ReadonlyMap<string, number>;
   /** Index of each listener by its key, see `listenerKeys`. */
   readonly listeners: ReadonlyMap<string, number>;
+  /** Certificates by the key of their listener. */
+  readonly tls: ReadonlyMap<string, TlsMaterial>;
   /** The first signs, all verify. */
   readonly secrets: readonly Uint8Array[];
   /** What the keys of the table are hashed with: the same for as long as limpet runs (behaviour 25). */

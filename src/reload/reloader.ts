@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Preview } from '../admin/live-parts.ts';
 import type { ReloadOutcome } from '../admin/reloads.ts';
 import type { Secrets } from '../affinity/secrets.ts';
@@ -8,8 +9,10 @@ import { diffConfig } from '../config/diff.ts';
 import { changedFixedKeys } from '../config/fixed-keys.ts';
 import { type LoadedConfig, loadConfig, parseConfig, type RefusedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
+import type { TlsMaterial } from '../config/tls-material.ts';
 import { StartError } from '../errors-start.ts';
 import type { Logger } from '../logging/logger.ts';
+import { loadListenerTls } from '../model/listener-tls.ts';
 import { type FoundMember, resolveMembers } from '../model/members.ts';
 import type { ModelKeeper, ModelPlan, ModelSources } from '../model/model-keeper.ts';
 import type { RunningModel } from '../model/running-model.ts';
@@ -100,8 +103,8 @@ export class Reloader {
   /** Discovery has found other members. */
   membersChanged(): Promise<void> {
     return this.#inTurn(async () => {
-      const { file, secrets } = this.#parts.keeper.sources;
-      await this.#goBy({ file, secrets, found: this.#parts.found(file) }, false);
+      const { sources } = this.#parts.keeper;
+      await this.#goBy({ ...sources, found: this.#parts.found(sources.file) }, false);
     });
   }
 
@@ -125,18 +128,25 @@ export class Reloader {
     if (unreadable.length > 0) return { ok: false, errors: unreadable };
     const before = keeper.sources;
     let secrets: Secrets;
+    let tls: ReadonlyMap<string, TlsMaterial>;
     try {
       secrets = this.#parts.secrets(next.config);
+      tls = loadListenerTls(next.config);
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
       return { ok: false, errors: [problem(file, error.message)] };
     }
     const found = this.#parts.found(next.config);
-    const failure = await this.#goBy({ file: next.config, secrets: secrets.secrets, found }, true);
+    const failure = await this.#goBy({ file: next.config, secrets: secrets.secrets, tls, found }, true);
     if (failure !== null) return { ok: false, errors: [problem(file, failure)] };
     const changes = diffConfig(before.file, next.config);
     if (!sameSecrets(before.secrets, secrets.secrets))
       changes.push({ path: 'sessions.secretFile (its content)', change: 'changed' });
+    for (const [key, material] of tls) {
+      const was = before.tls.get(key);
+      if (was !== undefined && !isDeepStrictEqual(was, material))
+        changes.push({ path: `listeners.${key}.tls (content of its files)`, change: 'changed' });
+    }
     return { ok: true, generation: keeper.model.generation, changes, warnings };
   }
 

@@ -21,6 +21,8 @@ export interface WorkerStart {
   readonly store: SharedStore | null;
   readonly counters: CountersMemory;
   readonly limits: ConnectionLimitsMemory;
+  /** See `ticket-keys`. */
+  readonly ticketKeys: Uint8Array;
 }
 
 /** From the supervisor to a worker. */
@@ -33,6 +35,8 @@ export type ToWorker =
   | { readonly kind: 'commit'; readonly serial: number }
   /** One was not: forget it. */
   | { readonly kind: 'abort'; readonly serial: number }
+  /** TLS tickets are sealed with these 48 bytes from here on, in all workers, so that whichever gets the next connection can open them. */
+  | { readonly kind: 'ticket-keys'; readonly keys: Uint8Array }
   /** Graceful stop: finish what is under way, for so many ms at most. */
   | { readonly kind: 'stop'; readonly graceMs: number }
   /** The time for that is over. */

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
 import type { SharedState } from '../backends/shared-state.ts';
 import { StartError } from '../errors-start.ts';
@@ -15,13 +16,16 @@ const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 5_000;
 /** After a graceful stop: for the answers to requests that were not finished. */
 const LAST_WORDS_MS = 500;
+/** How long TLS tickets are sealed with the same keys: whoever steals them can read what was recorded in that time. */
+const TICKET_KEYS_MS = 12 * 3_600_000;
+const TICKET_KEYS_BYTES = 48;
 /** How often expired rows are swept out, and in how many portions the whole table is gone through. */
 const SWEEP_MS = 250;
 const SWEEP_PORTIONS = 240;
 
 export interface SupervisorParts {
   readonly workers: number;
-  readonly start: Omit<WorkerStart, 'index' | 'model' | 'ports'>;
+  readonly start: Omit<WorkerStart, 'index' | 'model' | 'ports' | 'ticketKeys'>;
   readonly state: SharedState;
   readonly table: SessionTable;
   readonly rare: RareTotals;
@@ -57,6 +61,8 @@ export class Supervisor {
   #model: RunningModel | null = null;
   #stopping = false;
   #sweeper: NodeJS.Timeout | null = null;
+  #ticketKeys: Uint8Array = randomBytes(TICKET_KEYS_BYTES);
+  #rotation: NodeJS.Timeout | null = null;
   #onStopped: (() => void) | null = null;
 
   constructor(parts: SupervisorParts) {
@@ -92,6 +98,14 @@ export class Supervisor {
     const portion = Math.max(64, Math.ceil(table.buckets / SWEEP_PORTIONS));
     this.#sweeper = setInterval(() => table.sweep(portion, Date.now()), SWEEP_MS);
     this.#sweeper.unref();
+    this.#rotation = setInterval(() => this.rotateTicketKeys(), TICKET_KEYS_MS);
+    this.#rotation.unref();
+  }
+
+  /** New keys for TLS tickets, in all workers. */
+  rotateTicketKeys(): void {
+    this.#ticketKeys = randomBytes(TICKET_KEYS_BYTES);
+    this.broadcast({ kind: 'ticket-keys', keys: this.#ticketKeys });
   }
 
   /**
@@ -158,7 +172,7 @@ export class Supervisor {
     const { start, log, output, rare } = this.#parts;
     const model = this.#model!;
     const { index } = place;
-    const data: WorkerStart = { ...start, model, index, ports: this.ports };
+    const data: WorkerStart = { ...start, model, index, ports: this.ports, ticketKeys: this.#ticketKeys };
     // The same extension as this file: sources run as they are, dist runs compiled.
     const entry = new URL(`./worker-main${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
     const thread = new Worker(entry, { workerData: data, name: `limpet worker ${index}` });
@@ -235,6 +249,7 @@ export class Supervisor {
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
     if (this.#sweeper !== null) clearInterval(this.#sweeper);
+    if (this.#rotation !== null) clearInterval(this.#rotation);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onStopped = resolve;
     this.broadcast({ kind: 'stop', graceMs });

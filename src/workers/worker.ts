@@ -6,6 +6,7 @@ import { StartError } from '../errors-start.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import { ConnectionLimits } from '../listeners/connection-limits.ts';
 import { Listener } from '../listeners/listener.ts';
+import type { TlsFront } from '../listeners/tls-front.ts';
 import { TrustedProxies } from '../listeners/trusted-proxies.ts';
 import { AccessLog } from '../logging/access-log.ts';
 import { WorkerLog } from '../logging/worker-log.ts';
@@ -20,6 +21,7 @@ import { createStore } from '../sessions/create-store.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import { SessionTable } from '../sessions/table.ts';
 import { TimerWheel } from '../timing/timer-wheel.ts';
+import { buildTlsFronts } from './build-tls-fronts.ts';
 import { buildTraffic } from './build-traffic.ts';
 import type { FromWorker, Ports, ToWorker, WorkerStart } from './messages.ts';
 
@@ -33,6 +35,7 @@ interface Parts {
   readonly router: Router;
   readonly trusted: TrustedProxies;
   readonly listeners: ReadonlyMap<string, Listener>;
+  readonly fronts: ReadonlyMap<string, TlsFront>;
 }
 
 /** One thread that carries traffic: what it is made of, and its life from the first listening socket to the last connection. */
@@ -54,6 +57,7 @@ export class Worker {
   #wanted = 0;
   /** Listeners that a reload has removed, until their last connection has ended. */
   readonly #leaving = new Set<Listener>();
+  #ticketKeys: Uint8Array;
   #ticks = 0;
   #stopping = false;
 
@@ -61,6 +65,7 @@ export class Worker {
   constructor(start: WorkerStart, post: (message: FromWorker) => void) {
     const { index, model } = start;
     this.#post = post;
+    this.#ticketKeys = start.ticketKeys;
     this.#log = new WorkerLog(model.config.log.level, index);
     const log = this.#log.logger;
     this.#state = new SharedState(start.state, index);
@@ -88,7 +93,8 @@ export class Worker {
       requestIdPrefix: `${randomBytes(9).toString('base64url')}-`,
     });
     const trusted = new TrustedProxies(model.config.trustedProxies);
-    this.#parts = { model, pools, router, trusted, listeners: this.#listeners(model, trusted, new Map()) };
+    const fronts = buildTlsFronts(model, this.#ticketKeys, new Map());
+    this.#parts = { model, pools, router, trusted, listeners: this.#listeners(model, trusted, new Map()), fronts };
   }
 
   /** Takes traffic from here on. */
@@ -96,7 +102,7 @@ export class Worker {
     this.#wheel.start();
     await this.#store.start();
     const listening = await listenAll(this.#parts.listeners, new Map(), ports);
-    for (const listener of this.#parts.listeners.values()) listener.admit();
+    for (const [key, listener] of this.#parts.listeners) listener.admit(this.#parts.fronts.get(key) ?? null);
     this.#post({ kind: 'listening', ports: listening });
   }
 
@@ -113,6 +119,9 @@ export class Worker {
         break;
       case 'abort':
         this.#abort();
+        break;
+      case 'ticket-keys':
+        this.#useTicketKeys(message.keys);
         break;
       case 'stop':
         this.#stopping = true;
@@ -138,9 +147,10 @@ export class Worker {
     try {
       const pools = buildTraffic(model, this.#parts, { state: this.#state, log: this.#log.logger });
       const router = buildRouter(model.config, new Map(pools.map(({ pool }) => [pool.name, pool])));
+      const fronts = buildTlsFronts(model, this.#ticketKeys, this.#parts.fronts);
       const listening = await listenAll(listeners, before, ports);
       if (this.#wanted !== serial) throw new StartError('the reload was given up');
-      this.#next = { model, pools, router, trusted, listeners };
+      this.#next = { model, pools, router, trusted, listeners, fronts };
       this.#post({ kind: 'prepared', serial, ports: listening });
     } catch (error) {
       closeAll(listeners, before);
@@ -168,13 +178,23 @@ export class Worker {
     for (const traffic of before.pools) if (!next.model.pools.has(traffic.pool.name)) traffic.closeIdle();
     this.#handler.adopt(next.router, next.pools);
     const keys = listenerKeys(config.listeners);
-    for (const [at, key] of keys.entries()) next.listeners.get(key)!.adopt(config.listeners[at]!, next.trusted);
+    for (const [at, key] of keys.entries()) {
+      next.listeners.get(key)!.adopt(config.listeners[at]!, next.trusted, next.fronts.get(key) ?? null);
+    }
     for (const [key, listener] of before.listeners) {
       if (next.listeners.has(key)) continue;
       this.#leaving.add(listener);
       listener.stop(config.shutdown.grace);
     }
     this.#post({ kind: 'committed', serial });
+  }
+
+  #useTicketKeys(keys: Uint8Array): void {
+    this.#ticketKeys = keys;
+    const renew = (parts: Parts): Parts => ({ ...parts, fronts: buildTlsFronts(parts.model, keys, parts.fronts) });
+    this.#parts = renew(this.#parts);
+    if (this.#next !== null) this.#next = renew(this.#next);
+    for (const [key, front] of this.#parts.fronts) this.#parts.listeners.get(key)!.tls = front;
   }
 
   #abort(): void {
@@ -203,6 +223,7 @@ export class Worker {
             trusted,
             limits: this.#limits,
             counters: this.#counters,
+            rare: this.#rare,
             log: this.#log.logger,
           });
         return [key, listener];

@@ -1,0 +1,29 @@
+import type { Duplex } from 'node:stream';
+
+/** What a Downstream reads from and writes to: a connection of a client, TLS or not, or a stream that is made to look like one. */
+export interface ClientSocket extends Duplex {
+  /** Closes once everything written has gone out. */
+  destroySoon(): void;
+  /** Closes at once so that the other side sees an error; may throw where that cannot be done (a unix socket). */
+  resetAndDestroy(): unknown;
+}
+
+/** A TLSSocket knows the connection it was made on; not documented, and the same since Node 0.12. */
+interface OnTop {
+  readonly _parent?: ClientSocket | null;
+}
+
+/** The connection that a TLS socket was made on; the socket itself when it is no TLS. */
+export function connectionBelow(socket: ClientSocket): ClientSocket {
+  return (socket as OnTop)._parent ?? socket;
+}
+
+/** Closes so that the client sees an error rather than an end: with an RST, where the connection has such a thing. */
+export function resetConnection(socket: ClientSocket): void {
+  try {
+    connectionBelow(socket).resetAndDestroy();
+  } catch {
+    // ERR_INVALID_HANDLE_TYPE: there is no TCP underneath.
+  }
+  socket.destroy();
+}

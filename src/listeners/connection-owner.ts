@@ -1,0 +1,14 @@
+import type { ListenerConfig } from '../config/schema.ts';
+import type { Downstream } from './downstream.ts';
+import type { TrustedProxies } from './trusted-proxies.ts';
+
+/** Whoever accepted the connection of a Downstream, as the Downstream sees it. */
+export interface ConnectionOwner {
+  /** As the latest configuration has it: looked at for each request. */
+  readonly config: Pick<ListenerConfig, 'limits' | 'timeouts'>;
+  readonly trusted: TrustedProxies;
+  /** Connections close after their response. */
+  readonly stopping: boolean;
+  /** The connection has closed. @param address its peer */
+  closed(connection: Downstream, address: string): void;
+}

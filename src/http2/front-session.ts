@@ -37,7 +37,7 @@ interface FrontSessionParts {
 }
 
 /** Scratch, for as long as one call takes. */
-const scratch: RequestText = { text: '', method: '', chunked: false, websocket: false, problem: '' };
+const scratch: RequestText = { text: '', method: '', chunked: false, websocket: false };
 
 /** An HTTP/2 connection of a client: gives each stream a virtual connection, and guards the session against floods. */
 export class FrontSession extends Timed implements ClientConnection, ConnectionOwner {
@@ -99,13 +99,6 @@ export class FrontSession extends Timed implements ClientConnection, ConnectionO
       },
       scratch,
     );
-    if (scratch.text === '') {
-      this.#parts.log.debug({ client: this.#parts.peer, problem: scratch.problem }, 'request refused');
-      stream.on('error', () => {});
-      stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
-      stream.resume();
-      return;
-    }
     this.#parts.wheel.clear(this);
     (this.#free.pop() ?? this.#open()).attach(stream, scratch, whole, key);
   }

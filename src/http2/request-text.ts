@@ -1,16 +1,12 @@
-import { isSameHost } from '../http1/host.ts';
-
 /** What becomes of the header list of a request. */
 export interface RequestText {
-  /** The head in HTTP/1.1; '' when the request is malformed. */
+  /** The head in HTTP/1.1. */
   text: string;
   method: string;
   /** The body follows in chunked coding: its length is not known. */
   chunked: boolean;
   /** An extended CONNECT that asks for a WebSocket (RFC 8441). */
   websocket: boolean;
-  /** Why `text` is empty. */
-  problem: string;
 }
 
 /**
@@ -41,6 +37,7 @@ export function requestText(raw: readonly string[], whole: boolean, key: () => s
   let path = '';
   let authority = '';
   let protocol = '';
+  let scheme = 'http';
   let host = '';
   let cookies = '';
   let length = false;
@@ -62,6 +59,7 @@ export function requestText(raw: readonly string[], whole: boolean, key: () => s
         protocol = value;
         break;
       case ':scheme':
+        if (value === 'https') scheme = value;
         break;
       case 'host':
         // Two of them: the parser says no to the comma.
@@ -79,15 +77,15 @@ export function requestText(raw: readonly string[], whole: boolean, key: () => s
     }
   }
   into.method = method;
-  into.text = '';
   into.chunked = false;
   into.websocket = false;
-  // RFC 9113 8.3.1: the authority wins, and a Host that says something else is not guessed at.
-  if (authority !== '' && host !== '' && !isSameHost(authority, host, 0)) {
-    into.problem = 'Host differs from :authority';
-    return;
-  }
+  let target = path;
   if (authority === '') authority = host;
+  else if (host !== '' && host !== authority) {
+    // RFC 9113 8.3.1: the authority wins, and a Host that says something else is refused. In absolute form that is the parser's decision.
+    target = `${scheme}://${authority}${path}`;
+    authority = host;
+  }
   const hostLine = authority === '' ? '' : `Host: ${authority}\r\n`;
   const cookieLine = cookies === '' ? '' : `cookie: ${cookies}\r\n`;
   if (method === 'CONNECT') {
@@ -98,7 +96,7 @@ export function requestText(raw: readonly string[], whole: boolean, key: () => s
     }
     into.websocket = true;
     into.method = 'GET';
-    into.text = `GET ${path} HTTP/1.1\r\n${hostLine}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: ${key()}\r\n${fields}${cookieLine}\r\n`;
+    into.text = `GET ${target} HTTP/1.1\r\n${hostLine}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: ${key()}\r\n${fields}${cookieLine}\r\n`;
     return;
   }
   let framing = '';
@@ -106,5 +104,5 @@ export function requestText(raw: readonly string[], whole: boolean, key: () => s
     into.chunked = true;
     framing = 'Transfer-Encoding: chunked\r\n';
   }
-  into.text = `${method} ${path} HTTP/1.1\r\n${hostLine}${framing}${fields}${cookieLine}\r\n`;
+  into.text = `${method} ${target} HTTP/1.1\r\n${hostLine}${framing}${fields}${cookieLine}\r\n`;
 }

@@ -18,7 +18,7 @@ export interface ConnectionOwner {
   dropped(connection: VirtualConnection, reset: boolean): void;
 }
 
-const { NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL } = constants;
+const { NGHTTP2_NO_ERROR } = constants;
 const TRAILER_FIELDS = 1_000;
 const LAST_CHUNK = '0\r\n';
 const CRLF = '\r\n';
@@ -198,8 +198,8 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
       else stream.once('finish', done);
     }
     if (this.#tunnel) return this;
-    if (!this.#reader.done) this.#reset(NGHTTP2_INTERNAL_ERROR);
-    else if (this.#bodyOpen && !this.#trailersDue) this.#reset(NGHTTP2_NO_ERROR);
+    if (!this.#reader.done) this.#reset();
+    else if (this.#bodyOpen && !this.#trailersDue) this.#endRequest();
     return this;
   }
 
@@ -218,8 +218,8 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
     if (this.#closed) return this;
     const stream = this.#stream;
     if (stream !== null) {
-      const whole = this.#reader.done && !this.#tunnel && stream.writableFinished;
-      this.#reset(whole ? NGHTTP2_NO_ERROR : this.#tunnel ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR);
+      if (this.#reader.done && !this.#tunnel && stream.writableFinished) this.#endRequest();
+      else this.#reset();
     }
     this.#closeSoon();
     return this;
@@ -229,12 +229,22 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
     return this.destroy();
   }
 
-  #reset(code: number): void {
+  /**
+   * Resets the stream with INTERNAL_ERROR: no other way of node:http2's to end one is sure not to put END_STREAM, or NO_ERROR, behind what has
+   * been sent already.
+   */
+  #reset(): void {
+    this.#resetByUs = true;
+    this.#stream?.destroy(new Error('the response broke off'));
+  }
+
+  /** The response has been given: the client is told not to send the rest of its request (RFC 9113 8.1). */
+  #endRequest(): void {
     const stream = this.#stream;
     if (stream === null) return;
     this.#resetByUs = true;
     stream.off('data', this.#onStreamData);
-    stream.close(code);
+    stream.close(NGHTTP2_NO_ERROR);
     // Node closes a stream only when what it has read is gone.
     stream.resume();
   }
@@ -315,7 +325,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
     if (stream === null || stream.destroyed || stream.closed) return;
     stream.sendTrailers(this.#responseTrailers ?? {});
     // Behind the trailers, which Node sends in the next turn.
-    if (this.#ended && this.#bodyOpen) setImmediate(() => this.#reset(NGHTTP2_NO_ERROR));
+    if (this.#ended && this.#bodyOpen) setImmediate(() => this.#endRequest());
   };
 
   #send(piece: Buffer): void {
@@ -332,7 +342,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
   #refuse(): void {
     const stream = this.#stream!;
     stream.respond({ ':status': 502, 'content-length': '0', 'limpet-error': 'BACKEND_PROTOCOL' }, { endStream: true });
-    if (this.#bodyOpen) this.#reset(NGHTTP2_NO_ERROR);
+    if (this.#bodyOpen) this.#endRequest();
     this.#closeSoon();
   }
 }

@@ -1,0 +1,35 @@
+import type { FrontListener } from '../http2/front.ts';
+import { Http2Front } from '../http2/front.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { Handler } from '../proxy/handler.ts';
+import type { ClientSocket } from './client-socket.ts';
+import type { ConnectionOwner } from './connection-owner.ts';
+import { Downstream } from './downstream.ts';
+
+/** A listener whose connections may speak HTTP/2. */
+export type Http2Listener = FrontListener & Omit<ConnectionOwner, 'closed'>;
+
+/** HTTP/2 towards the clients of a worker: every stream is served by a Downstream, as if it were a connection of HTTP/1.1. */
+export function http2Streams(handler: Handler, log: Logger): Http2Front<Http2Listener> {
+  return new Http2Front<Http2Listener>({
+    wheel: handler.wheel,
+    log,
+    serve: (connection, { listener, peer, secure }) => {
+      const owner: ConnectionOwner = {
+        get config() {
+          return listener.config;
+        },
+        get trusted() {
+          return listener.trusted;
+        },
+        get stopping() {
+          return listener.stopping;
+        },
+        // Of the connections of a listener the HTTP/2 connection is one, its streams are none.
+        closed: () => {},
+      };
+      // It has what a Downstream uses of a socket, and nothing of the machinery of a stream.
+      return new Downstream(connection as unknown as ClientSocket, { peer, secure }, owner, handler);
+    },
+  });
+}

@@ -52,7 +52,6 @@ const NOT_YET: readonly NotYet[] = [
   only('pools.*.failover.resume', false),
   only('pools.*.rateLimit', null),
   only('pools.*.http2', false),
-  only('pools.*.sendProxyProtocol', 'off'),
   only('log.audit', null),
   only('tracing.otlp', null),
 ];

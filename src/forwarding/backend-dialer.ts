@@ -3,8 +3,10 @@ import type { Exchange } from './exchange.ts';
 
 /** Opens the connections of one worker to one backend that is spoken to in another way than HTTP/1.1 over plain TCP. */
 export interface BackendDialer {
-  /** A connection for this exchange and, where `shares` says so, for later ones. */
+  /** A connection for this exchange. */
   dial(x: Exchange, events: SocketEvents): BackendSocket;
-  /** Closes what carries no exchange. False: there was nothing. */
+  /** What a connection for this exchange begins with before anything else, as latin1 text: one that began otherwise is of no use for it. */
+  preamble(x: Exchange): string;
+  /** Closes what it keeps open for later. False: there was nothing. */
   closeIdle(): boolean;
 }

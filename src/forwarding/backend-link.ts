@@ -1,16 +1,19 @@
 import type { Backend } from '../backends/backend.ts';
 import { BackendTls } from '../backends/backend-tls.ts';
 import type { Pool } from '../backends/pool.ts';
-import type { BackendDialer } from './backend-dialer.ts';
+import type { PoolConfig } from '../config/schema.ts';
 import { BackendConnections } from './connections.ts';
+import { ProxiedConnections } from './proxied-connections.ts';
 import { SocketDialer } from './socket-dialer.ts';
 
 /** How the backends of a pool are spoken to, as its configuration and the files named there have it. */
 export class BackendLink {
   readonly #tls: BackendTls;
+  readonly #proxyProtocol: PoolConfig['sendProxyProtocol'];
 
-  private constructor(tls: BackendTls) {
+  private constructor(tls: BackendTls, { sendProxyProtocol }: PoolConfig) {
     this.#tls = tls;
+    this.#proxyProtocol = sendProxyProtocol;
   }
 
   /**
@@ -18,17 +21,18 @@ export class BackendLink {
    * @throws StartError when a file of `tls` cannot be used
    */
   static of({ name, config }: Pool, before: BackendLink | null): BackendLink {
-    if (before === null) return new BackendLink(BackendTls.read(name, config.tls));
+    if (before === null) return new BackendLink(BackendTls.read(name, config.tls), config);
     const tls = before.#tls.readAgain(name, config.tls);
-    return tls === before.#tls ? before : new BackendLink(tls);
+    const same = tls === before.#tls && config.sendProxyProtocol === before.#proxyProtocol;
+    return same ? before : new BackendLink(tls, config);
   }
 
   connections(backend: Backend): BackendConnections {
-    return new BackendConnections(backend, this, this.#dialer(backend));
-  }
-
-  /** Null: HTTP/1.1 over plain TCP, which Upstream does by itself. */
-  #dialer(backend: Backend): BackendDialer | null {
-    return backend.secure || backend.socketPath !== null ? new SocketDialer(backend, this.#tls) : null;
+    const proxied = this.#proxyProtocol !== 'off';
+    const plain = !proxied && !backend.secure && backend.socketPath === null;
+    // HTTP/1.1 over plain TCP is what Upstream does by itself.
+    if (plain) return new BackendConnections(backend, this, null);
+    const dialer = new SocketDialer(backend, this.#tls, this.#proxyProtocol);
+    return proxied ? new ProxiedConnections(backend, this, dialer) : new BackendConnections(backend, this, dialer);
   }
 }

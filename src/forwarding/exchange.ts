@@ -29,6 +29,11 @@ export const Stage = {
 export interface ClientSide {
   /** Address of the client as text, behind trusted proxies. */
   readonly address: string;
+  /** Port of the client, when `address` is the other end of its connection; 0: it is not, or not known. */
+  readonly port: number;
+  /** Where the client's connection came in; '' and 0: not known. */
+  readonly localAddress: string;
+  readonly localPort: number;
   /** The client's connection is TLS, its own or as told by a trusted proxy. */
   readonly secure: boolean;
   /** X-Forwarded-*, Forwarded and Via lines for the backend. */

@@ -3,42 +3,54 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'n
 import type { Backend } from '../backends/backend.ts';
 import { backendAddress } from '../backends/backend-address.ts';
 import type { BackendTls } from '../backends/backend-tls.ts';
+import { proxyHeader } from '../backends/proxy-header.ts';
 import type { BackendDialer } from './backend-dialer.ts';
 import type { BackendSocket, SocketEvents } from './backend-socket.ts';
+import type { Exchange } from './exchange.ts';
 
 /** The same for all connections of this thread: an idle one holds none. */
 const shared = Buffer.allocUnsafeSlow(65_536);
 
 const HTTP1 = ['http/1.1'];
 
-/** HTTP/1.1 over TLS or a unix socket. */
+/** HTTP/1.1 over TLS or a unix socket, or behind a PROXY header. */
 export class SocketDialer implements BackendDialer {
   readonly #backend: Backend;
   readonly #tls: BackendTls;
+  readonly #proxyProtocol: 'off' | 'v1' | 'v2';
   /** The latest TLS session: the next connection goes on with it instead of a whole handshake (RFC 8446 2.2). */
   #session: Buffer | undefined;
 
   /** @param tls used where the backend's url says so */
-  constructor(backend: Backend, tls: BackendTls) {
+  constructor(backend: Backend, tls: BackendTls, proxyProtocol: 'off' | 'v1' | 'v2') {
     this.#backend = backend;
     this.#tls = tls;
+    this.#proxyProtocol = proxyProtocol;
+  }
+
+  preamble({ client }: Exchange): string {
+    return this.#proxyProtocol === 'off' ? '' : proxyHeader(this.#proxyProtocol, client);
   }
 
   closeIdle(): boolean {
     return false;
   }
 
-  dial(_x: unknown, events: SocketEvents): BackendSocket {
-    return this.#backend.secure ? this.#dialTls(events) : this.#dialPlain(events);
+  dial(x: Exchange, events: SocketEvents): BackendSocket {
+    const preamble = this.preamble(x);
+    if (!this.#backend.secure) return this.#dialPlain(preamble, events);
+    return preamble === '' ? this.#dialTls(events) : this.#dialTlsBehind(preamble, events);
   }
 
-  #dialPlain(events: SocketEvents): Socket {
+  #dialPlain(preamble: string, events: SocketEvents): Socket {
     const socket = connect({
       ...backendAddress(this.#backend),
       noDelay: true,
       allowHalfOpen: true,
       onread: { buffer: shared, callback: (size, bytes) => events.onBytes(size, bytes as Buffer) },
     });
+    // It leaves when the connection is open, before anything that is written then.
+    if (preamble !== '') socket.write(preamble, 'latin1');
     return socket.on('connect', () => events.onOpen());
   }
 
@@ -53,6 +65,21 @@ export class SocketDialer implements BackendDialer {
     };
     const socket = connectTls(options);
     socket.setNoDelay(true);
+    return this.#secured(socket, events);
+  }
+
+  /** The header goes in front of the handshake, in the clear. */
+  #dialTlsBehind(preamble: string, events: SocketEvents): TLSSocket {
+    const below = connect({ ...backendAddress(this.#backend), noDelay: true, allowHalfOpen: true });
+    below.write(preamble, 'latin1');
+    // `host` is what the certificate is held against.
+    const { host } = this.#backend;
+    const socket = connectTls({ ...this.#tls.options(HTTP1), host, socket: below, session: this.#session });
+    below.on('error', (error) => socket.destroy(error));
+    // tls.connect takes no buffer of ours for a connection that it did not open.
+    socket.on('data', (bytes: Buffer) => {
+      if (!events.onBytes(bytes.length, bytes)) socket.pause();
+    });
     return this.#secured(socket, events);
   }
 

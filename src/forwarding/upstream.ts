@@ -51,6 +51,8 @@ export class Upstream extends Timed {
   readonly connections: BackendConnections;
   nextBusy: Upstream | null = null;
   previousBusy: Upstream | null = null;
+  /** What the connection began with, see BackendDialer. */
+  readonly preamble: string = '';
   /** It has carried an exchange before (behaviour 30). */
   reused = false;
 
@@ -97,6 +99,7 @@ export class Upstream extends Timed {
         onread: { buffer: shared, callback: (size, bytes) => this.#onRead(size, bytes as Buffer) },
       }).on('connect', () => this.#onConnect());
     } else {
+      this.preamble = dialer.preamble(x);
       socket = dialer.dial(x, {
         onOpen: () => this.#onConnect(),
         onBytes: (size, bytes) => this.#onRead(size, bytes),

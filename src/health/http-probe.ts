@@ -3,9 +3,10 @@ import { connect as connectTls } from 'node:tls';
 import { Client, type Dispatcher } from 'undici';
 import type { Backend } from '../backends/backend.ts';
 import { backendAddress } from '../backends/backend-address.ts';
+import { proxyHeader } from '../backends/proxy-header.ts';
 import type { ActiveHealthConfig } from '../config/schema.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { ProbeFactory, ProbeResult } from './probe.ts';
+import type { ProbedPool, ProbeFactory, ProbeResult } from './probe.ts';
 import { ProbeTls } from './probe-tls.ts';
 
 /** So much of a body is read, that the backend sees its answer taken; more is cut off. */
@@ -20,15 +21,16 @@ export const httpProbe: ProbeFactory = (config, pool, name) => {
   const tls = new ProbeTls(name, pool.tls);
   return {
     async check(backend, signal) {
-      const first = await ask(config, backend, tls, signal);
+      const first = await ask(config, pool, backend, tls, signal);
       const retry = !first.ok && backend.secure && first.code === 'BACKEND_CONNECT' && !signal.aborted && tls.renew();
-      return retry ? ask(config, backend, tls, signal) : first;
+      return retry ? ask(config, pool, backend, tls, signal) : first;
     },
   };
 };
 
 async function ask(
   config: ActiveHealthConfig,
+  pool: ProbedPool,
   backend: Backend,
   tls: ProbeTls,
   signal: AbortSignal,
@@ -51,7 +53,7 @@ async function ask(
     bodyTimeout: 0,
     connect(_, callback) {
       try {
-        const opened = open(backend, config.port, tls);
+        const opened = open(backend, config.port, tls, pool.sendProxyProtocol);
         socket = opened;
         opened.once(backend.secure ? 'secureConnect' : 'connect', () => {
           connected = true;
@@ -88,9 +90,19 @@ async function ask(
   }
 }
 
-function open(backend: Backend, port: number | null, tls: ProbeTls): Socket {
-  const address = backendAddress(backend, port);
-  return backend.secure ? connectTls({ ...tls.current.options(['http/1.1']), ...address }) : connect(address);
+function open(
+  backend: Backend,
+  port: number | null,
+  tls: ProbeTls,
+  proxyProtocol: ProbedPool['sendProxyProtocol'],
+): Socket {
+  const below = connect(backendAddress(backend, port));
+  // A probe is no client's: the header says that the connection is limpet's own.
+  if (proxyProtocol !== 'off') below.write(proxyHeader(proxyProtocol, null), 'latin1');
+  if (!backend.secure) return below;
+  const socket = connectTls({ ...tls.current.options(['http/1.1']), host: backend.host, socket: below });
+  below.on('error', (error) => socket.destroy(error));
+  return socket;
 }
 
 function describe(error: unknown, connected: boolean): { reason: string; code: ErrorCode } {

@@ -36,12 +36,21 @@ const STRING_BYTES = 16_384;
 /** Bytes read from clients of this thread: each read is dealt with before the next one, so that all connections share one buffer. */
 const shared = Buffer.allocUnsafeSlow(65_536);
 
+/** Ports and address of a connection, as net.Socket has them. They are looked at only where a backend is told (`sendProxyProtocol`). */
+export interface ConnectionEnds {
+  readonly remotePort?: number | undefined;
+  readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
+}
+
 /** Who is at the other end of a connection, and how it came. */
 export interface Origin {
   /** Address of the peer in its one spelling (`TrustedProxies.normalise`); '' when it has none, such as behind a unix socket. */
   readonly peer: string;
   /** The connection itself is encrypted. */
   readonly secure: boolean;
+  /** Absent: the connection itself knows them. */
+  readonly ends?: ConnectionEnds;
 }
 
 /**
@@ -59,6 +68,7 @@ export class Downstream extends Timed implements ClientSide {
   readonly #handler: Handler;
   readonly #listener: ConnectionOwner;
   readonly #peer: string;
+  readonly #ends: ConnectionEnds;
   readonly #ownTls: boolean;
   /** By what `#peerTrusted` was found out: a reload may say otherwise. */
   #trusted: TrustedProxies;
@@ -82,7 +92,7 @@ export class Downstream extends Timed implements ClientSide {
   #lastWords = false;
 
   /** @param accepted a connection that has not been read from yet */
-  constructor(accepted: ClientSocket, { peer, secure }: Origin, listener: ConnectionOwner, handler: Handler) {
+  constructor(accepted: ClientSocket, { peer, secure, ends }: Origin, listener: ConnectionOwner, handler: Handler) {
     super();
     const socket = readInto(accepted, shared, (size) => this.#onRead(size));
     this.#socket = socket;
@@ -90,6 +100,7 @@ export class Downstream extends Timed implements ClientSide {
     this.#handler = handler;
     this.exchange = new Exchange(this, handler);
     this.#peer = peer;
+    this.#ends = ends ?? (socket as ConnectionEnds);
     this.#ownTls = secure;
     this.secure = secure;
     this.#trusted = listener.trusted;
@@ -102,6 +113,19 @@ export class Downstream extends Timed implements ClientSide {
     socket.on('error', () => {});
     socket.on('close', (hadError: boolean) => this.#onClose(hadError));
     this.#handler.wheel.set(this, this.#listener.config.timeouts.keepAlive);
+  }
+
+  /** A client that a trusted proxy names has come to that proxy by a port that nobody knows. */
+  get port(): number {
+    return this.address === this.#peer ? (this.#ends.remotePort ?? 0) : 0;
+  }
+
+  get localAddress(): string {
+    return this.#ends.localAddress ?? '';
+  }
+
+  get localPort(): number {
+    return this.#ends.localPort ?? 0;
   }
 
   get keepAlive(): boolean {

@@ -2,6 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, globSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { CHROMIUM_MISSING, findChromium } from '../test/support/chromium.ts';
+import { findPhp, PHP_MISSING } from '../test/support/php-binary.ts';
 import { findRedisServer, REDIS_MISSING } from '../test/support/redis-binary.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -12,17 +14,26 @@ function run(command: string, args: string[]): void {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-/** Several nodes share a real Redis in the tests. Where Debian's packages can be installed, they are; elsewhere it is for a person to do. */
-function needRedis(): void {
-  if (findRedisServer() !== null) return;
+/** Programs that some tests run: those tests, how the program is found, the Debian package it is in, what to say when it is missing. */
+const PROGRAMS = [
+  { tests: /redis/, find: findRedisServer, debian: 'redis-server', missing: REDIS_MISSING },
+  { tests: /presets\/php/, find: findPhp, debian: 'php-cli', missing: PHP_MISSING },
+  { tests: /presets\/browser/, find: findChromium, debian: 'chromium', missing: CHROMIUM_MISSING },
+];
+
+/** Where Debian's packages can be installed, they are; elsewhere it is for a person to do. */
+function needPrograms(files: readonly string[]): void {
+  const needed = PROGRAMS.filter(({ tests, find }) => find() === null && files.some((file) => tests.test(file)));
+  if (needed.length === 0) return;
   if (process.platform === 'linux' && process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
     const options = { stdio: 'inherit', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } } as const;
+    const packages = needed.map(({ debian }) => debian);
     spawnSync('apt-get', ['update', '-q'], options);
-    spawnSync('apt-get', ['install', '-q', '-y', '--no-install-recommends', 'redis-server'], options);
-    if (findRedisServer() !== null) return;
+    spawnSync('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...packages], options);
   }
-  console.error(REDIS_MISSING);
-  process.exit(1);
+  const missing = needed.filter(({ find }) => find() === null);
+  for (const program of missing) console.error(program.missing);
+  if (missing.length > 0) process.exit(1);
 }
 
 const wanted = process.argv.slice(2);
@@ -33,5 +44,5 @@ if (wanted.length === 0) {
 const files = (wanted.length === 0 ? ['test'] : wanted)
   .flatMap((path) => (path.endsWith('.ts') ? [path] : globSync(`${path}/**/*.test.ts`)))
   .sort();
-if (files.some((file) => file.includes('redis'))) needRedis();
+needPrograms(files);
 run(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=120000', ...files]);

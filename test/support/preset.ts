@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parse, stringify } from 'yaml';
+import { type LimpetProcess, startLimpetProcess } from './limpet.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+
+/** The parts of a preset that a test puts its own addresses into. */
+interface Written {
+  listeners: Record<string, unknown>[];
+  pools: Record<string, { backends: Record<string, unknown>[] }>;
+  [key: string]: unknown;
+}
+
+/** What `limpet init --preset NAME` writes, parsed. */
+export function readPreset(name: string): Written {
+  const directory = mkdtempSync(join(tmpdir(), 'limpet-preset-'));
+  try {
+    const file = join(directory, 'limpet.yaml');
+    const { status, stderr } = spawnSync(process.execPath, [MAIN, 'init', '--preset', name, '-c', file], {
+      encoding: 'utf8',
+    });
+    assert.equal(status, 0, stderr);
+    return parse(readFileSync(file, 'utf8')) as Written;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Starts limpet with two workers from a preset as it is written, but for the addresses: `servers` take the place of its
+ * backends, with the keys of the first one. Where the preset names replicas, each server's is the next one.
+ */
+export function startPreset(
+  name: string,
+  servers: readonly { readonly id: string; readonly url: string }[],
+): Promise<LimpetProcess> {
+  const config = readPreset(name);
+  config.workers = 2;
+  for (const listener of config.listeners) listener.bind = '127.0.0.1:0';
+  const [pool] = Object.values(config.pools);
+  const { replicas, ...first } = pool!.backends[0]!;
+  pool!.backends = servers.map(({ id, url }, i) => ({
+    ...first,
+    id,
+    url,
+    ...(replicas === undefined ? {} : { replicas: [servers[(i + 1) % servers.length]!.id] }),
+  }));
+  return startLimpetProcess(stringify(config));
+}

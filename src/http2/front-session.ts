@@ -59,6 +59,8 @@ export class FrontSession extends Timed implements ClientConnection, ConnectionO
     const session = performServerHandshake(parts.socket, {
       maxSessionMemory: SESSION_MEMORY,
       maxSessionInvalidFrames: MAX_INVALID_FRAMES,
+      // Two lines of a field that there should be one of are the backend's business.
+      strictSingleValueFields: false,
       // Pseudo-header fields come on top; what is over the limit that is set gets its 431 from the parser.
       maxHeaderListPairs: limits.headers + 64,
       settings: {

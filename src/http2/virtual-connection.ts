@@ -2,9 +2,10 @@ import { EventEmitter } from 'node:events';
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { FieldBlock } from '../http1/field-block.ts';
 import type { Head } from '../http1/head.ts';
+import { hashName } from '../http1/header-id.ts';
 import { Parse } from '../http1/parse.ts';
 import type { RequestText } from './request-text.ts';
-import { responseFields } from './response-fields.ts';
+import { fieldsByName, responseFields } from './response-fields.ts';
 import { ResponseReader, type ResponseSink } from './response-reader.ts';
 import { webSocketAccept } from './websocket-handshake.ts';
 
@@ -23,6 +24,13 @@ const TRAILER_FIELDS = 1_000;
 const LAST_CHUNK = '0\r\n';
 const CRLF = '\r\n';
 const NONE = '';
+const ACCEPT = 'sec-websocket-accept';
+const ACCEPT_HASH = hashName(ACCEPT);
+/** Ways to begin a response. */
+const PLAIN = { sendDate: false };
+const WHOLE = { sendDate: false, endStream: true };
+const WITH_TRAILERS = { sendDate: false, waitForTrailers: true };
+const TUNNEL = PLAIN;
 
 /**
  * The client's end of a connection of HTTP/1.1 that does not exist: on one side streams of HTTP/2, one after the other, on the other what
@@ -54,7 +62,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
   #cutting = false;
   #writing = 0;
   #requestTrailers = NONE;
-  #responseTrailers: OutgoingHttpHeaders | null = null;
+  #responseTrailers: Record<string, string[]> | null = null;
   #trailersDue = false;
 
   constructor(owner: ConnectionOwner, peer: string, encrypted: boolean) {
@@ -269,19 +277,22 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
   }
 
   onInterim(head: Head): void {
-    if (this.#writable()) this.#stream!.additionalHeaders(fieldsOf(head, head.status));
+    if (this.#writable()) this.#stream!.additionalHeaders({ ...fieldsByName(head), ':status': head.status });
   }
 
   onSwitch(head: Head): void {
     const line = head.upgradeLine;
     const protocol = line < 0 ? NONE : head.value(line).toLowerCase();
-    const fields = fieldsOf(head, 200);
-    const agreed = this.#accept !== NONE && protocol === 'websocket' && fields['sec-websocket-accept'] === this.#accept;
+    const accept = head.find(ACCEPT, ACCEPT_HASH);
+    const agreed =
+      this.#accept !== NONE && protocol === 'websocket' && accept >= 0 && head.value(accept) === this.#accept;
     if (!agreed) return this.#refuse();
+    const fields = fieldsOf(head, '200');
     // RFC 8441 5: what the handshake proves, the stream does by being one.
-    delete fields['sec-websocket-accept'];
+    const at = fields.indexOf(ACCEPT);
+    fields.splice(at, 2);
     this.#tunnel = true;
-    this.#stream!.respond(fields, { sendDate: false } as object);
+    respond(this.#stream!, fields, TUNNEL);
   }
 
   onHead(head: Head, whole: boolean, open: boolean): void {
@@ -293,11 +304,11 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
     const { status } = head;
     // A success would say that the tunnel is open; and node:http2 knows no status above 599.
     if ((this.#accept !== NONE && status < 300) || status > 599) return this.#refuse();
-    const fields = fieldsOf(head, status);
-    if (status === 205) delete fields['content-length'];
     this.#trailersDue = open && !whole;
     if (this.#trailersDue) stream.once('wantTrailers', this.#onWantTrailers);
-    stream.respond(fields, { endStream: whole, waitForTrailers: this.#trailersDue, sendDate: false } as object);
+    // The body of a 205 is none (RFC 9110 15.3.6), and node:http2 sends none.
+    const fields = fieldsOf(head, String(status));
+    respond(stream, fields, whole ? WHOLE : open ? WITH_TRAILERS : PLAIN);
   }
 
   onData(piece: Buffer, last: boolean): void {
@@ -310,7 +321,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
     if (section !== CRLF) {
       const block = new FieldBlock(TRAILER_FIELDS);
       if (block.parseTrailers(Buffer.from(section, 'latin1')) !== Parse.done) return this.onMalformed(block.problem);
-      this.#responseTrailers = responseFields(block, {});
+      this.#responseTrailers = fieldsByName(block);
     }
     if (this.#writable()) this.#stream!.end();
   }
@@ -341,14 +352,19 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
   /** The backend's answer cannot be had in HTTP/2: 502, and this side is closed. */
   #refuse(): void {
     const stream = this.#stream!;
-    stream.respond({ ':status': 502, 'content-length': '0', 'limpet-error': 'BACKEND_PROTOCOL' }, { endStream: true });
+    respond(stream, [':status', '502', 'content-length', '0', 'limpet-error', 'BACKEND_PROTOCOL'], WHOLE);
     if (this.#bodyOpen) this.#endRequest();
     this.#closeSoon();
   }
 }
 
-function fieldsOf(head: Head, status: number): OutgoingHttpHeaders {
-  return responseFields(head, { __proto__: null, ':status': status } as unknown as OutgoingHttpHeaders);
+function fieldsOf(head: Head, status: string): string[] {
+  return responseFields(head, [':status', status]);
+}
+
+/** `respond` takes names and values by turns too, which the types do not know yet. */
+function respond(stream: ServerHttp2Stream, fields: string[], options: object): void {
+  stream.respond(fields as unknown as OutgoingHttpHeaders, options);
 }
 
 function ignore(): void {}

@@ -14,6 +14,13 @@ export interface FrontListener {
   closed(connection: ClientConnection, peer: string): void;
 }
 
+/** Ports and address of a connection, as net.Socket has them. */
+export interface FrontEnds {
+  readonly remotePort?: number | undefined;
+  readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
+}
+
 /** What is known of a connection when it is handed over. */
 export interface FrontClient<L extends FrontListener = FrontListener> {
   readonly listener: L;
@@ -21,6 +28,8 @@ export interface FrontClient<L extends FrontListener = FrontListener> {
   readonly peer: string;
   /** The connection is TLS. */
   readonly secure: boolean;
+  /** Absent: the connection itself knows them. */
+  readonly ends?: FrontEnds;
 }
 
 export interface FrontParts<L extends FrontListener = FrontListener> {
@@ -45,6 +54,9 @@ export class Http2Front<L extends FrontListener = FrontListener> {
    */
   accept(socket: Socket, client: FrontClient<L>): ClientConnection {
     const { wheel, log } = this.#parts;
+    // Asked now: node:http2 takes the socket over.
+    const { remotePort, localAddress, localPort } = client.ends ?? socket;
+    const known = { ...client, ends: { remotePort, localAddress, localPort } };
     return new FrontSession({
       socket,
       wheel,
@@ -52,7 +64,7 @@ export class Http2Front<L extends FrontListener = FrontListener> {
       peer: client.peer,
       secure: client.secure,
       listener: client.listener,
-      serve: (connection) => this.#parts.serve(connection, client),
+      serve: (connection) => this.#parts.serve(connection, known),
     });
   }
 }

@@ -1,5 +1,4 @@
-import type { FrontListener } from '../http2/front.ts';
-import { Http2Front } from '../http2/front.ts';
+import { type FrontListener, Http2Front } from '../http2/front.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Handler } from '../proxy/handler.ts';
 import type { ClientSocket } from './client-socket.ts';
@@ -14,7 +13,7 @@ export function http2Streams(handler: Handler, log: Logger): Http2Front<Http2Lis
   return new Http2Front<Http2Listener>({
     wheel: handler.wheel,
     log,
-    serve: (connection, { listener, peer, secure }) => {
+    serve: (connection, { listener, ...origin }) => {
       const owner: ConnectionOwner = {
         get config() {
           return listener.config;
@@ -29,7 +28,7 @@ export function http2Streams(handler: Handler, log: Logger): Http2Front<Http2Lis
         closed: () => {},
       };
       // It has what a Downstream uses of a socket, and nothing of the machinery of a stream.
-      return new Downstream(connection as unknown as ClientSocket, { peer, secure }, owner, handler);
+      return new Downstream(connection as unknown as ClientSocket, origin, owner, handler);
     },
   });
 }

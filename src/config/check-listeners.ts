@@ -22,6 +22,19 @@ export function checkListeners(parts: Parts, report: Report): void {
 
   for (const [index, listener] of parts.listeners.entries()) {
     if (listener.bind !== undefined) take(['listeners', index, 'bind'], listener.bind);
+    const { proxyProtocol = 'off', h2c, tls } = listener;
+    if (proxyProtocol !== 'off' && parts.trustedProxies.length === 0) {
+      report.error(
+        ['listeners', index, 'proxyProtocol'],
+        `${got(proxyProtocol)} is believed from trustedProxies only, and there are none: name the proxies that connect here`,
+      );
+    }
+    if (h2c === true && tls !== null && tls !== undefined) {
+      report.error(
+        ['listeners', index, 'h2c'],
+        'is for listeners without tls: behind TLS, HTTP/2 is agreed upon by alpn, so leave it out',
+      );
+    }
   }
   const { admin } = parts;
   if (typeof admin.bind === 'string') {

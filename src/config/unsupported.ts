@@ -36,8 +36,6 @@ function without(path: string, prefix: string, instead: string): NotYet {
 
 const NOT_YET: readonly NotYet[] = [
   without('listeners.*.bind', 'unix:', 'use host:port'),
-  only('listeners.*.proxyProtocol', 'off'),
-  only('listeners.*.h2c', false),
   only('routes.*.csrf', 'off'),
   empty('routes.*.allowOrigins'),
   empty('pools.*.session.bindTo'),
@@ -51,7 +49,6 @@ const NOT_YET: readonly NotYet[] = [
   only('pools.*.failover.failback', 'never'),
   only('pools.*.failover.resume', false),
   only('pools.*.rateLimit', null),
-  only('pools.*.http2', false),
   only('log.audit', null),
   only('tracing.otlp', null),
 ];

@@ -3,15 +3,17 @@ import { TLSSocket } from 'node:tls';
 import { parseBind } from '../config/bind.ts';
 import type { ListenerConfig } from '../config/schema.ts';
 import { StartError } from '../errors-start.ts';
+import type { ClientConnection } from '../http2/client-connection.ts';
+import type { Http2Front } from '../http2/front.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Counters } from '../metrics/counters.ts';
 import type { RareCounters } from '../metrics/rare.ts';
 import type { Handler } from '../proxy/handler.ts';
-import { Arrival, type ArrivalHost, type HandshakeFailure } from './arrival.ts';
-import type { ClientSocket } from './client-socket.ts';
+import { Arrival, type ArrivalHost, type HandshakeFailure, type ProxyRefusal } from './arrival.ts';
 import type { ConnectionLimits } from './connection-limits.ts';
 import type { ConnectionOwner } from './connection-owner.ts';
 import { Downstream } from './downstream.ts';
+import type { Http2Listener } from './http2-streams.ts';
 import type { TlsFront } from './tls-front.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 
@@ -28,11 +30,12 @@ export interface ListenerParts {
   readonly limits: ConnectionLimits;
   readonly counters: Counters;
   readonly rare: RareCounters;
+  readonly http2: Http2Front<Http2Listener>;
   readonly log: Logger;
 }
 
 /** One worker's share of an address: all workers listen on the same one and the kernel spreads the connections (SO_REUSEPORT). */
-export class Listener implements ConnectionOwner, ArrivalHost {
+export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   /** As the latest configuration has it: connections look here for each request. */
   config: ListenerConfig;
   trusted: TrustedProxies;
@@ -44,11 +47,12 @@ export class Listener implements ConnectionOwner, ArrivalHost {
   port = 0;
   readonly #parts: ListenerParts;
   readonly #server: Server;
-  readonly #connections = new Set<Downstream>();
+  readonly #connections = new Set<ClientConnection>();
   /** Accepted, and HTTP has not begun on them. */
   readonly #arrivals = new Set<Arrival>();
   readonly #waiting: Socket[] = [];
   #quietUntil = 0;
+  #quietAboutProxies = 0;
   #admits = false;
   #deadline = Number.POSITIVE_INFINITY;
 
@@ -157,48 +161,81 @@ export class Listener implements ConnectionOwner, ArrivalHost {
       socket.destroy();
       return;
     }
-    const perIp = this.config.limits.connectionsPerIp;
-    if (perIp > 0 && limits.connectionsOf(index, address) >= perIp) {
+    // Behind a proxy the addresses that are limited are those that it names.
+    if (this.config.proxyProtocol === 'off' && this.#hasItsShare(address)) {
       socket.destroy();
       return;
     }
     limits.opened(index, address);
     counters.connectionOpened(index);
-    if (this.tls === null) return this.#speak(socket, address, false, null);
+    if (!Arrival.isNeeded(this)) {
+      this.#speak(new Downstream(socket, { peer: address, secure: false }, this, handler));
+      return;
+    }
     const arrival = new Arrival(socket, address, this, handler.wheel);
     this.#arrivals.add(arrival);
     arrival.begin();
   }
 
-  /** HTTP begins on a connection. @param early what has been read of it */
-  #speak(socket: ClientSocket, peer: string, secure: boolean, early: Buffer | null): void {
-    const connection = new Downstream(socket, { peer, secure }, this, this.#parts.handler);
+  #hasItsShare(address: string): boolean {
+    const { limits, index } = this.#parts;
+    const perIp = this.config.limits.connectionsPerIp;
+    return perIp > 0 && limits.connectionsOf(index, address) >= perIp;
+  }
+
+  #speak(connection: ClientConnection): void {
     this.#connections.add(connection);
-    if (early !== null) connection.receive(early);
     if (this.stopping) connection.stop(this.#deadline - performance.now(), Math.random);
   }
 
-  arrived(arrival: Arrival, socket: ClientSocket, early: Buffer | null): void {
+  arrived(arrival: Arrival, socket: Socket, early: Buffer | null): void {
+    const { limits, index, rare, handler, http2 } = this.#parts;
+    const { peer, secure, acceptedFrom } = arrival;
     this.#arrivals.delete(arrival);
     if (socket instanceof TLSSocket) {
-      const resumed = socket.isSessionReused() ? 'true' : 'false';
-      this.#parts.rare.add('limpet_tls_handshakes_total', this.config.bind, resumed);
+      rare.add('limpet_tls_handshakes_total', this.config.bind, socket.isSessionReused() ? 'true' : 'false');
     }
-    this.#speak(socket, arrival.peer, arrival.secure, early);
+    if (peer !== acceptedFrom) {
+      if (this.#hasItsShare(peer)) {
+        socket.destroy();
+        return this.#gone(acceptedFrom);
+      }
+      limits.closed(index, acceptedFrom);
+      limits.opened(index, peer);
+    }
+    if (arrival.http2) {
+      // HTTP/2 ends streams, and a client that ends its connection is gone.
+      socket.allowHalfOpen = false;
+      return this.#speak(http2.accept(socket, { listener: this, peer, secure }));
+    }
+    const connection = new Downstream(socket, { peer, secure }, this, handler);
+    this.#speak(connection);
+    if (early !== null) connection.receive(early);
   }
 
   lost(arrival: Arrival): void {
-    if (this.#arrivals.delete(arrival)) this.#gone(arrival.peer);
+    if (this.#arrivals.delete(arrival)) this.#gone(arrival.acceptedFrom);
   }
 
-  handshakeFailed({ peer }: Arrival, reason: HandshakeFailure, error: Error): void {
+  handshakeFailed({ peer }: Arrival, reason: HandshakeFailure, problem: string): void {
     const { bind } = this.config;
     this.#parts.rare.add('limpet_tls_handshake_failures_total', bind, reason);
-    this.#parts.log.debug({ listener: bind, client: peer, reason, problem: error.message }, 'TLS handshake failed');
+    this.#parts.log.debug({ listener: bind, client: peer, reason, problem }, 'TLS handshake failed');
+  }
+
+  refused({ acceptedFrom }: Arrival, reason: ProxyRefusal, problem: string): void {
+    const { bind } = this.config;
+    const { rare, log } = this.#parts;
+    rare.add('limpet_refused_connections_total', bind, reason);
+    const now = performance.now();
+    if (now < this.#quietAboutProxies) return;
+    this.#quietAboutProxies = now + QUIET_MS;
+    const fields = { listener: bind, address: acceptedFrom, reason, problem };
+    log.warn(fields, 'connection closed: no PROXY header that can be believed');
   }
 
   /** A connection has closed. */
-  closed(connection: Downstream, address: string): void {
+  closed(connection: ClientConnection, address: string): void {
     this.#connections.delete(connection);
     this.#gone(address);
   }

@@ -14,8 +14,6 @@ export interface TlsFrontParts {
   readonly material: TlsMaterial;
   /** 48 bytes that tickets are sealed with: the same in all workers. */
   readonly ticketKeys: Uint8Array;
-  /** False: HTTP/2 is not offered, whatever `alpn` says. */
-  readonly http2: boolean;
 }
 
 /** Who waits for the handshake of a connection. Exactly one of the two is called, unless the connection is closed first. */
@@ -47,13 +45,14 @@ export class TlsFront {
   /** @throws StartError when OpenSSL does not take the certificates */
   constructor(parts: TlsFrontParts) {
     this.parts = parts;
-    const { tls, http2, material } = parts;
+    const { tls, material } = parts;
     const [first, ...others] = material.certificates;
     const verifies = material.clientCa !== null;
     try {
       this.#server = createServer({
         ...this.#options(first!),
-        ALPNProtocols: tls.alpn.filter((protocol) => protocol !== 'h2' || http2),
+        // A client of HTTP/1.0 that says so is one of the same engine; without an entry its handshake would fail.
+        ALPNProtocols: tls.alpn.flatMap((protocol) => (protocol === 'http/1.1' ? [protocol, 'http/1.0'] : [protocol])),
         requestCert: verifies,
         rejectUnauthorized: verifies,
         handshakeTimeout: NO_TIMEOUT_MS,

@@ -18,7 +18,7 @@ export function buildTlsFronts(
     const { bind, tls } = listeners[at]!;
     const material = model.tls.get(key);
     if (tls === null || material === undefined) continue;
-    const parts: TlsFrontParts = { bind, tls, material, ticketKeys, http2: false };
+    const parts: TlsFrontParts = { bind, tls, material, ticketKeys };
     const old = before.get(key);
     fronts.set(key, old !== undefined && isDeepStrictEqual(old.parts, parts) ? old : new TlsFront(parts));
   }

@@ -5,6 +5,7 @@ import type { Config } from '../config/schema.ts';
 import { StartError } from '../errors-start.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import { ConnectionLimits } from '../listeners/connection-limits.ts';
+import { http2Streams } from '../listeners/http2-streams.ts';
 import { Listener } from '../listeners/listener.ts';
 import type { TlsFront } from '../listeners/tls-front.ts';
 import { TrustedProxies } from '../listeners/trusted-proxies.ts';
@@ -45,6 +46,7 @@ export class Worker {
   readonly #rare = new RareCounters();
   readonly #wheel: TimerWheel;
   readonly #handler: Handler;
+  readonly #http2: ReturnType<typeof http2Streams>;
   readonly #state: SharedState;
   readonly #counters: Counters;
   readonly #limits: ConnectionLimits;
@@ -92,6 +94,7 @@ export class Worker {
       log,
       requestIdPrefix: `${randomBytes(9).toString('base64url')}-`,
     });
+    this.#http2 = http2Streams(this.#handler, log);
     const trusted = new TrustedProxies(model.config.trustedProxies);
     const fronts = buildTlsFronts(model, this.#ticketKeys, new Map());
     this.#parts = { model, pools, router, trusted, listeners: this.#listeners(model, trusted, new Map()), fronts };
@@ -224,6 +227,7 @@ export class Worker {
             limits: this.#limits,
             counters: this.#counters,
             rare: this.#rare,
+            http2: this.#http2,
             log: this.#log.logger,
           });
         return [key, listener];

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { connect as connectPlain } from 'node:net';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import { promisify } from 'node:util';
 import { Admin } from '../support/admin.ts';
 import { ask } from '../support/ask.ts';
 import { type CertificateFiles, Certificates } from '../support/certificates.ts';
@@ -9,6 +11,7 @@ import { ConfigFile } from '../support/config-file.ts';
 import { eventually } from '../support/eventually.ts';
 import { echo, HttpBackend } from '../support/http-backend.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
+import { RawClient } from '../support/raw-client.ts';
 import { tlsVisit } from '../support/tls-client.ts';
 
 const made = new Certificates();
@@ -199,6 +202,49 @@ test('clients that come back resume their TLS session, whichever of two workers 
     'resumptions to be counted',
     async () => (await admin.metric('limpet_tls_handshakes_total', { resumed: 'true' })) === resumed,
   );
+});
+
+describe('HTTP/2', () => {
+  const curl = async (...args: string[]): Promise<string> =>
+    (
+      await promisify(execFile)('curl', [
+        '-sSk',
+        '--max-time',
+        '20',
+        '-o',
+        '/dev/null',
+        '-w',
+        '%{http_code} %{http_version}',
+        ...args,
+      ])
+    ).stdout;
+
+  test('is agreed upon by ALPN, where the listener offers it', async (t) => {
+    const limpet = await start(t, listener(listed('first')) + pool());
+    assert.equal(await curl('--http2', `${limpet.url}/`), '200 2');
+    assert.equal(backend.seen.at(-1)!.headers['x-forwarded-proto'], 'https');
+    assert.equal(await curl('--http1.1', `${limpet.url}/`), '200 1.1');
+    assert.equal(await curl('--http1.0', `${limpet.url}/`), '200 1.1');
+    const old = await start(t, listener(`${listed('first')}, alpn: [http/1.1]`) + pool());
+    assert.equal(await curl('--http2', `${old.url}/`), '200 1.1');
+  });
+
+  test('is understood on a plain listener with h2c, next to HTTP/1.1', async (t) => {
+    const limpet = await start(
+      t,
+      `listeners: [{ bind: "127.0.0.1:0", h2c: true, timeouts: { header: 1s } }]\n${pool()}`,
+    );
+    assert.equal(await curl('--http2-prior-knowledge', `${limpet.url}/`), '200 2');
+    for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'PROPFIND'])
+      assert.equal(await curl('--http1.1', '-X', method, `${limpet.url}/`), '200 1.1', method);
+    const client = await RawClient.open(limpet.port);
+    for (const byte of 'PRI * HTTP/2.0\r\n\r\nSX') client.send(byte);
+    assert.match(await client.end(20_000), /^HTTP\/1\.1 400 /, 'almost the preface');
+    const half = await RawClient.open(limpet.port);
+    half.send('PRI');
+    assert.equal(await half.end(20_000), '', 'no more than its begin');
+    await eventually('all of them to be gone', async () => (await new Admin(limpet.admin).connections()) === 0);
+  });
 });
 
 describe('reload', () => {

@@ -17,7 +17,6 @@ function front(fill: number, more: Partial<TlsFrontParts> = {}): TlsFront {
     tls: { certificates: [], alpn: ['http/1.1'], minVersion: 'TLSv1.2', clientCa: null },
     material: { certificates: [{ cert, key, names: ['one.example'] }], clientCa: null },
     ticketKeys: new Uint8Array(48).fill(fill),
-    http2: false,
     ...more,
   });
 }

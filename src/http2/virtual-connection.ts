@@ -51,6 +51,8 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
   /** The end of the request has not come. */
   #bodyOpen = false;
   #chunked = false;
+  /** A CONNECT that is refused: what follows its head belongs to nobody. */
+  #discards = false;
   #paused = true;
   /** Of a request for a WebSocket: what the backend has to answer the handshake with; '' otherwise. */
   #accept = NONE;
@@ -81,7 +83,8 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
    */
   attach(stream: ServerHttp2Stream, request: RequestText, whole: boolean, key: string): void {
     this.#stream = stream;
-    this.#bodyOpen = !whole;
+    this.#discards = !whole && request.method === 'CONNECT';
+    this.#bodyOpen = !whole && !this.#discards;
     this.#chunked = request.chunked;
     this.#accept = request.websocket ? webSocketAccept(key) : NONE;
     this.#resetByUs = false;
@@ -95,8 +98,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
     stream.on('drain', this.#onStreamDrain);
     this.emit('data', Buffer.from(request.text, 'latin1'));
     if (whole || stream !== this.#stream) return;
-    if (request.method === 'CONNECT') {
-      // It is refused, and what follows belongs to nobody.
+    if (this.#discards) {
       stream.resume();
       return;
     }
@@ -183,11 +185,14 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
 
   /** Takes bytes of a response, or of a tunnel. They are kept until they are out. */
   write(chunk: string | Buffer): boolean {
-    if (!this.#writable()) return true;
+    if (!this.#open()) return true;
     this.#owner.worked();
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk, 'latin1') : chunk;
     if (this.#tunnel) this.#send(bytes);
-    else this.#reader.feed(bytes);
+    else {
+      this.#reader.feed(bytes);
+      if (this.#discards && this.#reader.done) this.#endRequest();
+    }
     return this.writableLength < this.writableHighWaterMark;
   }
 
@@ -271,13 +276,13 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
 
   // ---- the response ----
 
-  #writable(): boolean {
+  #open(): boolean {
     const stream = this.#stream;
-    return stream !== null && !stream.destroyed && !stream.closed && !stream.writableEnded;
+    return stream !== null && !stream.destroyed && !stream.closed;
   }
 
   onInterim(head: Head): void {
-    if (this.#writable()) this.#stream!.additionalHeaders({ ...fieldsByName(head), ':status': head.status });
+    if (this.#open()) this.#stream!.additionalHeaders({ ...fieldsByName(head), ':status': head.status });
   }
 
   onSwitch(head: Head): void {
@@ -286,6 +291,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
     const accept = head.find(ACCEPT, ACCEPT_HASH);
     const agreed =
       this.#accept !== NONE && protocol === 'websocket' && accept >= 0 && head.value(accept) === this.#accept;
+    if (!this.#open()) return;
     if (!agreed) return this.#refuse();
     const fields = fieldsOf(head, '200');
     // RFC 8441 5: what the handshake proves, the stream does by being one.
@@ -296,11 +302,8 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
   }
 
   onHead(head: Head, whole: boolean, open: boolean): void {
-    const stream = this.#stream;
-    if (stream === null || !this.#writable()) {
-      // Node has ended the stream of a HEAD already, which does not keep it from taking a head.
-      if (stream === null || stream.destroyed || stream.closed || stream.headersSent) return;
-    }
+    if (!this.#open()) return;
+    const stream = this.#stream!;
     const { status } = head;
     // A success would say that the tunnel is open; and node:http2 knows no status above 599.
     if ((this.#accept !== NONE && status < 300) || status > 599) return this.#refuse();
@@ -312,7 +315,8 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
   }
 
   onData(piece: Buffer, last: boolean): void {
-    if (!this.#writable()) return;
+    // Of a response that cannot have a body node:http2 has ended the stream by itself.
+    if (!this.#open() || this.#stream!.writableEnded) return;
     if (last) this.#stream!.end(piece);
     else this.#send(piece);
   }
@@ -323,7 +327,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
       if (block.parseTrailers(Buffer.from(section, 'latin1')) !== Parse.done) return this.onMalformed(block.problem);
       this.#responseTrailers = fieldsByName(block);
     }
-    if (this.#writable()) this.#stream!.end();
+    if (this.#open()) this.#stream!.end();
   }
 
   onMalformed(_problem: string): void {

@@ -94,12 +94,12 @@ export class FrameClient {
   readonly socket: Socket;
   readonly frames: Frame[] = [];
   closed = false;
-  #rest = Buffer.alloc(0);
+  #rest: Buffer = Buffer.alloc(0);
   readonly #watchers = new Set<() => void>();
 
   private constructor(port: number) {
     this.socket = connect({ host: '127.0.0.1', port, noDelay: true });
-    this.socket.on('data', (bytes) => {
+    this.socket.on('data', (bytes: Buffer) => {
       this.#rest = Buffer.concat([this.#rest, bytes]);
       this.#take();
       this.#look();

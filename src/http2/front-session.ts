@@ -21,6 +21,8 @@ const MAX_INVALID_FRAMES = 100;
 const SESSION_MEMORY = 32;
 /** Time between GOAWAY and the end, for what is on its way. */
 const LINGER_MS = 2_000;
+/** The same for a client that floods. */
+const LAST_WORDS_MS = 100;
 /** Of a header list: RFC 9113 6.5.2 counts so much for each field. */
 const FIELD_OVERHEAD = 32;
 /** Highest id of a stream: a GOAWAY with it refuses nothing yet (RFC 9113 6.8). */
@@ -51,6 +53,8 @@ export class FrontSession extends Timed implements ClientConnection, ConnectionO
   #graceMs = 0;
   #random: () => number = Math.random;
   #closed = false;
+  /** It has been told to be calm, and is about to be closed. */
+  #flooded = false;
 
   constructor(parts: FrontSessionParts) {
     super();
@@ -84,8 +88,8 @@ export class FrontSession extends Timed implements ClientConnection, ConnectionO
   }
 
   #onStream(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
-    // It has been reset in the same read.
-    if (stream.destroyed || stream.closed) {
+    // It has been reset in the same read, or nobody listens any more.
+    if (stream.destroyed || stream.closed || this.#flooded) {
       stream.on('error', () => {});
       this.#count('reset');
       return;
@@ -134,21 +138,26 @@ export class FrontSession extends Timed implements ClientConnection, ConnectionO
 
   /** The time for the next request begins when the last one has been answered. */
   #idle(): void {
-    if (this.#closed || this.#served.size > this.#free.length) return;
+    if (this.#closed || this.#flooded || this.#served.size > this.#free.length) return;
     this.#parts.wheel.set(this, this.#stopping ? LINGER_MS : this.#parts.listener.config.timeouts.keepAlive);
   }
 
   #count(what: Flood): void {
-    if (this.#closed || this.#session.destroyed || this.#guard.count(what, this.#parts.wheel.now)) return;
+    if (this.#closed || this.#flooded || this.#session.destroyed) return;
+    if (this.#guard.count(what, this.#parts.wheel.now)) return;
+    this.#flooded = true;
     this.#parts.log.warn({ client: this.#parts.peer, flood: what }, 'HTTP/2 connection closed: it floods');
-    this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    this.#session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    for (const connection of [...this.#served.keys()]) connection.destroy();
+    // Closing with bytes unread would take back the GOAWAY (RFC 9113 5.4.1).
+    this.#parts.wheel.set(this, LAST_WORDS_MS);
   }
 
   // ---- ends ----
 
   onDeadline(): void {
     // The time between GOAWAY and the end is over.
-    if (this.#session.closed) this.#session.destroy();
+    if (this.#flooded || this.#session.closed) this.#session.destroy();
     else this.#goAway();
   }
 
@@ -181,7 +190,7 @@ export class FrontSession extends Timed implements ClientConnection, ConnectionO
   stopNow(): void {
     for (const served of this.#served.values()) served.stopNow();
     this.#goAway();
-    if (!this.#closed && this.deadline === 0) this.#parts.wheel.set(this, LINGER_MS);
+    if (!this.#closed && !this.#flooded && this.deadline === 0) this.#parts.wheel.set(this, LINGER_MS);
   }
 
   #onClose(): void {

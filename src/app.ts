@@ -167,7 +167,14 @@ export async function startLimpet({
   const rare = new RareTotals();
   const supervisor = new Supervisor({
     workers,
-    start: { state: stateMemory, table: tableMemory, store: nodes?.shared ?? null, counters, limits },
+    start: {
+      state: stateMemory,
+      table: tableMemory,
+      store: nodes?.shared ?? null,
+      counters,
+      limits,
+      takesOver: takeOver,
+    },
     state,
     table,
     rare,

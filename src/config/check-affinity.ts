@@ -75,10 +75,10 @@ function checkCookie(
         [...path, 'secure'],
         `browsers drop a cookie with ${what} that is not secure: set secure to true, or to auto`,
       );
-    else if (cookie.secure === 'auto' && parts.trustedProxies.length === 0) {
+    else if (cookie.secure === 'auto' && parts.trustedProxies.length === 0 && parts.listeners.some(isPlain)) {
       report.warn(
         path,
-        `browsers drop a cookie with ${what} that is not secure, and over plain HTTP it is not: put something that speaks TLS in front and name it in trustedProxies, or set secure to true`,
+        `browsers drop a cookie with ${what} that is not secure, and over plain HTTP it is not: give the listener tls, put something that speaks TLS in front and name it in trustedProxies, or set secure to true`,
       );
     }
   }
@@ -117,4 +117,8 @@ function checkVerify(verify: VerifyParts, path: KeyPath, report: Report): void {
       'is shorter than 32 bytes, which can be guessed (RFC 7518 section 3.2): use a longer one',
     );
   }
+}
+
+function isPlain({ tls }: Parts['listeners'][number]): boolean {
+  return tls === null;
 }

@@ -1,5 +1,5 @@
 import { type Bind, isLocalBind, parseBind } from './bind.ts';
-import { parseCidr } from './cidr.ts';
+import { parseCidr, UNIX_PEERS } from './cidr.ts';
 import { formatPath, type KeyPath } from './config-error.ts';
 import { got } from './messages.ts';
 import type { Parts, Report } from './parts.ts';
@@ -22,11 +22,16 @@ export function checkListeners(parts: Parts, report: Report): void {
 
   for (const [index, listener] of parts.listeners.entries()) {
     if (listener.bind !== undefined) take(['listeners', index, 'bind'], listener.bind);
-    const { proxyProtocol = 'off', h2c, tls } = listener;
+    const { bind = '', proxyProtocol = 'off', h2c, tls } = listener;
     if (proxyProtocol !== 'off' && parts.trustedProxies.length === 0) {
       report.error(
         ['listeners', index, 'proxyProtocol'],
         `${got(proxyProtocol)} is believed from trustedProxies only, and there are none: name the proxies that connect here`,
+      );
+    } else if (proxyProtocol !== 'off' && bind.startsWith('unix:') && !parts.trustedProxies.includes(UNIX_PEERS)) {
+      report.error(
+        ['listeners', index, 'proxyProtocol'],
+        `${got(proxyProtocol)} is believed from trustedProxies only, and behind a unix socket there is no address: add "${UNIX_PEERS}" to them`,
       );
     }
     if (h2c === true && tls !== null && tls !== undefined) {

@@ -1,10 +1,15 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
-const FORM = 'must be a CIDR such as 10.0.0.0/8, fd00::/8 or a single address';
+const FORM =
+  'must be a CIDR such as 10.0.0.0/8, fd00::/8, a single address, or unix: for whoever connects by a unix socket';
+
+/** Stands for the other ends of unix sockets, which have no address. */
+export const UNIX_PEERS = 'unix:';
 
 /** The CIDR in its plain form (`10.1.2.3/8` is `10.0.0.0/8`, an address alone gets its full length); what is wrong with it otherwise. */
 export function parseCidr(text: string): { readonly cidr: string } | { readonly error: string } {
+  if (text === UNIX_PEERS) return { cidr: text };
   const [address = '', length, ...rest] = text.split('/');
   // ipaddr.js also reads octal, hexadecimal and short forms, which mean another address to somebody else.
   const family = address.includes('%') ? 0 : isIP(address);

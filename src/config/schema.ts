@@ -75,9 +75,11 @@ export const configSchema = z.strictObject({
     .min(1, { error: 'must name at least one listener' })
     .describe('Addresses that limpet accepts connections on'),
   trustedProxies: z
-    .array(text('must be a CIDR such as 10.0.0.0/8 or fd00::/8'))
+    .array(text('must be a CIDR such as 10.0.0.0/8 or fd00::/8, or unix:'))
     .default([])
-    .describe('CIDRs whose X-Forwarded-For, Forwarded and PROXY header is believed'),
+    .describe(
+      'CIDRs whose X-Forwarded-For, Forwarded and PROXY header is believed; "unix:" for whoever connects by a unix socket',
+    ),
   routes: z
     .array(routeSchema)
     .min(1, { error: 'must name at least one route; leave routes out when there is exactly one pool' })

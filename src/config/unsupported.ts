@@ -26,16 +26,7 @@ function empty(path: string): NotYet {
   };
 }
 
-function without(path: string, prefix: string, instead: string): NotYet {
-  return {
-    path: path.split('.'),
-    accepts: (given) => typeof given !== 'string' || !given.toLowerCase().startsWith(prefix),
-    instead,
-  };
-}
-
 const NOT_YET: readonly NotYet[] = [
-  without('listeners.*.bind', 'unix:', 'use host:port'),
   only('routes.*.csrf', 'off'),
   empty('routes.*.allowOrigins'),
   empty('pools.*.session.bindTo'),

@@ -14,6 +14,7 @@ import type { ConnectionLimits } from './connection-limits.ts';
 import type { ConnectionOwner } from './connection-owner.ts';
 import { Downstream } from './downstream.ts';
 import type { Http2Listener } from './http2-streams.ts';
+import { type BoundPath, listenOnPath } from './listen-on-path.ts';
 import type { TlsFront } from './tls-front.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 
@@ -25,6 +26,10 @@ const QUIET_MS = 10_000;
 export interface ListenerParts {
   readonly config: ListenerConfig;
   readonly index: number;
+  /** Number of this worker. */
+  readonly worker: number;
+  /** The limpet that has the address is replaced. */
+  readonly takesOver: boolean;
   readonly handler: Handler;
   readonly trusted: TrustedProxies;
   readonly limits: ConnectionLimits;
@@ -51,6 +56,8 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   /** Accepted, and HTTP has not begun on them. */
   readonly #arrivals = new Set<Arrival>();
   readonly #waiting: Socket[] = [];
+  /** Where it listens, when that is a unix socket. */
+  #path: BoundPath | null = null;
   #quietUntil = 0;
   #quietAboutProxies = 0;
   #admits = false;
@@ -74,8 +81,8 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
    */
   listen(port: number | null): Promise<number> {
     const bind = parseBind(this.config.bind);
-    if ('error' in bind || bind.kind !== 'tcp')
-      throw new StartError(`listeners: ${this.config.bind} is not an address to listen on`);
+    if ('error' in bind) throw new StartError(`listeners: ${this.config.bind} is not an address to listen on`);
+    if (bind.kind === 'unix') return this.#listenOnPath(bind.path);
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const onError = (error: NodeJS.ErrnoException): void => {
       reject(new StartError(listenProblem(this.config.bind, error), { cause: error }));
@@ -90,6 +97,17 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
       resolve(this.port);
     });
     return promise;
+  }
+
+  /**
+   * A unix socket cannot be shared as a port can: there is no SO_REUSEPORT for it, and threads cannot hand connections over. The first
+   * worker serves it alone.
+   */
+  async #listenOnPath(path: string): Promise<number> {
+    if (this.#parts.worker > 0) return 0;
+    this.#path = await listenOnPath(this.#server, path, this.#parts.takesOver);
+    this.#server.on('error', (error) => this.#trouble(error));
+    return 0;
   }
 
   /** Serves connections from here on. */
@@ -108,6 +126,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
 
   /** It was made for a model that is not to be. */
   discard(): void {
+    this.#path?.remove();
     this.#server.close();
     for (const socket of this.#waiting.splice(0)) socket.destroy();
   }
@@ -156,8 +175,8 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   #serve(socket: Socket): void {
     const { limits, index, counters, handler } = this.#parts;
     const address = this.trusted.normalise(socket.remoteAddress ?? '');
-    // A peer that is gone already has no address.
-    if (socket.remoteAddress === undefined) {
+    // A peer that is gone already has no address; one behind a unix socket never has.
+    if (address === '' && this.#path === null) {
       socket.destroy();
       return;
     }
@@ -180,7 +199,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   #hasItsShare(address: string): boolean {
     const { limits, index } = this.#parts;
     const perIp = this.config.limits.connectionsPerIp;
-    return perIp > 0 && limits.connectionsOf(index, address) >= perIp;
+    return perIp > 0 && address !== '' && limits.connectionsOf(index, address) >= perIp;
   }
 
   #speak(connection: ClientConnection): void {
@@ -267,6 +286,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
     if (this.stopping) return;
     this.stopping = true;
     this.#deadline = performance.now() + graceMs;
+    this.#path?.remove();
     // Behind the events of this turn: what the system has ready to be accepted is accepted, not reset (behaviour 47).
     setImmediate(() => this.#server.close());
     for (const socket of this.#waiting.splice(0)) socket.destroy();

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { LRUCache } from 'lru-cache';
+import { UNIX_PEERS } from '../config/cidr.ts';
 import { StartError } from '../errors-start.ts';
 
 interface Network {
@@ -18,19 +19,24 @@ const REMEMBERED = 4096;
 export class TrustedProxies {
   readonly #v4: readonly Network[];
   readonly #v6: readonly Network[];
+  /** Whoever connects by a unix socket is one of them. */
+  readonly #unix: boolean;
   readonly #known = new LRUCache<string, boolean>({ max: REMEMBERED });
 
   /** @throws StartError when one of them is no CIDR. */
   constructor(cidrs: readonly string[]) {
-    const networks = cidrs.map(network);
+    this.#unix = cidrs.includes(UNIX_PEERS);
+    const networks = cidrs.filter((cidr) => cidr !== UNIX_PEERS).map(network);
     this.#v4 = networks.filter(({ address }) => address.kind() === 'ipv4');
     this.#v6 = networks.filter(({ address }) => address.kind() === 'ipv6');
   }
 
   /**
-   * True when this address, in the form that `normalise` gives, is one of them. Anything that is no address never is.
+   * True when this address, in the form that `normalise` gives, is one of them; '' is the other end of a unix socket. Anything else that is
+   * no address never is.
    */
   has(address: string): boolean {
+    if (address === '') return this.#unix;
     if (this.#v4.length === 0 && this.#v6.length === 0) return false;
     let known = this.#known.get(address);
     if (known === undefined) {

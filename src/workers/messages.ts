@@ -21,6 +21,8 @@ export interface WorkerStart {
   readonly store: SharedStore | null;
   readonly counters: CountersMemory;
   readonly limits: ConnectionLimitsMemory;
+  /** The limpet that runs on the same addresses is replaced: its unix sockets are taken. */
+  readonly takesOver: boolean;
   /** See `ticket-keys`. */
   readonly ticketKeys: Uint8Array;
 }

@@ -59,6 +59,8 @@ export class Worker {
   #wanted = 0;
   /** Listeners that a reload has removed, until their last connection has ended. */
   readonly #leaving = new Set<Listener>();
+  readonly #index: number;
+  readonly #takesOver: boolean;
   #ticketKeys: Uint8Array;
   #ticks = 0;
   #stopping = false;
@@ -67,6 +69,8 @@ export class Worker {
   constructor(start: WorkerStart, post: (message: FromWorker) => void) {
     const { index, model } = start;
     this.#post = post;
+    this.#index = index;
+    this.#takesOver = start.takesOver;
     this.#ticketKeys = start.ticketKeys;
     this.#log = new WorkerLog(model.config.log.level, index);
     const log = this.#log.logger;
@@ -222,6 +226,8 @@ export class Worker {
           new Listener({
             config: listeners[at]!,
             index,
+            worker: this.#index,
+            takesOver: this.#takesOver,
             handler: this.#handler,
             trusted,
             limits: this.#limits,

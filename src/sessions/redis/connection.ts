@@ -49,9 +49,16 @@ export class RedisConnection {
     for (const [name, definition] of Object.entries(SCRIPTS)) client.defineCommand(name, definition);
     this.scripts = client as unknown as Scripts;
     // Without a listener an error would end the thread.
-    client.on('error', (error: Error) => events.onTrouble?.(error));
-    client.on('close', () => events.onTrouble?.(new Error('the connection was closed')));
-    client.on('ready', () => events.onReady?.());
+    let why = new Error('the connection was closed');
+    client.on('error', (error: Error) => {
+      why = error;
+      events.onTrouble?.(error);
+    });
+    client.on('close', () => events.onTrouble?.(why));
+    client.on('ready', () => {
+      why = new Error('the connection was closed');
+      events.onReady?.();
+    });
     if (events.onMessage !== undefined) client.on('message', events.onMessage);
   }
 

@@ -142,7 +142,6 @@ export class RedisSupervisor {
           `sessions.redis: ${this.#trouble}. Without sessions.secretFile the nodes' secret is kept in Redis, so it has to be up at a start: start it, or set sessions.secretFile`,
         );
       }
-      this.#trouble = this.#reason(error);
       log.warn(
         { reason: this.#trouble },
         'the shared session store cannot be reached: sessions are kept on this node alone until it can',

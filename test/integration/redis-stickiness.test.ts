@@ -110,4 +110,30 @@ describe('two nodes of two workers that share nothing but their secret', () => {
   test('9: 1,000 cookie sessions sprayed over both are each on one backend', async () => {
     assertSpread(await spray(pair, 'cookie'));
   });
+
+  test('9: a session that was in use at the other node all the while is not idle at this one', async () => {
+    const sessions = await Promise.all(
+      Array.from({ length: 10 }, async () => {
+        const answer = await pair.ask(0, '/short', {});
+        return { cookie: answer.cookie, home: answer.backend };
+      }),
+    );
+    const first = sessions.map(({ cookie }) => cookie);
+    const started = performance.now();
+    while (performance.now() - started < 6_000) {
+      for (const session of sessions) {
+        const answer = await pair.ask(1, '/short', { cookie: session.cookie });
+        if (answer.cookie !== '') session.cookie = answer.cookie;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    for (const [n, { cookie, home }] of sessions.entries()) {
+      const answer = await pair.ask(0, '/short', { cookie });
+      assert.equal(answer.backend, home);
+      const { headers } = JSON.parse(answer.body) as { headers: Record<string, string> };
+      assert.equal(headers['limpet-session-expired'], undefined);
+      // The cookie from the beginning names the same session, which is not idle.
+      assert.equal((await pair.ask(0, '/short', { cookie: first[n]! })).backend, home);
+    }
+  });
 });

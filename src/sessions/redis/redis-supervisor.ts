@@ -120,7 +120,7 @@ export class RedisSupervisor {
       onReady: ready.resolve,
       onTrouble: (error) => {
         this.#trouble = error.message;
-        if (this.#knownUp) this.#down();
+        if (this.#knownUp && !this.#stopped) this.#down();
       },
     });
     this.#connection = connection;

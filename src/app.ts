@@ -20,6 +20,7 @@ import { HealthMonitor } from './health/monitor.ts';
 import { connectionAllowance } from './listeners/connection-allowance.ts';
 import { ConnectionLimits } from './listeners/connection-limits.ts';
 import { openFilesLimit } from './listeners/open-files.ts';
+import { migrateRequests } from './listeners/request-migration.ts';
 import { LogOutput } from './logging/log-output.ts';
 import { createLogger, type Logger } from './logging/logger.ts';
 import { loadPrettyFormat } from './logging/pretty-format.ts';
@@ -256,7 +257,9 @@ export async function startLimpet({
     discovery.close();
     started.resolve();
     await reloader.stop();
+    const restore = migrateRequests();
     await supervisor.stop(graceMs);
+    restore();
     await nodes?.stop();
     await snapshots?.stop();
     await monitor.stop();

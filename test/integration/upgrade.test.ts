@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,16 @@ import { HttpBackend } from '../support/http-backend.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
 
 const LONG = 30_000;
+
+/** Whether this user may let connections in the queue of a closing socket go to another process. */
+const maySwitch = ((): boolean => {
+  try {
+    accessSync('/proc/sys/net/ipv4/tcp_migrate_req', constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+})();
 
 describe('upgrade from one process to another', () => {
   const backends = ['a', 'b', 'c'].map((id) => new HttpBackend(id));
@@ -92,12 +102,9 @@ describe('upgrade from one process to another', () => {
     for (const name of where.keys()) await one(name);
     assert.deepEqual(moved, []);
     t.diagnostic(`${where.size} sessions, ${lost.length} of ${served + lost.length} connections lost`);
-    // Linux resets what comes in between the last accept and the close (unless net.ipv4.tcp_migrate_req is on).
-    assert.ok(lost.length <= 10, lost.join());
-    assert.ok(
-      lost.every((code) => code === 'ECONNRESET'),
-      lost.join(),
-    );
+    // Where limpet may not turn net.ipv4.tcp_migrate_req on, Linux resets what comes in between the last accept and the close.
+    if (maySwitch) assert.deepEqual(lost, []);
+    else assert.ok(lost.length <= 10 && lost.every((code) => code === 'ECONNRESET'), lost.join());
     const { requests } = (await new Admin(fresh.admin).sessions('shop'))[0]!;
     assert.ok(requests > 0);
     await fresh.logged(({ msg }) => msg === 'sessions taken over from the limpet that runs');

@@ -26,7 +26,7 @@ const START_MS = 5_000;
 const STOP_MS = 2_000;
 /** A store that goes down so soon after it came up stays down for longer each time. */
 const STEADY_MS = 10_000;
-const LONGEST_HOLD_MS = 30_000;
+const LONGEST_HOLD_MS = 5_000;
 /** How long the workers may take to connect again when the supervisor has. */
 const WORKERS_MS = 3_000;
 

@@ -24,6 +24,8 @@ export interface StoreContract {
     readonly nodes: readonly [StoreNode, StoreNode];
     /** Settles when nothing is wrong: a machine that stood still for a moment may have tripped a breaker. */
     ready(): Promise<unknown>;
+    /** Another number when a breaker has tripped since. */
+    stamp(): number;
     close(): Promise<void>;
   }>;
 }
@@ -57,12 +59,13 @@ export function storeContract(name: string, contract: StoreContract): void {
     let two: StoreNode;
     let close: () => Promise<void>;
     let ready: () => Promise<unknown>;
+    let stamp: () => number;
     let keys: Key[];
     const next = (): Key => keys.pop()!;
     before(async () => {
       const opened = await contract.open();
       [one, two] = opened.nodes;
-      ({ close, ready } = opened);
+      ({ close, ready, stamp } = opened);
       keys = randomKeys(5_000, 7 + name.length);
     });
     beforeEach(() => ready());
@@ -93,7 +96,9 @@ export function storeContract(name: string, contract: StoreContract): void {
     test('18: of claims at the same moment one wins, and all go where it says', async () => {
       // Not all at once: a claim is not waited for longer than half a second.
       for (let round = 0; round < 25; round++) {
-        await Promise.all(
+        await ready();
+        const before = stamp();
+        const claims = await Promise.all(
           keys.splice(0, 20).map(async (key) => {
             const said = await Promise.all([
               claimOn(one, key, 'a'),
@@ -101,13 +106,18 @@ export function storeContract(name: string, contract: StoreContract): void {
               claimOn(one, key, 'c'),
               claimOn(two, key, 'a'),
             ]);
-            assert.equal(said.filter(({ claim }) => claim === Claim.made).length, 1);
-            const row = new Row();
-            one.table.peek(key, Date.now(), row);
-            assert.equal(row.pending, false);
-            for (const { home } of said) assert.equal(home, said[0]!.home);
+            return { key, said };
           }),
         );
+        // A machine that stood still tripped the breaker: then nodes decide alone, as they should. Once more.
+        if (stamp() !== before && round-- >= 0) continue;
+        for (const { key, said } of claims) {
+          assert.equal(said.filter(({ claim }) => claim === Claim.made).length, 1);
+          const row = new Row();
+          one.table.peek(key, Date.now(), row);
+          assert.equal(row.pending, false);
+          for (const { home } of said) assert.equal(home, said[0]!.home);
+        }
       }
     });
 

@@ -16,7 +16,7 @@ storeContract('memory, two workers', {
       table.setLimits(pool.index, pool.config.session.idle, pool.config.session.lifetime);
       return { table, pool, store: new MemoryStore(table) };
     };
-    return { nodes: [node(2), node(3)], ready: async () => {}, close: async () => {} };
+    return { nodes: [node(2), node(3)], ready: async () => {}, stamp: () => 0, close: async () => {} };
   },
 });
 
@@ -26,6 +26,7 @@ async function openNodes(set: RedisSet) {
   return {
     nodes: [one, two] as const,
     ready: () => eventually('the store to be up', () => one.status.up && two.status.up, 30_000),
+    stamp: () => one.status.since + two.status.since,
     close: async () => {
       await one.close();
       await two.close();

@@ -34,4 +34,6 @@ const files = (wanted.length === 0 ? ['test'] : wanted)
   .flatMap((path) => (path.endsWith('.ts') ? [path] : globSync(`${path}/**/*.test.ts`)))
   .sort();
 if (files.some((file) => file.includes('redis'))) needRedis();
+run(process.execPath, ['scripts/build.ts']);
+process.env.LIMPET_COMPILED = '1';
 run(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=120000', ...files]);

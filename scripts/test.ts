@@ -45,4 +45,6 @@ const files = (wanted.length === 0 ? ['test'] : wanted)
   .flatMap((path) => (path.endsWith('.ts') ? [path] : globSync(`${path}/**/*.test.ts`)))
   .sort();
 needPrograms(files);
+run(process.execPath, ['scripts/build.ts']);
+process.env.LIMPET_COMPILED = '1';
 run(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=120000', ...files]);

@@ -11,6 +11,7 @@ import { DnsDiscovery } from './backends/discovery/dns-discovery.ts';
 import type { Pool } from './backends/pool.ts';
 import { SharedState } from './backends/shared-state.ts';
 import { parseBind } from './config/bind.ts';
+import { listenerKeys } from './config/listener-keys.ts';
 import type { Config } from './config/schema.ts';
 import { watchFile } from './config/watch.ts';
 import { StartError } from './errors-start.ts';
@@ -19,13 +20,13 @@ import { HealthMonitor } from './health/monitor.ts';
 import { connectionAllowance } from './listeners/connection-allowance.ts';
 import { ConnectionLimits } from './listeners/connection-limits.ts';
 import { openFilesLimit } from './listeners/open-files.ts';
+import { migrateRequests } from './listeners/request-migration.ts';
 import { LogOutput } from './logging/log-output.ts';
 import { createLogger, type Logger } from './logging/logger.ts';
 import { loadPrettyFormat } from './logging/pretty-format.ts';
 import { CounterSums } from './metrics/counter-sums.ts';
 import { Counters } from './metrics/counters.ts';
 import { RareTotals } from './metrics/rare-totals.ts';
-import { listenerKeys } from './model/listener-keys.ts';
 import { loadListenerTls } from './model/listener-tls.ts';
 import type { FoundMember } from './model/members.ts';
 import { ModelKeeper } from './model/model-keeper.ts';
@@ -75,16 +76,26 @@ export interface StartOptions {
 
 /**
  * Starts limpet in this process.
- * @throws StartError with one line that says what to do
+ * @throws StartError with one line that says what to do; then nothing is left running
  */
-export async function startLimpet({
-  config,
-  configFile,
-  overrides = (same) => same,
-  takeOver = false,
-}: StartOptions): Promise<RunningLimpet> {
+export async function startLimpet(options: StartOptions): Promise<RunningLimpet> {
+  const undo: (() => unknown)[] = [];
+  try {
+    return await start(options, undo);
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error instanceof Error ? error : new StartError(String(error));
+  }
+}
+
+/** @param undo gets what has to be done, from the last to the first, when the start fails after that */
+async function start(
+  { config, configFile, overrides = (same) => same, takeOver = false }: StartOptions,
+  undo: (() => unknown)[],
+): Promise<RunningLimpet> {
   const startedAt = Date.now();
   const output = new LogOutput(config.log.format === 'pretty' ? await loadPrettyFormat() : null);
+  undo.push(() => output.close());
   const log = createLogger(config.log.level, output);
   const workers = config.workers === 'auto' ? availableParallelism() : config.workers;
   const { snapshot } = config.sessions;
@@ -120,6 +131,7 @@ export async function startLimpet({
           log,
           now: Date.now,
         });
+  undo.push(() => nodes?.stop());
   const shared = (await nodes?.connect(own, config.sessions.secretFile !== null)) ?? null;
   const { secrets, warning } = shared ?? own;
   if (warning !== null) log.warn({}, warning);
@@ -127,9 +139,11 @@ export async function startLimpet({
   // What outlives this process.
   const keys = shared === null ? secrets : [shared.keySecret];
   const snapshots = snapshot === null ? null : await SnapshotKeeper.open({ path: snapshot, secrets: keys, log });
+  undo.push(() => snapshots?.stop());
 
   // Who is there.
   const discovery = new DnsDiscovery({ clock: SYSTEM_CLOCK, random: Math.random, log });
+  undo.push(() => discovery.close());
   const discover = ({ pools }: Config): void => {
     for (const [name, pool] of Object.entries(pools))
       discovery.start(name, pool, () => void started.promise.then(() => reloader.membersChanged()));
@@ -264,25 +278,25 @@ export async function startLimpet({
     discovery.close();
     started.resolve();
     await reloader.stop();
+    const restore = migrateRequests();
     await supervisor.stop(graceMs);
+    restore();
     await nodes?.stop();
     await snapshots?.stop();
     await monitor.stop();
     await admin?.close();
     await output.close();
   };
-  try {
-    const { bind } = config.admin;
-    admin = bind === null ? null : await AdminDoor.open({ ...config.admin, bind }, control, log, takeOver);
-    monitor.start(keeper.pools);
-    nodes?.run();
-    await supervisor.start(keeper.model);
-    watch(keeper.model);
-    await snapshots?.start(takenOver.resolve);
-  } catch (error) {
-    await close(0);
-    throw error instanceof Error ? error : new StartError(String(error));
-  }
+  // From here on a stop and a start that fails end in the same way.
+  undo.length = 0;
+  undo.push(() => close(0));
+  const { bind } = config.admin;
+  admin = bind === null ? null : await AdminDoor.open({ ...config.admin, bind }, control, log, takeOver);
+  monitor.start(keeper.pools);
+  nodes?.run();
+  await supervisor.start(keeper.model);
+  watch(keeper.model);
+  await snapshots?.start(takenOver.resolve);
   phase = 'ready';
   started.resolve();
   const addresses = listeners().map(({ address }) => address);

@@ -16,7 +16,7 @@ export function checkSessions(written: unknown, report: Report): void {
   const cluster = entries(redis, 'cluster');
   checkUrl(valueAt(redis, ['url']), cluster.length > 0, report);
   if (sentinels.length > 0 && cluster.length > 0)
-    report.error([...REDIS, 'cluster'], 'and sentinels exclude each other: leave one of the two out', 'key');
+    report.error([...REDIS, 'cluster'], 'cannot stand next to sentinels: leave one of the two out', 'key');
   checkNames(sentinels, report);
   checkPrefix(valueAt(redis, ['prefix']), report);
 }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { BackendConfig, Config } from './schema.ts';
+import { listenerKeys } from './listener-keys.ts';
+import type { BackendConfig, Config, ListenerConfig } from './schema.ts';
 
 /** One difference between two configurations. */
 export interface ConfigChange {
@@ -16,7 +17,7 @@ export function diffConfig(before: Config, after: Config): ConfigChange[] {
   const changes: ConfigChange[] = [];
   const { listeners: oldListeners, pools: oldPools, ...oldRest } = before;
   const { listeners: newListeners, pools: newPools, ...newRest } = after;
-  byName('listeners', named(oldListeners, 'bind'), named(newListeners, 'bind'), changes, (path) =>
+  byName('listeners', byKey(oldListeners), byKey(newListeners), changes, (path) =>
     changes.push({ path, change: 'changed' }),
   );
   sections('', oldRest, newRest, ['sessions', 'admin', 'log', 'tracing', 'shutdown'], changes);
@@ -31,12 +32,13 @@ export function diffConfig(before: Config, after: Config): ConfigChange[] {
   return changes;
 }
 
-function named<Item>(items: readonly Item[], key: keyof Item & string): Record<string, Item> {
-  return Object.fromEntries(items.map((item) => [String(item[key]), item]));
+function byKey(listeners: readonly ListenerConfig[]): Record<string, ListenerConfig> {
+  const keys = listenerKeys(listeners);
+  return Object.fromEntries(listeners.map((listener, at) => [keys[at], listener]));
 }
 
 function backendsById(backends: readonly BackendConfig[]): Record<string, BackendConfig> {
-  return named(backends, 'id');
+  return Object.fromEntries(backends.map((backend) => [backend.id, backend]));
 }
 
 function byName<Item>(

@@ -49,16 +49,14 @@ export class WebSocketTunnel {
   /** Of a WebSocket that goes away: does what has come due since the last time. Called after each event on either side. */
   step(client: ClientEnd, backend: BackendEnd): void {
     const { fromClient, fromBackend } = this;
-    if (fromClient.takeClose()) {
-      backend.write(closeToBackend());
-      // A backend that reads slowly holds nothing up any more.
-      client.resumeTunnel();
-    }
+    if (fromClient.takeClose()) backend.write(closeToBackend());
     if (fromBackend.takeClose()) {
       client.put(CLOSE_TO_CLIENT);
       client.flush();
-      backend.resume();
     }
+    // What a peer still sends is dropped: that the other one reads slowly, or is gone, must not keep its answer from being read.
+    if (fromClient.done) client.resumeTunnel();
+    if (fromBackend.done) backend.resume();
     if (fromClient.done && (fromClient.brokenOff || fromBackend.senderClosed || this.#backendEnded)) backend.end();
     if (fromBackend.done && (fromBackend.brokenOff || fromClient.senderClosed || this.#clientEnded)) client.endTunnel();
   }

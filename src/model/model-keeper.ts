@@ -2,11 +2,11 @@ import { buildPools } from '../backends/build-pools.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { SharedState } from '../backends/shared-state.ts';
 import { SlotRegistry } from '../backends/slots.ts';
+import { listenerKeys } from '../config/listener-keys.ts';
 import type { BackendConfig, Config } from '../config/schema.ts';
 import type { TlsMaterial } from '../config/tls-material.ts';
 import type { CounterSums } from '../metrics/counter-sums.ts';
 import { IndexRegistry } from './index-registry.ts';
-import { listenerKeys } from './listener-keys.ts';
 import { type FoundMember, resolveMembers } from './members.ts';
 import type { RunningModel } from './running-model.ts';
 

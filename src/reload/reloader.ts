@@ -75,11 +75,11 @@ export class Reloader {
     if ('errors' in next) return next;
     const { model, sources } = this.#parts.keeper;
     // Pools and backends that are not there yet need places only to be told apart.
-    const { config } = resolveMembers({
+    const { config, departing } = resolveMembers({
       file: next.config,
       found: this.#parts.found(next.config),
-      before: null,
-      stays: () => false,
+      before: model.config,
+      stays: () => true,
     });
     const slots = new Map(model.slots);
     const taken = new Set([...slots.values()].map(({ slot }) => slot));
@@ -95,12 +95,12 @@ export class Reloader {
     }
     const indices = new Map(Object.keys(config.pools).map((name, at) => [name, model.pools.get(name) ?? -1 - at]));
     return {
-      pools: buildPools(config, slots, { indices }),
+      pools: buildPools(config, slots, { indices, departing }),
       changes: diffConfig(sources.file, next.config),
     };
   }
 
-  /** Discovery has found other members. */
+  /** Discovery has found other members, or one has nothing left to do. */
   membersChanged(): Promise<void> {
     return this.#inTurn(async () => {
       const { sources } = this.#parts.keeper;
@@ -110,7 +110,7 @@ export class Reloader {
 
   /** To be called now and then: lets go of backends that have drained. */
   tidy(): void {
-    if (this.#parts.keeper.tidy()) void this.#inTurn(() => this.#goBy(this.#parts.keeper.sources, false));
+    if (this.#parts.keeper.tidy()) void this.membersChanged();
   }
 
   /** Waits for what is under way; nothing changes any more after that. */

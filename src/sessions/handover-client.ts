@@ -1,10 +1,12 @@
 import type { Socket } from 'node:net';
 import { Frame, PROTOCOL, readFrames, sendFrame } from './handover-frames.ts';
+import { HandoverIntake } from './handover-intake.ts';
+import { HandoverPeer } from './handover-peer.ts';
 import { connectTo } from './handover-socket.ts';
-import { parseDescription, type WrittenDescription } from './snapshot-description.ts';
-import { type LoadCounts, loadRecords } from './snapshot-load.ts';
+import { MarkReader } from './row-marks.ts';
+import { parseDescription, type TableDescription, type WrittenDescription, written } from './snapshot-description.ts';
+import type { LoadCounts } from './snapshot-load.ts';
 import type { SessionNames } from './snapshot-names.ts';
-import { RECORD_BYTES, RecordDecoder } from './snapshot-record.ts';
 import type { SessionTable } from './table.ts';
 
 /** How long the old process may be silent where an answer is due, ms. */
@@ -20,7 +22,7 @@ export class HandoverClient {
   readonly #whole = Promise.withResolvers<boolean>();
   readonly #released = Promise.withResolvers<void>();
   readonly #end = Promise.withResolvers<boolean>();
-  #take: ((type: number, payload: Buffer) => void) | null = null;
+  #intake: HandoverIntake | null = null;
   #goodbye = false;
 
   private constructor(socket: Socket, description: WrittenDescription, now: () => number) {
@@ -69,19 +71,24 @@ export class HandoverClient {
    * @returns null when it ended before it had sent all; what came is in the table
    */
   async load(names: SessionNames, table: SessionTable): Promise<LoadCounts | null> {
-    const counts: LoadCounts = { rows: 0, added: 0, leftOut: 0 };
-    const decoder = new RecordDecoder(this.description, names);
+    const intake = new HandoverIntake(this.description, names, table, this.#now);
+    this.#intake = intake;
     const socket = this.#socket;
-    this.#take = (type, payload) => {
-      if (type === Frame.NAMES) decoder.add(JSON.parse(payload.toString()) as string[]);
-      else if (payload.byteLength % RECORD_BYTES !== 0) throw new Error('it sends a part of a row');
-      else loadRecords(payload, decoder, table, this.#now(), counts);
-    };
     socket.setTimeout(PATIENCE, () => socket.destroy(new Error('it is silent')));
     sendFrame(socket, Frame.WANTED);
     const whole = await this.#whole.promise;
     socket.setTimeout(0);
-    return whole ? { ...counts } : null;
+    return whole ? { ...intake.counts } : null;
+  }
+
+  /**
+   * From now on the other process is told of sessions that begin, move or end here: both may get requests of one session for as long as the old one drains.
+   * @param table allocated with marks
+   */
+  share(description: TableDescription, names: SessionNames, table: SessionTable): void {
+    if (this.#socket.destroyed) return;
+    sendFrame(this.#socket, Frame.DESCRIPTION, JSON.stringify(written(description, [], this.#now())));
+    new HandoverPeer(this.#socket, table, names, this.#now, MarkReader.ORIGIN).start();
   }
 
   /** This process writes the snapshot file from now on. Settles when the other one has let go of it, and of the name of the socket. */
@@ -109,8 +116,8 @@ export class HandoverClient {
     switch (type) {
       case Frame.NAMES:
       case Frame.RECORDS:
-        if (this.#take === null) throw new Error('it sends what nobody wanted');
-        this.#take(type, payload);
+        if (this.#intake === null) throw new Error('it sends what nobody wanted');
+        this.#intake.take(type, payload);
         return;
       case Frame.WHOLE:
         this.#whole.resolve(true);

@@ -7,15 +7,15 @@ export const PROTOCOL = 1;
 export const Frame = {
   /** N: JSON { protocol }. */
   HELLO: 1,
-  /** O: JSON WrittenDescription. */
+  /** O, and N before rows of its own: JSON WrittenDescription. */
   DESCRIPTION: 2,
   /** O: text: why there will be nothing. */
   REFUSED: 3,
   /** N: send the sessions. */
   WANTED: 4,
-  /** O: JSON array of names that go on where the last ones ended. */
+  /** Both: JSON array of names that go on where the last ones ended. */
   NAMES: 5,
-  /** O: rows, see snapshot-record. */
+  /** Both: rows, see snapshot-record. */
   RECORDS: 6,
   /** O: the whole table has been sent; from here on come changes. */
   WHOLE: 7,

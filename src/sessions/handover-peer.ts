@@ -8,15 +8,16 @@ import type { SessionNames } from './snapshot-names.ts';
 import { RECORD_BYTES, RecordEncoder } from './snapshot-record.ts';
 import type { SessionTable } from './table.ts';
 
-/** How often changes are sent, ms. */
-const EVERY = 100;
+/** How often changes are sent, ms: as long may a session be unknown to the other process, to which its next request may go. */
+const EVERY = 20;
 const ROWS = 2_048;
 
-/** Sends the table to a process that takes over, and then what changes, until either goes. */
+/** Sends another process the table, or only what changes in it, until either goes. */
 export class HandoverPeer {
   /** The other process has said that the snapshot file is its own. */
   owner = false;
   readonly #socket: Socket;
+  readonly #reader: typeof MarkReader.HANDOVER | typeof MarkReader.ORIGIN;
   readonly #table: SessionTable;
   readonly #encoder: RecordEncoder;
   readonly #now: () => number;
@@ -26,8 +27,16 @@ export class HandoverPeer {
   #named = 0;
   #running: Promise<void> | null = null;
 
-  constructor(socket: Socket, table: SessionTable, names: SessionNames, now: () => number) {
+  /** @param reader whose marks tell what has changed. HANDOVER: the whole table first, then all changes; ORIGIN: only what begins, moves or ends */
+  constructor(
+    socket: Socket,
+    table: SessionTable,
+    names: SessionNames,
+    now: () => number,
+    reader: typeof MarkReader.HANDOVER | typeof MarkReader.ORIGIN,
+  ) {
     this.#socket = socket;
+    this.#reader = reader;
     this.#table = table;
     this.#encoder = new RecordEncoder(names);
     this.#now = now;
@@ -63,14 +72,16 @@ export class HandoverPeer {
   }
 
   async #run(): Promise<void> {
-    const chunks = copyTable(this.#table, this.#encoder, this.#now, MarkReader.HANDOVER, () => {});
-    for await (const chunk of chunks) {
-      await this.#send(chunk);
-      if (this.#socket.destroyed) return;
+    if (this.#reader === MarkReader.HANDOVER) {
+      const chunks = copyTable(this.#table, this.#encoder, this.#now, this.#reader, () => {});
+      for await (const chunk of chunks) {
+        await this.#send(chunk);
+        if (this.#socket.destroyed) return;
+      }
+      sendFrame(this.#socket, Frame.WHOLE);
     }
-    sendFrame(this.#socket, Frame.WHOLE);
     const { signal } = this.#stopping;
-    while (!signal.aborted) {
+    while (!signal.aborted && !this.#socket.destroyed) {
       await this.#changes();
       await setTimeout(EVERY, undefined, { signal }).catch(() => {});
     }
@@ -83,9 +94,10 @@ export class HandoverPeer {
       if (this.#encoder.encode(record, this.#view, at)) at += RECORD_BYTES;
     };
     this.#encoder.refresh();
+    const least = this.#reader === MarkReader.HANDOVER ? 1 : 2;
     for (let taken = ROWS; taken === ROWS && !this.#socket.destroyed; ) {
       at = 0;
-      taken = this.#table.takeMarked(1, ROWS, visit, MarkReader.HANDOVER);
+      taken = this.#table.takeMarked(least, ROWS, visit, this.#reader);
       if (at > 0) await this.#send(this.#bytes.subarray(0, at));
     }
   }

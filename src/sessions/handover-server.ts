@@ -1,9 +1,11 @@
 import type { Server, Socket } from 'node:net';
 import type { Logger } from '../logging/logger.ts';
 import { Frame, PROTOCOL, readFrames, sendFrame } from './handover-frames.ts';
+import { HandoverIntake } from './handover-intake.ts';
 import { HandoverPeer } from './handover-peer.ts';
 import { listenOnSocket } from './handover-socket.ts';
-import { type TableDescription, written } from './snapshot-description.ts';
+import { MarkReader } from './row-marks.ts';
+import { parseDescription, type TableDescription, written } from './snapshot-description.ts';
 import type { SessionNames } from './snapshot-names.ts';
 import type { SessionTable } from './table.ts';
 
@@ -72,9 +74,10 @@ export class HandoverServer {
   }
 
   #accept(socket: Socket): void {
-    const { log } = this.#parts;
+    const { log, table, names, now } = this.#parts;
     this.#sockets.add(socket);
     let peer: HandoverPeer | null = null;
+    let intake: HandoverIntake | null = null;
     socket.setTimeout(PATIENCE, () => socket.destroy(new Error('it does not say who it is')));
     socket.on('error', (err) => log.warn({ err }, 'the process that takes over is gone'));
     socket.once('close', () => {
@@ -92,11 +95,22 @@ export class HandoverServer {
         case Frame.OWNER:
           if (this.#peer !== null && this.#peer !== peer) throw new Error('another process takes over already');
           if (peer === null) {
-            peer = new HandoverPeer(socket, this.#parts.table, this.#parts.names, this.#parts.now);
+            peer = new HandoverPeer(socket, table, names, now, MarkReader.HANDOVER);
             this.#peer = peer;
           }
           if (type === Frame.WANTED) peer.start();
           else this.#release(socket, peer);
+          return;
+        case Frame.DESCRIPTION: {
+          const description = parseDescription(payload.toString());
+          if (peer === null || description === null) throw new Error('it cannot be understood');
+          intake = new HandoverIntake(description, names, table, now);
+          return;
+        }
+        case Frame.NAMES:
+        case Frame.RECORDS:
+          if (intake === null) throw new Error('it sends what nobody wanted');
+          intake.take(type, payload);
           return;
         case Frame.TAKE_OVER:
           log.info({}, 'another process takes over: this one stops');

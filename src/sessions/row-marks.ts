@@ -11,17 +11,19 @@ export const MarkReader = {
   HANDOVER: 1,
   /** Asks whether there is anything to write to the snapshot. */
   SNAPSHOT: 2,
+  /** Sends what begins, moves or ends here back to the process that this one takes over from. */
+  ORIGIN: 3,
 } as const;
 
 /** One of the values of MarkReader. */
 export type MarkReader = (typeof MarkReader)[keyof typeof MarkReader];
 
 /** A request was counted: for every reader. */
-export const TOUCHED = 0b010101;
+export const TOUCHED = 0b01010101;
 /** Changed: for every reader. */
-export const CHANGED = 0b111111;
-/** Changed by what another process said: the store that it came from, or that process itself, need not hear of it again. */
-export const LEARNED = 0b111100;
+export const CHANGED = 0b11111111;
+/** Changed by what another process said: the store that it came from, or that process itself, need not hear of it again (the next process must). */
+export const LEARNED = 0b00111100;
 
 /** The bits of one reader. */
 export function bitsOf(reader: MarkReader): number {

@@ -124,6 +124,7 @@ export class SnapshotKeeper {
       if (this.#client.description.keyFingerprint !== this.#fingerprint) return;
       const counts = await this.#client.load(names, table);
       if (counts !== null) {
+        this.#client.share(this.#describe(kept), names, table);
         this.#log.info({ ...counts, ms: this.#now() - began }, 'sessions taken over from the limpet that runs');
         void this.#client.ended.then((whole) => {
           if (whole) this.#log.info({}, 'the limpet that ran before has ended');

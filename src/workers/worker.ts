@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { BackendQueue } from '../backends/queue.ts';
 import { SharedState } from '../backends/shared-state.ts';
+import { listenerKeys } from '../config/listener-keys.ts';
 import type { Config } from '../config/schema.ts';
 import { StartError } from '../errors-start.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
@@ -13,7 +14,6 @@ import { AccessLog } from '../logging/access-log.ts';
 import { WorkerLog } from '../logging/worker-log.ts';
 import { Counters } from '../metrics/counters.ts';
 import { RareCounters } from '../metrics/rare.ts';
-import { listenerKeys } from '../model/listener-keys.ts';
 import type { RunningModel } from '../model/running-model.ts';
 import { Handler } from '../proxy/handler.ts';
 import { RequestRecorder } from '../proxy/request-recorder.ts';

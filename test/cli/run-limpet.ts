@@ -1,9 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
-
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+import { LIMPET_MAIN } from '../support/limpet-main.ts';
 
 /** How a command ended. */
 export interface Ended {
@@ -18,7 +16,7 @@ export async function runLimpet(
   { cwd = '/', env = {} }: { cwd?: string; env?: Record<string, string> } = {},
 ): Promise<Ended> {
   const { NO_COLOR, FORCE_COLOR, ...rest } = process.env;
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [LIMPET_MAIN, ...args], {
     cwd,
     env: { ...rest, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -12,16 +12,22 @@ const GOING_AWAY = '\x88\x0c\x03\xe9going away';
 class Recorded {
   readonly tunnel = new WebSocketTunnel();
   readonly told: string[] = [];
+  clientIsRead = false;
+  backendIsRead = false;
   readonly #client = {
     put: (frame: string) => void this.told.push(`client ${frame === GOING_AWAY ? '1001' : frame}`),
     flush: () => true,
     endTunnel: () => this.#once('client FIN'),
-    resumeTunnel: () => {},
+    resumeTunnel: () => {
+      this.clientIsRead = true;
+    },
   };
   readonly #backend = {
     write: (frame: Buffer) => void this.told.push(`backend ${unmasked(frame) === GOING_AWAY ? '1001' : frame}`),
     end: () => this.#once('backend FIN'),
-    resume: () => {},
+    resume: () => {
+      this.backendIsRead = true;
+    },
   };
 
   #once(what: string): void {
@@ -125,6 +131,15 @@ describe('a WebSocket that goes away', () => {
     const gone = new Recorded();
     gone.goAway();
     assert.equal(gone.clientClosed(), true, 'the backend still has to answer');
+  });
+
+  test('46: a peer that was not read because the other one is slow is read again once nothing of it goes on', () => {
+    const websocket = new Recorded();
+    websocket.from('client', frameBytes(text, true).subarray(0, 9));
+    websocket.goAway();
+    assert.deepEqual([websocket.clientIsRead, websocket.backendIsRead], [false, true]);
+    websocket.backendClosed();
+    assert.equal(websocket.clientIsRead, true);
   });
 
   test('46: a connection that breaks within a frame cannot be closed politely', () => {

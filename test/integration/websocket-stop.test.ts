@@ -12,7 +12,7 @@ import { WebSocketBackend } from '../support/websocket-backend.ts';
 import { sendInTurn, WebSocketStream } from '../support/websocket-stream.ts';
 
 const WEBSOCKETS = 200;
-const GRACE_MS = 15_000;
+const GRACE_MS = 20_000;
 /** Close 1001 as it comes to a client. */
 const GOING_AWAY = '\x88\x0c\x03\xe9going away';
 
@@ -46,7 +46,9 @@ test(`46: SIGTERM with ${WEBSOCKETS} busy WebSockets: every peer gets Close 1001
   const started = performance.now();
   limpet.process.kill('SIGTERM');
   assert.deepEqual(await exited, [0, null]);
-  assert.ok(performance.now() - started < GRACE_MS, 'it ended before the grace was over');
+  const took = performance.now() - started;
+  t.diagnostic(`ended after ${Math.round(took)} ms`);
+  assert.ok(took < GRACE_MS, 'it ended before the grace was over');
   await eventually('all to be closed', () => all.every(({ code }) => code !== 0), 30_000);
   for (const stream of all) {
     assert.equal(stream.problem, '');
@@ -87,7 +89,7 @@ describe('stop, frame by frame', { concurrency: true }, () => {
   const told = (text: string): boolean => afterHead(text).slice(-18).startsWith('\x88\x8c');
 
   test('46: in the middle of a large message Close comes behind it, in the other direction at once', async (t) => {
-    const { limpet, backend } = await start(t, '10s');
+    const { limpet, backend } = await start(t, '15s');
     const client = await open(t, limpet);
     const payload = Buffer.alloc(300_000, 'x');
     const frame = frameBytes({ opcode: Opcode.binary, fin: true, payload }, false);
@@ -111,7 +113,7 @@ describe('stop, frame by frame', { concurrency: true }, () => {
   });
 
   test('46: a client that never answers is cut at the deadline; other upgrades go on until then', async (t) => {
-    const { limpet, backend } = await start(t, '8s');
+    const { limpet, backend } = await start(t, '12s');
     const mute = await open(t, limpet);
     const other = await open(t, limpet, 'other');
     const exited = once(limpet.process, 'exit');
@@ -127,14 +129,14 @@ describe('stop, frame by frame', { concurrency: true }, () => {
     assert.equal(mute.ended, false, 'its own Close is waited for');
     await mute.end(20_000);
     assert.ok(mute.text.endsWith(GOING_AWAY), 'nothing comes behind it');
-    assert.ok(performance.now() - started > 7_900);
+    assert.ok(performance.now() - started > 11_900);
     await other.end(20_000);
     assert.equal(afterHead(other.text), '', 'no frame goes into what is no WebSocket');
     assert.deepEqual(await exited, [0, null]);
   });
 
   test('46: a WebSocket that opened just before the stop, on the way through the handshake, is told too', async (t) => {
-    const { limpet, backend } = await start(t, '10s');
+    const { limpet, backend } = await start(t, '15s');
     backend.answer = () => {};
     const client = await RawClient.open(limpet.port);
     t.after(() => client.close());

@@ -124,6 +124,29 @@ test('a row that both have changed ends as the older binding and the later end w
   assert.equal(mine.peek(ended!, T, row), 4);
 });
 
+test('what begins, moves or ends in the new process is known to the old one too, as long as it is there (47)', async (t) => {
+  const { path, table, server } = await serve(t);
+  fill(table, 300, 1);
+  const client = await join_(t, path);
+  const mine = makeTable();
+  const list = ['shop/new', ...BACKENDS];
+  await client.load(named(list, 4), mine);
+  client.share(description(), named(list, 4), mine);
+  const row = new Row();
+  const [fresh, unknown] = randomKeys(2, 77);
+  mine.claim(fresh!, 1, 2, 4, 0, T, row);
+  mine.claim(unknown!, 1, 0, 4, 0, T, row);
+  const keys = randomKeys(300, 1);
+  mine.move(keys[1]!, 2, 3, 4, 0, T, row);
+  mine.end(keys[2]!, T, T + 5000);
+  await eventually('the news', () => table.peek(keys[2]!, T, row) === 4 && table.peek(fresh!, T, row) === 1, LONG);
+  assert.equal(BACKENDS[row.backend], 'shop/b');
+  await eventually('the move', () => table.peek(keys[1]!, T, row) === 1 && row.backend === 2, LONG);
+  assert.equal(table.peek(unknown!, T, row), 0, 'its backend is not there');
+  await client.own();
+  assert.equal(await server.close(), true);
+});
+
 test('the socket is for its user only; one that a dead process left is replaced, one that is in use is not', async (t) => {
   const { path, server } = await serve(t);
   assert.equal(statSync(path).mode & 0o777, 0o600);

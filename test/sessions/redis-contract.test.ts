@@ -2,6 +2,7 @@ import { MemoryStore } from '../../src/sessions/memory-store.ts';
 import { SessionTable } from '../../src/sessions/table.ts';
 import { testPool } from '../backends/test-pool.ts';
 import { type StoreNode, storeContract } from '../contracts/session-store.ts';
+import { eventually } from '../support/eventually.ts';
 import { RedisServer } from '../support/redis.ts';
 import { openRedisNode } from '../support/redis-nodes.ts';
 import { type RedisSet, startCluster, startSentinels } from '../support/redis-sets.ts';
@@ -15,7 +16,7 @@ storeContract('memory, two workers', {
       table.setLimits(pool.index, pool.config.session.idle, pool.config.session.lifetime);
       return { table, pool, store: new MemoryStore(table) };
     };
-    return { nodes: [node(2), node(3)], close: async () => {} };
+    return { nodes: [node(2), node(3)], ready: async () => {}, stamp: () => 0, close: async () => {} };
   },
 });
 
@@ -24,6 +25,8 @@ async function openNodes(set: RedisSet) {
   const two = await openRedisNode(set.config, 'xcba');
   return {
     nodes: [one, two] as const,
+    ready: () => eventually('the store to be up', () => one.status.up && two.status.up, 30_000),
+    stamp: () => one.status.since + two.status.since,
     close: async () => {
       await one.close();
       await two.close();

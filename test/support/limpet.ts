@@ -3,9 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+import { LIMPET_MAIN } from './limpet-main.ts';
 
 export interface LimpetProcess {
   /** Such as `http://127.0.0.1:41234`. */
@@ -41,7 +39,7 @@ export async function startLimpetProcess(
     (/^listeners:/m.test(yaml) ? '' : 'listeners: [{ bind: "127.0.0.1:0" }]\n') +
     (/^admin:/m.test(yaml) ? '' : 'admin: { bind: "127.0.0.1:0" }\n');
   await writeFile(file, head + yaml);
-  const command = [process.execPath, MAIN, 'start', '-c', file, ...(options.args ?? [])];
+  const command = [process.execPath, LIMPET_MAIN, 'start', '-c', file, ...(options.args ?? [])];
   const limited = ['sh', '-c', `ulimit -n ${options.openFiles}; exec "$@"`, 'sh', ...command];
   const [program, ...args] = options.openFiles === undefined ? command : limited;
   const child = spawn(program!, args, {
@@ -95,7 +93,7 @@ export async function startLimpetProcess(
   };
   try {
     const ready = await Promise.race([
-      logged((line) => line.msg === 'limpet takes traffic', 20_000),
+      logged((line) => line.msg === 'limpet takes traffic', 60_000),
       ended.then(([code]) => {
         throw new Error(`limpet ended with status ${String(code)} before it took traffic: ${stderr}`);
       }),

@@ -25,10 +25,11 @@ export async function openRedisNode(
   config: Partial<RedisConfig> & Pick<RedisConfig, 'url'>,
   order: string,
   secrets: readonly Uint8Array[] = [SECRET],
+  sessions = 20_000,
 ): Promise<RedisNode> {
   const full: RedisConfig = { sentinels: [], cluster: [], prefix: 'limpet:', whenDown: 'local', ...config };
   const { pool } = testPool([...order].map((id) => ({ id })));
-  const memory = SessionTable.allocate(20_000, 256, 4, 4, true);
+  const memory = SessionTable.allocate(sessions, 256, 4, 4, true);
   const table = new SessionTable(memory, 1);
   table.setLimits(pool.index, pool.config.session.idle, pool.config.session.lifetime);
   const log: Record<string, unknown>[] = [];

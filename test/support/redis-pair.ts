@@ -16,7 +16,8 @@ export interface Pair {
 }
 
 /**
- * Pools: `/token` by the subject of a bearer token, `/id` by the header x-session-id, anything else by limpet's cookie.
+ * Pools: `/token` by the subject of a bearer token, `/id` by the header x-session-id, `/short` by limpet's cookie with an idle limit of 4 s, anything else by its
+ * cookie.
  * @param store the lines of `sessions` besides `secretFile`, as YAML; '' for none
  */
 export async function startPair(backends: readonly BackendProcess[], store: string): Promise<Pair> {
@@ -38,10 +39,12 @@ export async function startPair(backends: readonly BackendProcess[], store: stri
     'routes:',
     '  - { match: { path: /token }, pool: token }',
     '  - { match: { path: /id }, pool: id }',
+    '  - { match: { path: /short }, pool: short }',
     '  - { pool: cookie }',
     'pools:',
     `  cookie:\n${pool('{ by: cookie }')}`,
     `  token:\n${pool('{ by: token, from: authorization, claim: sub }')}`,
+    `  short:\n${pool('{ by: cookie, name: short }')}    session: { idle: 4s }`,
     `  id:\n${pool('{ by: header, name: x-session-id }')}`,
   ].join('\n');
   const agents = [0, 1].map(() => new Agent({ keepAlive: true, maxSockets: 40 }));

@@ -55,7 +55,13 @@ export class RedisServer {
 
   /** A client for what a test wants to know or do. It waits until the server is back. */
   get client(): Redis {
-    this.#client ??= new Redis({ port: this.port, host: '127.0.0.1', retryStrategy: () => 20 }).on('error', () => {});
+    const password = this.#options[this.#options.indexOf('--requirepass') + 1];
+    this.#client ??= new Redis({
+      port: this.port,
+      host: '127.0.0.1',
+      retryStrategy: () => 20,
+      ...(this.#options.includes('--requirepass') && password !== undefined ? { password } : {}),
+    }).on('error', () => {});
     return this.#client;
   }
 

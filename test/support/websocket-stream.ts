@@ -60,7 +60,7 @@ export class WebSocketStream {
     if (socket.readyState !== WebSocket.OPEN || socket.bufferedAmount > FULL) return;
     if (this.#rest !== null) {
       const part = this.#rest.subarray(0, Math.ceil(this.#rest.length / 2));
-      const fin = part.length < 100 || part.length === this.#rest.length;
+      const fin = this.#rest.length < 50_000;
       socket.send(fin ? this.#rest : part, { fin });
       if (!fin) socket.ping();
       this.#rest = fin ? null : this.#rest.subarray(part.length);

@@ -31,6 +31,7 @@ export interface ConnectionEvents {
 export class RedisConnection {
   readonly #client: Redis | Cluster;
   readonly #prefix: string;
+  #closed = false;
   /** A Cluster: a script may have one key only. */
   readonly cluster: boolean;
   readonly scripts: Scripts;
@@ -49,9 +50,23 @@ export class RedisConnection {
     for (const [name, definition] of Object.entries(SCRIPTS)) client.defineCommand(name, definition);
     this.scripts = client as unknown as Scripts;
     // Without a listener an error would end the thread.
-    client.on('error', (error: Error) => events.onTrouble?.(error));
-    client.on('close', () => events.onTrouble?.(new Error('the connection was closed')));
-    client.on('ready', () => events.onReady?.());
+    let why = new Error('the connection was closed');
+    client.on('error', (error: Error) => {
+      why = error;
+      events.onTrouble?.(error);
+    });
+    client.on('close', () => events.onTrouble?.(why));
+    client.on('ready', () => {
+      why = new Error('the connection was closed');
+      events.onReady?.();
+    });
+    // The library gives up for good where it believes that trying again is no use. A store that comes back one day is used again.
+    client.on('end', () => {
+      if (this.#closed) return;
+      setTimeout(() => {
+        if (!this.#closed) client.connect().catch(() => {});
+      }, LONGEST_PAUSE).unref();
+    });
     if (events.onMessage !== undefined) client.on('message', events.onMessage);
   }
 
@@ -90,6 +105,7 @@ export class RedisConnection {
   }
 
   close(): void {
+    this.#closed = true;
     this.#client.disconnect();
   }
 }

@@ -26,7 +26,7 @@ const START_MS = 5_000;
 const STOP_MS = 2_000;
 /** A store that goes down so soon after it came up stays down for longer each time. */
 const STEADY_MS = 10_000;
-const LONGEST_HOLD_MS = 30_000;
+const LONGEST_HOLD_MS = 5_000;
 /** How long the workers may take to connect again when the supervisor has. */
 const WORKERS_MS = 3_000;
 
@@ -120,7 +120,7 @@ export class RedisSupervisor {
       onReady: ready.resolve,
       onTrouble: (error) => {
         this.#trouble = error.message;
-        if (this.#knownUp) this.#down();
+        if (this.#knownUp && !this.#stopped) this.#down();
       },
     });
     this.#connection = connection;
@@ -142,7 +142,6 @@ export class RedisSupervisor {
           `sessions.redis: ${this.#trouble}. Without sessions.secretFile the nodes' secret is kept in Redis, so it has to be up at a start: start it, or set sessions.secretFile`,
         );
       }
-      this.#trouble = this.#reason(error);
       log.warn(
         { reason: this.#trouble },
         'the shared session store cannot be reached: sessions are kept on this node alone until it can',

@@ -136,10 +136,12 @@ if h and ended(h, now) and ARGV[12] ~= '1' then return standing('ended', h) end
 if h and h.e == '0' then
   if h.b ~= to then
     if from ~= '' and h.b ~= from then return standing('stands', h) end
-    local m = tonumber(h.m) + 1
+    local m = tonumber(h.m)
+    -- As in the table: a session that no backend has answered has no state that could move.
+    if h.p ~= '1' then m = m + 1 end
     if m < tonumber(ARGV[9]) then m = tonumber(ARGV[9]) end
     if m > 255 then m = 255 end
-    h.b, h.m = to, string.format('%d', m)
+    h.b, h.m, h.p = to, string.format('%d', m), '0'
     redis.call('HSET', KEYS[1], 'b', h.b, 'm', h.m, 's', ARGV[10], 'p', '0')
     redis.call('PEXPIRE', KEYS[1], ARGV[11])
     tell(channel, node, 'bound', id, h)

@@ -1,4 +1,4 @@
-import type { ListenerConfig } from '../config/schema.ts';
+import type { ListenerConfig } from './schema.ts';
 
 /** What tells the listeners of a configuration apart across reloads: the address. Several with port 0 are numbered. */
 export function listenerKeys(listeners: readonly Pick<ListenerConfig, 'bind'>[]): string[] {

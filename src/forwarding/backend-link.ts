@@ -3,6 +3,7 @@ import { BackendTls } from '../backends/backend-tls.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { PoolConfig } from '../config/schema.ts';
 import { BackendConnections } from './connections.ts';
+import { Http2Dialer } from './http2-dialer.ts';
 import { ProxiedConnections } from './proxied-connections.ts';
 import { SocketDialer } from './socket-dialer.ts';
 
@@ -11,9 +12,12 @@ export class BackendLink {
   readonly #tls: BackendTls;
   readonly #proxyProtocol: PoolConfig['sendProxyProtocol'];
 
-  private constructor(tls: BackendTls, { sendProxyProtocol }: PoolConfig) {
+  readonly #http2: boolean;
+
+  private constructor(tls: BackendTls, { sendProxyProtocol, http2 }: PoolConfig) {
     this.#tls = tls;
     this.#proxyProtocol = sendProxyProtocol;
+    this.#http2 = http2;
   }
 
   /**
@@ -23,16 +27,17 @@ export class BackendLink {
   static of({ name, config }: Pool, before: BackendLink | null): BackendLink {
     if (before === null) return new BackendLink(BackendTls.read(name, config.tls), config);
     const tls = before.#tls.readAgain(name, config.tls);
-    const same = tls === before.#tls && config.sendProxyProtocol === before.#proxyProtocol;
-    return same ? before : new BackendLink(tls, config);
+    const same = config.sendProxyProtocol === before.#proxyProtocol && config.http2 === before.#http2;
+    return same && tls === before.#tls ? before : new BackendLink(tls, config);
   }
 
   connections(backend: Backend): BackendConnections {
     const proxied = this.#proxyProtocol !== 'off';
-    const plain = !proxied && !backend.secure && backend.socketPath === null;
+    const plain = !proxied && !this.#http2 && !backend.secure && backend.socketPath === null;
     // HTTP/1.1 over plain TCP is what Upstream does by itself.
     if (plain) return new BackendConnections(backend, this, null);
     const dialer = new SocketDialer(backend, this.#tls, this.#proxyProtocol);
+    if (this.#http2) return new BackendConnections(backend, this, new Http2Dialer(backend, this.#tls, dialer), false);
     return proxied ? new ProxiedConnections(backend, this, dialer) : new BackendConnections(backend, this, dialer);
   }
 }

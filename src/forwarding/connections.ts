@@ -12,15 +12,16 @@ export class BackendConnections {
   /** Null: connections are plain TCP, opened by Upstream itself. */
   readonly dialer: BackendDialer | null;
   readonly #idle: Upstream[] = [];
-  /** The backend is gone or has moved: no connection is kept beyond its exchange. */
-  retired = false;
+  /** Connections are kept beyond their exchange. Not when the backend is gone or has moved, nor when each is one stream of a session. */
+  keeps: boolean;
   /** Head of the list of connections that carry an exchange. */
   busy: Upstream | null = null;
 
-  constructor(backend: Backend, link: BackendLink, dialer: BackendDialer | null) {
+  constructor(backend: Backend, link: BackendLink, dialer: BackendDialer | null, keeps = true) {
     this.backend = backend;
     this.#link = link;
     this.dialer = dialer;
+    this.keeps = keeps;
   }
 
   /** Whether these connections lead to `backend`, in the way of `link`: the same server at the same address. */
@@ -62,7 +63,7 @@ export class BackendConnections {
 
   /** Ends the idle ones; those that are busy end with their exchange. */
   retire(): void {
-    this.retired = true;
+    this.keeps = false;
     this.closeIdle();
   }
 

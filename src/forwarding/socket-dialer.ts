@@ -3,6 +3,7 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'n
 import type { Backend } from '../backends/backend.ts';
 import { backendAddress } from '../backends/backend-address.ts';
 import type { BackendTls } from '../backends/backend-tls.ts';
+import { openBackend } from '../backends/open-backend.ts';
 import { proxyHeader } from '../backends/proxy-header.ts';
 import type { BackendDialer } from './backend-dialer.ts';
 import type { BackendSocket, SocketEvents } from './backend-socket.ts';
@@ -70,12 +71,13 @@ export class SocketDialer implements BackendDialer {
 
   /** The header goes in front of the handshake, in the clear. */
   #dialTlsBehind(preamble: string, events: SocketEvents): TLSSocket {
-    const below = connect({ ...backendAddress(this.#backend), noDelay: true, allowHalfOpen: true });
-    below.write(preamble, 'latin1');
-    // `host` is what the certificate is held against.
-    const { host } = this.#backend;
-    const socket = connectTls({ ...this.#tls.options(HTTP1), host, socket: below, session: this.#session });
-    below.on('error', (error) => socket.destroy(error));
+    const socket = openBackend(this.#backend, {
+      tls: this.#tls,
+      alpn: HTTP1,
+      preamble,
+      halfOpen: true,
+      session: this.#session,
+    }) as TLSSocket;
     // tls.connect takes no buffer of ours for a connection that it did not open.
     socket.on('data', (bytes: Buffer) => {
       if (!events.onBytes(bytes.length, bytes)) socket.pause();

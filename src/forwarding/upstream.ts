@@ -106,6 +106,11 @@ export class Upstream extends Timed {
       });
     }
     this.#socket = socket;
+    if (dialer !== null && !socket.connecting) {
+      // A stream of a session that has served before: what may happen to it may happen to a connection that lay idle.
+      this.#phase = Phase.idle;
+      this.reused = true;
+    }
     socket.on('end', () => this.#onEnd());
     socket.on('drain', () => this.#onDrain());
     socket.on('error', (error) => {
@@ -413,7 +418,7 @@ export class Upstream extends Timed {
     this.#release(x);
     // A request that is still being sent, or bytes behind the response: this connection's state is unknown.
     const done = x.bodyDone && this.#sentPieces === x.body.length;
-    if (clean && this.#keepAlive && done && !this.#ended && this.#idleMs > 0 && !this.connections.retired) {
+    if (clean && this.#keepAlive && done && !this.#ended && this.#idleMs > 0 && this.connections.keeps) {
       this.reused = true;
       this.#phase = Phase.idle;
       this.#handler.wheel.set(this, this.#idleMs);
@@ -483,6 +488,8 @@ export class Upstream extends Timed {
       this.#phase = phase;
       const why = this.#error?.code ?? 'closed';
       if (!this.#sent) this.#fail(Stage.connect, OWN_LIMITS.has(why) ? 'INTERNAL' : 'BACKEND_CONNECT', why);
+      // The backend has said that it has not looked at the request (RFC 9113 8.7).
+      else if (why === 'REFUSED_STREAM' && phase === Phase.head) this.#fail(Stage.connect, 'BACKEND_RESET', why);
       // A first and only write that the kernel refuses: it had seen the connection's end before it took any byte of the request.
       else if (this.#error?.syscall === 'write' && this.#onePiece && phase === Phase.head) {
         this.#fail(Stage.connect, 'BACKEND_RESET', why);

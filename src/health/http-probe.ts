@@ -1,11 +1,11 @@
-import { connect, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import type { Socket } from 'node:net';
 import { Client, type Dispatcher } from 'undici';
 import type { Backend } from '../backends/backend.ts';
-import { backendAddress } from '../backends/backend-address.ts';
+import { openBackend } from '../backends/open-backend.ts';
 import { proxyHeader } from '../backends/proxy-header.ts';
 import type { ActiveHealthConfig } from '../config/schema.ts';
 import type { ErrorCode } from '../errors.ts';
+import { http2Probe } from './http2-probe.ts';
 import type { ProbedPool, ProbeFactory, ProbeResult } from './probe.ts';
 import { ProbeTls } from './probe-tls.ts';
 
@@ -35,6 +35,7 @@ async function ask(
   tls: ProbeTls,
   signal: AbortSignal,
 ): Promise<ProbeResult> {
+  if (pool.http2) return http2Probe(config, backend, () => open(backend, config.port, tls, pool), signal);
   let socket: Socket | undefined;
   let connected = false;
   const deadline = new AbortController();
@@ -53,7 +54,7 @@ async function ask(
     bodyTimeout: 0,
     connect(_, callback) {
       try {
-        const opened = open(backend, config.port, tls, pool.sendProxyProtocol);
+        const opened = open(backend, config.port, tls, pool);
         socket = opened;
         opened.once(backend.secure ? 'secureConnect' : 'connect', () => {
           connected = true;
@@ -90,19 +91,15 @@ async function ask(
   }
 }
 
-function open(
-  backend: Backend,
-  port: number | null,
-  tls: ProbeTls,
-  proxyProtocol: ProbedPool['sendProxyProtocol'],
-): Socket {
-  const below = connect(backendAddress(backend, port));
-  // A probe is no client's: the header says that the connection is limpet's own.
-  if (proxyProtocol !== 'off') below.write(proxyHeader(proxyProtocol, null), 'latin1');
-  if (!backend.secure) return below;
-  const socket = connectTls({ ...tls.current.options(['http/1.1']), host: backend.host, socket: below });
-  below.on('error', (error) => socket.destroy(error));
-  return socket;
+function open(backend: Backend, port: number | null, tls: ProbeTls, { http2, sendProxyProtocol }: ProbedPool): Socket {
+  return openBackend(backend, {
+    tls: tls.current,
+    alpn: http2 ? ['h2'] : ['http/1.1'],
+    // A probe is no client's: the header says that the connection is limpet's own.
+    preamble: sendProxyProtocol === 'off' ? '' : proxyHeader(sendProxyProtocol, null),
+    halfOpen: !http2,
+    port,
+  });
 }
 
 function describe(error: unknown, connected: boolean): { reason: string; code: ErrorCode } {

@@ -1,0 +1,84 @@
+import { connect } from 'node:http2';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import type { Backend } from '../backends/backend.ts';
+import type { ActiveHealthConfig } from '../config/schema.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { ProbeResult } from './probe.ts';
+
+/**
+ * Sends the request of a probe over HTTP/2, on a connection of its own. Settles with what came of it within the timeout, sooner when
+ * `signal` is aborted, and leaves nothing behind.
+ * @param socket opens the connection
+ */
+export function http2Probe(
+  config: ActiveHealthConfig,
+  backend: Backend,
+  socket: () => Socket,
+  signal: AbortSignal,
+): Promise<ProbeResult> {
+  const { promise, resolve } = Promise.withResolvers<ProbeResult>();
+  let opened: Socket;
+  try {
+    opened = socket();
+  } catch (error) {
+    return Promise.resolve(failure((error as Error).message, 'BACKEND_CONNECT'));
+  }
+  const scheme = backend.secure ? 'https' : 'http';
+  let connected = false;
+  let verdict: ProbeResult | null = null;
+  if (opened instanceof TLSSocket) {
+    opened.once('secureConnect', () => {
+      if (opened.alpnProtocol !== 'h2') settle(failure('the backend does not speak HTTP/2', 'BACKEND_CONNECT'));
+    });
+  }
+  const session = connect(`${scheme}://${backend.authority}`, { createConnection: () => opened });
+  const settle = (result: ProbeResult): void => {
+    verdict ??= result;
+    clearTimeout(timer);
+    signal.removeEventListener('abort', aborted);
+    session.destroy();
+    opened.destroy();
+    resolve(verdict);
+  };
+  const aborted = (): void => settle(failure('aborted', null));
+  const timer = setTimeout(() => {
+    const what = connected ? 'answer' : 'connection';
+    settle(failure(`no ${what} within ${config.timeout} ms`, connected ? 'BACKEND_TIMEOUT' : 'BACKEND_CONNECT'));
+  }, config.timeout);
+  signal.addEventListener('abort', aborted);
+  session.on('connect', () => {
+    connected = true;
+  });
+  const failed = (error: NodeJS.ErrnoException): void => {
+    const { code, message, syscall } = error;
+    if (syscall === 'connect' || syscall === 'getaddrinfo') settle(failure(code ?? message, 'BACKEND_CONNECT'));
+    else settle(failure(message, connected ? 'BACKEND_RESET' : 'BACKEND_CONNECT'));
+  };
+  session.on('error', failed);
+  const stream = session.request(
+    {
+      ':method': config.method,
+      ':scheme': scheme,
+      ':authority': backend.authority,
+      ':path': config.path,
+      'user-agent': 'limpet',
+      accept: '*/*',
+    },
+    { endStream: true },
+  );
+  stream.on('error', failed);
+  stream.on('response', (headers) => {
+    const status = Number(headers[':status']);
+    const expected = config.expect.some(({ from, to }) => status >= from && status <= to);
+    settle(expected ? { ok: true } : failure(`status ${status}`, null));
+  });
+  stream.on('close', () => settle(failure('closed without an answer', 'BACKEND_RESET')));
+  stream.resume();
+  if (signal.aborted) aborted();
+  return promise;
+}
+
+function failure(reason: string, code: ErrorCode | null): ProbeResult {
+  return { ok: false, reason, code };
+}

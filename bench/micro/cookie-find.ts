@@ -26,6 +26,8 @@ const backend: Backend = {
   generation: 1,
   since: 0,
   departing: false,
+  socketPath: null,
+  secure: false,
   host: '127.0.0.1',
   port: 9001,
   authority: '127.0.0.1:9001',

@@ -17,6 +17,8 @@ function backendsOf(count: number): Backend[] {
     generation: 1,
     since: 0,
     departing: false,
+  socketPath: null,
+  secure: false,
     host: '127.0.0.1',
     port: 9000 + slot,
     authority: `127.0.0.1:${9000 + slot}`,

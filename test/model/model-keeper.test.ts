@@ -41,7 +41,7 @@ function file(pools: Record<string, readonly string[]>): Config {
 const backend = (id: string, more = ''): string => `{ id: ${id}, url: "http://127.0.0.1:9001"${more} }`;
 
 function plan(config: Config, found: ReadonlyMap<string, readonly FoundMember[]> = new Map()): ModelPlan {
-  return keeper.plan({ file: config, secrets: [SECRET], found }, true);
+  return keeper.plan({ file: config, secrets: [SECRET], tls: new Map(), found }, true);
 }
 function go(...args: Parameters<typeof plan>): void {
   keeper.adopt(plan(...args));

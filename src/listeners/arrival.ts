@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { ListenerConfig } from '../config/schema.ts';
 import { Timed, type TimerWheel } from '../timing/timer-wheel.ts';
+import type { ConnectionEnds } from './downstream.ts';
 import { parseProxyHeader } from './proxy-protocol.ts';
 import type { TlsClient, TlsFront } from './tls-front.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
@@ -45,6 +46,8 @@ export class Arrival extends Timed implements TlsClient {
   readonly acceptedFrom: string;
   /** The same, or what the PROXY header says. */
   peer: string;
+  /** What the header says of the client's connection; null: the connection itself knows. */
+  ends: ConnectionEnds | null = null;
   secure = false;
   http2 = false;
   readonly #socket: Socket;
@@ -144,6 +147,7 @@ export class Arrival extends Timed implements TlsClient {
     if (header.kind === 'bad') return this.#refuse('proxy-header', header.problem);
     if (header.kind === 'more') return;
     this.peer = header.address ?? this.acceptedFrom;
+    this.ends = header.ends;
     this.#early = header.size < bytes.length ? bytes.subarray(header.size) : null;
     this.#afterProxy();
   }

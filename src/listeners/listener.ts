@@ -209,7 +209,8 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
 
   arrived(arrival: Arrival, socket: Socket, early: Buffer | null): void {
     const { limits, index, rare, handler, http2 } = this.#parts;
-    const { peer, secure, acceptedFrom } = arrival;
+    const { peer, secure, ends, acceptedFrom } = arrival;
+    const origin = ends === null ? { peer, secure } : { peer, secure, ends };
     this.#arrivals.delete(arrival);
     if (socket instanceof TLSSocket) {
       rare.add('limpet_tls_handshakes_total', this.config.bind, socket.isSessionReused() ? 'true' : 'false');
@@ -225,9 +226,9 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
     if (arrival.http2) {
       // HTTP/2 ends streams, and a client that ends its connection is gone.
       socket.allowHalfOpen = false;
-      return this.#speak(http2.accept(socket, { listener: this, peer, secure }));
+      return this.#speak(http2.accept(socket, { listener: this, ...origin }));
     }
-    const connection = new Downstream(socket, { peer, secure }, this, handler);
+    const connection = new Downstream(socket, origin, this, handler);
     this.#speak(connection);
     if (early !== null) connection.receive(early);
   }

@@ -3,6 +3,7 @@
  * HAProxy, versions 1 (2.1) and 2 (2.2).
  */
 import { isIP } from 'node:net';
+import type { ConnectionEnds } from './downstream.ts';
 import { normaliseAddress } from './trusted-proxies.ts';
 
 /** What the first bytes of a connection say. */
@@ -15,6 +16,8 @@ export type ProxyHeader =
       readonly size: number;
       /** The client's address in its one spelling; null: the header names none, and the connection speaks for itself. */
       readonly address: string | null;
+      /** The client's connection to the proxy; null together with `address`. */
+      readonly ends: ConnectionEnds | null;
     };
 
 /** A line of version 1 with its CRLF is no longer (2.1). */
@@ -53,14 +56,19 @@ function parseV1(bytes: Buffer): ProxyHeader {
     .latin1Slice(0, end)
     .split(' ');
   // Whatever follows UNKNOWN is to be ignored (2.1).
-  if (family === 'UNKNOWN') return { kind: 'done', size, address: null };
+  if (family === 'UNKNOWN') return { kind: 'done', size, address: null, ends: null };
   const version = family === 'TCP4' ? 4 : family === 'TCP6' ? 6 : 0;
   if (version === 0) return bad('its family is not TCP4, TCP6 or UNKNOWN');
   const whole = isIP(source) === version && isIP(destination) === version && !source.includes('%');
   if (!whole || !isPort(sourcePort) || !isPort(destinationPort) || rest.length > 0) {
     return bad(`its line is not ${family} with two addresses and two ports`);
   }
-  return { kind: 'done', size, address: normaliseAddress(source) };
+  const ends = {
+    remotePort: Number(sourcePort),
+    localAddress: normaliseAddress(destination) ?? '',
+    localPort: Number(destinationPort),
+  };
+  return { kind: 'done', size, address: normaliseAddress(source), ends };
 }
 
 function isPort(text: string): boolean {
@@ -79,11 +87,19 @@ function parseV2(bytes: Buffer): ProxyHeader {
   if (bytes.length < size) return MORE;
   // LOCAL is the proxy's own connection, such as a probe; of families that are no TCP nothing can be used (2.2). What follows the
   // addresses are TLVs: none of them matters here.
-  return { kind: 'done', size, address: needed === 0 ? null : addressAt(bytes, needed) };
+  if (needed === 0) return { kind: 'done', size, address: null, ends: null };
+  const width = needed === 12 ? 4 : 16;
+  const ports = V2_FIXED + 2 * width;
+  const ends = {
+    remotePort: bytes.readUInt16BE(ports),
+    localAddress: addressAt(bytes, V2_FIXED + width, width),
+    localPort: bytes.readUInt16BE(ports + 2),
+  };
+  return { kind: 'done', size, address: addressAt(bytes, V2_FIXED, width), ends };
 }
 
-function addressAt(bytes: Buffer, needed: number): string | null {
-  if (needed === 12) return bytes.subarray(V2_FIXED, V2_FIXED + 4).join('.');
-  const groups = Array.from({ length: 8 }, (_, at) => bytes.readUInt16BE(V2_FIXED + 2 * at).toString(16));
-  return normaliseAddress(groups.join(':'));
+function addressAt(bytes: Buffer, at: number, length: number): string {
+  if (length === 4) return bytes.subarray(at, at + 4).join('.');
+  const groups = Array.from({ length: 8 }, (_, group) => bytes.readUInt16BE(at + 2 * group).toString(16));
+  return normaliseAddress(groups.join(':'))!;
 }

@@ -35,12 +35,15 @@ const good: readonly (readonly [string, string | Buffer, string | null])[] = [
   ['v2 over a unix socket', proxyV2(0x21, 0x31, Buffer.alloc(216)), null],
 ];
 
-for (const [name, header, address] of good) {
+for (const [name, given, address] of good) {
   test(`${name} is taken, and needs all of its bytes and no more`, () => {
-    const bytes = typeof header === 'string' ? Buffer.from(header, 'latin1') : header;
-    assert.deepEqual(parse(bytes), { kind: 'done', size: bytes.length, address });
+    const bytes = typeof given === 'string' ? Buffer.from(given, 'latin1') : given;
+    const header = parse(bytes);
+    const { ends } = header.kind === 'done' ? header : { ends: null };
+    assert.deepEqual(header, { kind: 'done', size: bytes.length, address, ends });
+    assert.equal(ends === null, address === null);
     const request = Buffer.concat([bytes, Buffer.from('GET / HTTP/1.1\r\n\r\n')]);
-    assert.deepEqual(parse(request), { kind: 'done', size: bytes.length, address });
+    assert.deepEqual(parse(request), { kind: 'done', size: bytes.length, address, ends });
     for (let length = 0; length < bytes.length; length++)
       assert.equal(parse(bytes.subarray(0, length)).kind, 'more', `${length} bytes`);
   });
@@ -77,4 +80,16 @@ test('only the version that is asked for is taken', () => {
   assert.equal(parse(proxyV1('192.0.2.7'), 'v2').kind, 'bad');
   assert.equal(parse(proxyV2(0x21, 0x11, tcp4('192.0.2.7')), 'v2').kind, 'done');
   assert.equal(parse(proxyV2(0x21, 0x11, tcp4('192.0.2.7')), 'v1').kind, 'bad');
+});
+
+test('the ports and the address that the client came to are read too', () => {
+  const ends = (bytes: string | Buffer): unknown => {
+    const header = parse(bytes);
+    return header.kind === 'done' ? header.ends : null;
+  };
+  const known = { remotePort: 40_000, localAddress: '127.0.0.1', localPort: 443 };
+  assert.deepEqual(ends(proxyV1('192.0.2.7')), known);
+  assert.deepEqual(ends(proxyV2(0x21, 0x11, tcp4('192.0.2.7'))), known);
+  assert.deepEqual(ends(proxyV2(0x21, 0x21, tcp6(IPV6))), { ...known, localAddress: '::' });
+  assert.equal(ends(proxyV2(0x20, 0x11, tcp4('192.0.2.7'))), null);
 });

@@ -10,7 +10,15 @@ export interface BackendRequest {
 }
 
 /** Fields that belong to a connection (RFC 9113 8.2.2), and Host, which becomes :authority. */
-const DROPPED = new Set(['connection', 'host', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
+const DROPPED = new Set([
+  'connection',
+  'host',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+]);
 
 /**
  * Translates a request head that limpet has written itself, so that its form is known to be good.
@@ -44,6 +52,7 @@ export function trailerFields(text: string): Record<string, string | string[]> {
     if (line === '') continue;
     const colon = line.indexOf(':');
     const name = line.slice(0, colon).toLowerCase();
+    if (DROPPED.has(name) || name === 'te') continue;
     const value = line.slice(colon + 1).trim();
     const before = fields[name];
     fields[name] = before === undefined ? value : [before, value].flat();

@@ -1,6 +1,7 @@
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
+  type ClientSessionOptions,
   type ClientSessionRequestOptions,
   connect,
   constants,
@@ -67,12 +68,15 @@ export class BackendSession {
         if (socket.alpnProtocol !== 'h2') socket.destroy(failure('ERR_NO_HTTP2', 'the backend does not speak HTTP/2'));
       });
     }
-    const session = connect(`${this.scheme}://backend`, {
+    // Node would throw for two lines of a field that has one value; what a client sends is passed on (behaviour 66). Not in the types yet.
+    const options: ClientSessionOptions & { readonly strictSingleValueFields: boolean } = {
       createConnection: () => socket,
+      strictSingleValueFields: false,
       maxHeaderListPairs: MOST_FIELDS,
       maxSendHeaderBlockLength: MOST_REQUEST_HEAD,
       settings: { enablePush: false, initialWindowSize: STREAM_WINDOW, maxHeaderListSize: MOST_HEADER_BYTES },
-    });
+    };
+    const session = connect(`${this.scheme}://backend`, options);
     this.#session = session;
     session.on('connect', () => {
       session.setLocalWindowSize(SESSION_WINDOW);
@@ -108,9 +112,15 @@ export class BackendSession {
     else if (this.#closed) this.#session.close();
   }
 
-  /** @throws when the session has closed meanwhile */
+  /** @throws when the session has closed meanwhile, has no number left for a stream, or Node refuses a field */
   request(fields: string[], options: ClientSessionRequestOptions): ClientHttp2Stream {
-    return this.#session.request(fields, options);
+    try {
+      return this.#session.request(fields, options);
+    } catch (error) {
+      // 2^31 streams are all that a connection can have (RFC 9113 5.1.1).
+      if ((error as NodeJS.ErrnoException).code === 'ERR_HTTP2_OUT_OF_STREAMS') this.#retire();
+      throw error;
+    }
   }
 
   /** A request that was sent at `since` (performance.now) got no answer: makes sure that somebody is there. */
@@ -122,6 +132,7 @@ export class BackendSession {
     const timer = setTimeout(() => {
       this.#session.destroy(failure('ETIMEDOUT', 'no answer to a PING'), constants.NGHTTP2_NO_ERROR);
     }, PING_MS);
+    timer.unref();
     this.#session.ping(() => {
       clearTimeout(timer);
       this.#pinging = false;

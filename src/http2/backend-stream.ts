@@ -11,6 +11,13 @@ const MOST_TRAILERS = 262_144;
 const CHUNK_EXTRA = 16;
 const PIECE = 65_536;
 const CRLF = 0x0d0a;
+/** Errors of ClientHttp2Session.request that say nothing about the request. */
+const SESSION_CLOSES = new Set([
+  'ERR_HTTP2_GOAWAY_SESSION',
+  'ERR_HTTP2_INVALID_SESSION',
+  'ERR_HTTP2_OUT_OF_STREAMS',
+  'ERR_HTTP2_SESSION_ERROR',
+]);
 
 /** Responses are put into their HTTP/1.1 form here: who takes them copies what is to be kept. */
 const scratch = Buffer.allocUnsafeSlow(PIECE + CHUNK_EXTRA);
@@ -87,9 +94,10 @@ export class BackendStream extends EventEmitter implements SessionUser {
     try {
       this.#stream = this.#session.request(fields, { endStream: length === 0, waitForTrailers: length < 0 });
     } catch (error) {
-      // Nothing has been sent: the session has begun to close, or cannot carry this.
-      const refused = Object.assign(new Error((error as Error).message), { code: 'REFUSED_STREAM' });
-      process.nextTick(() => this.#fail(refused));
+      const why = error as NodeJS.ErrnoException;
+      // Nothing has been sent: the session has begun to close.
+      if (SESSION_CLOSES.has(why.code ?? '')) why.code = 'REFUSED_STREAM';
+      process.nextTick(() => this.#fail(why));
       return;
     }
     if (length < 0) {
@@ -152,7 +160,15 @@ export class BackendStream extends EventEmitter implements SessionUser {
     });
     stream.on('end', () => this.#onEnd());
     stream.on('drain', () => this.emit('drain'));
-    stream.on('wantTrailers', () => stream.sendTrailers(trailerFields(this.#requestTrailers)));
+    stream.on('wantTrailers', () => {
+      try {
+        stream.sendTrailers(trailerFields(this.#requestTrailers));
+      } catch (error) {
+        // A field that Node does not let through: the request cannot end as it was meant to.
+        this.#fail(error as NodeJS.ErrnoException);
+        stream.close(constants.NGHTTP2_CANCEL);
+      }
+    });
     stream.on('error', (error: NodeJS.ErrnoException) => {
       this.#error = error;
     });

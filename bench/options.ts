@@ -1,5 +1,5 @@
 import yargs from 'yargs';
-import { DEFAULT_PROXIES, PROXY_NAMES, type ProxyName } from './proxies/registry.ts';
+import { DEFAULT_PROXIES, PROXY_NAMES, type ProxyName, TLS_PROXIES } from './proxies/registry.ts';
 import type { HeaderSet } from './request-head.ts';
 
 /** What the benchmark was asked to do. */
@@ -12,6 +12,8 @@ export interface Options {
   readonly sessions: number;
   readonly body: number;
   readonly headers: HeaderSet;
+  /** `handshakes`: a connection, and so a handshake, for each request. */
+  readonly tls: 'off' | 'keep-alive' | 'handshakes';
   readonly load: 'autocannon' | 'wrk';
   /** Requests a second of the second part; `half`: half of what each proxy reached in the first; null: no second part. */
   readonly rate: number | 'half' | null;
@@ -35,6 +37,11 @@ export function parseOptions(args: readonly string[]): Options {
       sessions: { type: 'number', default: 256, describe: 'distinct sessions', requiresArg: true },
       body: { type: 'number', default: 60, describe: 'bytes of each response body', requiresArg: true },
       headers: { choices: ['plain', 'browser'] as const, default: 'plain' as const, describe: 'browser: 20 as Chrome' },
+      tls: {
+        choices: ['off', 'keep-alive', 'handshakes'] as const,
+        default: 'off' as const,
+        describe: 'TLS in front (by wrk)',
+      },
       load: { choices: ['autocannon', 'wrk'] as const, default: 'autocannon' as const, describe: 'load generator' },
       rate: {
         type: 'string',
@@ -56,8 +63,10 @@ export function parseOptions(args: readonly string[]): Options {
     })
     .parseSync();
   const quick = parsed.quick;
+  if (parsed.tls !== 'off' && parsed.rate !== undefined)
+    throw new Error('--rate is for plain HTTP: leave out one of --tls and --rate');
   return {
-    only: parsed.only === undefined ? DEFAULT_PROXIES : parsed.only.split(',').map(proxyName),
+    only: proxiesOf(parsed.only, parsed.tls !== 'off'),
     rounds: whole('rounds', parsed.rounds ?? (quick ? 3 : 5), 1),
     seconds: whole('seconds', parsed.seconds ?? (quick ? 3 : 5), 1),
     warmup: whole('warmup', parsed.warmup ?? (quick ? 2 : 3), 0),
@@ -65,12 +74,21 @@ export function parseOptions(args: readonly string[]): Options {
     sessions: whole('sessions', parsed.sessions, 32),
     body: whole('body', parsed.body, 1),
     headers: parsed.headers,
-    load: parsed.load,
+    tls: parsed.tls,
+    load: parsed.tls === 'off' ? parsed.load : 'wrk',
     rate: parsed.rate === undefined ? null : parsed.rate === 'half' ? 'half' : whole('rate', Number(parsed.rate), 1),
     pin: parsed.pin,
     source: parsed.source,
     json: parsed.json ?? null,
   };
+}
+
+function proxiesOf(only: string | undefined, tls: boolean): readonly ProxyName[] {
+  const names = only === undefined ? (tls ? TLS_PROXIES : DEFAULT_PROXIES) : only.split(',').map(proxyName);
+  const plain = tls ? names.find((name) => !TLS_PROXIES.includes(name)) : undefined;
+  if (plain !== undefined)
+    throw new Error(`--tls: ${plain} is measured without it; choose from ${TLS_PROXIES.join(', ')}`);
+  return names;
 }
 
 function proxyName(text: string): ProxyName {

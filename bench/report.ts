@@ -59,7 +59,7 @@ export function renderReport(report: Report): string {
       ...proxies.map(({ name, setup }) => `  ${name}: ${setup}`),
       ...report.leftOut.map(({ name, reason }) => `  ${name} LEFT OUT: ${reason}`),
     ].join('\n'),
-    `Closed loop, ${options.connections} connections, ${options.sessions} sessions, ${options.body}-byte body, ${options.headers} headers, load by ${options.load}, median of ${options.rounds} rounds of ${options.seconds} s${options.pin ? ', pinned' : ''}`,
+    `Closed loop, ${{ off: '', 'keep-alive': 'TLS, ', handshakes: 'a TLS handshake for each request, ' }[options.tls]}${options.connections} connections, ${options.sessions} sessions, ${options.body}-byte body, ${options.headers} headers, load by ${options.load}, median of ${options.rounds} rounds of ${options.seconds} s${options.pin ? ', pinned' : ''}`,
     table(proxies, (measured) => measured.closed),
     notes(report),
   ];

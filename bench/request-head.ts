@@ -39,7 +39,11 @@ export function requestHeaders(set: HeaderSet, cookie: string | null): HeaderLin
 }
 
 /** The whole head of a GET request, blank line included: the same bytes as autocannon sends. */
-export function requestHead(host: string, set: HeaderSet, cookie: string | null): string {
-  const lines: HeaderLine[] = [['Host', host], ['Connection', 'keep-alive'], ...requestHeaders(set, cookie)];
+export function requestHead(host: string, set: HeaderSet, cookie: string | null, close = false): string {
+  const lines: HeaderLine[] = [
+    ['Host', host],
+    ['Connection', close ? 'close' : 'keep-alive'],
+    ...requestHeaders(set, cookie),
+  ];
   return `GET / HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
 }

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type Backends, startBackends } from './backends.ts';
 import { BenchError } from './bench-error.ts';
+import { type Certificate, makeCertificate } from './certificate.ts';
 import { peakMemory, processTree } from './cpu.ts';
 import { freePorts } from './free-ports.ts';
 import type { Generator, LoadJob } from './load/load.ts';
@@ -16,7 +17,7 @@ import { type Bench, measure, type Sample } from './measure.ts';
 import type { Options } from './options.ts';
 import { type Processes, type Started, waitForPort } from './processes.ts';
 import type { ProxyKind } from './proxies/proxy-kind.ts';
-import { proxies as allProxies, DEFAULT_PROXIES } from './proxies/registry.ts';
+import { proxies as allProxies, DEFAULT_PROXIES, TLS_PROXIES } from './proxies/registry.ts';
 import type { Report } from './report.ts';
 import { rotation } from './rotation.ts';
 import { beginSessions, type Session, type Target, verifySessions } from './sessions.ts';
@@ -56,6 +57,7 @@ export async function run(setting: RunSetting): Promise<Report> {
   const facts = machine();
   const pins = pinning(options.pin, facts.cores);
   const generate = generatorOf(options, directory);
+  const certificate = options.tls === 'off' ? null : makeCertificate(directory);
   const { present, leftOut } = await select(setting);
   const backends = await startBackends(processes, options.body, pins.rest);
   const bench: Bench = { processes, backends, prefix: pins.rest };
@@ -65,7 +67,7 @@ export async function run(setting: RunSetting): Promise<Report> {
   const contestants: Contestant[] = [];
   const ports = await freePorts(present.length);
   for (const [index, { proxy, version }] of present.entries()) {
-    contestants.push(await enter(setting, backends, pins.proxy, proxy, version, ports[index]!));
+    contestants.push(await enter(setting, backends, certificate, pins.proxy, proxy, version, ports[index]!));
   }
   for (const contestant of contestants) await warmUp(setting, bench, generate, contestant);
   for (let round = 0; round < options.rounds; round++) {
@@ -114,7 +116,8 @@ async function select({ options, processes, progress }: RunSetting) {
       present.push({ proxy: all[name], version: found.version });
       continue;
     }
-    if (options.only !== DEFAULT_PROXIES) throw new BenchError(`${name}: ${found.missing}`);
+    if (options.only !== DEFAULT_PROXIES && options.only !== TLS_PROXIES)
+      throw new BenchError(`${name}: ${found.missing}`);
     leftOut.push({ name, reason: found.missing });
     progress(`${name} LEFT OUT: ${found.missing}`);
   }
@@ -134,6 +137,7 @@ async function build(processes: Processes, progress: (text: string) => void): Pr
 async function enter(
   { options, processes, directory, progress }: RunSetting,
   backends: Backends,
+  tls: Certificate | null,
   prefix: readonly string[],
   proxy: ProxyKind,
   version: string,
@@ -142,10 +146,10 @@ async function enter(
   const folder = join(directory, proxy.name);
   await mkdir(folder);
   const connections = options.connections + SPARE_CONNECTIONS;
-  const command = await proxy.prepare({ port, backends: backends.list, connections, directory: folder });
+  const command = await proxy.prepare({ port, backends: backends.list, connections, tls, directory: folder });
   const started = await processes.start(proxy.name, [...prefix, ...command]);
   await waitForPort(started, port);
-  const target: Target = { port, proxy, backends: backends.list.length, bodyBytes: options.body };
+  const target: Target = { port, proxy, backends: backends.list.length, bodyBytes: options.body, tls: tls !== null };
   const sessions = await beginSessions(target, options.sessions);
   progress(`${proxy.name} ${version}: listens on 127.0.0.1:${port}, ${sessions.length} sessions stick`);
   return { proxy, version, started, target, sessions, closed: [], paced: [], offered: null };
@@ -163,7 +167,17 @@ async function warmUp({ options, progress }: RunSetting, bench: Bench, generate:
 
 function jobFor(options: Options, { target, sessions }: Contestant, seconds: number, rate: number | null): LoadJob {
   const cookies = sessions.map(({ cookie }) => cookie).filter((cookie) => cookie !== null);
-  return { port: target.port, connections: options.connections, seconds, cookies, headers: options.headers, rate };
+  const { connections, headers, tls } = options;
+  return {
+    port: target.port,
+    connections,
+    seconds,
+    cookies,
+    headers,
+    tls: tls !== 'off',
+    close: tls === 'handshakes',
+    rate,
+  };
 }
 
 async function ceilingOf({ processes, backends, prefix }: Bench, generate: Generator, options: Options) {
@@ -174,6 +188,8 @@ async function ceilingOf({ processes, backends, prefix }: Bench, generate: Gener
     seconds: Math.min(2, options.seconds),
     cookies: [],
     headers,
+    tls: false,
+    close: false,
     rate: null,
   };
   const { requests, seconds } = await generate(processes, prefix, job, () => {});

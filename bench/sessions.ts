@@ -1,4 +1,5 @@
 import { Agent, get } from 'node:http';
+import * as https from 'node:https';
 import { BenchError } from './bench-error.ts';
 import type { ProxyKind } from './proxies/proxy-kind.ts';
 import { BACKEND_HEADER, LOGIN_PATH } from './responder.ts';
@@ -17,6 +18,14 @@ export interface Target {
   readonly proxy: Pick<ProxyKind, 'name' | 'cookie' | 'binding'>;
   readonly backends: number;
   readonly bodyBytes: number;
+  readonly tls: boolean;
+}
+
+/** Connections to a target that are kept. The certificate is our own. */
+function agentFor({ tls }: Target, maxSockets: number): Agent {
+  return tls
+    ? new https.Agent({ keepAlive: true, maxSockets, rejectUnauthorized: false })
+    : new Agent({ keepAlive: true, maxSockets });
 }
 
 /** Requests of each session in one check: a proxy that does not stick passes with a chance of 3^-5 for each session. */
@@ -30,7 +39,7 @@ const CONNECTIONS = 8;
 export async function beginSessions(target: Target, count: number): Promise<Session[]> {
   const { proxy } = target;
   if (proxy.binding === 'connection') return beginConnections(target);
-  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+  const agent = agentFor(target, CONNECTIONS);
   try {
     const logins = await settle(Array.from({ length: count }, () => login(target, agent)));
     const sessions: Session[] =
@@ -54,7 +63,7 @@ export async function beginSessions(target: Target, count: number): Promise<Sess
 /** Proves that each session still reaches its backend: a BenchError names the first one that does not. */
 export async function verifySessions(target: Target, sessions: readonly Session[]): Promise<void> {
   if (target.proxy.binding === 'connection') return;
-  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+  const agent = agentFor(target, CONNECTIONS);
   try {
     // All sessions at once over a few connections: sessions meet on connections, and change them from turn to turn.
     for (let turn = 0; turn < TURNS; turn++) {
@@ -81,7 +90,7 @@ async function settle<T>(promises: readonly Promise<T>[]): Promise<T[]> {
 async function beginConnections(target: Target): Promise<Session[]> {
   return settle(
     Array.from({ length: target.backends }, async () => {
-      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      const agent = agentFor(target, 1);
       try {
         const backend = await ask(target, agent, null);
         for (let turn = 0; turn < TURNS; turn++) {
@@ -114,25 +123,28 @@ interface Answer {
 }
 
 function request(target: Target, agent: Agent, path: string, cookie: string | null): Promise<Answer> {
-  const { port, proxy, bodyBytes } = target;
+  const { port, proxy, bodyBytes, tls } = target;
   return new Promise((resolve, reject) => {
     const headers = cookie === null ? {} : { cookie };
-    const sent = get({ host: '127.0.0.1', port, path, agent, headers, timeout: 5000 }, (response) => {
-      let received = 0;
-      response.on('data', (chunk: Buffer) => {
-        received += chunk.length;
-      });
-      response.on('error', reject);
-      response.on('end', () => {
-        const backend = response.headers[BACKEND_HEADER];
-        if (response.statusCode !== 200 || typeof backend !== 'string' || received !== bodyBytes) {
-          const got = `status ${response.statusCode}, ${received} bytes, backend ${backend ?? 'unknown'}`;
-          reject(new BenchError(`${proxy.name} answered ${path} with ${got}; expected 200 and ${bodyBytes} bytes`));
-        } else {
-          resolve({ backend, cookies: response.headers['set-cookie'] ?? [] });
-        }
-      });
-    });
+    const sent = (tls ? https.get : get)(
+      { host: '127.0.0.1', port, path, agent, headers, timeout: 5000 },
+      (response) => {
+        let received = 0;
+        response.on('data', (chunk: Buffer) => {
+          received += chunk.length;
+        });
+        response.on('error', reject);
+        response.on('end', () => {
+          const backend = response.headers[BACKEND_HEADER];
+          if (response.statusCode !== 200 || typeof backend !== 'string' || received !== bodyBytes) {
+            const got = `status ${response.statusCode}, ${received} bytes, backend ${backend ?? 'unknown'}`;
+            reject(new BenchError(`${proxy.name} answered ${path} with ${got}; expected 200 and ${bodyBytes} bytes`));
+          } else {
+            resolve({ backend, cookies: response.headers['set-cookie'] ?? [] });
+          }
+        });
+      },
+    );
     sent.on('timeout', () => sent.destroy(new Error('no answer within 5 s')));
     sent.on('error', (cause) => reject(new BenchError(`${proxy.name}: ${path}: ${cause.message}`, { cause })));
   });

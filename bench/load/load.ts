@@ -9,6 +9,9 @@ export interface LoadJob {
   /** `name=value` pairs that the requests carry in turn; empty: requests without a cookie. */
   readonly cookies: readonly string[];
   readonly headers: HeaderSet;
+  readonly tls: boolean;
+  /** A connection for each request. */
+  readonly close: boolean;
   /** Requests a second over all connections; null: closed loop, each connection sends when it has its answer. */
   readonly rate: number | null;
 }

@@ -12,7 +12,11 @@ export function wrkGenerator(program: string, directory: string): Generator {
     const { connections, seconds, port } = job;
     const command = [...prefix, program, '-t1', `-c${connections}`, `-d${seconds}s`, '-s', script];
     onStart();
-    const started = await processes.start('wrk', [...command, `http://127.0.0.1:${port}/`], {});
+    const started = await processes.start(
+      'wrk',
+      [...command, `${job.tls ? 'https' : 'http'}://127.0.0.1:${port}/`],
+      {},
+    );
     await started.closed;
     return parseWrk(started.output());
   };
@@ -22,7 +26,9 @@ export function wrkGenerator(program: string, directory: string): Generator {
 export function wrkScript(job: LoadJob): string {
   const cookies = job.cookies.length > 0 ? job.cookies : [null];
   // JSON's escapes for the line ends and quotes of a header block are Lua's as well.
-  const heads = cookies.map((cookie) => JSON.stringify(requestHead(`127.0.0.1:${job.port}`, job.headers, cookie)));
+  const heads = cookies.map((cookie) =>
+    JSON.stringify(requestHead(`127.0.0.1:${job.port}`, job.headers, cookie, job.close)),
+  );
   return `local heads = {
 ${heads.join(',\n')}
 }

@@ -24,7 +24,7 @@ export const haproxy: ProxyKind = {
  * far above the need because HAProxy closes idle backend connections once a quarter of the descriptors that it implies is
  * in use (tune.pool-high-fd-ratio), and would connect anew for each request.
  */
-function configuration({ port, backends, connections }: Setting): string {
+function configuration({ port, backends, connections, tls }: Setting): string {
   return `global
   nbthread 1
   maxconn ${Math.max(4096, 8 * connections)}
@@ -36,7 +36,7 @@ defaults
   timeout server 60s
 
 frontend bench
-  bind 127.0.0.1:${port}
+  bind 127.0.0.1:${port}${tls === null ? '' : ` ssl crt ${tls.both} alpn http/1.1`}
   default_backend bench
 
 backend bench

@@ -31,9 +31,9 @@ export function limpet(fromSource: boolean): ProxyKind {
   };
 }
 
-function configuration({ port, backends }: Setting, secretFile: string): string {
+function configuration({ port, backends, tls }: Setting, secretFile: string): string {
   return `listeners:
-  - bind: 127.0.0.1:${port}
+  - bind: 127.0.0.1:${port}${tls === null ? '' : `\n    tls: { certificates: [{ cert: "${tls.cert}", key: "${tls.key}" }], alpn: [http/1.1] }`}
 pools:
   bench:
     balance: round-robin

@@ -21,7 +21,7 @@ export const nginx: ProxyKind = {
   },
 };
 
-function configuration({ port, backends, connections, directory }: Setting): string {
+function configuration({ port, backends, connections, directory, tls }: Setting): string {
   // Started as root, the worker would become `nobody`, who cannot write into the folder.
   const user = process.getuid?.() === 0 ? `user ${userInfo().username};` : '';
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
@@ -45,7 +45,14 @@ ${backends.map(({ port }) => `    server 127.0.0.1:${port};`).join('\n')}
     keepalive_requests 1000000000;
   }
   server {
-    listen 127.0.0.1:${port} backlog=1024;
+    listen 127.0.0.1:${port} backlog=1024${
+      tls === null
+        ? ''
+        : ` ssl;
+    ssl_certificate ${tls.cert};
+    ssl_certificate_key ${tls.key};
+    ssl_protocols TLSv1.2 TLSv1.3`
+    };
     location / {
       proxy_pass http://bench;
       proxy_http_version 1.1;

@@ -1,4 +1,5 @@
 import type { Backend } from '../backends.ts';
+import type { Certificate } from '../certificate.ts';
 
 /** How a proxy binds a session to a backend. */
 export type Binding =
@@ -15,6 +16,8 @@ export interface Setting {
   readonly backends: readonly Backend[];
   /** Client connections that it must be able to hold, those of the checks included. */
   readonly connections: number;
+  /** TLS in front; null: plain HTTP. */
+  readonly tls: Certificate | null;
   /** An empty folder of its own for configuration and temporary files. */
   readonly directory: string;
 }

@@ -13,6 +13,9 @@ export type ProxyName = (typeof PROXY_NAMES)[number];
 /** What is measured when nothing is named: the floor is no proxy that anybody would run. */
 export const DEFAULT_PROXIES: readonly ProxyName[] = ['limpet', 'haproxy', 'nginx', 'http-proxy'];
 
+/** Those that have TLS in front in this benchmark. */
+export const TLS_PROXIES: readonly ProxyName[] = ['limpet', 'haproxy', 'nginx'];
+
 /** The proxies by name. `fromSource`: limpet runs from src and not from dist. */
 export function proxies(fromSource: boolean): Record<ProxyName, ProxyKind> {
   return { limpet: limpet(fromSource), haproxy, nginx, 'http-proxy': httpProxyLibrary, floor };

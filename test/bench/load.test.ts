@@ -6,7 +6,16 @@ import { cookiesOf, type LoadJob } from '../../bench/load/load.ts';
 import { parseWrk, wrkScript } from '../../bench/load/wrk.ts';
 import { requestHead } from '../../bench/request-head.ts';
 
-const job: LoadJob = { port: 8080, connections: 2, seconds: 1, cookies: [], headers: 'plain', rate: null };
+const job: LoadJob = {
+  port: 8080,
+  connections: 2,
+  seconds: 1,
+  cookies: [],
+  headers: 'plain',
+  tls: false,
+  close: false,
+  rate: null,
+};
 
 test('each session belongs to one connection; with too few of them the connections share', () => {
   const four = { ...job, cookies: ['s=0', 's=1', 's=2', 's=3'] };

@@ -36,7 +36,7 @@ async function front(choose: (cookie: string, turn: number) => number, name = 's
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;
   const proxy = { name: 'front', cookie: name, binding: 'first-request' } as const;
-  return { port, proxy, backends: 3, bodyBytes: 60 };
+  return { port, proxy, backends: 3, bodyBytes: 60, tls: false };
 }
 
 test('sessions that stick are begun, one cookie each, over all backends', async () => {

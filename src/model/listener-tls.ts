@@ -1,8 +1,8 @@
 import { formatPath, type KeyPath } from '../config/config-error.ts';
+import { listenerKeys } from '../config/listener-keys.ts';
 import type { Config } from '../config/schema.ts';
 import { readTlsMaterial, type TlsMaterial } from '../config/tls-material.ts';
 import { StartError } from '../errors-start.ts';
-import { listenerKeys } from '../config/listener-keys.ts';
 
 /**
  * Reads the certificates of all listeners that have some, by their keys (see `listenerKeys`).

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { TlsFront, type TlsFrontParts } from '../listeners/tls-front.ts';
 import { listenerKeys } from '../config/listener-keys.ts';
+import { TlsFront, type TlsFrontParts } from '../listeners/tls-front.ts';
 import type { RunningModel } from '../model/running-model.ts';
 
 /**

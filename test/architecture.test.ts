@@ -17,7 +17,7 @@ const LAYERS = [
   ['proxy'],
   ['routing', 'affinity', 'sessions', 'balancing', 'health', 'forwarding'],
   ['model'],
-  ['backends'],
+  ['backends', 'http2'],
   ['http1', 'config', 'logging', 'metrics', 'timing', 'errors.ts', 'errors-start.ts'],
 ];
 

@@ -17,6 +17,11 @@ const STREAM_WINDOW = 65_535;
 const SESSION_WINDOW = 1_048_576;
 /** Frames that make no sense, before the connection is closed (empty DATA frames, CVE-2019-9518, among them). */
 const MAX_INVALID_FRAMES = 100;
+/**
+ * Resets and refused streams after which node:http2 itself drops the connection, without a word: more than come with one read, so that the
+ * FloodGuard, which hears of them after each, is the one to say why.
+ */
+const MAX_RESETS = 10_000;
 /** MiB that node:http2 may hold for one connection: all streams with full windows both ways. */
 const SESSION_MEMORY = 32;
 /** Time between GOAWAY and the end, for what is on its way. */
@@ -63,6 +68,9 @@ export class FrontSession extends Timed implements ClientConnection, ConnectionO
     const session = performServerHandshake(parts.socket, {
       maxSessionMemory: SESSION_MEMORY,
       maxSessionInvalidFrames: MAX_INVALID_FRAMES,
+      maxSessionRejectedStreams: MAX_RESETS,
+      streamResetBurst: MAX_RESETS,
+      streamResetRate: 33,
       // Two lines of a field that there should be one of are the backend's business.
       strictSingleValueFields: false,
       // Pseudo-header fields come on top; what is over the limit that is set gets its 431 from the parser.

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Agent, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import { ask } from '../support/ask.ts';
-import { HttpBackend } from '../support/http-backend.ts';
+import { echo, HttpBackend } from '../support/http-backend.ts';
 import { startLimpetProcess } from '../support/limpet.ts';
 
 /** Events of one batch, of each stream. */
@@ -60,13 +60,18 @@ class EventStream {
   }
 
   static async open(t: TestContext, url: string, backend: HttpBackend): Promise<EventStream> {
+    // A connection on which both sides have talked: on such a one a kernel may delay its acknowledgements.
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    t.after(() => agent.destroy());
+    backend.answer = echo;
+    for (let n = 0; n < 8; n++) await ask(`${url}/`, { agent });
     const { promise, resolve } = Promise.withResolvers<ServerResponse>();
     backend.answer = (_request, response) => {
       response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache' });
       response.flushHeaders();
       resolve(response);
     };
-    const outgoing = request(`${url}/events`, { headers: { accept: 'text/event-stream' }, agent: false }).end();
+    const outgoing = request(`${url}/events`, { headers: { accept: 'text/event-stream' }, agent }).end();
     t.after(() => outgoing.destroy());
     outgoing.on('error', () => {});
     const [events] = (await once(outgoing, 'response')) as [IncomingMessage];
@@ -75,13 +80,16 @@ class EventStream {
     return new EventStream(await promise, events);
   }
 
-  /** Sends an event in two small writes, the worst case for Nagle's algorithm, and settles with the ms until it was there. */
+  /**
+   * Sends an event in two small pieces, where Nagle's algorithm would keep the second one until the first has been
+   * acknowledged, and settles with the ms until it was there.
+   */
   next(): Promise<number> {
     const { promise, resolve } = Promise.withResolvers<number>();
     this.#arrived = resolve;
     this.#sentAt = performance.now();
     this.#source.write(`id: ${++this.#sent}\n`);
-    this.#source.write(`data: event ${this.#sent}\n\n`);
+    setTimeout(() => this.#source.write(`data: event ${this.#sent}\n\n`), 2);
     return promise;
   }
 }

@@ -226,7 +226,14 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
     if (arrival.http2) {
       // HTTP/2 ends streams, and a client that ends its connection is gone.
       socket.allowHalfOpen = false;
-      return this.#speak(http2.accept(socket, { listener: this, ...origin }));
+      try {
+        return this.#speak(http2.accept(socket, { listener: this, ...origin }));
+      } catch (error) {
+        // Node takes no socket that is gone by now, and nothing that happens to one connection ends a worker (behaviour 69).
+        this.#parts.log.debug({ err: error, listener: this.config.bind }, 'HTTP/2 could not begin');
+        socket.destroy();
+        return this.#gone(peer);
+      }
     }
     const connection = new Downstream(socket, origin, this, handler);
     this.#speak(connection);

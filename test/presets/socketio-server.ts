@@ -4,7 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { Server } from 'socket.io';
 
 const [id = 'x', port = '0'] = process.argv.slice(2);
-const http = createServer();
+/** For a browser; Socket.IO serves its client itself. */
+const PAGE = '<!doctype html><title>chat</title><script src="/socket.io/socket.io.js"></script>';
+const http = createServer((_request, response) => response.setHeader('Content-Type', 'text/html').end(PAGE));
 const io = new Server(http);
 /** How often a request named a connection that this server does not know. */
 let unknown = 0;

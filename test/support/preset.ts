@@ -34,14 +34,19 @@ export function readPreset(name: string): Written {
 /**
  * Starts limpet with two workers from a preset as it is written, but for the addresses: `servers` take the place of its
  * backends, with the keys of the first one. Where the preset names replicas, each server's is the next one.
+ * @param tls of the listener; absent: as in the preset
  */
 export function startPreset(
   name: string,
   servers: readonly { readonly id: string; readonly url: string }[],
+  tls?: { certificates: { cert: string; key: string }[] },
 ): Promise<LimpetProcess> {
   const config = readPreset(name);
   config.workers = 2;
-  for (const listener of config.listeners) listener.bind = '127.0.0.1:0';
+  for (const listener of config.listeners) {
+    listener.bind = '127.0.0.1:0';
+    if (tls !== undefined) listener.tls = tls;
+  }
   const [pool] = Object.values(config.pools);
   const { replicas, ...first } = pool!.backends[0]!;
   pool!.backends = servers.map(({ id, url }, i) => ({

@@ -17,7 +17,7 @@ interface Written {
 }
 
 /** What `limpet init --preset NAME` writes, parsed. */
-export function readPreset(name: string): Written {
+function readPreset(name: string): Written {
   const directory = mkdtempSync(join(tmpdir(), 'limpet-preset-'));
   try {
     const file = join(directory, 'limpet.yaml');
@@ -31,6 +31,12 @@ export function readPreset(name: string): Written {
   }
 }
 
+/** A server that takes the place of one in a file. */
+interface NamedServer {
+  readonly id: string;
+  readonly url: string;
+}
+
 /**
  * Starts limpet with two workers from a preset as it is written, but for the addresses: `servers` take the place of its
  * backends, with the keys of the first one. Where the preset names replicas, each server's is the next one.
@@ -38,15 +44,23 @@ export function readPreset(name: string): Written {
  */
 export function startPreset(
   name: string,
-  servers: readonly { readonly id: string; readonly url: string }[],
+  servers: readonly NamedServer[],
   tls?: { certificates: { cert: string; key: string }[] },
 ): Promise<LimpetProcess> {
   const config = readPreset(name);
+  if (tls !== undefined) for (const listener of config.listeners) listener.tls = tls;
+  return start(config, servers);
+}
+
+/** The same for a file of config/examples that is no preset. */
+export function startExample(name: string, servers: readonly NamedServer[]): Promise<LimpetProcess> {
+  const file = new URL(`../../config/examples/${name}.yaml`, import.meta.url);
+  return start(parse(readFileSync(file, 'utf8')) as Written, servers);
+}
+
+function start(config: Written, servers: readonly NamedServer[]): Promise<LimpetProcess> {
   config.workers = 2;
-  for (const listener of config.listeners) {
-    listener.bind = '127.0.0.1:0';
-    if (tls !== undefined) listener.tls = tls;
-  }
+  for (const listener of config.listeners) listener.bind = '127.0.0.1:0';
   const [pool] = Object.values(config.pools);
   const { replicas, ...first } = pool!.backends[0]!;
   pool!.backends = servers.map(({ id, url }, i) => ({

@@ -20,6 +20,14 @@ const LISTEN = `
   });
 `;
 
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 async function startShop(t: TestContext): Promise<{ fleet: Fleet; limpet: LimpetProcess }> {
   const fleet = await startFleet({
     ids: ['a', 'b', 'c'],
@@ -107,6 +115,7 @@ test("Chromium walks through the shop over HTTPS and HTTP/2; that its server is 
   };
   await eventually('the copy at the replica', copied, PATIENCE);
   process.kill(dead.pid, 'SIGKILL');
+  await eventually('its end', () => !isAlive(dead.pid));
   await page.locator('#check-out').click();
   await page.locator('#orders > li').first().waitFor();
   await basket(0);
@@ -128,15 +137,21 @@ test("Chromium walks through the shop over HTTPS and HTTP/2; that its server is 
   // A request that broke has no protocol: the stream of events that the dead server held open.
   const spoken = protocols.filter((protocol) => protocol !== '');
   assert.ok(spoken.length > 10 && spoken.every((protocol) => protocol === 'h2'), protocols.join());
-  const said = await page.evaluate<string[]>('said');
-  assert.ok(
-    said.some((text) => text.startsWith('Thank you')) && said.some((text) => text.startsWith('You are logged out')),
-  );
+  const said = await eventually('the farewell', async () => {
+    const texts = await page.evaluate<string[]>('said');
+    return texts.some((text) => text.startsWith('You are logged out')) && texts;
+  });
+  assert.ok(said.some((text) => text.startsWith('Thank you')));
   assert.deepEqual(
     said.filter((text) => /not answering|did not take|not as it was/.test(text)),
     [],
   );
-  assert.deepEqual(broken, []);
+  // A POST that the dying server may have seen is never sent twice by limpet (28): the page looks, and asks again itself.
+  const resent = `POST ${limpet.url}/api/checkout: 502`;
+  assert.deepEqual(
+    broken.filter((one) => one !== resent),
+    [],
+  );
   assert.equal(await new Admin(limpet.admin).metric('limpet_failovers_total', { from: home }), 1);
   assert.equal(limpet.stderr(), '');
 });

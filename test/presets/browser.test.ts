@@ -51,7 +51,7 @@ pools:
   shop:
     backends:
 ${backends.join('')}    health:
-      active: { path: /healthz, interval: 500ms, timeout: 500ms, rise: 1, fall: 2 }
+      active: { path: /healthz }
 workers: 2
 `);
   t.after(limpet.stop);
@@ -103,7 +103,7 @@ test("Chromium walks through the shop over HTTPS and HTTP/2; that its server is 
   await products.nth(0).click();
   await basket(3);
   const total = await page.locator('#total').textContent();
-  assert.equal(await server(), home);
+  assert.equal(await server(), home, 'the visitor stays where the cart is');
 
   // The server that has the session dies, and the visitor pays.
   const dead = fleet.servers.find(({ id }) => id === home)!;
@@ -123,7 +123,7 @@ test("Chromium walks through the shop over HTTPS and HTTP/2; that its server is 
   const order = (await page.locator('#orders > li').textContent()) ?? '';
   assert.ok(order.includes(total!), `the order "${order}" is about ${total}`);
   await page.getByRole('heading', { name: `Server ${dead.replica} answers you` }).waitFor();
-  assert.equal((await page.locator('#hello').textContent())?.includes('Ada'), true);
+  assert.equal((await page.locator('#hello').textContent())?.includes('Ada'), true, 'still logged in');
 
   // Log-out.
   await page.locator('#log-out').click();
@@ -152,6 +152,6 @@ test("Chromium walks through the shop over HTTPS and HTTP/2; that its server is 
     broken.filter((one) => one !== resent),
     [],
   );
-  assert.equal(await new Admin(limpet.admin).metric('limpet_failovers_total', { from: home }), 1);
+  assert.equal(await new Admin(limpet.admin).metric('limpet_failovers_total', { from: home }), 1, 'moved once');
   assert.equal(limpet.stderr(), '');
 });

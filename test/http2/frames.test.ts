@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { eventually } from '../support/eventually.ts';
 import { HttpBackend } from '../support/http-backend.ts';
 import { Code, Flag, FrameClient, frame, goawayCode, literals, request, Type, word } from '../support/http2-frames.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
@@ -286,7 +287,11 @@ for (const [says, fields] of MALFORMED) {
         // Index 12 of the static table is 400 (RFC 7541 A).
         assert.equal(head.payload[0], 0x8c);
       }
-      assert.deepEqual(backend.seen, []);
+      // A request that another test has broken off may arrive late.
+      assert.deepEqual(
+        backend.seen.filter(({ path }) => path !== '/hold'),
+        [],
+      );
     } finally {
       client.close();
     }
@@ -318,7 +323,7 @@ for (const [says, value] of [
 test('RFC 9113 8.1.1: a body shorter than its Content-Length is no whole request', async () => {
   backend.seen.length = 0;
   const client = await FrameClient.open(limpet.port);
-  client.request(1, request('/', [['content-length', '10']], 'POST'), OPEN);
+  client.request(1, request('/short', [['content-length', '10']], 'POST'), OPEN);
   client.send(frame(Type.data, Flag.endStream, 1, 'short'));
   const end = await client.ended(1);
   assert.equal(end?.type, Type.rstStream);
@@ -382,6 +387,9 @@ const PASSED_OVER: readonly Rule[] = [
   },
 ];
 
+/** What has arrived at the backend, save what an earlier test has broken off. */
+const seenHere = () => backend.seen.filter(({ path }) => path !== '/short');
+
 for (const { says, send, connection = [] } of PASSED_OVER) {
   test(`RFC 9113 ${says}: refused, or passed over`, async () => {
     backend.seen.length = 0;
@@ -392,12 +400,9 @@ for (const { says, send, connection = [] } of PASSED_OVER) {
       const goaway = client.frames.find(({ type }) => type === Type.goaway);
       if (goaway !== undefined) assert.ok(connection.includes(goawayCode(goaway)));
       else assert.ok(alive);
-      assert.equal(backend.seen.length, 1);
-      console.log(
-        says,
-        goaway ? `GOAWAY ${goawayCode(goaway)}` : 'passed over',
-        client.frames.filter((f) => f.type === 3).length,
-      );
+      // Nor does anything of it reach a backend, however late.
+      await eventually('the request before it', () => seenHere().length > 0);
+      assert.equal(seenHere().length, 1);
     } finally {
       client.close();
     }

@@ -7,6 +7,7 @@ import type { Phase } from './admin/control-plane.ts';
 import { LiveControlPlane } from './admin/live-control-plane.ts';
 import type { ReloadOutcome } from './admin/reloads.ts';
 import { loadSecrets } from './affinity/secrets.ts';
+import type { DiscoveredMember } from './backends/discovery/discovered-member.ts';
 import { DnsDiscovery } from './backends/discovery/dns-discovery.ts';
 import type { Pool } from './backends/pool.ts';
 import { SharedState } from './backends/shared-state.ts';
@@ -15,7 +16,6 @@ import { listenerKeys } from './config/listener-keys.ts';
 import type { Config } from './config/schema.ts';
 import { watchFile } from './config/watch.ts';
 import { StartError } from './errors-start.ts';
-import { SYSTEM_CLOCK } from './health/clock.ts';
 import { HealthMonitor } from './health/monitor.ts';
 import { connectionAllowance } from './listeners/connection-allowance.ts';
 import { ConnectionLimits } from './listeners/connection-limits.ts';
@@ -28,7 +28,6 @@ import { CounterSums } from './metrics/counter-sums.ts';
 import { Counters } from './metrics/counters.ts';
 import { RareTotals } from './metrics/rare-totals.ts';
 import { loadListenerTls } from './model/listener-tls.ts';
-import type { FoundMember } from './model/members.ts';
 import { ModelKeeper } from './model/model-keeper.ts';
 import type { RunningModel } from './model/running-model.ts';
 import { knownMembers, restoreStanding, standingOf } from './reload/backend-standing.ts';
@@ -37,6 +36,7 @@ import { sessionNames } from './reload/session-names.ts';
 import { RedisSupervisor } from './sessions/redis/redis-supervisor.ts';
 import { SnapshotKeeper } from './sessions/snapshot-keeper.ts';
 import { SessionTable } from './sessions/table.ts';
+import { SYSTEM_CLOCK } from './timing/clock.ts';
 import { Supervisor } from './workers/supervisor.ts';
 
 /** Backends that fit into the shared memory, removed ones that still drain included. */
@@ -164,7 +164,7 @@ async function start(
   });
   const standing = snapshots?.backends ?? [];
   /** An answer of before the start counts until the DNS has spoken. */
-  const found = ({ pools }: Config): Map<string, readonly FoundMember[]> =>
+  const found = ({ pools }: Config): Map<string, readonly DiscoveredMember[]> =>
     new Map(
       Object.keys(pools)
         .filter((name) => pools[name]!.discovery !== null)

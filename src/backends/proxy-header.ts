@@ -11,8 +11,8 @@ export interface ProxiedConnection {
   readonly localPort: number;
 }
 
-/** The 12 bytes that version 2 begins with. */
-const SIGNATURE = '\r\n\r\n\0\r\nQUIT\n';
+/** The 12 bytes that version 2 begins with, as latin1 text. */
+export const PROXY_V2_SIGNATURE = '\r\n\r\n\0\r\nQUIT\n';
 const V2_LOCAL = '\x20';
 const V2_PROXY = '\x21';
 const TCP_OVER_IPV4 = '\x11';
@@ -28,7 +28,7 @@ export function proxyHeader(version: 'v1' | 'v2', connection: ProxiedConnection 
   if (connection === null || source === null) {
     if (version === 'v1') return 'PROXY UNKNOWN\r\n';
     // A connection that limpet makes for itself is LOCAL; one for a client without an address has an unspecified family.
-    return `${SIGNATURE}${connection === null ? V2_LOCAL : V2_PROXY}\0\0\0`;
+    return `${PROXY_V2_SIGNATURE}${connection === null ? V2_LOCAL : V2_PROXY}\0\0\0`;
   }
   const local = parse(connection.localAddress) ?? unspecified(source);
   const four = source.kind() === 'ipv4' && local.kind() === 'ipv4';
@@ -37,7 +37,7 @@ export function proxyHeader(version: 'v1' | 'v2', connection: ProxiedConnection 
   const { port, localPort } = connection;
   if (version === 'v1') return `PROXY ${four ? 'TCP4' : 'TCP6'} ${text(from)} ${text(to)} ${port} ${localPort}\r\n`;
   const body = [...from.toByteArray(), ...to.toByteArray(), port >> 8, port & 255, localPort >> 8, localPort & 255];
-  const head = `${SIGNATURE}${V2_PROXY}${four ? TCP_OVER_IPV4 : TCP_OVER_IPV6}\0`;
+  const head = `${PROXY_V2_SIGNATURE}${V2_PROXY}${four ? TCP_OVER_IPV4 : TCP_OVER_IPV6}\0`;
   return head + String.fromCharCode(body.length, ...body);
 }
 

@@ -4,7 +4,7 @@ import type { Pool } from '../backends/pool.ts';
 import type { Health, SharedState } from '../backends/shared-state.ts';
 import type { ActiveHealthConfig } from '../config/schema.ts';
 import { ERROR_CODES } from '../errors.ts';
-import { type Clock, SYSTEM_CLOCK } from './clock.ts';
+import { type Clock, SYSTEM_CLOCK } from '../timing/clock.ts';
 import type { HealthChange } from './health-change.ts';
 import type { ProbeFactory, ProbeResult } from './probe.ts';
 import { ProbeLoop } from './probe-loop.ts';

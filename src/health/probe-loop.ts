@@ -1,5 +1,5 @@
 import type { Backend } from '../backends/backend.ts';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../timing/clock.ts';
 import type { Probe, ProbeResult } from './probe.ts';
 
 /** What a ProbeLoop works with. */

@@ -1,3 +1,5 @@
+import { CONNECTION_FIELDS } from './connection-fields.ts';
+
 /** An HTTP/1.1 request head as HTTP/2 has it. */
 export interface BackendRequest {
   /** Names and values in turn, pseudo-header fields first (RFC 9113 8.3). */
@@ -8,17 +10,6 @@ export interface BackendRequest {
   /** The client takes trailers. */
   readonly trailers: boolean;
 }
-
-/** Fields that belong to a connection (RFC 9113 8.2.2), and Host, which becomes :authority. */
-const DROPPED = new Set([
-  'connection',
-  'host',
-  'http2-settings',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'upgrade',
-]);
 
 /**
  * Translates a request head that limpet has written itself, so that its form is known to be good.
@@ -40,7 +31,7 @@ export function backendRequest(text: string, scheme: 'http' | 'https'): BackendR
     else if (name === 'transfer-encoding') length = -1;
     else if (name === 'content-length') length = Number(value);
     else if (name === 'te') trailers = true;
-    if (!DROPPED.has(name)) fields.push(name, value);
+    if (!CONNECTION_FIELDS.has(name)) fields.push(name, value);
   }
   return { fields, method, length, trailers };
 }
@@ -52,7 +43,7 @@ export function trailerFields(text: string): Record<string, string | string[]> {
     if (line === '') continue;
     const colon = line.indexOf(':');
     const name = line.slice(0, colon).toLowerCase();
-    if (DROPPED.has(name) || name === 'te') continue;
+    if (CONNECTION_FIELDS.has(name) || name === 'te') continue;
     const value = line.slice(colon + 1).trim();
     const before = fields[name];
     fields[name] = before === undefined ? value : [before, value].flat();

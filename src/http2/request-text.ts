@@ -1,3 +1,5 @@
+import { CONNECTION_FIELDS } from './connection-fields.ts';
+
 /** What becomes of the header list of a request. */
 export interface RequestText {
   /** The head in HTTP/1.1. */
@@ -9,19 +11,6 @@ export interface RequestText {
   websocket: boolean;
 }
 
-/**
- * Fields about one connection, which HTTP/2 does not have (RFC 9113 8.2.2), and those that are written anew. nghttp2 refuses the former;
- * that they cannot frame a request of HTTP/1.1 does not hang on it.
- */
-const DROPPED = new Set([
-  'connection',
-  'host',
-  'http2-settings',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'upgrade',
-]);
 /** Of a WebSocket: limpet is the client of that handshake, and HTTP/2 has none (RFC 8441 5). */
 const HANDSHAKE = new Set(['sec-websocket-key', 'sec-websocket-accept', 'content-length']);
 
@@ -70,7 +59,8 @@ export function requestText(raw: readonly string[], whole: boolean, key: () => s
         cookies = cookies === '' ? value : `${cookies}; ${value}`;
         break;
       default:
-        if (DROPPED.has(name) || (protocol !== '' && HANDSHAKE.has(name))) break;
+        // nghttp2 refuses these of a client; that they cannot frame a request of HTTP/1.1 does not hang on it.
+        if (CONNECTION_FIELDS.has(name) || (protocol !== '' && HANDSHAKE.has(name))) break;
         if (name === 'content-length') length = true;
         fields += `${name}: ${value}\r\n`;
         break;

@@ -3,6 +3,7 @@
  * HAProxy, versions 1 (2.1) and 2 (2.2).
  */
 import { isIP } from 'node:net';
+import { PROXY_V2_SIGNATURE } from '../backends/proxy-header.ts';
 import type { ConnectionEnds } from './downstream.ts';
 import { normaliseAddress } from './trusted-proxies.ts';
 
@@ -23,7 +24,7 @@ export type ProxyHeader =
 /** A line of version 1 with its CRLF is no longer (2.1). */
 const LONGEST_LINE = 107;
 const V1 = Buffer.from('PROXY ');
-const V2 = Buffer.from([0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a]);
+const V2 = Buffer.from(PROXY_V2_SIGNATURE, 'latin1');
 const V2_FIXED = 16;
 const V2_LOCAL = 0x20;
 const V2_PROXY = 0x21;

@@ -1,12 +1,5 @@
+import type { DiscoveredMember } from '../backends/discovery/discovered-member.ts';
 import type { BackendConfig, Config, PoolConfig } from '../config/schema.ts';
-
-/** A backend that discovery has found. */
-export interface FoundMember {
-  readonly id: string;
-  readonly url: string;
-  readonly weight?: number;
-  readonly backup?: boolean;
-}
 
 /** The configuration with all members of its pools filled in, and where the members come from. */
 export interface Members {
@@ -20,7 +13,7 @@ export interface MemberSources {
   /** As written in the file. */
   readonly file: Config;
   /** The latest answer of discovery, by pool. */
-  readonly found: ReadonlyMap<string, readonly FoundMember[]>;
+  readonly found: ReadonlyMap<string, readonly DiscoveredMember[]>;
   /** The members so far; null at the start. */
   readonly before: Config | null;
   /** Whether a backend that is named no more, by `pool/id`, still serves sessions or requests. */
@@ -58,6 +51,6 @@ export function resolveMembers({ file, found, before, stays }: MemberSources): M
   return { config: { ...file, pools }, departing, discovered };
 }
 
-function fromDiscovery({ id, url, weight = 1, backup = false }: FoundMember): BackendConfig {
+function fromDiscovery({ id, url, weight, backup }: DiscoveredMember): BackendConfig {
   return { id, url, weight, replicas: [], maxRequests: 0, state: 'ready', backup };
 }

@@ -1,4 +1,5 @@
 import { buildPools } from '../backends/build-pools.ts';
+import type { DiscoveredMember } from '../backends/discovery/discovered-member.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { SharedState } from '../backends/shared-state.ts';
 import { SlotRegistry } from '../backends/slots.ts';
@@ -7,7 +8,7 @@ import type { BackendConfig, Config } from '../config/schema.ts';
 import type { TlsMaterial } from '../config/tls-material.ts';
 import type { CounterSums } from '../metrics/counter-sums.ts';
 import { IndexRegistry } from './index-registry.ts';
-import { type FoundMember, resolveMembers } from './members.ts';
+import { resolveMembers } from './members.ts';
 import type { RunningModel } from './running-model.ts';
 
 /** What a ModelKeeper works with. */
@@ -29,7 +30,7 @@ export interface ModelSources {
   /** Certificates, by the keys of their listeners. */
   readonly tls: ReadonlyMap<string, TlsMaterial>;
   /** The latest answers of discovery, by pool. */
-  readonly found: ReadonlyMap<string, readonly FoundMember[]>;
+  readonly found: ReadonlyMap<string, readonly DiscoveredMember[]>;
 }
 
 /** A model that is not in effect yet. Exactly one of `adopt` and `discard` is to be called with it. */

@@ -1,6 +1,6 @@
+import type { DiscoveredMember } from '../backends/discovery/discovered-member.ts';
 import type { SharedState } from '../backends/shared-state.ts';
 import type { BackendConfig } from '../config/schema.ts';
-import type { FoundMember } from '../model/members.ts';
 import type { ModelKeeper } from '../model/model-keeper.ts';
 import type { BackendStanding } from '../sessions/snapshot-description.ts';
 
@@ -45,8 +45,13 @@ export function restoreStanding(
 }
 
 /** The members that discovery had found for a pool, for when it finds nothing at the start. */
-export function knownMembers(pool: string, standing: readonly BackendStanding[]): FoundMember[] {
+export function knownMembers(pool: string, standing: readonly BackendStanding[]): DiscoveredMember[] {
   return standing
     .filter(({ name, discovered }) => discovered && name.startsWith(`${pool}/`))
-    .map(({ name, url, configured }) => ({ id: name.slice(pool.length + 1), url, weight: configured.weight }));
+    .map(({ name, url, configured }) => ({
+      id: name.slice(pool.length + 1),
+      url,
+      weight: configured.weight,
+      backup: false,
+    }));
 }

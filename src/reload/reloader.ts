@@ -3,6 +3,7 @@ import type { Preview } from '../admin/live-parts.ts';
 import type { ReloadOutcome } from '../admin/reloads.ts';
 import type { Secrets } from '../affinity/secrets.ts';
 import { buildPools } from '../backends/build-pools.ts';
+import type { DiscoveredMember } from '../backends/discovery/discovered-member.ts';
 import type { Pool } from '../backends/pool.ts';
 import { type ConfigError, formatConfigError } from '../config/config-error.ts';
 import { diffConfig } from '../config/diff.ts';
@@ -13,7 +14,7 @@ import type { TlsMaterial } from '../config/tls-material.ts';
 import { StartError } from '../errors-start.ts';
 import type { Logger } from '../logging/logger.ts';
 import { loadListenerTls } from '../model/listener-tls.ts';
-import { type FoundMember, resolveMembers } from '../model/members.ts';
+import { resolveMembers } from '../model/members.ts';
 import type { ModelKeeper, ModelPlan, ModelSources } from '../model/model-keeper.ts';
 import type { RunningModel } from '../model/running-model.ts';
 
@@ -32,7 +33,7 @@ export interface ReloaderParts {
   /** Nothing changes before this has settled: limpet is still starting. Never rejects. */
   readonly after: Promise<void>;
   /** What discovery knows of the pools of a configuration. */
-  readonly found: (config: Config) => ReadonlyMap<string, readonly FoundMember[]>;
+  readonly found: (config: Config) => ReadonlyMap<string, readonly DiscoveredMember[]>;
   readonly log: Logger;
 }
 

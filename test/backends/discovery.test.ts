@@ -6,7 +6,7 @@ import { DnsDiscovery } from '../../src/backends/discovery/dns-discovery.ts';
 import type { Answer, NameResolver, ServiceRecord } from '../../src/backends/discovery/name-resolver.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import type { PoolConfig } from '../../src/config/schema.ts';
-import { SYSTEM_CLOCK } from '../../src/health/clock.ts';
+import { SYSTEM_CLOCK } from '../../src/timing/clock.ts';
 import { FakeClock } from '../health/fake-clock.ts';
 import { startDnsServer } from '../support/dns-server.ts';
 import { eventually } from '../support/eventually.ts';

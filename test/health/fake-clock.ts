@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Clock } from '../../src/health/clock.ts';
+import type { Clock } from '../../src/timing/clock.ts';
 
 interface Timer {
   readonly at: number;

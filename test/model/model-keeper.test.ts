@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
+import type { DiscoveredMember } from '../../src/backends/discovery/discovered-member.ts';
 import { SharedState } from '../../src/backends/shared-state.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { CounterSums } from '../../src/metrics/counter-sums.ts';
 import { Counters } from '../../src/metrics/counters.ts';
-import type { FoundMember } from '../../src/model/members.ts';
 import { ModelKeeper, type ModelPlan } from '../../src/model/model-keeper.ts';
 
 const SECRET = new Uint8Array(32);
@@ -40,7 +40,7 @@ function file(pools: Record<string, readonly string[]>): Config {
 }
 const backend = (id: string, more = ''): string => `{ id: ${id}, url: "http://127.0.0.1:9001"${more} }`;
 
-function plan(config: Config, found: ReadonlyMap<string, readonly FoundMember[]> = new Map()): ModelPlan {
+function plan(config: Config, found: ReadonlyMap<string, readonly DiscoveredMember[]> = new Map()): ModelPlan {
   return keeper.plan({ file: config, secrets: [SECRET], tls: new Map(), found }, true);
 }
 function go(...args: Parameters<typeof plan>): void {
@@ -170,7 +170,7 @@ test('discovered members are backends like others, one of the file with the same
       [
         'shop',
         [
-          { id: 'a', url: 'http://10.0.0.1:80' },
+          { id: 'a', url: 'http://10.0.0.1:80', weight: 1, backup: false },
           { id: 'x', url: 'http://10.0.0.2:80', weight: 3, backup: true },
         ],
       ],

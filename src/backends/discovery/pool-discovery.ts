@@ -1,5 +1,6 @@
 import type { DnsDiscoveryConfig, PoolConfig } from '../../config/schema.ts';
 import type { Logger } from '../../logging/logger.ts';
+import type { Clock } from '../../timing/clock.ts';
 import type { DiscoveredMember } from './discovered-member.ts';
 import { lookUp } from './look-up.ts';
 import type { Answer, NameResolver } from './name-resolver.ts';
@@ -15,13 +16,7 @@ const MOST = 512;
 export interface DiscoveryParts {
   /** @param servers `discovery.dns.servers` */
   readonly resolver: (servers: readonly string[]) => NameResolver;
-  readonly clock: {
-    /** Milliseconds since the epoch. */
-    now(): number;
-    /** Returns a handle for `clear`. */
-    set(callback: () => void, ms: number): unknown;
-    clear(handle: unknown): void;
-  };
+  readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly log: Logger;

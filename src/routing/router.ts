@@ -18,6 +18,15 @@ interface CompiledRoute extends Matchers {
   readonly route: Route;
 }
 
+/** Why a request has the route that it has. */
+export interface RouteTrace {
+  readonly route: Route | null;
+  /** What did not match of each route that was looked at before that one, in their order; `head` is its method or a header. */
+  readonly misses: readonly ('host' | 'path' | 'head')[];
+  /** The ways in which servers may read the path, when they lead to different routes and none is taken; empty: there is no safe one. Null: that is not so. */
+  readonly readings: readonly string[] | null;
+}
+
 /** Chooses the route of a request: the first that matches. */
 export class Router {
   readonly #routes: readonly CompiledRoute[];
@@ -57,7 +66,29 @@ export class Router {
     return others.every((path) => this.#select(head, path, 0, path.length) === route) ? route : null;
   }
 
-  #select(head: Head, path: string, pathStart: number, pathEnd: number): Route | null {
+  /** The same as `match`, with what led there. Off the hot path. */
+  trace(head: Head): RouteTrace {
+    const route = this.match(head);
+    const { text, pathStart } = head;
+    const spelled = this.#only === null && this.#byPath && text.charCodeAt(pathStart) === 0x2f;
+    const readings = spelled ? readPath(head.path) : [head.path];
+    if (readings === null) return { route, misses: [], readings: [] };
+    const of = (path: string, misses: RouteTrace['misses'][number][] | null = null) =>
+      this.#select(head, path, 0, path.length, misses);
+    if (route === null && readings.some((path) => of(path) !== null)) return { route, misses: [], readings };
+    const misses: RouteTrace['misses'][number][] = [];
+    of(readings[0]!, misses);
+    return { route, misses, readings: null };
+  }
+
+  /** @param misses gets what did not match of each route before the one that does */
+  #select(
+    head: Head,
+    path: string,
+    pathStart: number,
+    pathEnd: number,
+    misses: RouteTrace['misses'][number][] | null = null,
+  ): Route | null {
     const text = head.text;
     let hostStart = 0;
     let hostEnd = 0;
@@ -68,10 +99,10 @@ export class Router {
     }
     for (let i = 0; i < this.#routes.length; i++) {
       const { host, path: matchesPath, head: matchesHead, route } = this.#routes[i]!;
-      if (host !== null && !host(text, hostStart, hostEnd)) continue;
-      if (matchesPath !== null && !matchesPath(path, pathStart, pathEnd)) continue;
-      if (matchesHead !== null && !matchesHead(head)) continue;
-      return route;
+      if (host !== null && !host(text, hostStart, hostEnd)) misses?.push('host');
+      else if (matchesPath !== null && !matchesPath(path, pathStart, pathEnd)) misses?.push('path');
+      else if (matchesHead !== null && !matchesHead(head)) misses?.push('head');
+      else return route;
     }
     return null;
   }

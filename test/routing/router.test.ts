@@ -283,3 +283,32 @@ test('a route that could never match, or has no pool, is refused with its place'
     /^StartError: routes\[0\]\.match\.path: is not a regular expression/,
   );
 });
+
+test('a trace says what each earlier route did not match, and which readings of a path disagree', () => {
+  const router = routerOf(
+    { match: { host: 'other.example' }, pool: 'one' },
+    { match: { path: '/admin' }, pool: 'two' },
+    { match: { methods: ['POST'] }, pool: 'three' },
+    { match: { path: '/public' }, pool: 'four' },
+    { match: { path: '/never' }, pool: 'five' },
+  );
+  const trace = (target: string) => {
+    const head = new Head();
+    const bytes = Buffer.from(`GET ${target} HTTP/1.1\r\nHost: shop.example\r\n\r\n`, 'latin1');
+    assert.equal(head.parseRequest(bytes, 0, bytes.length), Parse.done, head.problem);
+    const { route, misses, readings } = router.trace(head);
+    assert.equal(route, router.match(head));
+    return { pool: route?.pool.name ?? null, misses, readings };
+  };
+  assert.deepEqual(trace('/public/x'), { pool: 'four', misses: ['host', 'path', 'head'], readings: null });
+  assert.deepEqual(trace('/public/../admin'), { pool: 'two', misses: ['host'], readings: null });
+  assert.deepEqual(trace('/x'), { pool: null, misses: ['host', 'path', 'head', 'path', 'path'], readings: null });
+  assert.deepEqual(trace('/public/..%2Fadmin'), { pool: null, misses: [], readings: ['/public/..%2Fadmin', '/admin'] });
+  assert.deepEqual(trace('/a%00'), { pool: null, misses: [], readings: [] });
+  const only = routerOf({ pool: 'one' });
+  const head = new Head();
+  const bytes = Buffer.from('GET /a%00 HTTP/1.1\r\nHost: x\r\n\r\n', 'latin1');
+  assert.equal(head.parseRequest(bytes, 0, bytes.length), Parse.done);
+  assert.deepEqual(only.trace(head).misses, []);
+  assert.equal(only.trace(head).route?.pool.name, 'one');
+});

@@ -1,8 +1,7 @@
-import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
 import type { AffinityConfigOf } from '../config/schema.ts';
 import type { Head } from '../http1/head.ts';
 import { KeyHash } from '../sessions/key-hash.ts';
+import { clientNetwork } from './client-network.ts';
 import { type AffinityStrategy, Find, type FoundKey, KEY_SOURCES, type StrategyContext } from './strategy.ts';
 
 /**
@@ -29,28 +28,11 @@ export class IpAffinity implements AffinityStrategy {
   find(_head: Head, client: string, nth: number, found: FoundKey): number {
     if (nth > 0 || client === '') return Find.none;
     if (found.strategy === this && found.text === client) return Find.found;
-    const network = this.#network(client);
+    const network = clientNetwork(client, this.#prefix4, this.#prefix6);
     if (network === null) return Find.invalid;
     this.#hash.hash(network, 0, network.length, found.key);
     found.strategy = this;
     found.text = client;
     return Find.found;
-  }
-
-  /**
-   * The address as latin1 bytes, those bits that do not count being zero; its length tells the family. Null: it is no
-   * address.
-   */
-  #network(client: string): string | null {
-    // ipaddr.js alone would also take octal and short forms.
-    if (isIP(client) === 0) return null;
-    const address = ipaddr.process(client);
-    const bits = address.kind() === 'ipv4' ? this.#prefix4 : this.#prefix6;
-    const bytes = address.toByteArray();
-    for (let i = 0; i < bytes.length; i++) {
-      const kept = Math.min(Math.max(bits - i * 8, 0), 8);
-      bytes[i]! &= 0xff << (8 - kept);
-    }
-    return String.fromCharCode(...bytes);
   }
 }

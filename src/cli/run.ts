@@ -4,6 +4,7 @@ import { CliError } from './cli-error.ts';
 import { backendsCommand } from './commands/backends.ts';
 import { checkCommand } from './commands/check.ts';
 import { demoCommand } from './commands/demo.ts';
+import { explainCommand } from './commands/explain.ts';
 import { initCommand } from './commands/init.ts';
 import { reloadCommand } from './commands/reload.ts';
 import { schemaCommand } from './commands/schema.ts';
@@ -39,6 +40,7 @@ export async function run(args: readonly string[]): Promise<number> {
     .command(reloadCommand)
     .command(backendsCommand)
     .command(sessionsCommand)
+    .command(explainCommand(args))
     .command(simulateCommand(args))
     .example('$0 init && $0 check && $0 start', 'write limpet.yaml, validate it, run')
     .completion('completion', 'Print a completion script for the shell')

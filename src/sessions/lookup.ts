@@ -10,6 +10,8 @@ export const Lookup = {
   LIFETIME_EXPIRED: 3,
   /** Ended: refused until its tombstone's time is over (behaviour 24). */
   ENDED: 4,
+  /** Bound, but to another address, agent or certificate than the one that asks. */
+  FOREIGN: 5,
 } as const;
 
 /** One of the values of Lookup. */

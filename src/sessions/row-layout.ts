@@ -30,12 +30,26 @@ export const ISSUED = 5;
 export const CREATED = 6;
 /** Two words: double, ms since epoch; of a tombstone, the time until which it stands. */
 export const LAST_SEEN = 8;
-/** backend slot + 1 as u16, zero: none | reason u8 << 16 | moves u8 << 24. */
+/**
+ * Where it was moved from: backend slot + 1 as u16, zero: nowhere | reason, 4 bits << 16 | MOVE_TOLD | low 3 bits of that backend's generation << 21 | moves u8 << 24.
+ */
 export const MOVED = 10;
-/** Reserved for what the session is bound to besides its backend: 32-bit hash. Zero in a new row. */
+/** What the session is bound to besides its backend: 32-bit hash. Zero: nothing. */
 export const BINDING_HASH = 11;
-/** Reserved for whose session it is: two words, 64-bit hash. Zero in a new row. */
+/** Whose session it is: two words, 64-bit hash. Both zero: not known. */
 export const USER_HASH = 12;
+
+/** In MOVED: the application has been told; the place is kept so that the session can go back there. */
+export const MOVE_TOLD = 1 << 20;
+/** In MOVED: all but the number of moves. */
+export const MOVE_NOTICE = 0x00ffffff;
+
+/** Words of a tombstone with the flag ROTATED: the four of the successor's key, and when that was, a double. */
+export const SUCCESSOR_A = REQUESTS;
+export const SUCCESSOR_B = ISSUED;
+export const SUCCESSOR_C = MOVED;
+export const SUCCESSOR_D = BINDING_HASH;
+export const ROTATED_AT = USER_HASH;
 
 /** Flags of a state. Exactly one of LIVE and ENDED in a row that is not free. */
 export const LIVE = 1;
@@ -44,6 +58,8 @@ export const ENDED = 2;
 export const PROVISIONAL = 4;
 /** With LIVE: claimed here, and the store that nodes share has not said yet who has it. */
 export const PENDING = 8;
+/** With ENDED: the session goes on under another key, see SUCCESSOR_A. */
+export const ROTATED = 16;
 
 const COARSE = 0x80000000;
 

@@ -3,11 +3,13 @@ import { Lookup } from './lookup.ts';
 import type { Row } from './row.ts';
 import type { RowAccess } from './row-access.ts';
 import { ENDED } from './row-layout.ts';
+import { RowRecord } from './row-record.ts';
 import { chooseVictim, lossOf } from './victim.ts';
 
 /** Makes rows for keys that have none: both buckets of the key are locked meanwhile, so that no two threads make one each. */
 export class RowMaker {
   readonly #access: RowAccess;
+  readonly #record = new RowRecord();
 
   constructor(access: RowAccess) {
     this.#access = access;
@@ -60,6 +62,55 @@ export class RowMaker {
     } finally {
       this.#access.unlockTwo(first, second);
     }
+  }
+
+  /** See SessionTable.rotate. The new row is there before the old one is a tombstone: whoever looks finds one of them. */
+  rotate(from: Key, to: Key, until: number, now: number, row: Row, full: boolean): boolean {
+    const { rows, writer } = this.#access;
+    const record = this.#record;
+    let at = this.#access.acquire(from);
+    if (at < 0) return false;
+    try {
+      if (rows.judge(at, now) !== Lookup.LIVE) return false;
+      rows.readRecord(at, record);
+    } finally {
+      this.#access.release(at);
+    }
+    record.key.copy(to);
+    record.issued = 0;
+    const first = rows.firstBucket(to);
+    const second = rows.secondBucket(to, first);
+    this.#access.lockTwo(first, second);
+    try {
+      if (this.#access.find(first, second, to) >= 0) return false;
+      const place = chooseVictim(rows, first, second, now, full);
+      writer.put(place, record, lossOf(rows, place, now));
+      // Other nodes have not heard of this key.
+      writer.change(place);
+      rows.read(place, row);
+      row.state = Lookup.LIVE;
+    } finally {
+      this.#access.unlockTwo(first, second);
+    }
+    at = this.#access.acquire(from);
+    try {
+      if (at >= 0 && rows.isLive(at)) {
+        writer.supersede(at, to, until, now);
+        return true;
+      }
+    } finally {
+      if (at >= 0) this.#access.release(at);
+    }
+    // Ended by another thread in between: that holds for the session, whatever it is called.
+    this.#forget(to);
+    return false;
+  }
+
+  #forget(key: Key): void {
+    const at = this.#access.acquire(key);
+    if (at < 0) return;
+    this.#access.writer.free(at);
+    this.#access.release(at);
   }
 
   /** Leaves a tombstone in place of whatever the key has; see SessionTable.end. */

@@ -33,7 +33,10 @@ export class RowRecord {
   movedFrom = -1;
   /** Index into MOVE_REASONS. */
   movedReason = 0;
-  /** Hash of what it is bound to besides its backend; 0: nothing. */
+  /** Of this process only, see Row. */
+  origin = -1;
+  originGeneration = 0;
+  /** Hash of what it is bound to besides its backend, as a signed word; 0: nothing. */
   bindingHash = 0;
   /** The two words of the hash of whose session it is; both 0: not known. */
   userA = 0;
@@ -55,6 +58,8 @@ export class RowRecord {
     this.moves = from.moves;
     this.movedFrom = from.movedFrom;
     this.movedReason = from.movedReason;
+    this.origin = from.origin;
+    this.originGeneration = from.originGeneration;
     this.bindingHash = from.bindingHash;
     this.userA = from.userA;
     this.userB = from.userB;

@@ -1,4 +1,5 @@
 import type { Key } from './key.ts';
+import { MoveReason, RETURNS } from './move-reasons.ts';
 import {
   BINDING,
   BINDING_HASH,
@@ -13,17 +14,30 @@ import {
   KEY_D,
   LAST_SEEN,
   LIVE,
+  MOVE_NOTICE,
+  MOVE_TOLD,
   MOVED,
   PENDING,
   PROVISIONAL,
   REQUESTS,
+  ROTATED,
+  ROTATED_AT,
   STATE,
+  SUCCESSOR_A,
+  SUCCESSOR_B,
+  SUCCESSOR_C,
+  SUCCESSOR_D,
   tagOf,
   USER_HASH,
 } from './row-layout.ts';
 import { CHANGED, LEARNED, TOUCHED } from './row-marks.ts';
 import type { RowRecord } from './row-record.ts';
 import { type SessionTableMemory, tableOffsets } from './table-memory.ts';
+
+/** The part of MOVED that has bits of a generation. */
+const GENERATION = 7 << 21;
+/** Moves with a reason up to this one are made by a request, which tells of them itself. */
+const LAST_BY_TRAFFIC = MoveReason.removed;
 
 /**
  * Changes the rows of a session table, and with them the counters of live sessions. The lock of the row's bucket must be held.
@@ -112,6 +126,10 @@ export class RowWriter {
     const body = bodyOf(this.#rows, row);
     const { key, pool, backend, created } = record;
     const issued = record.issued === 0 ? 0 : encodeIssued(record.issued - created);
+    const place = record.movedFrom >= 0 ? record.movedFrom : record.origin;
+    const told = record.movedFrom < 0 && record.origin >= 0 ? MOVE_TOLD : 0;
+    const moved =
+      (place + 1) | (record.movedReason << 16) | told | (record.originGeneration << 21) | (record.moves << 24);
     const flags = record.ended ? ENDED : LIVE | (record.provisional ? PROVISIONAL : 0) | (record.pending ? PENDING : 0);
     const old = words[tag + STATE]!;
     if ((old & LIVE) !== 0) {
@@ -129,7 +147,7 @@ export class RowWriter {
     words[body + ISSUED] = issued;
     doubles[(body + CREATED) >> 1] = created;
     doubles[(body + LAST_SEEN) >> 1] = record.lastSeen;
-    words[body + MOVED] = (record.movedFrom + 1) | (record.movedReason << 16) | (record.moves << 24);
+    words[body + MOVED] = moved;
     words[body + BINDING_HASH] = record.bindingHash;
     words[body + USER_HASH] = record.userA;
     words[body + USER_HASH + 1] = record.userB;
@@ -184,12 +202,18 @@ export class RowWriter {
   move(row: number, slot: number, generation: number, reason: number): void {
     const words = this.#words;
     const body = bodyOf(this.#rows, row);
-    const from = words[body + BINDING]! & 0xffff;
+    const binding = words[body + BINDING]!;
+    const from = binding & 0xffff;
     const moved = words[body + MOVED]!;
     const moves = moved >>> 24;
-    // Moved again before the first move was told: the state is where it was before both. Back there, there is nothing left to tell.
-    const origin = (moved & 0xffff) === 0 ? from + 1 : moved & 0xffff;
-    const notice = origin === slot + 1 && from !== slot ? 0 : origin | (reason << 16);
+    const known = moved & 0xffff;
+    let notice = (from + 1) | (reason << 16) | (((binding >>> 16) & 7) << 21);
+    // Moved again before the first move was told: the state is where it was before both.
+    if (known !== 0 && (moved & MOVE_TOLD) === 0) notice = known | (reason << 16) | (moved & GENERATION);
+    // By the next failover: it may still go back to the first place, and the request that moves it tells of this one.
+    else if (known !== 0 && reason <= LAST_BY_TRAFFIC) notice = moved & MOVE_NOTICE;
+    // Back where it was there is nothing left to tell, save of a return that another request may have to tell.
+    if ((notice & 0xffff) === slot + 1 && from !== slot) notice = 0;
     if ((words[tagOf(this.#rows, row) + STATE]! & PROVISIONAL) === 0) {
       words[body + MOVED] = notice | ((moves < 255 ? moves + 1 : 255) << 24);
     }
@@ -231,9 +255,46 @@ export class RowWriter {
     const tag = tagOf(this.#rows, row);
     const body = bodyOf(this.#rows, row);
     const lastSeen = (body + LAST_SEEN) >> 1;
-    words[body + MOVED]! &= 0xff000000;
+    const moved = words[body + MOVED]!;
+    words[body + MOVED] =
+      RETURNS[(moved >>> 16) & 15] === 1 && (moved & 0xffff) !== 0 ? moved | MOVE_TOLD : moved & ~MOVE_NOTICE;
     if (this.#doubles[lastSeen]! < now) this.#doubles[lastSeen] = now;
     words[tag + STATE] = words[tag + STATE]! & ~PROVISIONAL;
+    if (this.#marks !== null) this.#marks[row] = CHANGED;
+  }
+
+  /** Notes what a live row is bound to besides its backend. */
+  setBinding(row: number, hash: number): void {
+    this.#words[bodyOf(this.#rows, row) + BINDING_HASH] = hash;
+    if (this.#marks !== null) this.#marks[row] = CHANGED;
+  }
+
+  /** Notes whose session a live row is. */
+  setUser(row: number, a: number, b: number): void {
+    const body = bodyOf(this.#rows, row);
+    this.#words[body + USER_HASH] = a;
+    this.#words[body + USER_HASH + 1] = b;
+    if (this.#marks !== null) this.#marks[row] = CHANGED;
+  }
+
+  /** Makes a live row a tombstone that knows under which key the session goes on. */
+  supersede(row: number, successor: Key, until: number, now: number): void {
+    const words = this.#words;
+    const doubles = this.#doubles;
+    const tag = tagOf(this.#rows, row);
+    const body = bodyOf(this.#rows, row);
+    const old = words[tag + STATE]!;
+    const slot = words[body + BINDING]! & 0xffff;
+    words[tag + STATE] = (old & ~(LIVE | PROVISIONAL | PENDING)) | ENDED | ROTATED;
+    doubles[(body + LAST_SEEN) >> 1] = until;
+    words[body + SUCCESSOR_A] = successor.a;
+    words[body + SUCCESSOR_B] = successor.b;
+    words[body + SUCCESSOR_C] = successor.c;
+    words[body + SUCCESSOR_D] = successor.d;
+    doubles[(body + ROTATED_AT) >> 1] = now;
+    words[this.#size]!--;
+    words[this.#bySlot + slot]!--;
+    words[this.#byPool + (old >>> 16)]!--;
     if (this.#marks !== null) this.#marks[row] = CHANGED;
   }
 
@@ -245,6 +306,18 @@ export class RowWriter {
     if (words[body + REQUESTS] !== -1) words[body + REQUESTS]!++;
     this.#doubles[(body + LAST_SEEN) >> 1] = now;
     if (this.#doubles[(body + CREATED) >> 1]! > now) this.#doubles[(body + CREATED) >> 1] = now;
+    if (this.#marks !== null) this.#marks[row]! |= TOUCHED;
+  }
+
+  /** Marks a row as changed here. */
+  change(row: number): void {
+    if (this.#marks !== null) this.#marks[row] = CHANGED;
+  }
+
+  /** Notes that a live row was seen, without a request. */
+  see(row: number, now: number): void {
+    const lastSeen = (bodyOf(this.#rows, row) + LAST_SEEN) >> 1;
+    if (this.#doubles[lastSeen]! < now) this.#doubles[lastSeen] = now;
     if (this.#marks !== null) this.#marks[row]! |= TOUCHED;
   }
 

@@ -32,6 +32,15 @@ export class Row {
   movedFrom = -1;
   /** Index into MOVE_REASONS; means something while `movedFrom` is not -1. */
   movedReason = 0;
+  /** Slot that it had to leave when its backend was not available, where it may go back to; -1: none. */
+  origin = -1;
+  /** The low 3 bits of that backend's generation. */
+  originGeneration = 0;
+  /** Hash of what it is bound to besides its backend, u32; 0: nothing. */
+  binding = 0;
+  /** The two words of the hash of whose session it is; both 0: not known. */
+  userA = 0;
+  userB = 0;
 
   /** Says that there is no session, so that nothing left over is taken for one. Answers the state it was given. */
   clear(state: Lookup): Lookup {
@@ -39,6 +48,10 @@ export class Row {
     this.pool = -1;
     this.backend = -1;
     this.movedFrom = -1;
+    this.origin = -1;
+    this.binding = 0;
+    this.userA = 0;
+    this.userB = 0;
     this.provisional = false;
     this.pending = false;
     return state;

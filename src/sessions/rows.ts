@@ -1,5 +1,6 @@
 import type { Key } from './key.ts';
 import { Lookup } from './lookup.ts';
+import { RETURNS } from './move-reasons.ts';
 import type { Row } from './row.ts';
 import {
   BINDING,
@@ -15,11 +16,18 @@ import {
   KEY_D,
   LAST_SEEN,
   LIVE,
+  MOVE_TOLD,
   MOVED,
   PENDING,
   PROVISIONAL,
   REQUESTS,
+  ROTATED,
+  ROTATED_AT,
   STATE,
+  SUCCESSOR_A,
+  SUCCESSOR_B,
+  SUCCESSOR_C,
+  SUCCESSOR_D,
   tagOf,
   USER_HASH,
 } from './row-layout.ts';
@@ -168,8 +176,41 @@ export class Rows {
     into.by = (state >>> 8) & 0xff;
     into.provisional = (state & PROVISIONAL) !== 0;
     into.pending = (state & PENDING) !== 0;
-    into.movedFrom = (moved & 0xffff) - 1;
-    into.movedReason = (moved >>> 16) & 0xff;
+    into.movedFrom = (moved & MOVE_TOLD) === 0 ? (moved & 0xffff) - 1 : -1;
+    into.movedReason = (moved >>> 16) & 15;
+    into.origin = RETURNS[(moved >>> 16) & 15] === 1 ? (moved & 0xffff) - 1 : -1;
+    into.originGeneration = (moved >>> 21) & 7;
+    into.binding = words[body + BINDING_HASH]! >>> 0;
+    into.userA = words[body + USER_HASH]!;
+    into.userB = words[body + USER_HASH + 1]!;
+  }
+
+  /** Hash of what a session is bound to, u32; 0: nothing. */
+  bindingOf(row: number): number {
+    return this.#words[bodyOf(this.#base, row) + BINDING_HASH]! >>> 0;
+  }
+
+  /** Whether a session is bound to something else than this. */
+  isForeign(row: number, binding: number): boolean {
+    const own = this.bindingOf(row);
+    return own !== 0 && own !== binding;
+  }
+
+  /**
+   * Copies the key under which a rotated session goes on.
+   * @returns when it was rotated, ms since epoch; 0: this is no tombstone of such a session
+   */
+  successor(row: number, into: Key): number {
+    const words = this.#words;
+    if ((words[tagOf(this.#base, row) + STATE]! & ROTATED) === 0) return 0;
+    const body = bodyOf(this.#base, row);
+    into.set(
+      words[body + SUCCESSOR_A]!,
+      words[body + SUCCESSOR_B]!,
+      words[body + SUCCESSOR_C]!,
+      words[body + SUCCESSOR_D]!,
+    );
+    return this.#doubles[(body + ROTATED_AT) >> 1]!;
   }
 
   /** Whether a session or tombstone of another process would be over at `now` under the limits set for its pool. */
@@ -203,11 +244,25 @@ export class Rows {
     into.created = created;
     into.lastSeen = this.#doubles[(body + LAST_SEEN) >> 1]!;
     into.moves = moved >>> 24;
-    into.movedFrom = (moved & 0xffff) - 1;
-    into.movedReason = (moved >>> 16) & 0xff;
+    into.movedFrom = (moved & MOVE_TOLD) === 0 ? (moved & 0xffff) - 1 : -1;
+    into.movedReason = (moved >>> 16) & 15;
+    into.origin = RETURNS[(moved >>> 16) & 15] === 1 ? (moved & 0xffff) - 1 : -1;
+    into.originGeneration = (moved >>> 21) & 7;
     into.bindingHash = words[body + BINDING_HASH]!;
     into.userA = words[body + USER_HASH]!;
     into.userB = words[body + USER_HASH + 1]!;
+    if ((state & ROTATED) === 0) return;
+    // These words hold the successor's key.
+    into.requests = 1;
+    into.issued = 0;
+    into.moves = 0;
+    into.movedFrom = -1;
+    into.movedReason = 0;
+    into.origin = -1;
+    into.originGeneration = 0;
+    into.bindingHash = 0;
+    into.userA = 0;
+    into.userB = 0;
   }
 
   /** Copies a live row for one more request of its session, which `RowWriter.touch` then counts: `requests` with it, `lastSeen` without. */

@@ -1,5 +1,5 @@
 import { KEY_SOURCES } from '../affinity/strategy.ts';
-import { MOVE_REASONS } from './move-reasons.ts';
+import { MOVE_REASONS, RETURNS } from './move-reasons.ts';
 import type { RowRecord } from './row-record.ts';
 import type { WrittenDescription } from './snapshot-description.ts';
 import type { BackendPlace, SessionNames } from './snapshot-names.ts';
@@ -17,6 +17,8 @@ export const RECORD_BYTES = 64;
 const ENDED = 1;
 const PROVISIONAL = 2;
 const PENDING = 4;
+/** The application has been told of the move; the place it came from is kept so that it can go back there. */
+const TOLD = 8;
 const NO_NAME = 0xffff;
 
 /** Writes rows, and collects the names of their backends. */
@@ -41,13 +43,19 @@ export class RecordEncoder {
     view.setInt32(at + 4, key.b, true);
     view.setInt32(at + 8, key.c, true);
     view.setInt32(at + 12, key.d, true);
-    const flags = (record.ended ? ENDED : 0) | (record.provisional ? PROVISIONAL : 0) | (record.pending ? PENDING : 0);
+    const told = record.movedFrom < 0 && record.origin >= 0;
+    const from = told ? record.origin : record.movedFrom;
+    const flags =
+      (record.ended ? ENDED : 0) |
+      (record.provisional ? PROVISIONAL : 0) |
+      (record.pending ? PENDING : 0) |
+      (told ? TOLD : 0);
     view.setUint8(at + 16, flags);
     view.setUint8(at + 17, record.by);
     view.setUint8(at + 18, record.moves);
     view.setUint8(at + 19, record.movedReason);
     view.setUint16(at + 20, backend, true);
-    view.setUint16(at + 22, record.movedFrom < 0 ? NO_NAME : this.#number(record.movedFrom, -1), true);
+    view.setUint16(at + 22, from < 0 ? NO_NAME : this.#number(from, -1), true);
     view.setUint32(at + 24, record.requests, true);
     view.setInt32(at + 28, record.bindingHash, true);
     view.setInt32(at + 32, record.userA, true);
@@ -113,7 +121,7 @@ export class RecordDecoder {
     record.ended = (flags & ENDED) !== 0;
     const place = record.ended ? null : this.#place(view.getUint16(at + 20, true));
     if (place === null && !record.ended) return false;
-    const movedFrom = this.#place(view.getUint16(at + 22, true));
+    const from = this.#place(view.getUint16(at + 22, true));
     record.key.set(
       view.getInt32(at, true),
       view.getInt32(at + 4, true),
@@ -124,11 +132,14 @@ export class RecordDecoder {
     record.pending = (flags & PENDING) !== 0;
     record.by = this.#sources[view.getUint8(at + 17)] ?? 0;
     record.moves = view.getUint8(at + 18);
-    record.movedReason = movedFrom === null ? 0 : (this.#reasons[view.getUint8(at + 19)] ?? 0);
+    const reason = from === null ? 0 : (this.#reasons[view.getUint8(at + 19)] ?? 0);
+    record.movedReason = reason;
     record.pool = place?.pool ?? 0;
     record.backend = place?.slot ?? 0;
     record.generation = place?.generation ?? 0;
-    record.movedFrom = movedFrom?.slot ?? -1;
+    record.movedFrom = (flags & TOLD) === 0 ? (from?.slot ?? -1) : -1;
+    record.origin = RETURNS[reason] === 1 ? (from?.slot ?? -1) : -1;
+    record.originGeneration = (from?.generation ?? 0) & 7;
     record.requests = view.getUint32(at + 24, true);
     record.bindingHash = view.getInt32(at + 28, true);
     record.userA = view.getInt32(at + 32, true);

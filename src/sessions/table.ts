@@ -84,14 +84,20 @@ export class SessionTable {
    * Finds the session of a request. LIVE: the request is counted, and the session seen now (behaviour 20); `row` is how the request found it. Expired: `row` is
    * what it was, and the row is gone (behaviour 23).
    * @param idle longest time between two requests, `lifetime` longest time since the session began, ms; 0 or Infinity: no limit
+   * @param binding what the client is, u32: a session that is bound to another one is FOREIGN and is not touched; `row` is that session. 0: whoever it is
    */
-  lookup(key: Key, now: number, idle: number, lifetime: number, row: Row): Lookup {
+  lookup(key: Key, now: number, idle: number, lifetime: number, row: Row, binding = 0): Lookup {
     const at = this.#access.acquire(key);
     if (at < 0) return row.clear(Lookup.NONE);
     try {
       const { rows, writer } = this.#access;
       const found = rows.judgeBy(at, now, idle, lifetime);
       if (found === Lookup.LIVE) {
+        if (binding !== 0 && rows.isForeign(at, binding)) {
+          rows.read(at, row);
+          row.state = Lookup.FOREIGN;
+          return Lookup.FOREIGN;
+        }
         rows.meet(at, row);
         writer.touch(at, now);
         return found;
@@ -270,6 +276,69 @@ export class SessionTable {
       const live = this.#access.rows.isLive(at);
       if (live) this.#access.writer.setIssued(at, now);
       return live;
+    } finally {
+      this.#access.release(at);
+    }
+  }
+
+  /** Binds a session to an address, agent or certificate as well: a hash, u32; 0: to nothing. False: there is no session. */
+  setBinding(key: Key, hash: number): boolean {
+    const at = this.#access.acquire(key);
+    if (at < 0) return false;
+    try {
+      const live = this.#access.rows.isLive(at);
+      if (live) this.#access.writer.setBinding(at, hash);
+      return live;
+    } finally {
+      this.#access.release(at);
+    }
+  }
+
+  /** Says whose session it is: the two words of a hash, both 0 for nobody's. False: there is no session. */
+  setUser(key: Key, a: number, b: number): boolean {
+    const at = this.#access.acquire(key);
+    if (at < 0) return false;
+    try {
+      const live = this.#access.rows.isLive(at);
+      if (live) this.#access.writer.setUser(at, a, b);
+      return live;
+    } finally {
+      this.#access.release(at);
+    }
+  }
+
+  /** Notes that a session has traffic which is no request: bytes of a WebSocket or of an event stream keep it from going idle. False: there is no live session. */
+  keep(key: Key, now: number): boolean {
+    const at = this.#access.acquire(key);
+    if (at < 0) return false;
+    try {
+      const live = this.#access.rows.judge(at, now) === Lookup.LIVE;
+      if (live) this.#access.writer.see(at, now);
+      return live;
+    } finally {
+      this.#access.release(at);
+    }
+  }
+
+  /**
+   * Gives a session another key, under which it goes on as it is. The old key is refused until then, and knows the new one (see `successor`).
+   * @param to a key that nothing stands under
+   * @returns false: there is no live session under the old key, or one stands under the new; then nothing has changed. `row` is the session under its new key
+   */
+  rotate(from: Key, to: Key, until: number, now: number, row: Row): boolean {
+    refuseZero(to);
+    return this.#maker.rotate(from, to, until, now, row, this.#counts.full);
+  }
+
+  /**
+   * The key under which a session goes on that had this one.
+   * @returns when it was rotated, ms since epoch; 0: it was not, or too long ago to be known
+   */
+  successor(key: Key, into: Key): number {
+    const at = this.#access.acquire(key);
+    if (at < 0) return 0;
+    try {
+      return this.#access.rows.successor(at, into);
     } finally {
       this.#access.release(at);
     }

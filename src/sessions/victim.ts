@@ -63,7 +63,7 @@ function rankOf(rows: Rows, row: number, now: number): number {
       return EXPIRED;
     case Lookup.LIVE:
       return LIVE;
-    case Lookup.ENDED:
+    default:
       return TOMBSTONE;
   }
 }

@@ -40,11 +40,11 @@ export function fill(table: SessionTable, count: number, seed: number, generatio
 export function contents(table: SessionTable, list: readonly string[] = BACKENDS, now = T): Record<string, object> {
   const found: Record<string, object> = {};
   const visit = (record: RowRecord): void => {
-    const { key, backend, generation, movedFrom, pool, ...rest } = record;
+    const { key, backend, generation, movedFrom, origin, pool, ...rest } = record;
     const id = [key.a, key.b, key.c, key.d].join();
     found[id] = record.ended
       ? { until: record.lastSeen }
-      : { ...rest, backend: list[backend], movedFrom: list[movedFrom] ?? null };
+      : { ...rest, backend: list[backend], movedFrom: list[movedFrom] ?? null, origin: list[origin] ?? null };
   };
   table.copy(0, table.buckets, visit, now);
   return found;

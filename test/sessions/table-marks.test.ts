@@ -155,11 +155,13 @@ test('what is taken is the row as it is, tombstones too', () => {
     moves: 0,
     movedFrom: -1,
     movedReason: 0,
+    origin: -1,
+    originGeneration: 0,
     bindingHash: 0,
     userA: 0,
     userB: 0,
   };
-  const moved = { backend: 3, generation: 8, moves: 1, movedFrom: 2, movedReason: 4 };
+  const moved = { backend: 3, generation: 8, moves: 1, movedFrom: 2, movedReason: 4, originGeneration: 7 };
   assert.deepEqual(found, [fields, { ...fields, ...moved, provisional: false, issued: T + 7, lastSeen: T + 6 }]);
 });
 

@@ -18,6 +18,9 @@ function rowsOf(table: SessionTable, now = NOW): RowRecord[] {
   const visit = (record: RowRecord): void => {
     const copy = new RowRecord();
     copy.copy(record);
+    // Known to this process alone: where it may go back to.
+    copy.origin = -1;
+    copy.originGeneration = 0;
     found.push(copy);
   };
   assert.equal(table.copy(0, table.buckets, visit, now), table.buckets);

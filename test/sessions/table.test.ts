@@ -35,6 +35,11 @@ test('a request refreshes its session and counts; looking at it does neither (20
       pending: false,
       movedFrom: -1,
       movedReason: 0,
+      origin: -1,
+      originGeneration: 0,
+      binding: 0,
+      userA: 0,
+      userB: 0,
     },
   );
   assert.equal(table.lookup(KEY, T + 1000, IDLE, LIFETIME, row), Lookup.LIVE);

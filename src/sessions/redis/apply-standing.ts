@@ -75,6 +75,8 @@ export function insert(
   record.moves = standing.moves;
   record.movedFrom = -1;
   record.movedReason = 0;
+  record.origin = -1;
+  record.originGeneration = 0;
   record.bindingHash = 0;
   record.userA = 0;
   record.userB = 0;

@@ -24,6 +24,10 @@ export const RARE_METRICS = {
     labels: ['listener', 'reason'],
     help: 'Client connections that were closed before HTTP began on them, TLS aside.',
   },
+  limpet_audit_dropped_total: {
+    labels: [],
+    help: 'Session events that are missing in the audit log: its file could not be written for too long, or a worker died with them.',
+  },
 } as const satisfies { readonly [name: string]: { readonly labels: readonly string[]; readonly help: string } };
 
 /** One of RARE_METRICS. */

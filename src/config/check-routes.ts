@@ -1,6 +1,7 @@
 import type { KeyPath } from './config-error.ts';
 import { got } from './messages.ts';
-import type { AffinityParts, Parts, PoolParts, Report } from './parts.ts';
+import { parseOrigin } from './origin.ts';
+import type { AffinityParts, Parts, PoolParts, Report, RouteParts } from './parts.ts';
 import type { RouteConfig, RouteMatchConfig } from './schema.ts';
 import { didYouMean } from './suggest.ts';
 
@@ -32,6 +33,7 @@ export function checkRoutes(parts: Parts, report: Report): void {
         `no pool has the name ${got(pool)}${didYouMean(pool, names) || '.'} Pools: ${names.join(', ')}`,
       );
     }
+    checkOrigins(route, path, report);
     if (match === undefined || pool === undefined || sticky === undefined) continue;
     placed.push({ route: { match, pool, sticky }, path });
   }
@@ -45,6 +47,18 @@ export function checkRoutes(parts: Parts, report: Report): void {
   for (const name of names)
     if (!used.has(name)) report.warn(['pools', name], 'no route names this pool: it gets no requests', 'key');
   checkCookies(placed, pools ?? [], report);
+}
+
+function checkOrigins({ csrf, allowOrigins = [] }: RouteParts, path: KeyPath, report: Report): void {
+  for (const [index, origin] of allowOrigins.entries()) {
+    if (parseOrigin(origin) !== null) continue;
+    report.error(
+      [...path, 'allowOrigins', index],
+      `${got(origin)} is no origin: write scheme, host and, where it is not the default one, port, such as https://shop.example or http://localhost:3000, without a path or *`,
+    );
+  }
+  if (allowOrigins.length > 0 && csrf === 'off')
+    report.warn([...path, 'allowOrigins'], 'does nothing while csrf is off: set csrf: reject-cross-site', 'key');
 }
 
 function checkExpression(source: string, at: KeyPath, report: Report): void {

@@ -94,5 +94,5 @@ export const routeSchema = z.strictObject({
   allowOrigins: z
     .array(text('must be an origin such as https://shop.example'))
     .default([])
-    .describe('Origins that csrf lets through'),
+    .describe('Origins that csrf lets through: scheme, host, and the port where it is not the default one'),
 });

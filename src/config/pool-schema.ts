@@ -155,9 +155,16 @@ const health = z.strictObject({
 });
 
 const rateLimit = z.strictObject({
-  per: z.enum(['session', 'ip']),
-  rate: rate().describe('Such as 50/s; over it: 429'),
-  burst: integer(1, 1_000_000),
+  per: z
+    .enum(['session', 'ip'])
+    .describe(
+      'session: the requests of one session count together, those without one by their client address; ip: those of one client address',
+    ),
+  rate: rate().describe('Such as 50/s, 600/m or 1000/h; over it: 429 with Retry-After'),
+  burst: integer(1, 1_000_000)
+    .nullable()
+    .default(null)
+    .describe('Requests that may come at once after a pause; null: as many as the number of the rate'),
 });
 
 const tls = z.strictObject({

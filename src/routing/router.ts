@@ -2,6 +2,7 @@ import type { Pool } from '../backends/pool.ts';
 import type { RouteConfig } from '../config/schema.ts';
 import { StartError } from '../errors-start.ts';
 import type { Head } from '../http1/head.ts';
+import { CrossSite } from './cross-site.ts';
 import { compileMatch, type Matchers } from './matchers.ts';
 import { isPlainPath, readPath } from './path-reading.ts';
 
@@ -12,6 +13,8 @@ export interface Route {
   readonly sticky: boolean;
   /** Its place in the configuration, from 0. */
   readonly index: number;
+  /** Refuses requests that other sites make a browser send; null: nobody asked for that. */
+  readonly csrf: CrossSite | null;
 }
 
 interface CompiledRoute extends Matchers {
@@ -117,10 +120,11 @@ export function buildRouter(
   pools: ReadonlyMap<string, Pool>,
 ): Router {
   return new Router(
-    config.routes.map(({ match, pool: name, sticky }, index) => {
+    config.routes.map(({ match, pool: name, sticky, csrf, allowOrigins }, index) => {
       const pool = pools.get(name);
       if (pool === undefined) throw new StartError(`routes[${index}].pool: there is no pool ${name}`);
-      return { ...compileMatch(match, `routes[${index}].match`), route: { pool, sticky, index } };
+      const route = { pool, sticky, index, csrf: csrf === 'off' ? null : new CrossSite(allowOrigins) };
+      return { ...compileMatch(match, `routes[${index}].match`), route };
     }),
   );
 }

@@ -5,6 +5,8 @@ import type { Exchange } from './exchange.ts';
 export interface BackendDialer {
   /** A connection for this exchange. */
   dial(x: Exchange, events: SocketEvents): BackendSocket;
+  /** Whether `dial` would open no connection for this exchange, as there is one that carries several. */
+  isOpen(x: Exchange): boolean;
   /** What a connection for this exchange begins with before anything else, as latin1 text: one that began otherwise is of no use for it. */
   preamble(x: Exchange): string;
   /** Closes what it keeps open for later. False: there was nothing. */

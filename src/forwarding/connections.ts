@@ -1,6 +1,7 @@
 import type { Backend } from '../backends/backend.ts';
 import type { BackendDialer } from './backend-dialer.ts';
 import type { BackendLink } from './backend-link.ts';
+import { ConnectTurns } from './connect-turns.ts';
 import type { Exchange } from './exchange.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -11,6 +12,7 @@ export class BackendConnections {
   readonly #link: BackendLink;
   /** Null: connections are plain TCP, opened by Upstream itself. */
   readonly dialer: BackendDialer | null;
+  readonly turns: ConnectTurns;
   readonly #idle: Upstream[] = [];
   /** Connections are kept beyond their exchange. Not when the backend is gone or has moved, nor when each is one stream of a session. */
   keeps: boolean;
@@ -21,6 +23,7 @@ export class BackendConnections {
     this.backend = backend;
     this.#link = link;
     this.dialer = dialer;
+    this.turns = new ConnectTurns(dialer);
     this.keeps = keeps;
   }
 

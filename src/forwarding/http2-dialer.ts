@@ -36,6 +36,12 @@ export class Http2Dialer implements BackendDialer {
     return this.#http1.preamble(x);
   }
 
+  isOpen(x: Exchange): boolean {
+    if (x.upgrade !== '') return false;
+    // As `dial` looks for one.
+    return this.#sessions.get(this.preamble(x))?.findLast(({ hasRoom }) => hasRoom)?.open ?? false;
+  }
+
   dial(x: Exchange, events: SocketEvents): BackendSocket {
     if (x.upgrade !== '') return this.#http1.dial(x, events);
     const preamble = this.preamble(x);

@@ -37,6 +37,10 @@ export class SocketDialer implements BackendDialer {
     return false;
   }
 
+  isOpen(): boolean {
+    return false;
+  }
+
   dial(x: Exchange, events: SocketEvents): BackendSocket {
     const preamble = this.preamble(x);
     if (!this.#backend.secure) return this.#dialPlain(preamble, events);

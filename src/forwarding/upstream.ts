@@ -16,7 +16,9 @@ import { trailerLines } from './trailers.ts';
 import { isWebSocket } from './tunnel.ts';
 import { WebSocketTunnel } from './websocket-tunnel.ts';
 
-const Phase = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, lingering: 5, closed: 6 } as const;
+const Phase = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, lingering: 5, closed: 6, waiting: 7 } as const;
+/** Its part in ConnectTurns: none, being opened, open and silent. */
+const Turn = { none: 0, connecting: 1, silent: 2 } as const;
 
 /** How a response body goes on to the client. */
 const Relay = { none: 0, raw: 1, wire: 2, decoded: 3, rechunked: 4 } as const;
@@ -51,14 +53,19 @@ export class Upstream extends Timed {
   readonly connections: BackendConnections;
   nextBusy: Upstream | null = null;
   previousBusy: Upstream | null = null;
+  nextTurn: Upstream | null = null;
+  previousTurn: Upstream | null = null;
   /** What the connection began with, see BackendDialer. */
   readonly preamble: string = '';
   /** It has carried an exchange before (behaviour 30). */
   reused = false;
 
   readonly #handler: AttemptEvents;
-  readonly #socket: BackendSocket;
+  /** Not there while it waits for its turn to connect. */
+  #socket!: BackendSocket;
   #phase: number = Phase.connecting;
+  #turn: number = Turn.none;
+  #turnPeriod = 0;
   #exchange: Exchange | null = null;
   /** Bytes of a response head that is not complete. */
   #held: Buffer | null = null;
@@ -87,7 +94,14 @@ export class Upstream extends Timed {
     super();
     this.connections = connections;
     this.#handler = handler;
-    const { backend, dialer } = connections;
+    const { turns, dialer } = connections;
+    if (dialer !== null) this.preamble = dialer.preamble(x);
+    if (turns.free || (dialer?.isOpen(x) ?? false)) this.#open(x);
+    else this.#phase = Phase.waiting;
+  }
+
+  #open(x: Exchange): void {
+    const { backend, dialer, turns } = this.connections;
     let socket: BackendSocket;
     if (dialer === null) {
       const { host, port } = backend;
@@ -99,7 +113,6 @@ export class Upstream extends Timed {
         onread: { buffer: shared, callback: (size, bytes) => this.#onRead(size, bytes as Buffer) },
       }).on('connect', () => this.#onConnect());
     } else {
-      this.preamble = dialer.preamble(x);
       socket = dialer.dial(x, {
         onOpen: () => this.#onConnect(),
         onBytes: (size, bytes) => this.#onRead(size, bytes),
@@ -110,6 +123,10 @@ export class Upstream extends Timed {
       // A stream of a session that has served before: what may happen to it may happen to a connection that lay idle.
       this.#phase = Phase.idle;
       this.reused = true;
+    } else {
+      this.#phase = Phase.connecting;
+      this.#turn = Turn.connecting;
+      turns.began();
     }
     socket.on('end', () => this.#onEnd());
     socket.on('drain', () => this.#onDrain());
@@ -133,15 +150,70 @@ export class Upstream extends Timed {
     this.#sent = false;
     this.#awaitsContinue = x.expectsContinue && !x.continued;
     this.connections.addBusy(this);
-    if (this.#phase === Phase.connecting) {
-      this.#handler.wheel.set(this, x.pool!.config.timeouts.connect);
-    } else {
-      this.#send(x);
+    this.#go(x);
+  }
+
+  #go(x: Exchange): void {
+    const { wheel } = this.#handler;
+    const { timeouts } = x.pool!.config;
+    switch (this.#phase) {
+      case Phase.connecting:
+        wheel.set(this, timeouts.connect);
+        break;
+      case Phase.waiting:
+        wheel.set(this, timeouts.queue);
+        this.connections.turns.wait(this);
+        break;
+      default:
+        this.#send(x);
+        break;
     }
+  }
+
+  /** Its turn to connect has come. */
+  takeTurn(): void {
+    const x = this.#exchange;
+    if (x === null || this.#phase !== Phase.waiting) return;
+    try {
+      this.#handler.wheel.remove(this);
+      this.#open(x);
+      this.#go(x);
+    } catch (error) {
+      this.#defect(error);
+    }
+  }
+
+  /** Whether its request, which waits for a turn to connect, can go out on this connection, which has served before. */
+  canGoOn(upstream: Upstream): boolean {
+    return this.preamble === upstream.preamble && this.#exchange?.freshOnly === false;
+  }
+
+  /** This connection has come free: it takes the request over that has waited longest to connect. False: there is none for it. */
+  #takeOver(): boolean {
+    const waiting = this.connections.turns.nextFor(this);
+    if (waiting === null) return false;
+    const x = waiting.#exchange!;
+    const head = waiting.#requestHead;
+    waiting.abandon();
+    x.upstream = this;
+    this.start(x, head);
+    return true;
+  }
+
+  /** What this connection has been to ConnectTurns is over. */
+  #endTurn(): void {
+    const turn = this.#turn;
+    this.#turn = Turn.none;
+    if (turn === Turn.connecting) this.connections.turns.failed();
+    else if (turn === Turn.silent) this.connections.turns.heard(this.#turnPeriod);
   }
 
   #onConnect(): void {
     try {
+      if (this.#turn === Turn.connecting) {
+        this.#turn = Turn.silent;
+        this.#turnPeriod = this.connections.turns.opened(this.#handler.wheel);
+      }
       const x = this.#exchange;
       if (x === null) this.close();
       else this.#send(x);
@@ -257,6 +329,7 @@ export class Upstream extends Timed {
   }
 
   #readHead(size: number, bytes: Buffer): boolean {
+    if (this.#turn !== Turn.none) this.#endTurn();
     let data = bytes;
     let end = size;
     if (this.#held !== null) {
@@ -418,15 +491,26 @@ export class Upstream extends Timed {
     this.#release(x);
     // A request that is still being sent, or bytes behind the response: this connection's state is unknown.
     const done = x.bodyDone && this.#sentPieces === x.body.length;
+    const { turns } = this.connections;
     if (clean && this.#keepAlive && done && !this.#ended && this.#idleMs > 0 && this.connections.keeps) {
       this.reused = true;
       this.#phase = Phase.idle;
       this.#handler.wheel.set(this, this.#idleMs);
+      if (turns.first !== null) return this.#completeForNext(x);
       this.connections.keep(this);
     } else {
       this.close();
+      // A stream of a session that carries several has come free.
+      if (turns.first !== null) turns.wake();
     }
     this.#handler.onComplete(x);
+  }
+
+  /** The same while requests wait for a connection: they come before one that this client may have sent already. */
+  #completeForNext(x: Exchange): void {
+    this.#handler.onComplete(x);
+    if (!this.connections.keeps) this.close();
+    else if (!this.#takeOver()) this.connections.keep(this);
   }
 
   #release(x: Exchange): void {
@@ -476,6 +560,7 @@ export class Upstream extends Timed {
       const phase = this.#phase;
       this.#phase = Phase.closed;
       this.#handler.wheel.remove(this);
+      if (this.#turn !== Turn.none) this.#endTurn();
       if (phase === Phase.idle) this.connections.drop(this);
       const x = this.#exchange;
       if (x === null) return;
@@ -536,10 +621,13 @@ export class Upstream extends Timed {
 
   /** Closes the connection; its exchange, when it has one, has been dealt with. */
   close(): void {
-    if (this.#phase === Phase.idle) this.connections.drop(this);
+    const phase = this.#phase;
+    if (phase === Phase.idle) this.connections.drop(this);
     this.#phase = Phase.closed;
     this.#handler.wheel.remove(this);
+    if (phase === Phase.waiting) return this.connections.turns.leave(this);
     this.#socket.destroy();
+    if (this.#turn !== Turn.none) this.#endTurn();
   }
 
   onDeadline(): void {
@@ -547,6 +635,9 @@ export class Upstream extends Timed {
     switch (this.#phase) {
       case Phase.connecting:
         this.#fail(Stage.connect, 'BACKEND_CONNECT', 'ETIMEDOUT');
+        break;
+      case Phase.waiting:
+        this.#fail(Stage.connect, 'BACKEND_CONNECT', 'no turn');
         break;
       case Phase.head:
         if (x !== null && this.#awaitsContinue) this.#stopWaiting(x);
@@ -563,18 +654,18 @@ export class Upstream extends Timed {
 
   /** The backend is taken to hang: gives up waiting for its response headers. */
   timeOut(): void {
-    if (this.#phase === Phase.connecting) this.#fail(Stage.connect, 'BACKEND_CONNECT', 'ETIMEDOUT');
+    if (this.connecting) this.#fail(Stage.connect, 'BACKEND_CONNECT', 'ETIMEDOUT');
     else if (this.#phase === Phase.head) this.#fail(Stage.exchange, 'BACKEND_TIMEOUT', 'response');
   }
 
   /** Waits for response headers: a retry elsewhere is still possible. */
   get waiting(): boolean {
-    return this.#phase === Phase.head || this.#phase === Phase.connecting;
+    return this.#phase === Phase.head || this.connecting;
   }
 
   /** The connection is not open yet: nothing has been sent. */
   get connecting(): boolean {
-    return this.#phase === Phase.connecting;
+    return this.#phase === Phase.connecting || this.#phase === Phase.waiting;
   }
 
   // ---- tunnel ----

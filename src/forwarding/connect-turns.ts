@@ -1,0 +1,118 @@
+import { Timed, type TimerWheel } from '../timing/timer-wheel.ts';
+import type { BackendDialer } from './backend-dialer.ts';
+import type { Upstream } from './upstream.ts';
+
+/**
+ * New connections of one worker to one backend that have not said a word yet. A server accepts as many at once as its backlog has
+ * room for (511 with Node and nginx, 100 with many others), and what comes on top waits for TCP to try again: a second, then two
+ * more, which is longer than `timeouts.connect`. Connections that are answered make room for the next ones at once.
+ */
+const CONNECTS_AT_ONCE = 128;
+/**
+ * How long an open connection is waited for to say its first word: a server that takes its time to answer (long polling) has long accepted it.
+ * Up to two ticks of the wheel come on top.
+ */
+const SILENT_MS = 50;
+
+/**
+ * Whose turn it is to connect to one backend. Requests that find no free connection and no turn wait in the order in which they came,
+ * for a turn or for a connection that comes free. Usually there is a turn: then all this is one compare for a new connection.
+ */
+export class ConnectTurns extends Timed {
+  /** The one that has waited longest; null, as a rule: none waits. */
+  first: Upstream | null = null;
+  readonly #dialer: BackendDialer | null;
+  #last: Upstream | null = null;
+  /** Connections that are not open yet. */
+  #connecting = 0;
+  /** Connections that opened in this period and have not said a word. */
+  #silent = 0;
+  /** Number of the period. */
+  #period = 0;
+  #waking = false;
+
+  constructor(dialer: BackendDialer | null) {
+    super();
+    this.#dialer = dialer;
+  }
+
+  /** Whether a connection may be opened now. */
+  get free(): boolean {
+    return this.#connecting + this.#silent < CONNECTS_AT_ONCE;
+  }
+
+  /** A connection begins to be opened. */
+  began(): void {
+    this.#connecting++;
+  }
+
+  /** It is open. @returns the period, for `heard` */
+  opened(wheel: TimerWheel): number {
+    this.#connecting--;
+    this.#silent++;
+    if (this.deadline === 0) wheel.set(this, SILENT_MS);
+    return this.#period;
+  }
+
+  /** It has said its first word, or has closed, after it was open. */
+  heard(period: number): void {
+    if (period !== this.#period) return;
+    this.#silent--;
+    if (this.first !== null) this.wake();
+  }
+
+  /** It did not open. */
+  failed(): void {
+    this.#connecting--;
+    if (this.first !== null) this.wake();
+  }
+
+  onDeadline(): void {
+    this.#period++;
+    this.#silent = 0;
+    if (this.first !== null) this.wake();
+  }
+
+  wait(upstream: Upstream): void {
+    upstream.nextTurn = null;
+    upstream.previousTurn = this.#last;
+    if (this.#last === null) this.first = upstream;
+    else this.#last.nextTurn = upstream;
+    this.#last = upstream;
+  }
+
+  leave(upstream: Upstream): void {
+    const { nextTurn, previousTurn } = upstream;
+    if (previousTurn !== null) previousTurn.nextTurn = nextTurn;
+    else if (this.first === upstream) this.first = nextTurn;
+    else return;
+    if (nextTurn !== null) nextTurn.previousTurn = previousTurn;
+    else this.#last = previousTurn;
+    upstream.nextTurn = null;
+    upstream.previousTurn = null;
+  }
+
+  /** Lets those that wait connect, as many as there are turns for. */
+  wake(): void {
+    // What is told to one that waits may come back here.
+    if (this.#waking) return;
+    this.#waking = true;
+    try {
+      for (let next = this.first; next !== null; next = this.first) {
+        const x = next.exchange;
+        if (!this.free && (x === null || !(this.#dialer?.isOpen(x) ?? false))) break;
+        this.leave(next);
+        next.takeTurn();
+      }
+    } finally {
+      this.#waking = false;
+    }
+  }
+
+  /** The one that has waited longest of those that `upstream`, which has come free, is good for; null: none. */
+  nextFor(upstream: Upstream): Upstream | null {
+    let next = this.first;
+    while (next !== null && !next.canGoOn(upstream)) next = next.nextTurn;
+    return next;
+  }
+}

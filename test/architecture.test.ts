@@ -15,7 +15,7 @@ const LAYERS = [
   ['reload', 'workers'],
   ['listeners', 'admin'],
   ['proxy'],
-  ['routing', 'affinity', 'sessions', 'limits', 'balancing', 'health', 'forwarding'],
+  ['routing', 'affinity', 'sessions', 'limits', 'dialog', 'balancing', 'health', 'forwarding'],
   ['model'],
   ['backends', 'http2'],
   ['http1', 'config', 'logging', 'metrics', 'timing', 'errors.ts', 'errors-start.ts'],

@@ -56,6 +56,18 @@ export function clientScheme(
 }
 
 /**
+ * Host that the client asked for, with its port where it named one: what a trusted peer says in X-Forwarded-Host or Forwarded, otherwise the request's own, also when
+ * the two fields contradict each other. Of several values the one that belongs to the client's hop counts. '' when there is none.
+ */
+export function clientHost(peerTrusted: boolean, head: Head, trusted: TrustedProxies): string {
+  if (!peerTrusted) return head.host;
+  const listed = listedHost(head, trusted);
+  const forwarded = head.has(HeaderId.forwarded) ? forwardedHost(head, trusted) : null;
+  if (listed !== null && forwarded !== null && listed.toLowerCase() !== forwarded.toLowerCase()) return head.host;
+  return listed ?? forwarded ?? head.host;
+}
+
+/**
  * The X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host and Forwarded lines for the backend, each with CRLF, in
  * place of those that came.
  *
@@ -151,20 +163,38 @@ function forwardedOrigin(elements: readonly (ForwardedElement | null)[], trusted
 }
 
 function listedScheme(head: Head, trusted: TrustedProxies): 'http' | 'https' | null {
-  const values = valuesOf(head, HeaderId.xForwardedProto);
-  if (values.length === 0) return null;
+  const value = listedValue(head, HeaderId.xForwardedProto, trusted);
+  return value === null ? null : schemeOf(value);
+}
+
+function listedHost(head: Head, trusted: TrustedProxies): string | null {
+  return listedValue(head, HeaderId.xForwardedHost, trusted);
+}
+
+/** The value of a field beside X-Forwarded-For that speaks of the client's hop; null when the field is not there. */
+function listedValue(head: Head, id: number, trusted: TrustedProxies): string | null {
+  const values = valuesOf(head, id);
   // One value for each hop when all proxies append, a single one when the first writes it and the others pass it on.
-  if (values.length === 1) return schemeOf(values[0]!);
+  if (values.length <= 1) return values[0] ?? null;
   const depth = listedOrigin(valuesOf(head, HeaderId.xForwardedFor), trusted)?.depth ?? 1;
-  return schemeOf(values[Math.max(values.length - Math.max(depth, 1), 0)]!);
+  return values[Math.max(values.length - Math.max(depth, 1), 0)]!;
 }
 
 function forwardedScheme(head: Head, trusted: TrustedProxies): 'http' | 'https' | null {
+  const proto = forwardedHop(head, trusted)?.proto ?? null;
+  return proto === null ? null : schemeOf(proto);
+}
+
+function forwardedHost(head: Head, trusted: TrustedProxies): string | null {
+  return forwardedHop(head, trusted)?.host ?? null;
+}
+
+/** The element of the client's hop; null when none can be told from the others. */
+function forwardedHop(head: Head, trusted: TrustedProxies): ForwardedElement | null {
   const elements = forwardedElements(head);
   const origin = forwardedOrigin(elements, trusted);
   const depth = origin === null ? 1 : origin.depth;
-  const proto = depth === 0 ? null : (elements[elements.length - depth]?.proto ?? null);
-  return proto === null ? null : schemeOf(proto);
+  return depth === 0 ? null : (elements[elements.length - depth] ?? null);
 }
 
 /** Some proxies name the scheme of a WebSocket. */

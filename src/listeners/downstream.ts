@@ -5,10 +5,10 @@
 import { ERRORS, type ErrorKind } from '../errors.ts';
 import { type ClientSide, Exchange } from '../forwarding/exchange.ts';
 import type { Upstream } from '../forwarding/upstream.ts';
-import { Framing, Parse } from '../http1/head.ts';
+import { Framing, type Head, Parse } from '../http1/head.ts';
 import type { Handler } from '../proxy/handler.ts';
 import { Timed } from '../timing/timer-wheel.ts';
-import { clientAddress, clientScheme, forwardedLines } from './client-address.ts';
+import { clientAddress, clientHost, clientScheme, forwardedLines } from './client-address.ts';
 import { type ClientSocket, resetConnection } from './client-socket.ts';
 import type { ConnectionOwner } from './connection-owner.ts';
 import { readInto } from './read-into.ts';
@@ -120,12 +120,21 @@ export class Downstream extends Timed implements ClientSide {
     return this.address === this.#peer ? (this.#ends.remotePort ?? 0) : 0;
   }
 
+  /** Whether its peer is one of `trustedProxies`. */
+  get trusted(): boolean {
+    return this.#peerTrusted;
+  }
+
   get localAddress(): string {
     return this.#ends.localAddress ?? '';
   }
 
   get localPort(): number {
     return this.#ends.localPort ?? 0;
+  }
+
+  clientHost(head: Head): string {
+    return clientHost(this.#peerTrusted, head, this.#trusted);
   }
 
   get keepAlive(): boolean {

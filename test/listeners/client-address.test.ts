@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Head, Parse } from '../../src/http1/head.ts';
-import { clientAddress, clientScheme, forwardedLines } from '../../src/listeners/client-address.ts';
+import { clientAddress, clientHost, clientScheme, forwardedLines } from '../../src/listeners/client-address.ts';
 import { TrustedProxies } from '../../src/listeners/trusted-proxies.ts';
 
 const trusted = new TrustedProxies(['10.0.0.0/8', 'fd00::/8', '192.0.2.7/32']);
@@ -298,3 +298,25 @@ test('whatever the headers hold, an address comes out and the lines are lines', 
     { numRuns: 1000 },
   );
 });
+
+const hosts: readonly (readonly [string[], string])[] = [
+  [[], 'shop.example'],
+  [['X-Forwarded-Host: www.shop.example:8443'], 'www.shop.example:8443'],
+  [
+    ['X-Forwarded-For: 203.0.113.5, 10.1.1.1', 'X-Forwarded-Host: evil.example, www.shop.example, inner'],
+    'www.shop.example',
+  ],
+  [['X-Forwarded-Host:'], 'shop.example'],
+  [['Forwarded: for=203.0.113.5;host="www.shop.example:8443"'], 'www.shop.example:8443'],
+  [['Forwarded: for=198.51.100.1;host=evil.example, for=203.0.113.5;host=www.shop.example'], 'www.shop.example'],
+  [['Forwarded: for=203.0.113.5'], 'shop.example'],
+  [['Forwarded: for=203.0.113.5;host=WWW.example', 'X-Forwarded-Host: www.example'], 'www.example'],
+  [['Forwarded: for=203.0.113.5;host=evil.example', 'X-Forwarded-Host: www.example'], 'shop.example'],
+];
+
+for (const [lines, host] of hosts) {
+  test(`the client asked ${host} when a trusted peer sends ${JSON.stringify(lines)}`, () => {
+    assert.equal(clientHost(true, headOf(lines), trusted), host);
+    assert.equal(clientHost(false, headOf(lines), trusted), 'shop.example');
+  });
+}

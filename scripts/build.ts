@@ -14,6 +14,6 @@ const tsc = spawnSync(
 );
 if (tsc.status !== 0) process.exit(tsc.status ?? 1);
 // Files that are read at run time and are not TypeScript.
-for (const asset of ['demo/page']) {
+for (const asset of ['admin/dashboard/page', 'demo/page']) {
   if (existsSync(`${root}src/${asset}`)) cpSync(`${root}src/${asset}`, `${root}dist/${asset}`, { recursive: true });
 }

@@ -1,10 +1,12 @@
 /** The composition root: configuration in, running parts out. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import type { AdminChange } from './admin/admin-change.ts';
 import { AdminDoor } from './admin/admin-door.ts';
 import type { Phase } from './admin/control-plane.ts';
+import { EventSources } from './admin/events/event-sources.ts';
+import { EventStream } from './admin/events/event-stream.ts';
 import { LiveControlPlane } from './admin/live-control-plane.ts';
+import { logChange } from './admin/log-change.ts';
 import type { ReloadOutcome } from './admin/reloads.ts';
 import { loadSecrets } from './affinity/secrets.ts';
 import type { DiscoveredMember } from './backends/discovery/discovered-member.ts';
@@ -195,10 +197,22 @@ async function start(
     output,
     log,
   });
+  let phase: Phase = 'starting';
+  const stream = new EventStream();
+  const events = new EventSources({
+    stream,
+    rare,
+    phase: () => phase,
+    restarts: () => supervisor.restarts,
+    evictions: () => table.evictions,
+    ...(nodes === null ? {} : { store: () => nodes.view }),
+  });
   const monitor = new HealthMonitor({
     state,
     logger: log,
-    onChange: ({ backend, to }) => {
+    onChange: (change) => {
+      events.health(change);
+      const { backend, to } = change;
       if (to === 'down' || to === 'ejected') supervisor.broadcast({ kind: 'down', slot: backend.slot });
     },
   });
@@ -223,8 +237,12 @@ async function start(
     log,
   });
 
-  let phase: Phase = 'starting';
   const listeners = () => listenersOf(keeper.model, supervisor);
+  const readAgain = async (): Promise<ReloadOutcome> => {
+    const outcome = await reloader.reload();
+    events.reloaded(outcome);
+    return outcome;
+  };
   const control = new LiveControlPlane({
     version: version(),
     startedAt,
@@ -239,8 +257,10 @@ async function start(
     table,
     counters,
     rare,
+    events: stream,
     onAdminChange: (change) => {
       logChange(log, change);
+      events.admin(change);
       // Maintenance stops bound traffic too: what waits for an answer there may go elsewhere (behaviour 39).
       if (change.kind === 'backend' && change.after.state === 'maintenance' && change.before.state !== 'maintenance') {
         const backend = keeper.pools.find(({ name }) => name === change.pool)?.byId.get(change.backend);
@@ -255,11 +275,9 @@ async function start(
           onSessionMoved: () => nodes.flush(),
           lookup: (id: string) => nodes.lookup(id),
         }),
-    ...(configFile === null
-      ? {}
-      : { reload: () => reloader.reload(), preview: (text: string) => reloader.preview(text) }),
+    ...(configFile === null ? {} : { reload: readAgain, preview: (text: string) => reloader.preview(text) }),
   });
-  const reload = (): Promise<ReloadOutcome> => control.reloads?.run() ?? reloader.reload();
+  const reload = (): Promise<ReloadOutcome> => control.reloads?.run() ?? readAgain();
 
   let watching: { close(): void } | null = null;
   const watch = ({ config: { watch: on } }: RunningModel): void => {
@@ -284,6 +302,7 @@ async function start(
     await nodes?.stop();
     await snapshots?.stop();
     await monitor.stop();
+    events.stop();
     await admin?.close();
     await output.close();
   };
@@ -293,6 +312,7 @@ async function start(
   const { bind } = config.admin;
   admin = bind === null ? null : await AdminDoor.open({ ...config.admin, bind }, control, log, takeOver);
   monitor.start(keeper.pools);
+  events.start();
   nodes?.run();
   await supervisor.start(keeper.model);
   watch(keeper.model);
@@ -353,19 +373,6 @@ function listenerAddress(bind: string, port: number, secure: boolean): string {
   const parsed = parseBind(bind);
   if ('error' in parsed || parsed.kind === 'unix') return bind;
   return `${secure ? 'https' : 'http'}://${parsed.host.includes(':') ? `[${parsed.host}]` : parsed.host}:${port}`;
-}
-
-function logChange(log: Logger, change: AdminChange): void {
-  const { kind, ...fields } = change;
-  log.info(
-    fields,
-    {
-      backend: 'backend changed by an operator',
-      'backend-evacuated': 'backend evacuated by an operator',
-      'session-ended': 'session ended by an operator',
-      'session-moved': 'session moved by an operator',
-    }[kind],
-  );
 }
 
 let known = '';

@@ -8,6 +8,9 @@ import { readJsonBody } from './json-body.ts';
 import { problem } from './problem.ts';
 import type { RouteCall } from './route.ts';
 import { Router } from './router.ts';
+import { dashboardRoutes } from './routes/dashboard-routes.ts';
+import { eventRoutes } from './routes/event-routes.ts';
+import { explainRoutes } from './routes/explain-routes.ts';
 import { poolRoutes } from './routes/pool-routes.ts';
 import { probeRoutes } from './routes/probe-routes.ts';
 import { reloadRoutes } from './routes/reload-routes.ts';
@@ -30,11 +33,14 @@ export class Api {
 
   constructor(control: ControlPlane, access: ApiAccess, log: Logger) {
     this.#router = new Router([
+      ...dashboardRoutes(),
       ...probeRoutes(control),
       ...statusRoutes(control),
       ...poolRoutes(control),
       ...sessionRoutes(control),
+      ...explainRoutes(control),
       ...reloadRoutes(control),
+      ...eventRoutes(control),
     ]);
     this.#access = access;
     this.#log = log;
@@ -70,7 +76,7 @@ export class Api {
     }
     const query = readQuery(search, match.route.query);
     if (typeof query === 'string') return problem(400, query, path);
-    const call: RouteCall<null> = { params: match.params, query, body: null, path };
+    const call: RouteCall<null> = { params: match.params, query, body: null, path, lastEventId: lastEventId(request) };
     if (match.route.body === null) return match.route.handle(call);
     const read = await readJsonBody(request, match.route.body, path, match.route.bodyBytes);
     return 'refused' in read ? read.refused : match.route.handle({ ...call, body: read.value });
@@ -98,6 +104,11 @@ export class Api {
     }
     return null;
   }
+}
+
+function lastEventId({ headers }: IncomingMessage): string | undefined {
+  const value = headers['last-event-id'];
+  return Array.isArray(value) ? value[0] : value;
 }
 
 /** The parameters of a query, or what is wrong with it: nothing is taken and ignored. */

@@ -2,6 +2,8 @@ import type { AdminState, Health } from '../backends/shared-state.ts';
 import type { MovePlan } from '../balancing/planned-moves.ts';
 import type { ConfigChange } from '../config/diff.ts';
 import type { ErrorCode } from '../errors.ts';
+import type { ExplainQuery, Explanation } from '../proxy/explain/explanation.ts';
+import type { EventStream } from './events/event-stream.ts';
 import type { Mistake } from './problem.ts';
 
 /** Whether limpet takes traffic. */
@@ -173,6 +175,8 @@ export type Result<T> = { readonly ok: true; readonly value: T } | Refused;
 
 /** The running limpet as the admin API sees it. Looking never touches a session (behaviour 20). */
 export interface ControlPlane {
+  /** What happens, for those who listen. */
+  readonly events: EventStream;
   ready(): Phase;
   status(): StatusView;
   pools(): readonly PoolView[];
@@ -188,6 +192,8 @@ export interface ControlPlane {
   reload(): Promise<Result<ReloadView>>;
   /** Which sessions would move, and where to. Changes nothing. */
   simulate(query: SimulationQuery): Promise<Result<SimulationView>>;
+  /** What a request would get, step by step and why; 400: it cannot be a request. Sends nothing and changes nothing. */
+  explain(query: ExplainQuery): Promise<Result<Explanation>>;
   /** Moves the sessions of a backend that gets no new ones to where they would go if it failed. */
   evacuate(pool: string, backend: string): Promise<Result<EvacuationView>>;
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;

@@ -1,6 +1,7 @@
 import type { Registry } from 'prom-client';
 import { CounterSums } from '../metrics/counter-sums.ts';
 import { metricsRegistry } from '../metrics/registry.ts';
+import type { ExplainQuery, Explanation } from '../proxy/explain/explanation.ts';
 import type {
   BackendPatch,
   BackendView,
@@ -17,6 +18,7 @@ import type {
   SimulationView,
   StatusView,
 } from './control-plane.ts';
+import type { EventStream } from './events/event-stream.ts';
 import { findBackend, findPool } from './find-backend.ts';
 import { liveMetricsSource } from './live-metrics-source.ts';
 import { LiveMoves } from './live-moves.ts';
@@ -33,6 +35,7 @@ export class LiveControlPlane implements ControlPlane {
    * so that status and metrics know of it. Null: there is no file to read again.
    */
   readonly reloads: Reloads | null;
+  readonly events: EventStream;
   readonly #parts: LiveParts;
   readonly #sums: CounterSums;
   readonly #registry: Registry;
@@ -42,6 +45,7 @@ export class LiveControlPlane implements ControlPlane {
   /** @param processMetrics as for `metricsRegistry` */
   constructor(parts: LiveParts, processMetrics = true) {
     this.#parts = parts;
+    this.events = parts.events;
     this.#sums = new CounterSums(parts.counters);
     this.#sessions = new LiveSessions(parts);
     this.#moves = new LiveMoves(parts);
@@ -144,6 +148,11 @@ export class LiveControlPlane implements ControlPlane {
 
   simulate(query: SimulationQuery): Promise<Result<SimulationView>> {
     return this.#moves.simulate(query);
+  }
+
+  async explain(query: ExplainQuery): Promise<Result<Explanation>> {
+    const explained = await this.#parts.explain(query);
+    return typeof explained === 'string' ? refused(400, explained) : { ok: true, value: explained };
   }
 
   evacuate(pool: string, backend: string): Promise<Result<EvacuationView>> {

@@ -5,10 +5,12 @@ import type { ConfigError } from '../config/config-error.ts';
 import type { ConfigChange } from '../config/diff.ts';
 import type { CountersMemory } from '../metrics/counters-memory.ts';
 import type { RareTotals } from '../metrics/rare-totals.ts';
+import type { ExplainQuery, Explanation } from '../proxy/explain/explanation.ts';
 import type { Key } from '../sessions/key.ts';
 import type { SessionTable } from '../sessions/table.ts';
 import type { AdminChange } from './admin-change.ts';
 import type { Phase } from './control-plane.ts';
+import type { EventStream } from './events/event-stream.ts';
 import type { ReloadOutcome } from './reloads.ts';
 
 /** What another configuration would make of the pools. */
@@ -67,6 +69,7 @@ export interface LiveParts {
   readonly table: SessionTable;
   readonly counters: CountersMemory;
   readonly rare: RareTotals;
+  readonly events: EventStream;
   /** Called after each change that was made, for the log. */
   readonly onAdminChange: (change: AdminChange) => void;
   /** Reads the configuration file again. Absent: there is no file, as with the demo. */
@@ -76,6 +79,8 @@ export interface LiveParts {
    * a slot that no other has, from 0. Absent: as with `reload`.
    */
   readonly preview?: (text: string) => Preview;
+  /** What a request would get, and why; a sentence: it cannot be a request. Changes nothing. */
+  readonly explain: (query: ExplainQuery) => Promise<Explanation | string>;
   /** Absent: sessions are in this process's memory alone. */
   readonly store?: () => StoreState;
   /** Called after a session was ended here, for the other nodes; its key is refused until `until` (ms since epoch). */

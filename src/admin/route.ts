@@ -9,6 +9,8 @@ export interface RouteCall<Body> {
   readonly body: Body;
   /** Path of the request, for problems. */
   readonly path: string;
+  /** What a listener to events heard last. */
+  readonly lastEventId: string | undefined;
 }
 
 /** One method on one path of the admin API. */

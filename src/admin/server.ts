@@ -149,14 +149,19 @@ export class AdminServer {
 }
 
 function send(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
-  const { status, type, body, headers = {} } = answer;
+  const { status, type, body, headers = {}, stream } = answer;
   response.statusCode = status;
   for (const [name, value] of Object.entries({ ...HEADERS, ...headers })) response.setHeader(name, value);
   // The rest of a body that nobody wants is not waited for; and behind an Upgrade, even one that nobody takes up, Node reads no other request.
   if (!request.complete || request.headers.upgrade !== undefined) response.setHeader('Connection', 'close');
+  if (stream !== undefined && request.method !== 'HEAD') {
+    response.writeHead(status, { 'Content-Type': type });
+    stream(response);
+    return;
+  }
   if (status !== 204) {
     response.setHeader('Content-Type', type);
-    response.setHeader('Content-Length', Buffer.byteLength(body));
+    if (stream === undefined) response.setHeader('Content-Length', Buffer.byteLength(body));
   }
   response.end(request.method === 'HEAD' || status === 204 ? undefined : body);
 }

@@ -21,7 +21,9 @@ export const demoText = {
       `  ${bold('limpet demo')}  ${dim(`${servers.length} shop ${only ? 'server' : 'servers'}, limpet in front`)}`,
       '',
       `  Shop       ${link(`${url}/`)}  ${dim('open it in a browser')}`,
-      ...(adminUrl === null ? [] : [`  Admin API  ${link(`${adminUrl}/api/v1/pools`)}`]),
+      ...(adminUrl === null
+        ? []
+        : [`  Dashboard  ${link(`${adminUrl}/`)}  ${dim('who is up, which sessions are where, what happens')}`]),
       '',
       '  Put something into the cart, then kill the server that answers you. The page names it.',
       only

@@ -10,11 +10,20 @@ import { folder, startAdmin } from './start-admin.ts';
 
 const TOKEN = 'a3f5c2d1e4b6a798a3f5c2d1e4b6a798';
 
-test('with a token everything but the probes needs it', async (t) => {
+test('with a token everything but the probes and the files of the dashboard needs it', async (t) => {
   const { address, control } = await startAdmin(t, { token: `${TOKEN}\n` });
-  for (const path of ['/healthz', '/readyz']) assert.equal((await call(address, 'GET', path)).status, 200);
+  for (const path of ['/healthz', '/readyz', '/', '/dashboard/main.js'])
+    assert.equal((await call(address, 'GET', path)).status, 200);
   const bearer = (value: string) => ({ headers: { Authorization: value } });
-  for (const path of ['/', '/metrics', '/api/v1/status', '/api/v1/pools', '/api/v1/sessions', '/nothing', '/%zz']) {
+  for (const path of [
+    '/metrics',
+    '/api/v1/status',
+    '/api/v1/pools',
+    '/api/v1/sessions',
+    '/api/v1/events',
+    '/nothing',
+    '/%zz',
+  ]) {
     const without = await call(address, 'GET', path);
     assert.equal(without.status, 401, path);
     assert.equal(without.headers['www-authenticate'], 'Bearer realm="limpet"');

@@ -1,5 +1,7 @@
 import type { BackendView, ControlPlane, Phase, SessionView } from '../../src/admin/control-plane.ts';
+import { EventStream } from '../../src/admin/events/event-stream.ts';
 import type { ConfigError } from '../../src/config/config-error.ts';
+import type { Explanation } from '../../src/proxy/explain/explanation.ts';
 
 export const BACKEND: BackendView = {
   id: 'a',
@@ -32,8 +34,22 @@ export const SESSION: SessionView = {
   moves: 0,
 };
 
+export const EXPLANATION: Explanation = {
+  route: 0,
+  pool: 'shop',
+  session: SESSION.key,
+  outcome: 'bound',
+  backend: 'a',
+  certain: true,
+  candidates: [],
+  error: null,
+  status: null,
+  steps: [{ step: 'route', outcome: 'route 0', detail: 'It matches.' }],
+};
+
 /** A control plane that notes its calls and answers always the same. */
 export class FakeControlPlane implements ControlPlane {
+  readonly events = new EventStream();
   phase: Phase = 'ready';
   readonly calls: unknown[][] = [];
   /** When set, `status` throws it. */
@@ -111,6 +127,12 @@ export class FakeControlPlane implements ControlPlane {
   async simulate(...call: Parameters<ControlPlane['simulate']>): ReturnType<ControlPlane['simulate']> {
     this.calls.push(['simulate', ...call]);
     return { ok: true, value: { total: 0, moves: [], sessions: [] } };
+  }
+
+  async explain(...call: Parameters<ControlPlane['explain']>): ReturnType<ControlPlane['explain']> {
+    this.calls.push(['explain', ...call]);
+    if (call[0].url === '') return { ok: false, status: 400, detail: 'url: is empty' };
+    return { ok: true, value: EXPLANATION };
   }
 
   async evacuate(...call: Parameters<ControlPlane['evacuate']>): ReturnType<ControlPlane['evacuate']> {

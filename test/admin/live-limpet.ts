@@ -1,5 +1,6 @@
 import type { AdminChange } from '../../src/admin/admin-change.ts';
 import type { Phase } from '../../src/admin/control-plane.ts';
+import { EventStream } from '../../src/admin/events/event-stream.ts';
 import { LiveControlPlane } from '../../src/admin/live-control-plane.ts';
 import type { LiveParts, Preview } from '../../src/admin/live-parts.ts';
 import { buildPools } from '../../src/backends/build-pools.ts';
@@ -87,8 +88,10 @@ export class LiveLimpet {
       table: this.table,
       counters,
       rare: new RareTotals(),
+      events: new EventStream(),
       onAdminChange: (change) => void this.changes.push(change),
       preview: (text) => this.#preview(text),
+      explain: async () => 'url: is explained by a whole limpet only.',
       ...more,
     };
     this.control = new LiveControlPlane(parts, false);

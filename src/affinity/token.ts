@@ -33,6 +33,9 @@ export class TokenAffinity implements AffinityStrategy {
   readonly #onInvalid: number;
   readonly #now: () => number;
   readonly #claims = new LRUCache<string, string>({ max: CLAIMS });
+  /** Claim that names the user, and what unverified tokens say of it. */
+  readonly #userClaim: string;
+  readonly #users = new LRUCache<string, string>({ max: CLAIMS });
 
   /**
    * @param path of the strategy in the configuration, for messages
@@ -45,11 +48,38 @@ export class TokenAffinity implements AffinityStrategy {
     const what = config.claim === null ? [] : [config.claim];
     this.#hash = KeyHash.derive(secret, context.pool.name, 'token', config.from, ...what);
     this.#now = context.now;
+    this.#userClaim = context.pool.config.session.perUser.claim;
     this.#onInvalid = config.verify?.onInvalid === 'reject' ? Find.rejected : Find.invalid;
     this.#verified =
       config.verify === null
         ? null
-        : new VerifiedTokens(createTokenVerifier(config.verify, `${path}.verify`, context), config.claim, context.now);
+        : new VerifiedTokens(
+            createTokenVerifier(config.verify, `${path}.verify`, context),
+            config.claim,
+            this.#userClaim,
+            context.now,
+          );
+  }
+
+  /**
+   * Whom the first token of the request is for, by the claim `session.perUser.claim`; null: nobody says. Believed as the key is: with `verify` only the claim of a
+   * token that verifies.
+   * @returns or a promise, which never rejects, after which it is worth asking again
+   */
+  userOf(head: Head): string | null | Promise<void> {
+    const source = this.#source;
+    if (!source.find(head, 0)) return null;
+    const token = head.text.slice(source.start, source.end);
+    if (this.#verified !== null) {
+      if (!looksLikeToken(token)) return null;
+      const verdict = this.#verified.ask(token);
+      return verdict instanceof Promise ? verdict : verdict.user;
+    }
+    const known = this.#users.get(token);
+    if (known !== undefined) return known;
+    const user = readUnverifiedClaim(token, this.#userClaim);
+    if (user !== null) this.#users.set(detachedSlice(token, 0, token.length), user);
+    return user;
   }
 
   find(head: Head, _client: string, nth: number, found: FoundKey): number {

@@ -8,6 +8,8 @@ export interface TokenVerdict {
   readonly verified: boolean;
   /** The claim that is the key; null when it is missing or cannot be one, and when no claim is asked for. */
   readonly claim: string | null;
+  /** The claim that names the user; null when it is missing or names nobody. */
+  readonly user: string | null;
   /** Until when this holds, ms since epoch: never beyond the token's own end. */
   readonly until: number;
 }
@@ -25,13 +27,19 @@ const REFUSED_MS = 5_000;
 export class VerifiedTokens {
   readonly #verify: TokenVerifier;
   readonly #claim: string | null;
+  readonly #userClaim: string;
   readonly #now: () => number;
   readonly #verdicts = new LRUCache<string, TokenVerdict>({ max: MOST });
   readonly #underWay = new Map<string, Promise<void>>();
 
-  constructor(verify: TokenVerifier, claim: string | null, now: () => number) {
+  /**
+   * @param claim that is the key; null: the whole token is
+   * @param userClaim that names the user
+   */
+  constructor(verify: TokenVerifier, claim: string | null, userClaim: string, now: () => number) {
     this.#verify = verify;
     this.#claim = claim;
+    this.#userClaim = userClaim;
     this.#now = now;
   }
 
@@ -57,10 +65,11 @@ export class VerifiedTokens {
       verdict = {
         verified: true,
         claim,
+        user: claimText(payload, this.#userClaim),
         until: payload.exp === undefined ? longest : Math.min(payload.exp * 1000, longest),
       };
     } catch {
-      verdict = { verified: false, claim: null, until: this.#now() + REFUSED_MS };
+      verdict = { verified: false, claim: null, user: null, until: this.#now() + REFUSED_MS };
     }
     this.#verdicts.set(digest, verdict);
     this.#underWay.delete(digest);

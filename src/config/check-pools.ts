@@ -2,6 +2,7 @@ import { parseBackendUrl } from './backend-url.ts';
 import { checkAffinity } from './check-affinity.ts';
 import { checkBackendTls } from './check-backend-tls.ts';
 import { checkDiscovery } from './check-discovery.ts';
+import { checkUsers } from './check-users.ts';
 import { got } from './messages.ts';
 import type { Parts, PoolParts, Report } from './parts.ts';
 import { formatDuration } from './scalars.ts';
@@ -18,6 +19,7 @@ export function checkPools(parts: Parts, report: Report): void {
     checkTimes(pool, report);
     checkBackendTls(pool, report);
     checkAffinity(pool, parts, report);
+    checkUsers(pool, parts, report);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { SharedStateMemory } from '../backends/shared-layout.ts';
+import type { DialogMemory } from '../dialog/dialog-memory.ts';
 import type { ConnectionLimitsMemory } from '../listeners/connection-limits.ts';
 import type { CountersMemory } from '../metrics/counters-memory.ts';
 import type { RareCount } from '../metrics/rare.ts';
@@ -21,6 +22,8 @@ export interface WorkerStart {
   readonly store: SharedStore | null;
   readonly counters: CountersMemory;
   readonly limits: ConnectionLimitsMemory;
+  /** Who has the turn of a session, and who waits for it. */
+  readonly dialog: DialogMemory;
   /** The limpet that runs on the same addresses is replaced: its unix sockets are taken. */
   readonly takesOver: boolean;
   /** See `ticket-keys`. */

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
 import type { SharedState } from '../backends/shared-state.ts';
+import { DeadTurns } from '../dialog/dead-turns.ts';
+import { allocateDialog, type DialogMemory } from '../dialog/dialog-memory.ts';
 import { StartError } from '../errors-start.ts';
 import { ConnectionLimits } from '../listeners/connection-limits.ts';
 import type { LineSink, Logger } from '../logging/logger.ts';
@@ -25,7 +27,7 @@ const SWEEP_PORTIONS = 240;
 
 export interface SupervisorParts {
   readonly workers: number;
-  readonly start: Omit<WorkerStart, 'index' | 'model' | 'ports' | 'ticketKeys'>;
+  readonly start: Omit<WorkerStart, 'index' | 'model' | 'ports' | 'ticketKeys' | 'dialog'>;
   readonly state: SharedState;
   readonly table: SessionTable;
   readonly rare: RareTotals;
@@ -54,6 +56,9 @@ export class Supervisor {
   restarts = 0;
   /** Ports by listener (see `listenerKeys`), once the first worker listens. */
   ports: Ports = new Map();
+  /** Requests that take turns within their session. */
+  readonly turns: DeadTurns;
+  readonly #dialog: DialogMemory;
   readonly #parts: SupervisorParts;
   readonly #places: Place[];
   readonly #limits: ConnectionLimits;
@@ -69,6 +74,8 @@ export class Supervisor {
     this.#parts = parts;
     this.#limits = new ConnectionLimits(parts.start.limits, 0);
     this.#sums = new CounterSums(parts.start.counters);
+    this.#dialog = allocateDialog(parts.workers);
+    this.turns = new DeadTurns(this.#dialog);
     this.#places = Array.from({ length: parts.workers }, (_, index) => ({
       index,
       thread: null,
@@ -96,7 +103,10 @@ export class Supervisor {
     await Promise.all(this.#places.slice(1).map((place) => this.#spawn(place)));
     const { table } = this.#parts;
     const portion = Math.max(64, Math.ceil(table.buckets / SWEEP_PORTIONS));
-    this.#sweeper = setInterval(() => table.sweep(portion, Date.now()), SWEEP_MS);
+    this.#sweeper = setInterval(() => {
+      table.sweep(portion, Date.now());
+      this.turns.sweep();
+    }, SWEEP_MS);
     this.#sweeper.unref();
     this.#rotation = setInterval(() => this.rotateTicketKeys(), TICKET_KEYS_MS);
     this.#rotation.unref();
@@ -172,7 +182,14 @@ export class Supervisor {
     const { start, log, output, rare } = this.#parts;
     const model = this.#model!;
     const { index } = place;
-    const data: WorkerStart = { ...start, model, index, ports: this.ports, ticketKeys: this.#ticketKeys };
+    const data: WorkerStart = {
+      ...start,
+      model,
+      index,
+      ports: this.ports,
+      ticketKeys: this.#ticketKeys,
+      dialog: this.#dialog,
+    };
     // The same extension as this file: sources run as they are, dist runs compiled.
     const entry = new URL(`./worker-main${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
     const thread = new Worker(entry, { workerData: data, name: `limpet worker ${index}` });
@@ -219,9 +236,10 @@ export class Supervisor {
     return promise;
   }
 
-  /** What a worker held in shared memory: locks, requests in flight, connections. Its rows and counters stay. */
+  /** What a worker held in shared memory: locks, turns, requests in flight, connections. Its rows and counters stay. */
   #cleanUp(index: number): void {
     this.#parts.table.releaseLocks(index + 2);
+    this.turns.clearWorker(index);
     this.#parts.state.clearWorker(index);
     this.#limits.clearWorker(index);
     this.#sums.clearWorker(index);

@@ -12,7 +12,11 @@ export interface ErrorAnswer {
   readonly keepAlive: boolean;
   /** The client speaks HTTP/1.0 and has to be told that the connection stays. */
   readonly http10: boolean;
+  /** What a 405 says is allowed; by default every method that limpet passes on. */
+  readonly allow?: string;
 }
+
+const EVERY_METHOD = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE';
 
 const REASONS: Readonly<Record<number, string>> = {
   400: 'Bad Request',
@@ -49,7 +53,7 @@ export function errorAnswer(answer: ErrorAnswer): string {
   // RFC 9110 15.5.2: a 401 says how to authenticate.
   if (kind.status === 401) lines.push('WWW-Authenticate: Bearer error="invalid_token"');
   // RFC 9110 15.5.6: a 405 says what is allowed.
-  if (kind.status === 405) lines.push('Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE');
+  if (kind.status === 405) lines.push(`Allow: ${answer.allow ?? EVERY_METHOD}`);
   if (!answer.keepAlive) lines.push('Connection: close');
   else if (answer.http10) lines.push('Connection: keep-alive');
   return `${lines.join('\r\n')}\r\n\r\n${answer.head ? '' : body}`;

@@ -1,5 +1,8 @@
 import type { Key } from './key.ts';
 import { StripedLocks } from './locks.ts';
+import { Lookup } from './lookup.ts';
+import type { RowObserver } from './row-observer.ts';
+import { RowRecord } from './row-record.ts';
 import { RowWriter } from './row-writer.ts';
 import { Rows } from './rows.ts';
 import { type SessionTableMemory, tableOffsets } from './table-memory.ts';
@@ -11,6 +14,9 @@ import { type SessionTableMemory, tableOffsets } from './table-memory.ts';
 export class RowAccess {
   readonly rows: Rows;
   readonly writer: RowWriter;
+  /** Null: nobody wants to know. */
+  observer: RowObserver | null = null;
+  readonly #seen = new RowRecord();
   readonly #locks: StripedLocks;
   readonly #mask: number;
 
@@ -78,6 +84,27 @@ export class RowAccess {
 
   unlockTwo(first: number, second: number): void {
     this.#locks.unlockTwo(first & this.#mask, second & this.#mask);
+  }
+
+  /** Copies a row for the observer: good until the next call. Null: no backend has answered the session, or it is none. */
+  see(row: number): RowRecord | null {
+    if (this.rows.isFree(row)) return null;
+    this.rows.readRecord(row, this.#seen);
+    return this.#seen.ended || this.#seen.provisional ? null : this.#seen;
+  }
+
+  /**
+   * To be called before a row is freed or written anew: a session in it expires or is evicted thereby.
+   * @param found what the row is
+   * @param asked whether a request came upon it
+   */
+  leaving(row: number, found: Lookup, asked: boolean): void {
+    if (this.observer === null) return;
+    const session = this.see(row);
+    if (session === null) return;
+    if (found === Lookup.IDLE_EXPIRED) this.observer.gone(session, 'idle', asked);
+    else if (found === Lookup.LIFETIME_EXPIRED) this.observer.gone(session, 'lifetime', asked);
+    else if (found === Lookup.LIVE) this.observer.gone(session, 'evicted', asked);
   }
 
   /** See StripedLocks. */

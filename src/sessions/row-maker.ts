@@ -51,13 +51,16 @@ export class RowMaker {
           row.clear(found);
           return false;
         }
+        this.#access.leaving(at, found, true);
       } else {
         at = chooseVictim(rows, first, second, now, full);
         lost = lossOf(rows, at, now);
+        this.#access.leaving(at, rows.judge(at, now), false);
       }
       writer.bind(at, key, pool, slot, generation, by, flags, created, now, lost);
       rows.read(at, row);
       row.state = Lookup.LIVE;
+      if (this.#access.observer !== null && !row.provisional) this.#access.observer.adopted(this.#access.see(at)!);
       return true;
     } finally {
       this.#access.unlockTwo(first, second);
@@ -84,6 +87,7 @@ export class RowMaker {
     try {
       if (this.#access.find(first, second, to) >= 0) return false;
       const place = chooseVictim(rows, first, second, now, full);
+      this.#access.leaving(place, rows.judge(place, now), false);
       writer.put(place, record, lossOf(rows, place, now));
       // Other nodes have not heard of this key.
       writer.change(place);
@@ -123,12 +127,14 @@ export class RowMaker {
       const at = this.#access.find(first, second, key);
       if (at >= 0) {
         const found = rows.judge(at, now);
+        if (found !== Lookup.LIVE) this.#access.leaving(at, found, true);
         if (until > now || found === Lookup.ENDED) writer.entomb(at, until);
         else writer.free(at);
         return found === Lookup.LIVE;
       }
       if (until > now) {
         const place = chooseVictim(rows, first, second, now, false);
+        this.#access.leaving(place, rows.judge(place, now), false);
         writer.bind(place, key, 0, 0, 0, 0, ENDED, now, until, lossOf(rows, place, now));
       }
       return false;

@@ -26,6 +26,7 @@ export class RowMerger {
       const at = this.#access.find(first, second, record.key);
       if (at >= 0) return this.#meet(at, record, now);
       const place = chooseVictim(rows, first, second, now, full && !record.ended);
+      this.#access.leaving(place, rows.judge(place, now), false);
       this.#access.writer.put(place, record, lossOf(rows, place, now));
       return 'added';
     } finally {
@@ -40,6 +41,8 @@ export class RowMerger {
     rows.readRecord(at, ours);
     const found = rows.judge(at, now);
     if (found !== Lookup.LIVE && found !== Lookup.ENDED) {
+      // The same session has been seen elsewhere since: it has not expired.
+      if (ours.created !== record.created) this.#access.leaving(at, found, false);
       writer.put(at, record, 0);
       return 'added';
     }

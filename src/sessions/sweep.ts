@@ -39,6 +39,7 @@ export class Sweep {
           writer.settle(row, now);
         } else if (found !== Lookup.ENDED) {
           if (rows.isLive(row)) expired++;
+          this.#access.leaving(row, found, false);
           writer.free(row);
         }
       }

@@ -10,6 +10,7 @@ import { BUCKET_ROWS, LIVE, PENDING, PROVISIONAL } from './row-layout.ts';
 import { RowMaker } from './row-maker.ts';
 import { MarkReader } from './row-marks.ts';
 import { type Merged, RowMerger } from './row-merger.ts';
+import type { RowObserver } from './row-observer.ts';
 import { PendingRows } from './row-pending.ts';
 import type { RowRecord } from './row-record.ts';
 import { SessionCounts } from './session-counts.ts';
@@ -105,6 +106,7 @@ export class SessionTable {
       if (found === Lookup.ENDED) return row.clear(found);
       if (rows.isLive(at)) rows.read(at, row);
       else row.clear(found);
+      this.#access.leaving(at, found, true);
       writer.free(at);
       row.state = found;
       return found;
@@ -216,7 +218,12 @@ export class SessionTable {
         return false;
       }
       const wins = rows.slotOf(at) === fromSlot && (fromGeneration < 0 || rows.generationOf(at) === fromGeneration);
-      if (wins) writer.move(at, toSlot, toGeneration, reason);
+      if (wins) {
+        const generation = rows.generationOf(at);
+        writer.move(at, toSlot, toGeneration, reason);
+        const moved = this.#access.observer === null ? null : this.#access.see(at);
+        if (moved !== null) this.#access.observer!.moved(moved, fromSlot, generation, reason);
+      }
       rows.read(at, row);
       row.state = Lookup.LIVE;
       return wins;
@@ -233,9 +240,13 @@ export class SessionTable {
     const at = this.#access.acquire(key);
     if (at < 0) return false;
     try {
-      const bound = this.#access.rows.isLive(at) && this.#access.rows.slotOf(at) === slot;
-      if (bound) this.#access.writer.confirm(at, now);
-      return bound;
+      const { rows, writer, observer } = this.#access;
+      const bound = rows.isLive(at) && rows.slotOf(at) === slot;
+      if (!bound) return false;
+      const first = rows.isProvisional(at);
+      writer.confirm(at, now);
+      if (first && observer !== null) observer.began(this.#access.see(at)!);
+      return true;
     } finally {
       this.#access.release(at);
     }
@@ -471,6 +482,11 @@ export class SessionTable {
   /** Live sessions, and tombstones before their time, that had to go for another row, modulo 2^32. */
   get evictions(): number {
     return this.#counts.evictions;
+  }
+
+  /** Who is told what becomes of sessions, of all that this thread does to the table; null: nobody. */
+  set observer(observer: RowObserver | null) {
+    this.#access.observer = observer;
   }
 
   /** Takes away the locks of a thread that has ended; always before its owner id is used again. Answers how many it held. */

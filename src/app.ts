@@ -19,6 +19,7 @@ import type { Config } from './config/schema.ts';
 import { watchFile } from './config/watch.ts';
 import { StartError } from './errors-start.ts';
 import { HealthMonitor } from './health/monitor.ts';
+import { RateTable } from './limits/rate-table.ts';
 import { connectionAllowance } from './listeners/connection-allowance.ts';
 import { ConnectionLimits } from './listeners/connection-limits.ts';
 import { openFilesLimit } from './listeners/open-files.ts';
@@ -46,6 +47,8 @@ const SLOTS = 1_024;
 /** Names of pools and listeners over all reloads: room for this many more than there are at the start. */
 const MORE_POOLS = 256;
 const MORE_LISTENERS = 32;
+/** Sessions and addresses with a rate limit that are remembered at once, all those that have just sent: 16 bytes each. */
+const RATE_KEYS = 2 ** 20;
 /** The longest that a start waits for the first answers of discovery. */
 const DISCOVERY_MS = 5_000;
 /** How often departed backends are looked at. */
@@ -117,6 +120,7 @@ async function start(
   );
   const counters = Counters.allocate(workers, maxPools, SLOTS, maxListeners);
   const limits = ConnectionLimits.allocate(workers, maxListeners, true, allowanceOf(config, workers, log));
+  const rates = RateTable.allocate(RATE_KEYS);
   const state = new SharedState(stateMemory, -1);
   const table = new SessionTable(tableMemory, 1);
 
@@ -189,6 +193,7 @@ async function start(
       store: nodes?.shared ?? null,
       counters,
       limits,
+      rates,
       takesOver: takeOver,
     },
     state,

@@ -1,5 +1,6 @@
 import type { SharedStateMemory } from '../backends/shared-layout.ts';
 import type { DialogMemory } from '../dialog/dialog-memory.ts';
+import type { RateTableMemory } from '../limits/rate-table.ts';
 import type { ConnectionLimitsMemory } from '../listeners/connection-limits.ts';
 import type { CountersMemory } from '../metrics/counters-memory.ts';
 import type { RareCount } from '../metrics/rare.ts';
@@ -22,6 +23,7 @@ export interface WorkerStart {
   readonly store: SharedStore | null;
   readonly counters: CountersMemory;
   readonly limits: ConnectionLimitsMemory;
+  readonly rates: RateTableMemory;
   /** Who has the turn of a session, and who waits for it. */
   readonly dialog: DialogMemory;
   /** The limpet that runs on the same addresses is replaced: its unix sockets are taken. */

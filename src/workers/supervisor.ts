@@ -4,6 +4,7 @@ import type { SharedState } from '../backends/shared-state.ts';
 import { DeadTurns } from '../dialog/dead-turns.ts';
 import { allocateDialog, type DialogMemory } from '../dialog/dialog-memory.ts';
 import { StartError } from '../errors-start.ts';
+import { RateTable } from '../limits/rate-table.ts';
 import { ConnectionLimits } from '../listeners/connection-limits.ts';
 import type { LineSink, Logger } from '../logging/logger.ts';
 import { CounterSums } from '../metrics/counter-sums.ts';
@@ -62,6 +63,7 @@ export class Supervisor {
   readonly #parts: SupervisorParts;
   readonly #places: Place[];
   readonly #limits: ConnectionLimits;
+  readonly #rates: RateTable;
   readonly #sums: CounterSums;
   #model: RunningModel | null = null;
   #stopping = false;
@@ -73,6 +75,7 @@ export class Supervisor {
   constructor(parts: SupervisorParts) {
     this.#parts = parts;
     this.#limits = new ConnectionLimits(parts.start.limits, 0);
+    this.#rates = new RateTable(parts.start.rates, 1);
     this.#sums = new CounterSums(parts.start.counters);
     this.#dialog = allocateDialog(parts.workers);
     this.turns = new DeadTurns(this.#dialog);
@@ -239,6 +242,7 @@ export class Supervisor {
   /** What a worker held in shared memory: locks, turns, requests in flight, connections. Its rows and counters stay. */
   #cleanUp(index: number): void {
     this.#parts.table.releaseLocks(index + 2);
+    this.#rates.releaseLocks(index + 2);
     this.turns.clearWorker(index);
     this.#parts.state.clearWorker(index);
     this.#limits.clearWorker(index);

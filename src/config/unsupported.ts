@@ -27,8 +27,6 @@ function empty(path: string): NotYet {
 }
 
 const NOT_YET: readonly NotYet[] = [
-  only('routes.*.csrf', 'off'),
-  empty('routes.*.allowOrigins'),
   empty('pools.*.session.bindTo'),
   only('pools.*.session.onBindingMismatch', 'observe'),
   only('pools.*.session.perUser.max', 0),
@@ -37,10 +35,7 @@ const NOT_YET: readonly NotYet[] = [
   empty('pools.*.session.rotateOn'),
   empty('pools.*.session.endOn'),
   only('pools.*.session.dialog', 'full-duplex'),
-  only('pools.*.failover.failback', 'never'),
   only('pools.*.failover.resume', false),
-  only('pools.*.rateLimit', null),
-  only('log.audit', null),
   only('tracing.otlp', null),
 ];
 

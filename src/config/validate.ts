@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { checkListeners } from './check-listeners.ts';
 import { checkPools } from './check-pools.ts';
+import { checkRateLimits } from './check-rate-limits.ts';
 import { checkRoutes } from './check-routes.ts';
 import { checkSessions } from './check-sessions.ts';
 import { formatPath, type KeyPath } from './config-error.ts';
@@ -41,6 +42,7 @@ export function validate(
   checkListeners(parts, report);
   checkPools(parts, report);
   checkRoutes(parts, report);
+  checkRateLimits(parts, value, report);
   checkSessions(value, report);
   checkHeaderNames(value, report);
   return parsed.data ?? null;

@@ -14,6 +14,7 @@ import type { BackendConnections } from './connections.ts';
 import { type Exchange, Stage } from './exchange.ts';
 import { trailerLines } from './trailers.ts';
 import { isWebSocket } from './tunnel.ts';
+import type { CloseReason } from './websocket-close.ts';
 import { WebSocketTunnel } from './websocket-tunnel.ts';
 
 const Phase = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, lingering: 5, closed: 6, waiting: 7 } as const;
@@ -542,7 +543,8 @@ export class Upstream extends Timed {
       else if (this.#phase === Phase.body && this.#framing === Framing.untilClose) {
         if (this.#relay === Relay.rechunked) x.client.put('0\r\n\r\n');
         this.#complete(x, true);
-      } else this.#fail(this.#phase === Phase.body ? Stage.committed : Stage.exchange, 'BACKEND_RESET', 'closed');
+      } else if (!this.#sent) this.#fail(Stage.connect, 'BACKEND_CONNECT', 'closed in the handshake');
+      else this.#fail(this.#phase === Phase.body ? Stage.committed : Stage.exchange, 'BACKEND_RESET', 'closed');
     } catch (error) {
       this.#defect(error);
     }
@@ -692,10 +694,12 @@ export class Upstream extends Timed {
     else this.#socket.end();
   }
 
-  /** A tunnel that carries a WebSocket begins to close, as WebSocketTunnel has it; any other goes on. */
-  goAway(urgent: boolean): void {
+  /** A tunnel that carries a WebSocket begins to close, as WebSocketTunnel has it; any other goes on. False: it is another one. */
+  goAway(urgent: boolean, reason: CloseReason): boolean {
     const x = this.#exchange;
-    if (x !== null) this.#websocket?.goAway(urgent, x.client, this.#socket);
+    if (x === null || this.#websocket === null) return false;
+    this.#websocket.goAway(urgent, reason, x.client, this.#socket);
+    return true;
   }
 
   /** The client's connection is gone: so is this one, and the exchange is over. */

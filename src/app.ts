@@ -24,6 +24,8 @@ import { connectionAllowance } from './listeners/connection-allowance.ts';
 import { ConnectionLimits } from './listeners/connection-limits.ts';
 import { openFilesLimit } from './listeners/open-files.ts';
 import { migrateRequests } from './listeners/request-migration.ts';
+import { AuditLog } from './logging/audit-log.ts';
+import { EventSequence } from './logging/event-sequence.ts';
 import { LogOutput } from './logging/log-output.ts';
 import { createLogger, type Logger } from './logging/logger.ts';
 import { loadPrettyFormat } from './logging/pretty-format.ts';
@@ -37,6 +39,7 @@ import { knownMembers, restoreStanding, standingOf } from './reload/backend-stan
 import { Reloader } from './reload/reloader.ts';
 import { sessionNames } from './reload/session-names.ts';
 import { RedisSupervisor } from './sessions/redis/redis-supervisor.ts';
+import { SessionEvents } from './sessions/session-events.ts';
 import { SnapshotKeeper } from './sessions/snapshot-keeper.ts';
 import { SessionTable } from './sessions/table.ts';
 import { SYSTEM_CLOCK } from './timing/clock.ts';
@@ -63,6 +66,8 @@ export interface RunningLimpet {
   readonly takenOver: Promise<void>;
   /** Reads the configuration file again. The outcome is logged too. */
   reload(): Promise<ReloadOutcome>;
+  /** Goes on in new files where old ones have been renamed: the audit log. */
+  reopenLogs(): void;
   /** Finishes what is under way, for `graceMs` at most (absent: `shutdown.grace` of the configuration as it is now). */
   stop(graceMs?: number): Promise<void>;
   /** Ends at once. */
@@ -185,6 +190,15 @@ async function start(
   await snapshots?.load({ table, names: sessionNames(keeper), backends: () => standingOf(keeper, state) });
 
   const rare = new RareTotals();
+  const eventSequence = EventSequence.allocate(workers + 1);
+  const audit = new AuditLog({ sequence: eventSequence, threads: workers + 1, user: () => null, rare, log });
+  undo.push(() => audit.close());
+  audit.open(config.log.audit);
+  const tableEvents = new SessionEvents(audit, (index) => keeper.pools.find((pool) => pool.index === index), Date.now);
+  const observe = (): void => {
+    table.observer = audit.journal === null ? null : tableEvents;
+  };
+  observe();
   const supervisor = new Supervisor({
     workers,
     start: {
@@ -194,12 +208,14 @@ async function start(
       counters,
       limits,
       rates,
+      eventSequence,
       takesOver: takeOver,
     },
     state,
     table,
     rare,
     output,
+    audit,
     log,
   });
   let phase: Phase = 'starting';
@@ -231,6 +247,8 @@ async function start(
       sessions.secretFile === null ? { secrets, warning: null } : loadSecrets(sessions.secretFile),
     onAdopted: (model, pools, before) => {
       log.level = model.config.log.level;
+      audit.change(model.config.log.audit);
+      observe();
       setLimits(table, pools);
       monitor.update(pools);
       discover(keeper.sources.file);
@@ -309,6 +327,7 @@ async function start(
     await monitor.stop();
     events.stop();
     await admin?.close();
+    await audit.close();
     await output.close();
   };
   // From here on a stop and a start that fails end in the same way.
@@ -340,7 +359,11 @@ async function start(
       log.info({ graceMs }, 'limpet stops');
       await close(graceMs);
     },
-    stopNow: () => output.flushSync(),
+    stopNow: () => {
+      audit.flushSync();
+      output.flushSync();
+    },
+    reopenLogs: () => audit.reopen(),
   };
 }
 

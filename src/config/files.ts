@@ -6,7 +6,7 @@ import type { Config } from './schema.ts';
 /** The kernel's sockaddr_un holds 108 bytes with the final NUL. */
 const LONGEST_SOCKET = 107;
 
-/** Calls `report` for every file that the configuration names and that cannot be used as it is meant: read, or for the snapshot replaced. */
+/** Calls `report` for every file that the configuration names and that cannot be used as it is meant: read, replaced (the snapshot) or appended to (the audit log). */
 export function findUnreadable(config: Config, report: (path: KeyPath, message: string) => void): void {
   for (const [path, file] of filesOf(config)) {
     try {
@@ -17,6 +17,27 @@ export function findUnreadable(config: Config, report: (path: KeyPath, message: 
     }
   }
   findUnwritable(config, report);
+  findNoAuditFile(config, report);
+}
+
+/** The audit log is appended to, or made; it may be a pipe, too. */
+function findNoAuditFile({ sessions, admin, log }: Config, report: (path: KeyPath, message: string) => void): void {
+  const file = log.audit;
+  if (file === null) return;
+  const path = ['log', 'audit'];
+  if (file === sessions.secretFile || file === admin.tokenFile || file === sessions.snapshot) {
+    report(path, `${file} is needed for something else: name a file of its own`);
+    return;
+  }
+  try {
+    const now = statSync(file, { throwIfNoEntry: false });
+    if (now?.isDirectory()) report(path, `${file} is a directory: name a file`);
+    else if (now !== undefined) accessSync(file, constants.W_OK);
+    else if (!statSync(dirname(file)).isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR' });
+    else accessSync(dirname(file), constants.W_OK | constants.X_OK);
+  } catch (error) {
+    report(path, `cannot write ${file}: ${whyUnwritable(error)}`);
+  }
 }
 
 /** The snapshot is written beside itself and renamed, so it is its directory that has to be writable; a socket stands there too. */

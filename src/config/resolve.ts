@@ -54,6 +54,7 @@ export function resolveConfig(config: ParsedConfig, file: string): Config {
       redis: config.sessions.redis ?? (config.sessions.store === 'redis' ? redisSchema.parse({}) : null),
     },
     admin: resolveAdmin(config.admin, file),
+    log: { ...config.log, audit: path(config.log.audit) },
   };
 }
 

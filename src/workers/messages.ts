@@ -2,11 +2,14 @@ import type { SharedStateMemory } from '../backends/shared-layout.ts';
 import type { DialogMemory } from '../dialog/dialog-memory.ts';
 import type { RateTableMemory } from '../limits/rate-table.ts';
 import type { ConnectionLimitsMemory } from '../listeners/connection-limits.ts';
+import type { EventBatch } from '../logging/numbered-event.ts';
 import type { CountersMemory } from '../metrics/counters-memory.ts';
 import type { RareCount } from '../metrics/rare.ts';
 import type { RunningModel } from '../model/running-model.ts';
 import type { SharedStore } from '../sessions/create-store.ts';
+import type { SharedChainsMemory } from '../sessions/shared-chains.ts';
 import type { SessionTableMemory } from '../sessions/table-memory.ts';
+import type { User } from '../sessions/user-hash.ts';
 
 /** Ports that the listeners of a model listen on, by their keys (see `listenerKeys`). */
 export type Ports = ReadonlyMap<string, number>;
@@ -23,9 +26,13 @@ export interface WorkerStart {
   readonly store: SharedStore | null;
   readonly counters: CountersMemory;
   readonly limits: ConnectionLimitsMemory;
+  /** Of EventSequence: the supervisor is thread 0, worker n is thread n + 1. */
+  readonly eventSequence: SharedArrayBuffer;
   readonly rates: RateTableMemory;
   /** Who has the turn of a session, and who waits for it. */
   readonly dialog: DialogMemory;
+  /** Which sessions each user has: see UserIndex. */
+  readonly users: SharedChainsMemory;
   /** The limpet that runs on the same addresses is replaced: its unix sockets are taken. */
   readonly takesOver: boolean;
   /** See `ticket-keys`. */
@@ -58,6 +65,14 @@ export type FromWorker =
   | { readonly kind: 'refused'; readonly serial: number; readonly message: string }
   | { readonly kind: 'committed'; readonly serial: number }
   /** What has gathered since the last batch, every 100 ms at most; nothing crosses threads per request. */
-  | { readonly kind: 'batch'; readonly log: string; readonly rare: readonly RareCount[] }
+  | {
+      readonly kind: 'batch';
+      readonly log: string;
+      readonly rare: readonly RareCount[];
+      /** Users that it met for the first time. */
+      readonly users: readonly User[];
+      /** Null: nothing happened, or the audit log is off. */
+      readonly events: EventBatch | null;
+    }
   /** All connections are closed after a stop. */
   | { readonly kind: 'stopped' };

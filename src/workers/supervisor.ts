@@ -6,11 +6,13 @@ import { allocateDialog, type DialogMemory } from '../dialog/dialog-memory.ts';
 import { StartError } from '../errors-start.ts';
 import { RateTable } from '../limits/rate-table.ts';
 import { ConnectionLimits } from '../listeners/connection-limits.ts';
+import type { AuditLog } from '../logging/audit-log.ts';
 import type { LineSink, Logger } from '../logging/logger.ts';
 import { CounterSums } from '../metrics/counter-sums.ts';
 import type { RareTotals } from '../metrics/rare-totals.ts';
 import type { RunningModel } from '../model/running-model.ts';
 import type { SessionTable } from '../sessions/table.ts';
+import type { Users } from '../sessions/users.ts';
 import type { FromWorker, Ports, ToWorker, WorkerStart } from './messages.ts';
 
 /** A worker that lived shorter than this is started again with a pause that doubles. */
@@ -28,11 +30,13 @@ const SWEEP_PORTIONS = 240;
 
 export interface SupervisorParts {
   readonly workers: number;
-  readonly start: Omit<WorkerStart, 'index' | 'model' | 'ports' | 'ticketKeys' | 'dialog'>;
+  readonly start: Omit<WorkerStart, 'index' | 'model' | 'ports' | 'ticketKeys' | 'dialog' | 'users'>;
   readonly state: SharedState;
   readonly table: SessionTable;
+  readonly users: Users;
   readonly rare: RareTotals;
   readonly output: LineSink;
+  readonly audit: AuditLog;
   readonly log: Logger;
 }
 
@@ -109,6 +113,7 @@ export class Supervisor {
     this.#sweeper = setInterval(() => {
       table.sweep(portion, Date.now());
       this.turns.sweep();
+      this.#parts.users.sweep();
     }, SWEEP_MS);
     this.#sweeper.unref();
     this.#rotation = setInterval(() => this.rotateTicketKeys(), TICKET_KEYS_MS);
@@ -182,7 +187,7 @@ export class Supervisor {
   }
 
   #spawn(place: Place): Promise<Ports> {
-    const { start, log, output, rare } = this.#parts;
+    const { start, log, output, rare, audit } = this.#parts;
     const model = this.#model!;
     const { index } = place;
     const data: WorkerStart = {
@@ -192,6 +197,7 @@ export class Supervisor {
       ports: this.ports,
       ticketKeys: this.#ticketKeys,
       dialog: this.#dialog,
+      users: this.#parts.users.memory,
     };
     // The same extension as this file: sources run as they are, dist runs compiled.
     const entry = new URL(`./worker-main${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
@@ -206,6 +212,9 @@ export class Supervisor {
         case 'batch':
           if (message.log !== '') output.write(message.log);
           if (message.rare.length > 0) rare.add(message.rare);
+          // Before events that name them.
+          if (message.users.length > 0) this.#parts.users.names.add(message.users);
+          if (message.events !== null) audit.take(index + 1, message.events);
           break;
         case 'listening':
           place.listening = true;
@@ -231,6 +240,7 @@ export class Supervisor {
       place.thread = null;
       place.listening = false;
       this.#cleanUp(index);
+      audit.threadGone(index + 1);
       this.#answered(place, null);
       reject(new StartError(`worker ${index} ended before it took traffic: see the log`));
       this.#checkStopped();
@@ -243,6 +253,7 @@ export class Supervisor {
   #cleanUp(index: number): void {
     this.#parts.table.releaseLocks(index + 2);
     this.#rates.releaseLocks(index + 2);
+    this.#parts.users.clearWorker(index + 2);
     this.turns.clearWorker(index);
     this.#parts.state.clearWorker(index);
     this.#limits.clearWorker(index);

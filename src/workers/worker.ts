@@ -11,6 +11,8 @@ import { Listener } from '../listeners/listener.ts';
 import type { TlsFront } from '../listeners/tls-front.ts';
 import { TrustedProxies } from '../listeners/trusted-proxies.ts';
 import { AccessLog } from '../logging/access-log.ts';
+import { EventSequence } from '../logging/event-sequence.ts';
+import { WorkerJournal } from '../logging/worker-journal.ts';
 import { WorkerLog } from '../logging/worker-log.ts';
 import { Counters } from '../metrics/counters.ts';
 import { RareCounters } from '../metrics/rare.ts';
@@ -19,6 +21,8 @@ import { Handler } from '../proxy/handler.ts';
 import { RequestRecorder } from '../proxy/request-recorder.ts';
 import { buildRouter, type Router } from '../routing/router.ts';
 import { createStore } from '../sessions/create-store.ts';
+import { NewUsers } from '../sessions/new-users.ts';
+import { SessionEvents } from '../sessions/session-events.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import { SessionTable } from '../sessions/table.ts';
 import { TimerWheel } from '../timing/timer-wheel.ts';
@@ -52,6 +56,10 @@ export class Worker {
   readonly #limits: ConnectionLimits;
   readonly #recorder: RequestRecorder;
   readonly #store: SessionStore;
+  readonly #table: SessionTable;
+  readonly #journal: WorkerJournal;
+  readonly #events: SessionEvents;
+  readonly #newUsers = new NewUsers();
   #parts: Parts;
   /** Made ready for, and not in effect yet. */
   #next: Parts | null = null;
@@ -83,6 +91,11 @@ export class Worker {
     const router = buildRouter(model.config, new Map(pools.map(({ pool }) => [pool.name, pool])));
     // The supervisor is owner 1 of the table's locks.
     const table = new SessionTable(start.table, index + 2);
+    this.#table = table;
+    this.#journal = new WorkerJournal(new EventSequence(start.eventSequence, index + 1));
+    const poolAt = (at: number) => this.#parts.pools.find(({ pool }) => pool.index === at)?.pool;
+    this.#events = new SessionEvents(this.#journal, poolAt, Date.now);
+    table.observer = model.config.log.audit === null ? null : this.#events;
     this.#store = createStore(index, model.config.sessions, start.store, table, log);
     this.#handler = new Handler({
       wheel: this.#wheel,
@@ -181,6 +194,9 @@ export class Worker {
     const { config } = next.model;
     this.#log.level = config.log.level;
     this.#recorder.access = this.#accessLog(config);
+    // What happened before goes where it was to go.
+    this.#batch();
+    this.#table.observer = config.log.audit === null ? null : this.#events;
     for (const traffic of next.pools) traffic.adopt();
     for (const traffic of before.pools) if (!next.model.pools.has(traffic.pool.name)) traffic.closeIdle();
     this.#handler.adopt(next.router, next.pools);
@@ -265,7 +281,10 @@ export class Worker {
   #batch(): void {
     const log = this.#log.drain();
     const rare = this.#rare.drain();
-    if (log !== '' || rare.length > 0) this.#post({ kind: 'batch', log, rare });
+    const users = this.#newUsers.drain();
+    const events = this.#journal.drain();
+    if (log !== '' || rare.length > 0 || users.length > 0 || events !== null)
+      this.#post({ kind: 'batch', log, rare, users, events });
   }
 
   #stopped(): void {

@@ -27,7 +27,7 @@ const builder = (argv: Argv<GlobalOptions>) =>
     .example('$0 start -c /etc/limpet/limpet.yaml --workers 4', 'run with four worker threads')
     .example('$0 start --take-over', 'upgrade: replace the running one without losing a connection or a session')
     .epilogue(
-      'SIGHUP reads the configuration file again. SIGTERM and SIGINT stop gracefully within shutdown.grace, a second one stops at once.',
+      'SIGHUP reads the configuration file again and opens the audit log anew. SIGTERM and SIGINT stop gracefully within shutdown.grace, a second one stops at once.',
     );
 
 /** `limpet start`: runs until a signal ends it. */
@@ -57,7 +57,10 @@ export const startCommand: CommandModule<GlobalOptions, OptionsOf<typeof builder
       signals: process,
       start: () => startLimpet({ config, configFile: options.config, overrides, takeOver: options.takeOver }),
       // How it went is in the log, whoever asked for it.
-      onHangup: (running) => void running.reload().catch((error: Error) => printError(`limpet: ${error.message}`)),
+      onHangup: (running) => {
+        running.reopenLogs();
+        void running.reload().catch((error: Error) => printError(`limpet: ${error.message}`));
+      },
     });
     // After a second signal the workers are still there.
     process.exit(status);

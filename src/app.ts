@@ -42,6 +42,7 @@ import { RedisSupervisor } from './sessions/redis/redis-supervisor.ts';
 import { SessionEvents } from './sessions/session-events.ts';
 import { SnapshotKeeper } from './sessions/snapshot-keeper.ts';
 import { SessionTable } from './sessions/table.ts';
+import { Users } from './sessions/users.ts';
 import { SYSTEM_CLOCK } from './timing/clock.ts';
 import { Supervisor } from './workers/supervisor.ts';
 
@@ -189,9 +190,26 @@ async function start(
   setLimits(table, keeper.pools);
   await snapshots?.load({ table, names: sessionNames(keeper), backends: () => standingOf(keeper, state) });
 
+  const users = new Users({
+    table,
+    sessions: config.sessions.max,
+    pools: () => keeper.pools,
+    keySecret: keeper.model.keySecret,
+    shared: null,
+    log,
+    now: Date.now,
+  });
+  await users.update();
+
   const rare = new RareTotals();
   const eventSequence = EventSequence.allocate(workers + 1);
-  const audit = new AuditLog({ sequence: eventSequence, threads: workers + 1, user: () => null, rare, log });
+  const audit = new AuditLog({
+    sequence: eventSequence,
+    threads: workers + 1,
+    user: (a, b) => users.names.name(a, b),
+    rare,
+    log,
+  });
   undo.push(() => audit.close());
   audit.open(config.log.audit);
   const tableEvents = new SessionEvents(audit, (index) => keeper.pools.find((pool) => pool.index === index), Date.now);
@@ -213,6 +231,7 @@ async function start(
     },
     state,
     table,
+    users,
     rare,
     output,
     audit,
@@ -250,6 +269,7 @@ async function start(
       audit.change(model.config.log.audit);
       observe();
       setLimits(table, pools);
+      void users.update();
       monitor.update(pools);
       discover(keeper.sources.file);
       for (const name of before.pools.keys()) if (!model.pools.has(name)) discovery.stop(name);
@@ -278,9 +298,11 @@ async function start(
     workers: { running: () => supervisor.running, restarts: () => supervisor.restarts },
     state,
     table,
+    users: users.names,
     counters,
     rare,
     events: stream,
+    journal: () => audit.journal,
     onAdminChange: (change) => {
       logChange(log, change);
       events.admin(change);

@@ -121,6 +121,8 @@ export interface SessionQuery {
   readonly pool?: string;
   /** Id of a backend. */
   readonly backend?: string;
+  /** Name of a user. */
+  readonly user?: string;
   /** At most this many, from 1. */
   readonly limit: number;
   /** Of the page before. */

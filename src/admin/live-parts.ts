@@ -3,11 +3,13 @@ import type { Pool } from '../backends/pool.ts';
 import type { SharedState } from '../backends/shared-state.ts';
 import type { ConfigError } from '../config/config-error.ts';
 import type { ConfigChange } from '../config/diff.ts';
+import type { SessionJournal } from '../logging/session-journal.ts';
 import type { CountersMemory } from '../metrics/counters-memory.ts';
 import type { RareTotals } from '../metrics/rare-totals.ts';
 import type { ExplainQuery, Explanation } from '../proxy/explain/explanation.ts';
 import type { Key } from '../sessions/key.ts';
 import type { SessionTable } from '../sessions/table.ts';
+import type { UserNames } from '../sessions/user-names.ts';
 import type { AdminChange } from './admin-change.ts';
 import type { Phase } from './control-plane.ts';
 import type { EventStream } from './events/event-stream.ts';
@@ -67,9 +69,12 @@ export interface LiveParts {
   };
   readonly state: SharedState;
   readonly table: SessionTable;
+  readonly users: UserNames;
   readonly counters: CountersMemory;
   readonly rare: RareTotals;
   readonly events: EventStream;
+  /** The audit log as it is now; null, or absent: it is off. */
+  readonly journal?: () => SessionJournal | null;
   /** Called after each change that was made, for the log. */
   readonly onAdminChange: (change: AdminChange) => void;
   /** Reads the configuration file again. Absent: there is no file, as with the demo. */

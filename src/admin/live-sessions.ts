@@ -5,6 +5,7 @@ import { Key } from '../sessions/key.ts';
 import { MoveReason } from '../sessions/move-reasons.ts';
 import { parse } from '../sessions/public-id.ts';
 import { Lookup, Row } from '../sessions/table.ts';
+import type { UserWords } from '../sessions/user-index.ts';
 import type { Result, SessionPage, SessionQuery, SessionView } from './control-plane.ts';
 import { findBackend, findPool } from './find-backend.ts';
 import type { LiveParts, StoredSession } from './live-parts.ts';
@@ -33,9 +34,12 @@ export class LiveSessions {
 
   /** See ControlPlane.sessions. */
   async list(query: SessionQuery): Promise<Result<SessionPage>> {
-    const { table, now, pools } = this.#parts;
+    const { table, now, pools, users } = this.#parts;
     const only = this.#filter(query);
     if ('ok' in only) return only;
+    const wanted = query.user === undefined ? null : this.#usersNamed(query.user);
+    if (wanted !== null && wanted.size === 0)
+      return refused(400, `user: ${JSON.stringify(query.user)} is no name: 1 to 256 bytes of visible text.`);
     const byIndex = new Map(pools().map((pool) => [pool.index, pool]));
     const sessions: SessionView[] = [];
     let cursor = query.cursor ?? null;
@@ -49,6 +53,7 @@ export class LiveSessions {
             ...(cursor === null ? {} : { cursor }),
             ...(only.pool === null ? {} : { pool: only.pool.index }),
             ...(only.backend === null ? {} : { backend: only.backend.slot }),
+            ...(wanted === null ? {} : { users: wanted }),
           },
           now(),
         );
@@ -56,11 +61,12 @@ export class LiveSessions {
         if (!(error instanceof RangeError)) throw error;
         return refused(400, `cursor: ${error.message}`);
       }
+      await users.learn(page.sessions.map(({ userA, userB }) => ({ a: userA, b: userB })));
       for (const entry of page.sessions) {
         const pool = byIndex.get(entry.pool);
         if (pool === undefined) continue;
         if (only.backend !== null && boundBackend(pool, entry) !== only.backend) continue;
-        sessions.push(sessionView(entry.key, pool, entry));
+        sessions.push(sessionView(entry.key, pool, entry, users));
       }
       cursor = page.cursor;
       if (cursor !== null && sessions.length < query.limit) await setImmediate();
@@ -72,7 +78,9 @@ export class LiveSessions {
   /** See ControlPlane.session. */
   async see(id: string): Promise<Result<SessionView>> {
     const found = this.#find(id) ?? (await this.#stored(id));
-    return 'ok' in found ? found : { ok: true, value: sessionView(id, found.pool, found.row) };
+    if ('ok' in found) return found;
+    await this.#parts.users.learn([{ a: found.row.userA, b: found.row.userB }]);
+    return { ok: true, value: this.#view(id, found.pool, found.row) };
   }
 
   /** See ControlPlane.endSession. */
@@ -89,6 +97,19 @@ export class LiveSessions {
     if (!table.end(key, now(), until) && local !== null) return unknownSession(id);
     onSessionEnded?.(key, until);
     onAdminChange({ kind: 'session-ended', pool: pool.name, key: id, backend });
+    const { userA, userB } = row;
+    this.#parts.journal?.()?.note({
+      event: 'ended',
+      time: now(),
+      key: id,
+      pool: pool.name,
+      backend: backend ?? '',
+      from: '',
+      reason: 'operator',
+      userA,
+      userB,
+      client: '',
+    });
     return { ok: true, value: null };
   }
 
@@ -102,7 +123,7 @@ export class LiveSessions {
       const target = findBackend(pool, to);
       if ('ok' in target) return target;
       const from = boundBackend(pool, row) ?? null;
-      if (from === target) return { ok: true, value: sessionView(id, pool, row) };
+      if (from === target) return { ok: true, value: this.#view(id, pool, row) };
       if (!state.isUsable(target.slot) || state.adminState(target.slot) === 'drain') return unavailable(target, state);
       const { backend: slot, generation } = row;
       if (table.move(key, slot, target.slot, target.generation, MoveReason.operator, now(), row, generation)) {
@@ -111,7 +132,7 @@ export class LiveSessions {
         ]);
         onSessionMoved?.(key, pool, from, target);
         onAdminChange({ kind: 'session-moved', pool: pool.name, key: id, from: from?.id ?? null, to });
-        return { ok: true, value: sessionView(id, pool, row) };
+        return { ok: true, value: this.#view(id, pool, row) };
       }
       if (tries === MOVE_TRIES) return refused(409, `The session ${id} is being moved by its traffic: try again.`);
     }
@@ -169,6 +190,20 @@ export class LiveSessions {
     }
     table.adopt(key, pool.index, backend.slot, backend.generation, row.by, row.created, now(), row);
     return row.state === Lookup.LIVE ? found : unknownSession(id);
+  }
+
+  #view(id: string, pool: Pool, row: Row): SessionView {
+    return sessionView(id, pool, row, this.#parts.users);
+  }
+
+  /** Whoever has this name in each pool, by index of the pool; empty: it is no name. */
+  #usersNamed(name: string): Map<number, UserWords> {
+    const named = new Map<number, UserWords>();
+    for (const pool of this.#parts.pools()) {
+      const user = this.#parts.users.find(pool.name, name);
+      if (user !== null) named.set(pool.index, user);
+    }
+    return named;
   }
 
   #filter({ pool: name, backend: id }: SessionQuery): { pool: Pool | null; backend: Backend | null } | Refused {

@@ -1,6 +1,7 @@
 import { KEY_SOURCES } from '../affinity/strategy.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
+import type { UserNames } from '../sessions/user-names.ts';
 import type { BackendView, PoolView, SessionView } from './control-plane.ts';
 import type { LiveParts } from './live-parts.ts';
 
@@ -18,6 +19,9 @@ export interface SessionFields {
   readonly requests: number;
   readonly moves: number;
   readonly by: number;
+  /** The two words of the user's hash; both 0: not known. */
+  readonly userA: number;
+  readonly userB: number;
 }
 
 /** A pool with its backends, as the admin API shows it. */
@@ -53,7 +57,7 @@ export function backendView(backend: Backend, { state, table, discovered }: Live
 }
 
 /** A session, as the admin API shows it. `key` is its public id. */
-export function sessionView(key: string, pool: Pool, fields: SessionFields): SessionView {
+export function sessionView(key: string, pool: Pool, fields: SessionFields, users: UserNames): SessionView {
   const { idle, lifetime } = pool.config.session;
   return {
     key,
@@ -65,7 +69,7 @@ export function sessionView(key: string, pool: Pool, fields: SessionFields): Ses
     endsAt: iso(fields.created + lifetime),
     requests: fields.requests,
     by: KEY_SOURCES[fields.by] ?? 'unknown',
-    user: null,
+    user: users.name(fields.userA, fields.userB),
     moves: fields.moves,
   };
 }

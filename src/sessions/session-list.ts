@@ -4,6 +4,7 @@ import { format } from './public-id.ts';
 import { Row } from './row.ts';
 import type { RowAccess } from './row-access.ts';
 import { BUCKET_ROWS } from './row-layout.ts';
+import type { UserWords } from './user-index.ts';
 
 /** What to list. */
 export interface SessionQuery {
@@ -11,6 +12,8 @@ export interface SessionQuery {
   readonly pool?: number;
   /** Slot of a backend: only its sessions. */
   readonly backend?: number;
+  /** By index of a pool the user there: only its sessions, and none of other pools. */
+  readonly users?: ReadonlyMap<number, UserWords>;
   /** At most this many, from 1. */
   readonly limit: number;
   /** What an earlier page gave: go on after it. */
@@ -35,6 +38,9 @@ export interface SessionEntry {
   readonly provisional: boolean;
   readonly movedFrom: number;
   readonly movedReason: number;
+  /** The two words of the user's hash; both 0: not known. */
+  readonly userA: number;
+  readonly userB: number;
 }
 
 export interface SessionPage {
@@ -93,13 +99,19 @@ function copyBucket(
       if (rows.judge(row, now) !== Lookup.LIVE) continue;
       if (query.pool !== undefined && rows.poolOf(row) !== query.pool) continue;
       if (query.backend !== undefined && rows.slotOf(row) !== query.backend) continue;
-      rows.read(row, copies[row % BUCKET_ROWS]!);
+      const copy = copies[row % BUCKET_ROWS]!;
+      rows.read(row, copy);
+      if (query.users !== undefined && !isUser(copy, query.users.get(copy.pool))) continue;
       rows.readKey(row, keys[row % BUCKET_ROWS]!);
       found.push(row);
     }
   } finally {
     access.unlock(begin >>> 3);
   }
+}
+
+function isUser({ userA, userB }: Row, user: UserWords | undefined): boolean {
+  return user !== undefined && userA === user.a && userB === user.b;
 }
 
 function entry(row: number): SessionEntry {
@@ -116,6 +128,8 @@ function entry(row: number): SessionEntry {
     provisional,
     movedFrom,
     movedReason,
+    userA,
+    userB,
   } = copies[row % BUCKET_ROWS]!;
   const key = format(keys[row % BUCKET_ROWS]!);
   return {
@@ -132,6 +146,8 @@ function entry(row: number): SessionEntry {
     provisional,
     movedFrom,
     movedReason,
+    userA,
+    userB,
   };
 }
 

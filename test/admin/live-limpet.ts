@@ -12,6 +12,7 @@ import { RareTotals } from '../../src/metrics/rare-totals.ts';
 import { Key } from '../../src/sessions/key.ts';
 import { format } from '../../src/sessions/public-id.ts';
 import { Row, SessionTable } from '../../src/sessions/table.ts';
+import { UserNames } from '../../src/sessions/user-names.ts';
 
 /** The configuration that it runs by. */
 export const CONFIG = `
@@ -44,6 +45,7 @@ export class LiveLimpet {
   readonly changes: AdminChange[] = [];
   readonly state: SharedState;
   readonly table: SessionTable;
+  readonly users = new UserNames(new Uint8Array(32).fill(1));
   /** The table and state of worker 0, and its counters. */
   readonly worker: { readonly table: SessionTable; readonly state: SharedState; readonly counters: Counters };
   readonly pools: ReturnType<typeof buildPools>;
@@ -86,6 +88,7 @@ export class LiveLimpet {
       workers: { running: () => 2, restarts: () => this.restarts },
       state: this.state,
       table: this.table,
+      users: this.users,
       counters,
       rare: new RareTotals(),
       events: new EventStream(),

@@ -40,7 +40,7 @@ describe('whose session it is', () => {
   });
 
   test('names are found by hash, the ones heard of last', () => {
-    const names = new UserNames(2);
+    const names = new UserNames(SECRET, null, 2);
     const [one, two, three] = ['one', 'two', 'three'].map((name) => shop.ofText(name)!);
     names.add([one!, two!]);
     assert.equal(names.name(one!.a, one!.b), 'one');

@@ -18,20 +18,19 @@ export function sessionRoutes(control: ControlPlane): Route[] {
     get(
       '/api/v1/sessions',
       async ({ query, path }) => {
-        if (query.has('user')) {
-          return problem(400, 'user is not supported yet: filter by pool and backend.', path);
-        }
         const limit = query.get('limit') ?? String(DEFAULT_LIMIT);
         if (!/^[1-9]\d{0,3}$/.test(limit) || Number(limit) > MOST) {
           return problem(400, `limit must be a whole number from 1 to ${MOST}.`, path);
         }
         const pool = query.get('pool');
         const backend = query.get('backend');
+        const user = query.get('user');
         const cursor = query.get('cursor');
         const page = await control.sessions({
           limit: Number(limit),
           ...(pool === undefined ? {} : { pool }),
           ...(backend === undefined ? {} : { backend }),
+          ...(user === undefined ? {} : { user }),
           ...(cursor === undefined ? {} : { cursor }),
         });
         return page.ok ? json(page.value) : refusal(page, path);

@@ -38,9 +38,9 @@ export class AdminClient {
     this.#agent = new Agent({ connect: { timeout: TIMEOUT_MS, ...(socketPath === null ? {} : { socketPath }) } });
   }
 
-  /** Closes its connections. */
+  /** Closes its connections; a call that is under way fails. */
   close(): Promise<void> {
-    return this.#agent.close();
+    return this.#agent.destroy();
   }
 
   /** The JSON document of the answer; null when it has no body. What refuses a configuration is a CliError of status 2 with a line for each mistake. */

@@ -11,6 +11,7 @@ import { schemaCommand } from './commands/schema.ts';
 import { sessionsCommand } from './commands/sessions.ts';
 import { simulateCommand } from './commands/simulate.ts';
 import { startCommand } from './commands/start.ts';
+import { topCommand } from './commands/top.ts';
 import { globalOptions } from './global-options.ts';
 import { printError } from './output.ts';
 import { packageVersion } from './package-version.ts';
@@ -42,6 +43,7 @@ export async function run(args: readonly string[]): Promise<number> {
     .command(sessionsCommand)
     .command(explainCommand(args))
     .command(simulateCommand(args))
+    .command(topCommand)
     .example('$0 init && $0 check && $0 start', 'write limpet.yaml, validate it, run')
     .completion('completion', 'Print a completion script for the shell')
     .demandCommand(1, 'no command: limpet --help lists them')

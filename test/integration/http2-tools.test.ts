@@ -34,9 +34,6 @@ log: { access: false }
 pools:
   app:
     backends: [{ id: a, url: "${a.url}" }, { id: b, url: "${b.url}" }]
-    # 3,200 requests at once overflow what a small server has room for in its backlog: that is not what is tested here.
-    timeouts: { connect: 30s, response: 120s }
-    health: { passive: null }
 `);
 });
 

@@ -6,6 +6,8 @@ export interface AskOptions {
   readonly body?: Buffer | string;
   /** Shares its connections; absent: a connection of its own. */
   readonly agent?: Agent;
+  /** Where its connection comes from, such as 127.0.0.2. */
+  readonly localAddress?: string;
 }
 
 /** A whole answer. */
@@ -24,9 +26,11 @@ export interface Answered {
 /** Sends a request and settles with the whole answer; rejects when the connection breaks first. */
 export function ask(url: string, options: AskOptions = {}): Promise<Answered> {
   const { promise, resolve, reject } = Promise.withResolvers<Answered>();
-  const { method = 'GET', headers = {}, body, agent } = options;
+  const { method = 'GET', headers = {}, body, agent, localAddress } = options;
   const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
-  const outgoing = request(url, { method, headers: { ...length, ...headers }, agent: agent ?? false }, (response) => {
+  const from = localAddress === undefined ? {} : { localAddress };
+  const sent = { method, headers: { ...length, ...headers }, agent: agent ?? false, ...from };
+  const outgoing = request(url, sent, (response) => {
     const chunks: Buffer[] = [];
     response.on('data', (chunk: Buffer) => chunks.push(chunk));
     response.on('error', reject);

@@ -44,6 +44,7 @@ import { SnapshotKeeper } from './sessions/snapshot-keeper.ts';
 import { SessionTable } from './sessions/table.ts';
 import { Users } from './sessions/users.ts';
 import { SYSTEM_CLOCK } from './timing/clock.ts';
+import { Explainer } from './workers/explainer.ts';
 import { Supervisor } from './workers/supervisor.ts';
 
 /** Backends that fit into the shared memory, removed ones that still drain included. */
@@ -286,6 +287,15 @@ async function start(
     events.reloaded(outcome);
     return outcome;
   };
+  const explainer = new Explainer({
+    model: () => keeper.model,
+    state,
+    table,
+    shared: nodes,
+    address: () => listeners()[0]!.address,
+    now: Date.now,
+    log,
+  });
   const control = new LiveControlPlane({
     version: version(),
     startedAt,
@@ -303,6 +313,7 @@ async function start(
     rare,
     events: stream,
     journal: () => audit.journal,
+    explain: (query) => explainer.explain(query),
     onAdminChange: (change) => {
       logChange(log, change);
       events.admin(change);

@@ -176,6 +176,11 @@ export class RedisSupervisor {
     return { type: 'redis', up: this.#status.up, since: this.#status.since, pending };
   }
 
+  /** Sessions are refused at the moment, as `RedisStore.refuses` has it. */
+  get refuses(): boolean {
+    return this.#parts.config.whenDown === 'reject' && !this.#status.up;
+  }
+
   /** A session that Redis knows, by its public id; null: there is none, or nobody answers. Never rejects. */
   async lookup(id: string): Promise<Standing | null> {
     const { config } = this.#parts;

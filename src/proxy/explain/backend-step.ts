@@ -1,0 +1,93 @@
+import type { Backend } from '../../backends/backend.ts';
+import type { Pool } from '../../backends/pool.ts';
+import type { SharedState } from '../../backends/shared-state.ts';
+import { candidateWeight } from '../../balancing/candidate-weight.ts';
+import { openCandidates } from '../../balancing/candidates.ts';
+import { ERRORS, type ErrorKind } from '../../errors.ts';
+import type { Exchange } from '../../forwarding/exchange.ts';
+import { MOVE_REASONS } from '../../sessions/move-reasons.ts';
+import type { ExplainCandidate, ExplainStep } from './explanation.ts';
+
+/** A choice, for people. */
+export interface ExplainedChoice {
+  readonly step: ExplainStep;
+  /** Backends between which a new session is decided; empty when it is not a new one. */
+  readonly candidates: readonly ExplainCandidate[];
+}
+
+/** What the choice of a backend came to, and why. */
+export function explainChoice(
+  x: Exchange,
+  pool: Pool,
+  state: SharedState,
+  backend: Backend | null,
+  error: ErrorKind,
+  certain: boolean,
+): ExplainedChoice {
+  const step = 'backend';
+  const bound = (outcome: string, detail: string) => ({ step: { step, outcome, detail }, candidates: [] });
+  if (backend === null)
+    return bound('none', `${refusalWords(x, pool, state, error)} limpet answers ${error.status} ${error.code}.`);
+  const { home } = x;
+  if (x.bound && backend === home)
+    return bound(backend.id, `The session is bound to ${backend.id}, which is ${stateWords(state, backend)}.`);
+  if (x.bound) {
+    const why =
+      home === null
+        ? 'The backend that it was bound to is not in the pool any more'
+        : `Its backend ${home.id} is ${stateWords(state, home)}`;
+    return bound(
+      backend.id,
+      `${why}, so it moves (${MOVE_REASONS[x.moveReason]}) to ${backend.id}, ${targetWords(pool, home, backend)}.`,
+    );
+  }
+  const open: Backend[] = [];
+  const count = openCandidates(pool, state, [], 0, open);
+  const candidates = open.slice(0, count).map(({ id, slot }, nth) => ({
+    id,
+    weight: candidateWeight(state, open[nth]!),
+    activeRequests: state.active(slot),
+  }));
+  const list = candidates.map(
+    ({ id, weight, activeRequests }) => `${id} (weight ${weight}, ${activeRequests} under way)`,
+  );
+  const others = pool.backends.filter((one) => !open.slice(0, count).includes(one));
+  const left =
+    others.length === 0 ? '' : ` Not ${others.map((one) => `${one.id} (${whyNot(state, one)})`).join(', ')}.`;
+  const chance = certain ? '' : '; another draw, or the turn of another worker, may choose another one';
+  const detail = `${pool.config.balance} among ${list.join(', ')}: ${backend.id} now${chance}.${left}`;
+  return { step: { step, outcome: backend.id, detail }, candidates };
+}
+
+function targetWords({ config }: Pool, home: Backend | null, target: Backend): string {
+  const { to } = config.failover;
+  const replica = home?.replicas.some(
+    ({ slot, generation }) => slot === target.slot && generation === target.generation,
+  );
+  if (replica && to.includes('replicas')) return `a replica of it (failover.to: ${to.join(', ')})`;
+  const none = to.includes('replicas') && home !== null ? 'no replica of it is available; ' : '';
+  return `where the hash of the session leads among those available (${none}failover.to: ${to.join(', ')})`;
+}
+
+function refusalWords(x: Exchange, pool: Pool, state: SharedState, error: ErrorKind): string {
+  if (error === ERRORS.STORE_DOWN) return 'The shared store is down, and whenDown is reject:';
+  const all = pool.backends.map((backend) => `${backend.id} is ${stateWords(state, backend)}`).join(', ');
+  if (error === ERRORS.SESSION_LOST) {
+    const home = x.home === null ? 'a backend that is not in the pool any more' : x.home.id;
+    return `The session was on ${home}, nobody who is available has its state (${all}), and failover.onLost is reject, so the session ends:`;
+  }
+  return `No backend is available (${all}):`;
+}
+
+/** What an operator wants of a backend, and what probes and traffic say of it. */
+export function stateWords(state: SharedState, { slot, departing }: Backend): string {
+  const health = state.ejected(slot) ? 'ejected after failures' : state.health(slot);
+  const admin = { ready: 'ready', drain: 'draining', maintenance: 'in maintenance' }[state.adminState(slot)];
+  return `${departing ? 'departing' : admin} and ${health}`;
+}
+
+function whyNot(state: SharedState, backend: Backend): string {
+  const words = stateWords(state, backend);
+  if (!state.isOpen(backend.slot)) return state.configuredWeight(backend.slot) === 0 ? `${words}, weight 0` : words;
+  return backend.backup ? 'a backup, and others are available' : words;
+}

@@ -1,0 +1,224 @@
+import type { AffinityStrategy } from '../../affinity/strategy.ts';
+import type { Backend } from '../../backends/backend.ts';
+import type { SharedState } from '../../backends/shared-state.ts';
+import { openCandidates } from '../../balancing/candidates.ts';
+import { POLICIES } from '../../balancing/registry.ts';
+import type { RouteConfig } from '../../config/schema.ts';
+import { ERRORS, type ErrorKind } from '../../errors.ts';
+import type { AttemptEvents } from '../../forwarding/attempt-events.ts';
+import { Exchange } from '../../forwarding/exchange.ts';
+import { PoolTraffic } from '../../forwarding/pool-traffic.ts';
+import { OUTCOMES, Outcome } from '../../metrics/outcomes.ts';
+import type { Router } from '../../routing/router.ts';
+import { format } from '../../sessions/public-id.ts';
+import type { SessionTable } from '../../sessions/table.ts';
+import { chooseBackend } from '../choose.ts';
+import { answered, findSession, Search } from '../session-step.ts';
+import { affinitySteps, sourceOf } from './affinity-steps.ts';
+import { explainChoice } from './backend-step.ts';
+import type { ExplainCandidate, ExplainQuery, ExplainStep, Explanation } from './explanation.ts';
+import { ImaginedClient } from './imagined-client.ts';
+import { type ImaginedRequest, imagineRequest } from './imagined-request.ts';
+import { routeStep } from './route-step.ts';
+import { type SharedSessions, StoreView } from './store-view.ts';
+import { TableView } from './table-view.ts';
+import type { Trail } from './trail.ts';
+import { WatchedIssuer, WatchedStrategy } from './watched-strategy.ts';
+
+/** What a request is explained by: the parts of a worker, and views of what a request would change. */
+export interface ExplainParts {
+  readonly router: Router;
+  readonly routes: readonly RouteConfig[];
+  readonly pools: readonly PoolTraffic[];
+  readonly state: SharedState;
+  readonly table: SessionTable;
+  /** The store that nodes share; null: there is none. */
+  readonly shared: SharedSessions | null;
+  /** Wall clock, ms since epoch. */
+  readonly now: number;
+  /** Who the client is, as far as trusted proxies say so. */
+  readonly client: (request: ImaginedRequest) => { readonly address: string; readonly secure: boolean };
+  /** Host of a question that names none. */
+  readonly host: string;
+}
+
+/** A pool's keys can be waited for, and a store be asked, so often for one request. */
+const MOST_WAITS = 16;
+/** So many draws of a policy tell whether it has a choice. */
+const DRAWS = 32;
+
+/**
+ * What a request would get if it came now: by the router, the strategies, the search for the session and the choice of the backend that requests go through, over
+ * live state. Sends nothing and changes nothing: no row, no counter, nobody's turn.
+ * @returns a sentence, when the question is about something that cannot be a request
+ */
+export async function explain(query: ExplainQuery, parts: ExplainParts): Promise<Explanation | string> {
+  const request = imagineRequest(query, parts.host);
+  return typeof request === 'string' ? request : new Inquiry(request, parts).run();
+}
+
+/** One question. */
+class Inquiry {
+  readonly #request: ImaginedRequest;
+  readonly #parts: ExplainParts;
+  readonly #x: Exchange;
+  readonly #steps: ExplainStep[] = [];
+  readonly #trail: Trail = [];
+  readonly #table: TableView;
+  readonly #store: StoreView;
+  #candidates: readonly ExplainCandidate[] = [];
+  #certain = true;
+
+  constructor(request: ImaginedRequest, parts: ExplainParts) {
+    this.#request = request;
+    this.#parts = parts;
+    const { address, secure } = parts.client(request);
+    this.#x = new Exchange(new ImaginedClient(address, secure), NOBODY);
+    this.#x.reset();
+    this.#table = new TableView(parts.table, this.#trail);
+    this.#store = new StoreView(this.#table, parts.shared, this.#trail);
+  }
+
+  async run(): Promise<Explanation> {
+    const { head } = this.#request;
+    const { router, routes, pools } = this.#parts;
+    const x = this.#x;
+    this.#note(this.#requestStep());
+    if (head.method === 'CONNECT') return this.#refuse(ERRORS.METHOD_NOT_ALLOWED);
+    if (head.expect === 2) return this.#refuse(ERRORS.EXPECTATION_FAILED);
+    const trace = router.trace(head);
+    this.#note(routeStep(trace, routes, head));
+    const { route } = trace;
+    if (route === null) return this.#refuse(ERRORS.NO_ROUTE);
+    x.route = route;
+    x.pool = route.pool;
+    const own = pools.find(({ pool }) => pool.index === route.pool.index)!;
+    const traffic = this.#watched(own);
+    x.traffic = traffic;
+    const { pool } = traffic;
+    this.#note({
+      step: 'pool',
+      outcome: pool.name,
+      detail: `${pool.backends.length} backend${pool.backends.length === 1 ? '' : 's'}; new sessions by ${pool.config.balance}; keys: ${pool.config.affinity.map(sourceOf).join(', then ') || 'none'}.`,
+    });
+    if (!route.sticky || traffic.strategies.length === 0) {
+      const why = route.sticky ? 'The affinity of the pool is an empty list' : 'The route has sticky: false';
+      this.#note({ step: 'affinity', outcome: 'none', detail: `${why}: no session is looked for.` });
+    } else {
+      const error = await this.#search(traffic);
+      for (const step of affinitySteps(this.#trail, pool, this.#parts.now)) this.#note(step);
+      if (error !== null) return this.#refuse(error);
+    }
+    return this.#choose(traffic);
+  }
+
+  /** Looks for the session as a request does; what has to be waited for is waited for. */
+  async #search(traffic: PoolTraffic): Promise<ErrorKind | null> {
+    const x = this.#x;
+    const { now } = this.#parts;
+    if (this.#store.refuses) return ERRORS.STORE_DOWN;
+    const find = () => findSession(x, this.#request.head, traffic, this.#table, this.#store, now);
+    let search = find();
+    for (let waits = 0; search !== Search.done; waits++) {
+      if (search === Search.rejected) return ERRORS.UNAUTHORIZED;
+      if (search === Search.refused || waits === MOST_WAITS) return ERRORS.STORE_DOWN;
+      if (search === Search.asking) {
+        search = answered(x, traffic, this.#table, await x.asked!, now);
+        continue;
+      }
+      if (search === Search.pending) await x.found.wait;
+      search = find();
+    }
+    return null;
+  }
+
+  async #choose(traffic: PoolTraffic): Promise<Explanation> {
+    const x = this.#x;
+    const { state, now } = this.#parts;
+    const { pool } = traffic;
+    for (let waits = 0; ; waits++) {
+      const choice = chooseBackend(x, traffic, state, this.#table, this.#store);
+      if (choice.asking && waits < MOST_WAITS) {
+        answered(x, traffic, this.#table, await x.asked!, now);
+        continue;
+      }
+      const { backend, error } = choice;
+      if (error === ERRORS.SESSION_LOST && backend === null) x.outcome = Outcome.lost;
+      this.#certain = backend === null || x.bound || this.#isSettled(traffic);
+      const { step, candidates } = explainChoice(x, pool, state, backend, error, this.#certain);
+      this.#candidates = candidates;
+      this.#note(step);
+      if (backend === null) return this.#conclude(null, error);
+      if (x.bound && (backend !== x.home || (x.hasRow && x.row.movedFrom >= 0))) x.outcome = Outcome.moved;
+      return this.#conclude(backend, null);
+    }
+  }
+
+  /** Whether the policy has nothing to choose between. */
+  #isSettled({ pool, policy, candidates }: PoolTraffic): boolean {
+    const x = this.#x;
+    const count = openCandidates(pool, this.#parts.state, [], 0, candidates);
+    if (count === 1) return true;
+    const keyed = x.strategy !== null && !x.fresh;
+    const { balance } = pool.config;
+    if (balance === 'hash') return keyed;
+    if (balance !== 'least-requests') return false;
+    const first = policy.pick(candidates, count, null);
+    for (let draw = 1; draw < DRAWS; draw++) if (policy.pick(candidates, count, null) !== first) return false;
+    return true;
+  }
+
+  /** The pool with strategies that note what they find, and a policy of its own: no worker's turn is taken. */
+  #watched(own: PoolTraffic): PoolTraffic {
+    const { state } = this.#parts;
+    let issuer: WatchedIssuer | null = null;
+    const strategies = own.strategies.map((strategy: AffinityStrategy, place) => {
+      if (strategy !== own.issuer) return new WatchedStrategy(strategy, place, this.#trail);
+      issuer = new WatchedIssuer(own.issuer, place, this.#trail);
+      return issuer;
+    });
+    const policy = POLICIES[own.pool.config.balance]({ state, random: Math.random, slots: state.slots });
+    return new PoolTraffic(own.pool, { strategies, issuer, binding: own.binding }, own.triggers, policy, null, own);
+  }
+
+  #requestStep(): ExplainStep {
+    const { head, assumed } = this.#request;
+    const { address, secure } = this.#x.client;
+    const notes = assumed.length === 0 ? '' : ` (${assumed.join('; ')})`;
+    // The query is left out: it may hold a key.
+    const detail = `${head.method} ${head.path} for ${head.host}, from ${address} by ${secure ? 'https' : 'http'}${notes}.`;
+    return { step: 'request', outcome: head.method, detail };
+  }
+
+  #note(step: ExplainStep): void {
+    this.#steps.push(step);
+  }
+
+  #refuse(error: ErrorKind): Explanation {
+    this.#note({
+      step: 'answer',
+      outcome: String(error.status),
+      detail: `limpet answers ${error.status} ${error.code}: ${error.text}`,
+    });
+    return this.#conclude(null, error);
+  }
+
+  #conclude(backend: Backend | null, error: ErrorKind | null): Explanation {
+    const x = this.#x;
+    return {
+      route: x.route?.index ?? null,
+      pool: x.pool?.name ?? null,
+      session: x.strategy === null || x.fresh ? null : format(x.found.key),
+      outcome: OUTCOMES[x.outcome]!,
+      backend: backend?.id ?? null,
+      certain: this.#certain,
+      candidates: this.#candidates,
+      error: backend === null ? (error?.code ?? null) : null,
+      status: backend === null ? (error?.status ?? null) : null,
+      steps: this.#steps,
+    };
+  }
+}
+
+/** Nothing is sent, so that nothing is reported. */
+const NOBODY = {} as AttemptEvents;

@@ -1,0 +1,134 @@
+import type { Backend } from '../../backends/backend.ts';
+import type { Pool } from '../../backends/pool.ts';
+import { Key } from '../../sessions/key.ts';
+import { Lookup } from '../../sessions/lookup.ts';
+import { format } from '../../sessions/public-id.ts';
+import { Row } from '../../sessions/row.ts';
+import { Claim, type SessionStore } from '../../sessions/store.ts';
+import type { TableView } from './table-view.ts';
+import type { Trail } from './trail.ts';
+
+/** A session as the store that nodes share knows it. Times in ms since epoch. */
+export interface SharedSession {
+  /** Name of its pool. */
+  readonly pool: string;
+  /** Id of its backend. */
+  readonly backend: string;
+  /** Index into KEY_SOURCES. */
+  readonly by: number;
+  readonly created: number;
+  readonly lastSeen: number;
+  readonly moves: number;
+}
+
+/** The store that nodes share, as far as it can be asked without changing anything. */
+export interface SharedSessions {
+  /** Sessions are refused while it is down. */
+  readonly refuses: boolean;
+  /** Null: it has none of this public id, or does not answer. Never rejects. */
+  lookup(id: string): Promise<SharedSession | null>;
+}
+
+/** A session store that is asked and never told: what it would make of a session is imagined in the view of the table. */
+export class StoreView implements SessionStore {
+  readonly #table: TableView;
+  readonly #shared: SharedSessions | null;
+  readonly #trail: Trail;
+
+  /** @param shared null: sessions are in this process's memory alone */
+  constructor(table: TableView, shared: SharedSessions | null, trail: Trail) {
+    this.#table = table;
+    this.#shared = shared;
+    this.#trail = trail;
+  }
+
+  get refuses(): boolean {
+    return this.#shared?.refuses ?? false;
+  }
+
+  claim(key: Key, pool: Pool, backend: Backend, by: number, now: number, row: Row): Claim | Promise<Claim> {
+    if (this.#table.peek(key, now, row) === Lookup.LIVE) return Claim.bound;
+    const own = copyOf(key);
+    const make = (): Claim => {
+      const { slot, generation } = backend;
+      const made = Object.assign(new Row(), { pool: pool.index, backend: slot, generation, by, created: now });
+      this.#table.imagine(
+        own,
+        Object.assign(made, { state: Lookup.LIVE, lastSeen: now, requests: 1, provisional: true }),
+      );
+      return Claim.made;
+    };
+    const shared = this.#shared;
+    if (shared !== null) return this.#ask(shared, key, pool, now, make);
+    make();
+    this.#table.peek(key, now, row);
+    return Claim.made;
+  }
+
+  join(key: Key, pool: Pool, row: Row, now: number): Claim | Promise<Claim> {
+    const own = copyOf(key);
+    const settledRow = Object.assign(new Row(), row, { pending: false });
+    const settled = (): Claim => {
+      this.#table.imagine(own, settledRow);
+      return Claim.bound;
+    };
+    if (this.#shared === null) return settled();
+    return this.#ask(this.#shared, key, pool, now, settled);
+  }
+
+  recall(
+    key: Key,
+    pool: Pool,
+    _backend: Backend | null,
+    _by: number,
+    _created: number,
+    now: number,
+  ): Claim | Promise<Claim> {
+    return this.#shared === null ? Claim.unknown : this.#ask(this.#shared, key, pool, now, () => Claim.unknown);
+  }
+
+  adopt(): void {}
+
+  bind(): void {}
+
+  move(): void {}
+
+  release(): void {}
+
+  end(): boolean {
+    return false;
+  }
+
+  async start(): Promise<void> {}
+
+  stop(): void {}
+
+  /** @param otherwise what is so when the store knows nothing of it */
+  async #ask(shared: SharedSessions, key: Key, pool: Pool, now: number, otherwise: () => Claim): Promise<Claim> {
+    const id = format(key);
+    const own = copyOf(key);
+    const known = await shared.lookup(id);
+    const { idle, lifetime } = pool.config.session;
+    const live =
+      known !== null && known.pool === pool.name && now - known.lastSeen < idle && now - known.created < lifetime;
+    const answer = live ? this.#take(own, pool, known) : otherwise();
+    this.#trail.push({ kind: 'ask', id, answer });
+    return answer;
+  }
+
+  #take(key: Key, pool: Pool, { backend: name, by, created, lastSeen, moves }: SharedSession): Claim {
+    const backend = pool.byId.get(name);
+    const row = Object.assign(new Row(), { pool: pool.index, by, created, lastSeen, moves, state: Lookup.LIVE });
+    row.backend = backend?.slot ?? -1;
+    row.generation = backend?.generation ?? 0;
+    this.#table.imagine(key, row);
+    return backend === undefined ? Claim.elsewhere : Claim.bound;
+  }
+}
+
+/** The caller's key is scratch, and an answer comes later. */
+function copyOf(key: Key): Key {
+  const copy = new Key();
+  copy.copy(key);
+  return copy;
+}

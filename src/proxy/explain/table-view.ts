@@ -1,0 +1,49 @@
+import type { Key } from '../../sessions/key.ts';
+import { Lookup } from '../../sessions/lookup.ts';
+import { format } from '../../sessions/public-id.ts';
+import { Row } from '../../sessions/row.ts';
+import type { SessionTable } from '../../sessions/table.ts';
+import type { Trail } from './trail.ts';
+
+/**
+ * The session table as it would be seen by a request, which changes nothing of it (behaviour 20): what a request would change is remembered here, for as long as
+ * this object lives.
+ */
+export class TableView {
+  readonly #table: SessionTable;
+  readonly #trail: Trail;
+  /** What rows would be by now; null: gone. */
+  readonly #imagined = new Map<string, Row | null>();
+
+  constructor(table: SessionTable, trail: Trail) {
+    this.#table = table;
+    this.#trail = trail;
+  }
+
+  /** As if the row of this key was this one from here on. */
+  imagine(key: Key, row: Row): void {
+    this.#imagined.set(format(key), copyOf(row));
+  }
+
+  lookup(key: Key, now: number, _idle: number, _lifetime: number, row: Row): Lookup {
+    const id = format(key);
+    // The limits of the pool, which are the same.
+    const found = this.peek(key, now, row);
+    this.#trail.push({ kind: 'lookup', id, found, row: copyOf(row) });
+    if (found === Lookup.LIVE && row.requests < 0xffffffff) row.requests++;
+    if (found === Lookup.IDLE_EXPIRED || found === Lookup.LIFETIME_EXPIRED) this.#imagined.set(id, null);
+    return found;
+  }
+
+  peek(key: Key, now: number, row: Row): Lookup {
+    const imagined = this.#imagined.get(format(key));
+    if (imagined === undefined) return this.#table.peek(key, now, row);
+    if (imagined === null) return row.clear(Lookup.NONE);
+    Object.assign(row, imagined);
+    return row.state;
+  }
+}
+
+function copyOf(row: Row): Row {
+  return Object.assign(new Row(), row);
+}

@@ -35,15 +35,18 @@ export class MemoryStore implements SessionStore {
   adopt(
     key: Key,
     pool: Pool,
-    _home: Backend | null,
+    home: Backend | null,
     backend: Backend,
     by: number,
     created: number,
-    _reason: number,
+    reason: number,
     now: number,
     row: Row,
   ): void {
-    this.#table.adopt(key, pool.index, backend.slot, backend.generation, by, created, now, row);
+    const first = home ?? backend;
+    this.#table.adopt(key, pool.index, first.slot, first.generation, by, created, now, row);
+    if (home === null || home === backend || row.state !== Lookup.LIVE) return;
+    this.#table.move(key, home.slot, backend.slot, backend.generation, reason, now, row, home.generation);
   }
 
   bind(key: Key, pool: Pool, backend: Backend, by: number, now: number): void {
@@ -58,14 +61,20 @@ export class MemoryStore implements SessionStore {
     this.#table.release(key, slot);
   }
 
-  end(key: Key, _pool: Pool, _created: number, until: number, now: number): void {
-    if (until > now) this.#table.end(key, now, until);
-    else this.#table.remove(key);
+  end(key: Key, _pool: Pool, _created: number, until: number, now: number): boolean {
+    return endHere(this.#table, this.#other, key, until, now);
   }
 
   async start(): Promise<void> {}
 
   stop(): void {}
+}
+
+/** Ends a session in the table. `row` is scratch. Answers whether this call did. */
+export function endHere(table: SessionTable, row: Row, key: Key, until: number, now: number): boolean {
+  if (until > now) return table.end(key, now, until);
+  const live = table.peek(key, now, row) === Lookup.LIVE;
+  return table.remove(key) && live;
 }
 
 /** Binds a key that the application handed out, in the table: an existing session of it moves. `row` is scratch, and is the session after that. */

@@ -91,8 +91,9 @@ export interface SessionStore {
   /**
    * Ends a session and refuses its key until then; with `until` not after `now` the key is free at once.
    * @param created when it began
+   * @returns whether this call ended it here: of several one does, and none where there was no live session
    */
-  end(key: Key, pool: Pool, created: number, until: number, now: number): void;
+  end(key: Key, pool: Pool, created: number, until: number, now: number): boolean;
 
   /** Settles when claims can be answered, or shortly after when they cannot. Never rejects. */
   start(): Promise<void>;

@@ -3,7 +3,7 @@ import type { Pool } from '../../backends/pool.ts';
 import type { Logger } from '../../logging/logger.ts';
 import { Key } from '../key.ts';
 import { Lookup } from '../lookup.ts';
-import { bindLearned } from '../memory-store.ts';
+import { bindLearned, endHere } from '../memory-store.ts';
 import { format } from '../public-id.ts';
 import { Row } from '../row.ts';
 import { Claim, type SessionStore } from '../store.ts';
@@ -188,11 +188,10 @@ export class RedisStore implements SessionStore {
     this.#tell(connection.scripts.limpetRelease(this.#sessions + format(key), this.#parts.node, id));
   }
 
-  end(key: Key, pool: Pool, created: number, until: number, now: number): void {
-    if (until > now) this.#table.end(key, now, until);
-    else this.#table.remove(key);
+  end(key: Key, pool: Pool, created: number, until: number, now: number): boolean {
+    const ended = endHere(this.#table, this.#row, key, until, now);
     const connection = this.#reachable();
-    if (connection === null) return;
+    if (connection === null) return ended;
     const id = format(key);
     const end = Math.ceil(Math.max(until, now + FORGET_MS));
     this.#tell(
@@ -207,6 +206,7 @@ export class RedisStore implements SessionStore {
         now,
       ),
     );
+    return ended;
   }
 
   /** `row` is what the table has now: another request may have moved the session elsewhere, and then it has told so itself. */

@@ -17,6 +17,7 @@ import { loadListenerTls } from '../model/listener-tls.ts';
 import { resolveMembers } from '../model/members.ts';
 import type { ModelKeeper, ModelPlan, ModelSources } from '../model/model-keeper.ts';
 import type { RunningModel } from '../model/running-model.ts';
+import { changedContents, type FileContents, fileContents } from './file-contents.ts';
 
 /** What a Reloader works with. */
 export interface ReloaderParts {
@@ -45,9 +46,11 @@ export class Reloader {
   readonly #parts: ReloaderParts;
   #turn: Promise<unknown>;
   #stopped = false;
+  #contents: FileContents;
 
   constructor(parts: ReloaderParts) {
     this.#parts = parts;
+    this.#contents = fileContents(parts.keeper.sources.file);
     this.#turn = parts.after;
   }
 
@@ -138,6 +141,7 @@ export class Reloader {
       return { ok: false, errors: [problem(file, error.message)] };
     }
     const found = this.#parts.found(next.config);
+    const contents = fileContents(next.config);
     const failure = await this.#goBy({ file: next.config, secrets: secrets.secrets, tls, found }, true);
     if (failure !== null) return { ok: false, errors: [problem(file, failure)] };
     const changes = diffConfig(before.file, next.config);
@@ -148,6 +152,8 @@ export class Reloader {
       if (was !== undefined && !isDeepStrictEqual(was, material))
         changes.push({ path: `listeners.${key}.tls (content of its files)`, change: 'changed' });
     }
+    changes.push(...changedContents(this.#contents, contents));
+    this.#contents = contents;
     return { ok: true, generation: keeper.model.generation, changes, warnings };
   }
 

@@ -1,4 +1,4 @@
-import type { Key } from '../sessions/key.ts';
+import { Key } from '../sessions/key.ts';
 import { SharedChains } from '../sessions/shared-chains.ts';
 import { Bell, bellOf, type DialogMemory, HOLDS, ring, WAITS, WORKER, Word, whoIs } from './dialog-memory.ts';
 import type { Turn } from './turn.ts';
@@ -96,16 +96,28 @@ export class Turns {
     this.#remove(node);
   }
 
+  /** Whether the request stands in the line of this session. */
+  isOf({ node }: Turn, key: Key): boolean {
+    return node !== 0 && this.#isOf(node, key);
+  }
+
   /**
-   * The session has another key from now on: who has the turn and who waits goes along, in the same order. Requests that come with the new key stand behind them.
+   * The session of a request that has the turn has another key from now on: who waits for it goes along, in the same order, and those that come with the new key
+   * stand behind them. Does nothing when it has that key already, or no turn.
    * @throws Error with code SESSION_TABLE_BUSY, as StripedLocks does; then nobody has gone
    */
-  rename(from: Key, to: Key): void {
+  rename(turn: Turn, to: Key): void {
+    const { node: first } = turn;
+    if (first === 0 || this.#isOf(first, to)) return;
     const chains = this.#chains;
-    const chain = chains.of(from.a);
+    // Only whoever has the turn renames: its key stays while the locks are waited for.
+    const chain = chains.of(chains.get(first, Word.key));
     const other = chains.of(to.a);
     chains.lockTwo(chain, other);
     try {
+      const [a, b, c, d] = [0, 1, 2, 3].map((n) => chains.get(first, Word.key + n)) as [number, number, number, number];
+      const from = new Key();
+      from.set(a, b, c, d);
       for (let node = chains.first(chain); node !== 0; ) {
         const next = chains.next(node);
         if (this.#isOf(node, from)) {

@@ -114,7 +114,9 @@ test('a session that is given another key takes its turns along', async () => {
     two.turns.take(other!, keyOf(1, 9), 0, 10, 1_000);
     one.turns.take(a!, keyOf(1), 0, 10, 1_000);
     two.turns.take(b!, keyOf(1), 0, 10, 1_000);
-    one.turns.rename(keyOf(1), to);
+    one.turns.rename(a!, to);
+    one.turns.rename(a!, to);
+    assert.deepEqual([one.turns.isOf(a!, keyOf(1)), one.turns.isOf(a!, to)], [false, true]);
     assert.equal(one.turns.take(c!, to, 0, 10, 1_000), Taken.waits);
     one.turns.leave(a!);
     await eventually('the one that waited under the old key', () => log.length === 1);

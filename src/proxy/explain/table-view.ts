@@ -2,6 +2,7 @@ import type { Key } from '../../sessions/key.ts';
 import { Lookup } from '../../sessions/lookup.ts';
 import { format } from '../../sessions/public-id.ts';
 import { Row } from '../../sessions/row.ts';
+import type { SearchedRows } from '../../sessions/searched-rows.ts';
 import type { SessionTable } from '../../sessions/table.ts';
 import type { Trail } from './trail.ts';
 
@@ -9,7 +10,7 @@ import type { Trail } from './trail.ts';
  * The session table as it would be seen by a request, which changes nothing of it (behaviour 20): what a request would change is remembered here, for as long as
  * this object lives.
  */
-export class TableView {
+export class TableView implements SearchedRows {
   readonly #table: SessionTable;
   readonly #trail: Trail;
   /** What rows would be by now; null: gone. */
@@ -25,13 +26,15 @@ export class TableView {
     this.#imagined.set(format(key), copyOf(row));
   }
 
-  lookup(key: Key, now: number, _idle: number, _lifetime: number, row: Row): Lookup {
+  lookup(key: Key, now: number, _idle: number, _lifetime: number, row: Row, binding = 0): Lookup {
     const id = format(key);
     // The limits of the pool, which are the same.
-    const found = this.peek(key, now, row);
+    let found = this.peek(key, now, row);
+    if (found === Lookup.LIVE && binding !== 0 && row.binding !== 0 && row.binding !== binding) found = Lookup.FOREIGN;
     this.#trail.push({ kind: 'lookup', id, found, row: copyOf(row) });
     if (found === Lookup.LIVE && row.requests < 0xffffffff) row.requests++;
     if (found === Lookup.IDLE_EXPIRED || found === Lookup.LIFETIME_EXPIRED) this.#imagined.set(id, null);
+    row.state = found;
     return found;
   }
 
@@ -41,6 +44,39 @@ export class TableView {
     if (imagined === null) return row.clear(Lookup.NONE);
     Object.assign(row, imagined);
     return row.state;
+  }
+
+  settle(
+    key: Key,
+    slot: number,
+    generation: number,
+    created: number,
+    moves: number,
+    now: number,
+    row: Row,
+  ): boolean {
+    if (this.peek(key, now, row) !== Lookup.LIVE) return false;
+    this.imagine(key, Object.assign(row, { backend: slot, generation, created, moves, pending: false }));
+    return true;
+  }
+
+  setIssued(key: Key, issued: number): boolean {
+    return this.#change(key, issued, { issued });
+  }
+
+  setBinding(key: Key, binding: number): boolean {
+    return this.#change(key, Date.now(), { binding });
+  }
+
+  successor(key: Key, into: Key): number {
+    return this.#table.successor(key, into);
+  }
+
+  #change(key: Key, now: number, fields: Partial<Row>): boolean {
+    const row = new Row();
+    if (this.peek(key, now, row) !== Lookup.LIVE) return false;
+    this.imagine(key, Object.assign(row, fields));
+    return true;
   }
 }
 

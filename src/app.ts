@@ -306,6 +306,7 @@ async function start(
     configGeneration: () => keeper.model.generation,
     listeners,
     workers: { running: () => supervisor.running, restarts: () => supervisor.restarts },
+    turns: supervisor.turns,
     state,
     table,
     users: users.names,

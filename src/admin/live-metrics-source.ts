@@ -14,6 +14,14 @@ export function liveMetricsSource(parts: LiveParts, reloads: Reloads | null): Me
     sessionsOfPool: (pool) => table.sessionsOfPool(pool),
     evictions: () => table.evictions,
     workerRestarts: workers.restarts,
+    turns: () => parts.turns?.used ?? 0,
+    waitingForTurn: () => {
+      const counts = new Map<number, number>();
+      parts.turns?.waiting((pool, count) => counts.set(pool, count));
+      return pools()
+        .filter(({ config }) => config.session.dialog === 'half-duplex')
+        .map(({ name, index }) => ({ pool: name, count: counts.get(index) ?? 0 }));
+    },
     storeUp: () => store?.().up ?? true,
     configGeneration: parts.configGeneration,
     reloads: () => ({ ok: reloads?.succeeded ?? 0, failed: reloads?.failed ?? 0 }),

@@ -3,6 +3,7 @@ import type { Pool } from '../backends/pool.ts';
 import type { SharedState } from '../backends/shared-state.ts';
 import type { ConfigError } from '../config/config-error.ts';
 import type { ConfigChange } from '../config/diff.ts';
+import type { DeadTurns } from '../dialog/dead-turns.ts';
 import type { SessionJournal } from '../logging/session-journal.ts';
 import type { CountersMemory } from '../metrics/counters-memory.ts';
 import type { RareTotals } from '../metrics/rare-totals.ts';
@@ -67,6 +68,8 @@ export interface LiveParts {
     /** How many were started again. */
     readonly restarts: () => number;
   };
+  /** Turns of the requests of a session. Absent: there are none, as in tests without workers. */
+  readonly turns?: DeadTurns;
   readonly state: SharedState;
   readonly table: SessionTable;
   readonly users: UserNames;

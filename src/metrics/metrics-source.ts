@@ -16,6 +16,10 @@ export interface MetricsSource {
   evictions(): number;
   /** Workers that were started again. */
   workerRestarts(): number;
+  /** Requests that have the turn of their session, or wait for it. */
+  turns(): number;
+  /** Requests that wait for the turn of their session, by the names of the pools in which there are turns. */
+  waitingForTurn(): readonly { readonly pool: string; readonly count: number }[];
   /** Whether the store of sessions answers; the memory always does. */
   storeUp(): boolean;
   /** 1 at the start, one more with each reload. */

@@ -137,6 +137,15 @@ export function metricsRegistry({ source, sums, rare, processMetrics }: MetricsP
   counter('limpet_worker_restarts_total', 'Workers that ended unexpectedly and were started again.', [], (set) =>
     set({}, source.workerRestarts()),
   );
+  gauge('limpet_dialog_waiting', 'Requests that wait for the turn of their session (half-duplex).', ['pool'], (set) => {
+    for (const { pool, count } of source.waitingForTurn()) set({ pool }, count);
+  });
+  gauge(
+    'limpet_dialog_turns',
+    'Requests that have the turn of their session, or wait for it (half-duplex).',
+    [],
+    (set) => set({}, source.turns()),
+  );
   gauge(
     'limpet_store_up',
     '1 while the store of sessions answers; without a store of its own limpet keeps them in memory, which is always up.',

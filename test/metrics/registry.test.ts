@@ -30,6 +30,8 @@ const source: MetricsSource = {
   sessionsOfPool: (pool) => 100 + pool,
   evictions: () => 17,
   workerRestarts: () => 2,
+  turns: () => 3,
+  waitingForTurn: () => [{ pool: 'shop', count: 2 }],
   storeUp: () => false,
   configGeneration: () => 4,
   reloads: () => ({ ok: 3, failed: 1 }),
@@ -85,6 +87,8 @@ test('every metric of the interface is there, with its type and a help text', as
     limpet_session_evictions_total: 'counter',
     limpet_errors_total: 'counter',
     limpet_worker_restarts_total: 'counter',
+    limpet_dialog_waiting: 'gauge',
+    limpet_dialog_turns: 'gauge',
     limpet_store_up: 'gauge',
     limpet_config_generation: 'gauge',
     limpet_reloads_total: 'counter',
@@ -160,6 +164,8 @@ test('live state is read at the moment of the collection', async () => {
     assert.equal(value('limpet_backend_up', { pool: 'shop', backend: 'b' }), 0);
     assert.equal(value('limpet_session_evictions_total', {}), 17);
     assert.equal(value('limpet_worker_restarts_total', {}), 2);
+    assert.equal(value('limpet_dialog_waiting', { pool: 'shop' }), 2);
+    assert.equal(value('limpet_dialog_turns', {}), 3);
     assert.equal(value('limpet_store_up', {}), 0);
     assert.equal(value('limpet_config_generation', {}), 4);
     assert.equal(value('limpet_reloads_total', { result: 'ok' }), 3);

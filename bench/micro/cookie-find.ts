@@ -57,7 +57,7 @@ const issuer = new CookieAffinity(config, {
 });
 
 const found = new FoundKey();
-const proof: CookieProof = { began: 0, issued: 0, backend: null };
+const proof: CookieProof = { began: 0, issued: 0, backend: null, binding: 0 };
 function cookie(): string {
   issuer.create(found);
   issuer.setCookie(found, backend, Date.now(), Date.now(), false);

@@ -2,6 +2,7 @@ import type { AffinityConfigOf } from '../config/schema.ts';
 import { StartError } from '../errors-start.ts';
 import { CookieAffinity } from './cookie.ts';
 import { STRATEGIES } from './registry.ts';
+import { SessionBinding } from './session-binding.ts';
 import type { AffinityStrategy, CookieIssuer, KeySource, StrategyContext } from './strategy.ts';
 
 /**
@@ -11,6 +12,8 @@ export interface Cascade {
   readonly strategies: readonly AffinityStrategy[];
   /** Null: limpet issues no cookie in this pool. */
   readonly issuer: CookieIssuer | null;
+  /** Null: its sessions are bound to nothing but their backend. */
+  readonly binding: SessionBinding | null;
 }
 
 /**
@@ -27,7 +30,7 @@ export function buildCascade(context: StrategyContext): Cascade {
     throw new StartError(
       `pools.${context.pool.name}.affinity: limpet issues one cookie a pool, remove the other { by: cookie }`,
     );
-  return { strategies, issuer: issuers[0] ?? null };
+  return { strategies, issuer: issuers[0] ?? null, binding: SessionBinding.of(context.pool.config.session, context) };
 }
 
 function build<By extends KeySource>(

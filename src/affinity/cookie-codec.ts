@@ -4,21 +4,22 @@ import type { Pool } from '../backends/pool.ts';
 import { Hmac } from './hmac.ts';
 
 /**
- * What a cookie says, in 54 bytes that are exactly 72 characters of base64url (RFC 4648 section 5), without bits left
+ * What a cookie says, in 57 bytes that are exactly 76 characters of base64url (RFC 4648 section 5), without bits left
  * over:
  *
  *     bytes   0..18   session id, random
  *            18..24   when the session began, ms since epoch
  *            24..30   when this cookie was made, ms since epoch
  *            30..38   tag of the backend, masked
- *            38..54   MAC over all before it
+ *            38..42   hash of what the session is bound to besides its backend (`bindTo`), zero for nothing, masked
+ *            42..57   MAC over all before it
  *
  * The tag is an HMAC of the backend's configured id (behaviour 12), so that every node and every start of limpet makes
  * the same one; it is masked with a key stream from the bytes before it, so that two cookies of one backend do not look
  * alike (behaviour 11). The name of the pool is part of every key: what one pool signed is noise to another. MAC, mask
  * and tag have a key each, derived from the secret (RFC 5869).
  */
-export const COOKIE_LENGTH = 72;
+export const COOKIE_LENGTH = 76;
 /** Characters of the session id at the front: 18 bytes. */
 export const ID_LENGTH = 24;
 export const ID_BYTES = 18;
@@ -26,9 +27,11 @@ export const ID_BYTES = 18;
 const BEGAN = 18;
 const ISSUED = 24;
 const TAG = 30;
-const MAC = 38;
-const END = 54;
-const TAG_BYTES = MAC - TAG;
+const BINDING = 38;
+const MAC = 42;
+const END = 57;
+const TAG_BYTES = BINDING - TAG;
+const MASKED_BYTES = MAC - TAG;
 
 /** Value of each character of base64url. */
 const DIGITS = new Uint8Array(256);
@@ -59,6 +62,8 @@ export interface CookieFields {
   readonly issued: number;
   /** Null: no backend of the pool has this tag. */
   readonly backend: Backend | null;
+  /** Hash of what the session is bound to, u32; 0: nothing. */
+  readonly binding: number;
 }
 
 /** One secret's keys, and what the backends are called under it. */
@@ -76,7 +81,7 @@ export class CookieCodec {
   readonly #bytes = Buffer.alloc(END);
   readonly #signed = this.#bytes.subarray(MAC);
   readonly #mac = Buffer.alloc(END - MAC);
-  readonly #stream = Buffer.alloc(TAG_BYTES);
+  readonly #stream = Buffer.alloc(MASKED_BYTES);
 
   constructor(secrets: readonly Uint8Array[], pool: Pool) {
     this.#signers = secrets.map((secret) => {
@@ -92,8 +97,8 @@ export class CookieCodec {
     });
   }
 
-  /** The cookie of a session on a backend; `id` is ID_LENGTH characters of base64url, the times are ms since epoch. */
-  encode(id: string, backend: Backend, began: number, issued: number): string {
+  /** The cookie of a session on a backend; `id` is ID_LENGTH characters of base64url, the times are ms since epoch, `binding` is a u32. */
+  encode(id: string, backend: Backend, began: number, issued: number, binding = 0): string {
     const signer = this.#signers[0]!;
     const bytes = this.#bytes;
     bytes.write(id, 0, ID_BYTES, 'base64url');
@@ -101,6 +106,7 @@ export class CookieCodec {
     bytes.writeUIntBE(Math.floor(issued), ISSUED, 6);
     // A backend that left the pool while it answered has no tag at hand.
     (signer.tags.get(backend.id) ?? tagOf(signer.tagKey, backend.id)).copy(bytes, TAG);
+    bytes.writeUInt32BE(binding, BINDING);
     this.#mask(signer);
     signer.mac.digest(bytes, this.#signed);
     return bytes.toString('base64url');
@@ -117,16 +123,17 @@ export class CookieCodec {
       return {
         began: bytes.readUIntBE(BEGAN, 6),
         issued: bytes.readUIntBE(ISSUED, 6),
-        backend: signer.byTag.get(bytes.toString('latin1', TAG, MAC)) ?? null,
+        backend: signer.byTag.get(bytes.toString('latin1', TAG, BINDING)) ?? null,
+        binding: bytes.readUInt32BE(BINDING),
       };
     }
     return null;
   }
 
-  /** Masks the tag, or takes the mask off: the stream is the same both ways. */
+  /** Masks tag and binding, or takes the mask off: the stream is the same both ways. */
   #mask(signer: Signer): void {
     signer.mask.digest(this.#bytes, this.#stream);
-    for (let i = 0; i < TAG_BYTES; i++) this.#bytes[TAG + i]! ^= this.#stream[i]!;
+    for (let i = 0; i < MASKED_BYTES; i++) this.#bytes[TAG + i]! ^= this.#stream[i]!;
   }
 }
 

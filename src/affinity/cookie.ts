@@ -93,17 +93,18 @@ export class CookieAffinity implements CookieIssuer {
     if (found.strategy !== this) return false;
     const fields = this.#codec.decode(found.text);
     if (fields === null || fields.began > fields.issued || fields.issued > now + SKEW_MS) return false;
-    const { began, issued, backend } = fields;
+    const { began, issued, backend, binding } = fields;
     proof.began = began;
     proof.issued = issued;
+    proof.binding = binding;
     proof.backend = backend !== null && issued < this.#context.since(backend) ? null : backend;
     return true;
   }
 
-  setCookie(found: FoundKey, backend: Backend, began: number, now: number, secure: boolean): string {
+  setCookie(found: FoundKey, backend: Backend, began: number, now: number, secure: boolean, binding = 0): string {
     if (found.strategy !== this) throw new Error(`the key of this session was not made by the cookie ${this.name}`);
     // A clock that was set back must not make a cookie that was issued before its session began.
-    const value = this.#codec.encode(found.text.slice(0, ID_LENGTH), backend, began, Math.max(now, began));
+    const value = this.#codec.encode(found.text.slice(0, ID_LENGTH), backend, began, Math.max(now, began), binding);
     found.text = value;
     found.issued = Math.floor(Math.max(now, began));
     return `Set-Cookie: ${this.name}=${value}${secure ? this.#attributes.secure : this.#attributes.plain}`;

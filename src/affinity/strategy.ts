@@ -71,6 +71,8 @@ export interface CookieProof {
   issued: number;
   /** The backend it names; null when it is not in the pool any more. */
   backend: Backend | null;
+  /** Hash of what the session is bound to besides (see SessionBinding); 0: nothing. */
+  binding: number;
 }
 
 /** The strategy whose keys limpet makes itself. At most one a pool. */
@@ -82,7 +84,7 @@ export interface CookieIssuer extends AffinityStrategy {
   /** Checks the cookie in `found.text` (behaviours 9, 11). Writes to `proof`; false when it does not verify or its dates are impossible. Off the hot path. */
   verify(found: FoundKey, now: number, proof: CookieProof): boolean;
   /** `Set-Cookie` line with CRLF for the session in `found` (made or read) on this backend; the new text is left in `found.text`. */
-  setCookie(found: FoundKey, backend: Backend, began: number, now: number, secure: boolean): string;
+  setCookie(found: FoundKey, backend: Backend, began: number, now: number, secure: boolean, binding?: number): string;
   /** `Set-Cookie` line with CRLF that makes the browser forget it. */
   clearCookie(secure: boolean): string;
 }

@@ -27,13 +27,9 @@ function empty(path: string): NotYet {
 }
 
 const NOT_YET: readonly NotYet[] = [
-  empty('pools.*.session.bindTo'),
-  only('pools.*.session.onBindingMismatch', 'observe'),
   only('pools.*.session.perUser.max', 0),
   only('pools.*.session.perUser.claim', 'sub'),
   only('pools.*.session.perUser.header', null),
-  empty('pools.*.session.rotateOn'),
-  empty('pools.*.session.endOn'),
   only('pools.*.session.dialog', 'full-duplex'),
   only('pools.*.failover.resume', false),
   only('tracing.otlp', null),

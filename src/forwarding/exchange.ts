@@ -34,6 +34,8 @@ export interface ClientSide {
   /** Where the client's connection came in; '' and 0: not known. */
   readonly localAddress: string;
   readonly localPort: number;
+  /** SHA-256 fingerprint of the client's verified certificate; '' when it has shown none. */
+  readonly tlsIdentity: string;
   /** The client's connection is TLS, its own or as told by a trusted proxy. */
   readonly secure: boolean;
   /** X-Forwarded-*, Forwarded and Via lines for the backend. */
@@ -133,12 +135,34 @@ export class Exchange implements Waiter {
   began = 0;
   /** An expired session is told to the application: '', 'idle' or 'lifetime'. */
   expired = '';
+  /** What the client is, where sessions are bound to that (see SessionBinding): u32; 0: they are not. */
+  binding = 0;
+  /** Public id of a session that the request named and that is bound to another client; ''. */
+  mismatch = '';
+  /** The session was given another id while this request was under way: `found.key` is the new one, and the client hears of it by another response. */
+  superseded = false;
+  /** Seconds for `Retry-After` of the answer; 0: those of its kind. */
+  retryAfter = 0;
   /** The store's answer about this session, while it is waited for: of the step that has just asked, and of nobody later. */
   asked: Promise<Claim> | null = null;
   /** Public id of the key in `publicKey`, and the end of a request head that tells it to the backend: kept from request to request. */
   readonly publicKey = new Key();
   publicId = '';
   publicTail = '';
+
+  // What it has to pass before a backend is chosen, see proxy/admission.ts.
+  /** Index of the step it is at; -1: it has not come to any. */
+  step = -1;
+
+  // As an open stream of its session, see proxy/open-streams.ts.
+  /** Place in the list; -1: it is not there. */
+  streamAt = -1;
+  /** Bytes in both directions at the last look. */
+  streamBytes = 0;
+  /** When bytes were last seen, ms since epoch. */
+  streamSeenAt = 0;
+  /** Since when it is being closed, ms since epoch; 0: it is not. */
+  streamEndsAt = 0;
 
   // Its attempts.
   readonly tried: number[] = [];
@@ -223,6 +247,11 @@ export class Exchange implements Waiter {
     this.moveReason = 0;
     this.began = 0;
     this.expired = '';
+    this.binding = 0;
+    this.mismatch = '';
+    this.superseded = false;
+    this.retryAfter = 0;
+    this.step = -1;
     this.triedCount = 0;
     this.attempts = 0;
     this.retrying = false;

@@ -1,8 +1,11 @@
+import type { Cascade } from '../affinity/cascade.ts';
+import type { SessionBinding } from '../affinity/session-binding.ts';
 import type { AffinityStrategy, CookieIssuer } from '../affinity/strategy.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { BalancingPolicy } from '../balancing/policy.ts';
 import type { Outlier } from '../health/outlier.ts';
+import type { SessionTriggers } from '../routing/session-triggers.ts';
 import { BackendLink } from './backend-link.ts';
 import type { BackendConnections } from './connections.ts';
 
@@ -18,8 +21,14 @@ export class PoolTraffic {
   /** Those of `strategies` that learn from responses; empty for most pools. */
   readonly learners: readonly AffinityStrategy[];
   readonly issuer: CookieIssuer | null;
+  /** What sessions must keep besides their backend; null: nothing. */
+  readonly binding: SessionBinding | null;
+  /** Requests after which the session ends or gets another id; null: none are configured. */
+  readonly triggers: SessionTriggers | null;
   /** Names of limpet's own cookies, which backends neither see nor set. */
   readonly cookies: readonly string[];
+  /** Requests have to pass at least one of the steps of proxy/admission.ts. */
+  readonly guarded: boolean;
   readonly policy: BalancingPolicy;
   readonly outlier: Outlier | null;
   /** Scratch for the candidates of one choice. */
@@ -38,8 +47,8 @@ export class PoolTraffic {
    */
   constructor(
     pool: Pool,
-    strategies: readonly AffinityStrategy[],
-    issuer: CookieIssuer | null,
+    { strategies, issuer, binding }: Cascade,
+    triggers: SessionTriggers | null,
     policy: BalancingPolicy,
     outlier: Outlier | null,
     before: PoolTraffic | null = null,
@@ -48,7 +57,12 @@ export class PoolTraffic {
     this.strategies = strategies;
     this.learners = strategies.filter((strategy) => strategy.learn !== null);
     this.issuer = issuer;
+    this.binding = binding;
+    this.triggers = triggers;
     this.cookies = issuer === null ? [] : [issuer.name];
+    const { session, rateLimit } = pool.config;
+    const { max, header } = session.perUser;
+    this.guarded = rateLimit !== null || session.dialog !== 'full-duplex' || max > 0 || header !== null;
     this.policy = policy;
     this.outlier = outlier;
     this.failedAt = before?.failedAt ?? [];

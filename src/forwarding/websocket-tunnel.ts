@@ -1,4 +1,4 @@
-import { CLOSE_TO_CLIENT, closeToBackend } from './websocket-close.ts';
+import { CloseReason, closeToBackend, closeToClient } from './websocket-close.ts';
 import { WebSocketFlow } from './websocket-flow.ts';
 
 /** The client's connection of a tunnel, as a WebSocket that goes away needs it. */
@@ -19,7 +19,7 @@ export interface BackendEnd {
 }
 
 /**
- * A WebSocket that passes through, and how it goes away at a graceful stop (behaviour 46): Close frames with code 1001 to both
+ * A WebSocket that passes through, and how limpet closes it, at a graceful stop (behaviour 46) or when its session has ended: Close frames to both
  * peers, each at the next boundary of its direction. Behind it nothing more goes to that peer, and its own Close frame, the answer,
  * is not passed on; then its connection ends with FIN. The two peers do not wait for each other.
  */
@@ -27,6 +27,7 @@ export class WebSocketTunnel {
   readonly fromClient = new WebSocketFlow(true);
   readonly fromBackend = new WebSocketFlow(false);
   goingAway = false;
+  #reason: CloseReason = CloseReason.goingAway;
   #clientEnded = false;
   #backendEnded = false;
 
@@ -34,12 +35,13 @@ export class WebSocketTunnel {
    * Begins to close it, unless a peer has begun to by itself or does not keep to the framing: such a one is left alone.
    * Called again with `urgent` when the time gets short: then the end of a frame will do where the end of a message has not come.
    */
-  goAway(urgent: boolean, client: ClientEnd, backend: BackendEnd): void {
+  goAway(urgent: boolean, reason: CloseReason, client: ClientEnd, backend: BackendEnd): void {
     const { fromClient, fromBackend } = this;
     if (!this.goingAway) {
       const busy = this.#clientEnded || this.#backendEnded || !fromClient.closable || !fromBackend.closable;
       if (busy) return;
       this.goingAway = true;
+      this.#reason = reason;
     }
     fromClient.close(urgent);
     fromBackend.close(urgent);
@@ -49,9 +51,9 @@ export class WebSocketTunnel {
   /** Of a WebSocket that goes away: does what has come due since the last time. Called after each event on either side. */
   step(client: ClientEnd, backend: BackendEnd): void {
     const { fromClient, fromBackend } = this;
-    if (fromClient.takeClose()) backend.write(closeToBackend());
+    if (fromClient.takeClose()) backend.write(closeToBackend(this.#reason));
     if (fromBackend.takeClose()) {
-      client.put(CLOSE_TO_CLIENT);
+      client.put(closeToClient(this.#reason));
       client.flush();
     }
     // What a peer still sends is dropped: that the other one reads slowly, or is gone, must not keep its answer from being read.

@@ -40,6 +40,7 @@ export const HeaderId = {
   contentEncoding: 33,
   contentType: 34,
   contentRange: 35,
+  userAgent: 36,
 } as const;
 
 const NAMES: Readonly<Record<string, number>> = {
@@ -77,6 +78,7 @@ const NAMES: Readonly<Record<string, number>> = {
   'content-encoding': HeaderId.contentEncoding,
   'content-type': HeaderId.contentType,
   'content-range': HeaderId.contentRange,
+  'user-agent': HeaderId.userAgent,
 };
 
 /** One step of the name hash; `lower` is the byte in lower case with `_` counted as `-`. */

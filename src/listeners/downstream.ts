@@ -5,6 +5,7 @@
 import { ERRORS, type ErrorKind } from '../errors.ts';
 import { type ClientSide, Exchange } from '../forwarding/exchange.ts';
 import type { Upstream } from '../forwarding/upstream.ts';
+import { CloseReason } from '../forwarding/websocket-close.ts';
 import { Framing, type Head, Parse } from '../http1/head.ts';
 import type { Handler } from '../proxy/handler.ts';
 import { Timed } from '../timing/timer-wheel.ts';
@@ -61,6 +62,7 @@ export class Downstream extends Timed implements ClientSide {
   readonly exchange: Exchange;
   address: string;
   secure: boolean;
+  tlsIdentity = '';
   trustedRequestId = '';
   chunks = true;
 
@@ -79,6 +81,8 @@ export class Downstream extends Timed implements ClientSide {
   #close = false;
   #ended = false;
   readonly #body = new RequestBody();
+  /** What the deadline of the body was set with. */
+  #awaitedMs = 0;
   #drained = 0;
   #parsing = false;
   #upstream: Upstream | null = null;
@@ -295,7 +299,7 @@ export class Downstream extends Timed implements ClientSide {
     if (next < size) this.#keep(shared, next, size);
     const x = this.exchange;
     if (x.bodyDone) this.#handler.wheel.clear(this);
-    else this.#handler.wheel.set(this, this.#listener.config.timeouts.body);
+    else this.#awaitBody();
     x.upstream?.sendBody();
   }
 
@@ -352,8 +356,37 @@ export class Downstream extends Timed implements ClientSide {
   readBody(): void {
     const x = this.exchange;
     if (x.bodyDone || this.#phase !== Phase.exchange) return;
-    this.#handler.wheel.set(this, this.#listener.config.timeouts.body);
+    this.#awaitBody();
     this.#socket.resume();
+  }
+
+  /**
+   * How long the client may be silent in the middle of its body. A body of unknown length whose response has begun is one half of a
+   * conversation, such as a stream of gRPC: there silence is as good as in any other tunnel.
+   */
+  get #bodyMs(): number {
+    const { pool, committed } = this.exchange;
+    return committed && pool !== null && this.#body.openEnded
+      ? pool.config.timeouts.tunnel
+      : this.#listener.config.timeouts.body;
+  }
+
+  #awaitBody(): void {
+    this.#awaitedMs = this.#bodyMs;
+    this.#handler.wheel.set(this, this.#awaitedMs);
+  }
+
+  /** The client has been silent in the middle of its body. */
+  #onSilentBody(): void {
+    const more = this.#bodyMs - this.#awaitedMs;
+    if (more > 0) {
+      // The response has begun since the time for it was set.
+      this.#awaitedMs += more;
+      this.#handler.wheel.set(this, more);
+    } else if (this.exchange.committed) {
+      this.#handler.clientGone(this.exchange);
+      this.abort();
+    } else this.#refuse(ERRORS.REQUEST_TIMEOUT, 'body too slow');
   }
 
   holdBody(): void {
@@ -415,7 +448,8 @@ export class Downstream extends Timed implements ClientSide {
   #onDrain(): void {
     if (this.#phase === Phase.exchange || this.#phase === Phase.tunnel) {
       if (this.#phase === Phase.tunnel) this.#handler.wheel.set(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
-      else this.#handler.wheel.clear(this);
+      else if (this.exchange.bodyDone || this.#socket.isPaused()) this.#handler.wheel.clear(this);
+      else this.#awaitBody();
       (this.#upstream ?? this.exchange.upstream)?.resume();
     }
   }
@@ -522,7 +556,7 @@ export class Downstream extends Timed implements ClientSide {
     try {
       const urgent = now >= this.#urgentAt;
       this.#goAwayAt = urgent ? Number.POSITIVE_INFINITY : this.#urgentAt;
-      this.#upstream!.goAway(urgent);
+      this.#upstream!.goAway(urgent, CloseReason.goingAway);
     } catch (error) {
       this.#defect(error);
     }
@@ -631,12 +665,7 @@ export class Downstream extends Timed implements ClientSide {
           // The client stopped reading in the middle of a response.
           this.#handler.clientGone(this.exchange);
           this.abort();
-        } else if (!this.exchange.bodyDone) {
-          if (this.exchange.committed) {
-            this.#handler.clientGone(this.exchange);
-            this.abort();
-          } else this.#refuse(ERRORS.REQUEST_TIMEOUT, 'body too slow');
-        }
+        } else if (!this.exchange.bodyDone) this.#onSilentBody();
         break;
       case Phase.drain:
         this.#linger();

@@ -9,6 +9,7 @@ import { Lookup } from '../sessions/lookup.ts';
 import { MoveReason } from '../sessions/move-reasons.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import type { SessionTable } from '../sessions/table.ts';
+import { followRotation } from './session-changes.ts';
 import { backendOf, claim, Search } from './session-step.ts';
 
 /** A backend, or why there is none. */
@@ -17,15 +18,18 @@ export interface Choice {
   error: ErrorKind;
   /** Neither yet: the store is being asked, see `Exchange.asked`. */
   asking: boolean;
+  /** Neither yet: the key turned out to be another client's session, search again. */
+  again: boolean;
 }
 
 /** Scratch: the result of the latest call. */
-const choice: Choice = { backend: null, error: ERRORS.NO_BACKEND, asking: false };
+const choice: Choice = { backend: null, error: ERRORS.NO_BACKEND, asking: false, again: false };
 
 function chosen(backend: Backend | null, error: ErrorKind = ERRORS.NO_BACKEND): Choice {
   choice.backend = backend;
   choice.error = error;
   choice.asking = false;
+  choice.again = false;
   return choice;
 }
 
@@ -39,6 +43,8 @@ export function chooseBackend(
 ): Choice {
   if (x.bound || x.claimed) return bound(x, traffic, state, table, store);
   const { pool, candidates } = traffic;
+  // It came late with an id that was rotated away: it has no session, but the backend of the one it had.
+  if (x.home !== null && !isTried(x, x.home) && state.isUsable(x.home.slot)) return chosen(x.home);
   const count = openCandidates(pool, state, x.tried, x.triedCount, candidates);
   if (count === 0) return chosen(null);
   const backend = traffic.policy.pick(candidates, count, x.strategy === null ? null : x.found.key);
@@ -48,7 +54,8 @@ export function chooseBackend(
   if (search === Search.refused) return chosen(null, ERRORS.STORE_DOWN);
   if (search === Search.done) return x.bound ? bound(x, traffic, state, table, store) : chosen(backend);
   chosen(null);
-  choice.asking = true;
+  choice.asking = search === Search.asking;
+  choice.again = search === Search.again;
   return choice;
 }
 
@@ -87,9 +94,12 @@ function bound(
 
 /** Another request of this session may have moved it meanwhile: then this one goes there too. */
 function follow(x: Exchange, traffic: PoolTraffic, state: SharedState, table: SessionTable): void {
-  if (table.peek(x.found.key, Date.now(), x.row) !== Lookup.LIVE) return;
-  const now = backendOf(traffic, x.row);
-  if (now !== null && x.bound && now !== x.home && !isTried(x, now) && state.isUsable(now.slot)) x.home = now;
+  const now = Date.now();
+  if (table.peek(x.found.key, now, x.row) === Lookup.ENDED && followRotation(x, table))
+    table.peek(x.found.key, now, x.row);
+  if (x.row.state !== Lookup.LIVE) return;
+  const lives = backendOf(traffic, x.row);
+  if (lives !== null && x.bound && lives !== x.home && !isTried(x, lives) && state.isUsable(lives.slot)) x.home = lives;
 }
 
 /** The session's state is gone and the pool rejects instead of moving: the session ends. */

@@ -12,6 +12,8 @@ export interface ErrorAnswer {
   readonly keepAlive: boolean;
   /** The client speaks HTTP/1.0 and has to be told that the connection stays. */
   readonly http10: boolean;
+  /** Seconds for Retry-After; 0: none. */
+  readonly retryAfter: number;
   /** What a 405 says is allowed; by default every method that limpet passes on. */
   readonly allow?: string;
 }
@@ -49,7 +51,7 @@ export function errorAnswer(answer: ErrorAnswer): string {
     `Limpet-Error: ${kind.code}`,
     `X-Request-Id: ${requestId}`,
   ];
-  if (kind.retryAfter > 0) lines.push(`Retry-After: ${kind.retryAfter}`);
+  if (answer.retryAfter > 0) lines.push(`Retry-After: ${answer.retryAfter}`);
   // RFC 9110 15.5.2: a 401 says how to authenticate.
   if (kind.status === 401) lines.push('WWW-Authenticate: Bearer error="invalid_token"');
   // RFC 9110 15.5.6: a 405 says what is allowed.

@@ -1,9 +1,9 @@
 /**
  * What happens to a request, in the order in which it happens. START READING HERE.
  *
- *   handle        route, then the session, then a backend
+ *   handle        route, then the session, then what it has to pass (admission.ts), then a backend
  *   send          one attempt at one backend (forwarding/upstream.ts carries it out and reports back)
- *   onResponse    the backend answered: session confirmed, head to the client
+ *   onResponse    the backend answered: session confirmed, ended or given another id (session-changes.ts), head to the client
  *   onFailure     it did not: another backend, or an error of our own
  *   onComplete    the response is whole: counted and logged
  *
@@ -24,20 +24,25 @@ import { Upstream } from '../forwarding/upstream.ts';
 import { ConnectionToken, Framing, Head, Parse } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { SessionJournal } from '../logging/session-journal.ts';
 import type { Counters } from '../metrics/counters.ts';
 import { Outcome } from '../metrics/outcomes.ts';
 import type { RareCounters } from '../metrics/rare.ts';
 import type { Router } from '../routing/router.ts';
+import { SessionChange } from '../routing/session-triggers.ts';
 import { Key } from '../sessions/key.ts';
 import { MOVE_REASONS } from '../sessions/move-reasons.ts';
 import { Row } from '../sessions/row.ts';
 import { Claim, type SessionStore } from '../sessions/store.ts';
 import { Lookup, type SessionTable } from '../sessions/table.ts';
 import type { TimerWheel } from '../timing/timer-wheel.ts';
+import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
 import { type Choice, chooseBackend } from './choose.ts';
 import { errorAnswer } from './error-answer.ts';
+import { OpenStreams } from './open-streams.ts';
 import type { RequestRecorder } from './request-recorder.ts';
 import { mayRetry, withinBudget } from './retry.ts';
+import { changeAsked, endSession, rotateSession } from './session-changes.ts';
 import { answered, confirm, findSession, releaseClaim, Search, sessionTail } from './session-step.ts';
 
 /** The parts of a worker that carry requests. */
@@ -52,6 +57,10 @@ export interface HandlerParts {
   readonly counters: Counters;
   readonly rare: RareCounters;
   readonly recorder: RequestRecorder;
+  /** Null: the audit log is off. */
+  readonly journal: SessionJournal | null;
+  /** What requests of guarded pools have to pass, in this order. */
+  readonly admission: readonly AdmissionStep[];
   readonly log: Logger;
   /** Random text that makes request ids unique over workers and restarts. */
   readonly requestIdPrefix: string;
@@ -63,7 +72,7 @@ const QUIET_MS = 10_000;
 /** A request id of a trusted proxy that is safe to show and to log. */
 const SAFE_ID = /^[\w.:@+/=-]{1,128}$/;
 
-export class Handler implements AttemptEvents {
+export class Handler implements AttemptEvents, Gate {
   readonly wheel: TimerWheel;
   /** Set at a graceful stop: responses close their connections. */
   stopping = false;
@@ -73,6 +82,7 @@ export class Handler implements AttemptEvents {
   #byIndex: readonly (PoolTraffic | undefined)[] = [];
   readonly #state: SharedState;
   readonly #store: SessionStore;
+  readonly #streams: OpenStreams;
   readonly #heads = new Map<number, Head>();
   /** The request head that was parsed last; valid until the next one is. */
   scratchHead = new Head();
@@ -91,6 +101,7 @@ export class Handler implements AttemptEvents {
     this.#router = parts.router;
     this.#state = parts.state;
     this.#store = parts.store;
+    this.#streams = new OpenStreams(parts.table, (x) => this.#cutStream(x));
     this.adopt(parts.router, parts.pools);
   }
 
@@ -133,6 +144,7 @@ export class Handler implements AttemptEvents {
 
   /** Work of a worker that is due now and then: called on each tick of the wheel. */
   tick(): void {
+    if (this.#streams.size > 0) this.#streams.tick(Date.now());
     if (++this.#ticks % EXPIRE_TICKS === 0 && this.#parts.queue.waiting > 0) this.#parts.queue.expire(this.wheel.now);
   }
 
@@ -160,9 +172,10 @@ export class Handler implements AttemptEvents {
     if (route.sticky && traffic.strategies.length > 0) {
       if (this.#store.refuses) return this.answer(x, ERRORS.STORE_DOWN);
       const search = findSession(x, head, traffic, this.#parts.table, this.#store, Date.now());
+      if (x.mismatch !== '') this.#noteMismatch(x, traffic);
       if (search !== Search.done) return this.#searchOn(x, search);
     }
-    this.#choose(x, traffic);
+    this.#admit(x, traffic);
   }
 
   /** The search for the session waits for something, such as the keys that a token is signed with. Off the usual path. */
@@ -171,6 +184,7 @@ export class Handler implements AttemptEvents {
     if (search === Search.refused) return this.answer(x, ERRORS.STORE_DOWN);
     if (search === Search.asking) return this.#askStore(x, '');
     if (search === Search.again) return this.#searchAgain(x);
+    if (search === Search.foreign) return this.answer(x, ERRORS.BINDING_MISMATCH);
     const { serial } = x;
     const wait = x.found.wait ?? Promise.resolve();
     void wait.then(() => {
@@ -182,8 +196,72 @@ export class Handler implements AttemptEvents {
   #searchAgain(x: Exchange): void {
     const traffic = x.traffic!;
     const search = findSession(x, this.#reparse(x), traffic, this.#parts.table, this.#store, Date.now());
-    if (search === Search.done) this.#choose(x, traffic);
+    if (x.mismatch !== '') this.#noteMismatch(x, traffic);
+    if (search === Search.done) this.#admit(x, traffic);
     else this.#searchOn(x, search);
+  }
+
+  /** Its session is bound to another client: counted and noted, whatever becomes of the request. */
+  #noteMismatch(x: Exchange, { pool, binding }: PoolTraffic): void {
+    const key = x.mismatch;
+    const { mode, names } = binding!;
+    x.mismatch = '';
+    this.#parts.rare.add('limpet_binding_mismatches_total', pool.name, mode);
+    this.#parts.log.warn(
+      { pool: pool.name, session: key, client: x.client.address, bindTo: names, action: mode },
+      'a session was used by another client than the one that it is bound to',
+    );
+    const { row } = x;
+    this.#parts.journal?.note({
+      event: 'binding-mismatch',
+      time: x.foundAt,
+      key,
+      pool: pool.name,
+      backend: pool.bySlot[row.backend]?.id ?? '',
+      from: '',
+      reason: mode,
+      userA: row.userA,
+      userB: row.userB,
+      client: x.client.address,
+    });
+  }
+
+  // ---- what it has to pass ----
+
+  /** The session is known: on to the backend, past the steps that the pool asks for. */
+  #admit(x: Exchange, traffic: PoolTraffic): void {
+    if (traffic.guarded) this.#pass(x, traffic, Math.max(x.step, 0));
+    else this.#choose(x, traffic);
+  }
+
+  #pass(x: Exchange, traffic: PoolTraffic, from: number): void {
+    const { admission } = this.#parts;
+    for (let at = from; at < admission.length; at++) {
+      x.step = at;
+      const said = admission[at]!.enter(x, traffic, this);
+      if (said === WAIT) return;
+      if (said !== null) return this.answer(x, said);
+    }
+    this.#choose(x, traffic);
+  }
+
+  resume(x: Exchange, serial: number): void {
+    if (x.serial !== serial || !x.active) return;
+    this.#guard(x, () => this.#pass(x, x.traffic!, x.step + 1));
+  }
+
+  turnAway(x: Exchange, serial: number, kind: ErrorKind): void {
+    if (x.serial !== serial || !x.active) return;
+    this.#guard(x, () => this.answer(x, kind));
+  }
+
+  searchAgain(x: Exchange, serial: number): void {
+    if (x.serial !== serial || !x.active) return;
+    x.strategy = null;
+    x.bound = false;
+    x.hasRow = false;
+    x.home = null;
+    this.#guard(x, () => this.#searchAgain(x));
   }
 
   /** Waits for what the store says of the session: only about keys that this node does not know. It settles soon, also when nobody answers. */
@@ -199,7 +277,9 @@ export class Handler implements AttemptEvents {
       }
       this.#guard(x, () => {
         const search = answered(x, traffic, this.#parts.table, claim, Date.now());
-        if (search === Search.done) this.#choose(x, traffic, retryReason);
+        // One that was asked about for its backend has passed the steps already.
+        if (search === Search.done && x.step < 0 && traffic.guarded) this.#admit(x, traffic);
+        else if (search === Search.done) this.#choose(x, traffic, retryReason);
         else this.#searchOn(x, search);
       });
     });
@@ -220,6 +300,7 @@ export class Handler implements AttemptEvents {
     const choice: Choice = chooseBackend(x, traffic, this.#state, this.#parts.table, this.#store);
     if (choice.backend === null) {
       if (choice.asking) return this.#askStore(x, retryReason);
+      if (choice.again) return this.#searchAgain(x);
       if (choice.error !== ERRORS.SESSION_LOST) return this.answer(x, x.lastError ?? choice.error);
       x.outcome = Outcome.lost;
       return this.answer(x, choice.error);
@@ -310,13 +391,30 @@ export class Handler implements AttemptEvents {
     );
     x.status = status;
     x.committed = true;
+    // An event stream has no length.
+    if ((framing === Framing.chunked || framing === Framing.untilClose) && isEventStream(head)) this.#onStream(x);
     return true;
+  }
+
+  /** The response may last for hours: its session has to last as long, and others of it need not wait for that. */
+  #onStream(x: Exchange): void {
+    if (x.step >= 0) for (const step of this.#parts.admission) step.onStream?.(x);
+    this.#streams.add(x, Date.now());
+  }
+
+  /** The session of an open stream is over. */
+  #cutStream(x: Exchange): void {
+    if (!x.active) return;
+    x.upstream?.abandon();
+    this.#endAttempt(x);
+    this.#record(x);
+    x.client.cut();
   }
 
   #confirm(x: Exchange, head: Head, backend: Backend, traffic: PoolTraffic): string {
     if (!x.route!.sticky || traffic.strategies.length === 0) return '';
     const moved = x.bound && x.home !== backend;
-    const setCookie = confirm(x, head, backend, traffic, this.#parts.table, this.#store);
+    let setCookie = confirm(x, head, backend, traffic, this.#parts.table, this.#store);
     if (moved) {
       x.outcome = Outcome.moved;
       const reason = MOVE_REASONS[x.moveReason]!;
@@ -328,6 +426,20 @@ export class Handler implements AttemptEvents {
       );
     }
     x.claimed = false;
+    const change = changeAsked(x, head, traffic);
+    const { journal, table } = this.#parts;
+    if (change === SessionChange.end) {
+      setCookie = endSession(
+        x,
+        traffic,
+        this.#store,
+        journal,
+        head.has(HeaderId.limpetSession) ? 'application' : 'path',
+        Date.now(),
+      );
+    } else if (change === SessionChange.rotate) {
+      setCookie = rotateSession(x, traffic, table, this.#store, journal, setCookie, Date.now());
+    }
     return setCookie;
   }
 
@@ -350,6 +462,7 @@ export class Handler implements AttemptEvents {
     );
     x.status = 101;
     x.committed = true;
+    this.#onStream(x);
     x.client.tunnel(upstream);
   }
 
@@ -517,6 +630,7 @@ export class Handler implements AttemptEvents {
       head: x.method === 'HEAD',
       keepAlive,
       http10: x.minor === 0,
+      retryAfter: x.retryAfter || kind.retryAfter,
     });
     x.client.put(text);
     this.#record(x);
@@ -539,6 +653,8 @@ export class Handler implements AttemptEvents {
     if (!x.active) return;
     x.active = false;
     releaseClaim(x, this.#store);
+    if (x.streamAt >= 0) this.#streams.remove(x);
+    if (x.step >= 0) this.#leaveSteps(x);
     if (x.counted) {
       const traffic = x.traffic!;
       traffic.active--;
@@ -547,6 +663,11 @@ export class Handler implements AttemptEvents {
     }
     if (x.body.length > 0) x.body.length = 0;
     this.#parts.recorder.record(x);
+  }
+
+  #leaveSteps(x: Exchange): void {
+    for (const step of this.#parts.admission) step.leave?.(x);
+    x.step = -1;
   }
 
   /** A defect of limpet's own: 500 where that is still possible, the worker goes on (behaviour 69). */
@@ -607,6 +728,15 @@ function isIdempotent(method: string): boolean {
     default:
       return false;
   }
+}
+
+/** Server-sent events (WHATWG HTML, section 9.2). */
+function isEventStream(head: Head): boolean {
+  const line = head.findId(HeaderId.contentType);
+  return (
+    line >= 0 &&
+    head.text.slice(head.valueStart(line), head.valueStart(line) + 17).toLowerCase() === 'text/event-stream'
+  );
 }
 
 function acceptOf(head: Head): string {

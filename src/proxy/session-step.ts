@@ -7,19 +7,23 @@ import type { Backend } from '../backends/backend.ts';
 import type { Exchange } from '../forwarding/exchange.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import type { Head } from '../http1/head.ts';
+import { hashName } from '../http1/header-id.ts';
 import { Outcome } from '../metrics/outcomes.ts';
+import { Key } from '../sessions/key.ts';
 import { Lookup } from '../sessions/lookup.ts';
 import { MOVE_REASONS } from '../sessions/move-reasons.ts';
 import { format } from '../sessions/public-id.ts';
 import { Row } from '../sessions/row.ts';
 import { Claim, type SessionStore } from '../sessions/store.ts';
 import type { SessionTable } from '../sessions/table.ts';
+import { END_NOTICE_MS } from './session-changes.ts';
 
 /**
  * What came of the search. `pending`: wait for `x.found.wait`, then search again; `asking`: wait for `x.asked`, then see `answered`;
- * `refused`: the store that nodes share is down, and sessions are to be refused then.
+ * `refused`: the store that nodes share is down, and sessions are to be refused then; `again`: search again; `foreign`: the session is bound to another client,
+ * and such requests are to be refused.
  */
-export const Search = { done: 0, pending: 1, rejected: 2, asking: 3, refused: 4, again: 5 } as const;
+export const Search = { done: 0, pending: 1, rejected: 2, asking: 3, refused: 4, again: 5, foreign: 6 } as const;
 
 /** Keys of one kind that are looked at in one request; more than a browser sends by accident. */
 const MAX_KEYS = 16;
@@ -29,9 +33,17 @@ const REFRESH_SHARE = 0.1;
 const COARSE_AFTER = 2 ** 31 - 1;
 const COARSE = 1_000;
 
-const proof: CookieProof = { began: 0, issued: 0, backend: null };
+/** A browser may still send an id that was rotated away so long ago, ms: it has not read the response yet. */
+const LATE_MS = 5_000;
+
+const proof: CookieProof = { began: 0, issued: 0, backend: null, binding: 0 };
 const learned = new FoundKey();
 const other = new Row();
+const successor = new Key();
+const SITE = 'sec-fetch-site';
+const SITE_HASH = hashName(SITE);
+/** In place of an outcome: the cookie's session is bound to another client, and such requests are to be refused. */
+const FOREIGN = -1;
 
 /** Finds the session of a request and touches its row. `x.home` is the backend it is bound to, when it is bound. */
 export function findSession(
@@ -43,11 +55,14 @@ export function findSession(
   now: number,
 ): number {
   const { idle, lifetime } = traffic.pool.config.session;
-  const { strategies } = traffic;
+  const { strategies, binding } = traffic;
+  if (binding !== null) x.binding = binding.hash(head, x.client);
+  const guard = binding === null || binding.mode === 'observe' ? 0 : x.binding;
   const client = x.client.address;
   const found = x.found;
   x.foundAt = now;
   let seen: number = Outcome.new;
+  let late = false;
   for (let s = 0; s < strategies.length; s++) {
     const strategy = strategies[s]!;
     let first = -1;
@@ -62,13 +77,14 @@ export function findSession(
         seen = Outcome.invalid;
         continue;
       }
-      switch (table.lookup(found.key, now, idle, lifetime, x.row)) {
+      switch (table.lookup(found.key, now, idle, lifetime, x.row, guard)) {
         case Lookup.LIVE:
           x.strategy = strategy;
           x.bound = true;
           x.hasRow = true;
           x.began = x.row.created;
           x.outcome = Outcome.bound;
+          if (binding !== null) observe(x, table);
           if (strategy.owned && found.issued > x.row.issued + precisionOf(x.row))
             follow(found, x.row, traffic, table, now);
           x.home = backendOf(traffic, x.row);
@@ -89,7 +105,14 @@ export function findSession(
           break;
         case Lookup.ENDED:
           seen = Outcome.ended;
+          if (strategy.owned && isLate(x, head, traffic, table, now)) late = true;
           break;
+        case Lookup.FOREIGN:
+          x.mismatch = format(found.key);
+          if (binding!.mode === 'reject') return Search.foreign;
+          // To this client it is no key; the owner's session is left alone.
+          seen = Outcome.invalid;
+          continue;
         default:
           // Unknown. Of several, the first is taken; our own are looked at again, with their proof.
           if (first < 0) first = nth;
@@ -100,6 +123,7 @@ export function findSession(
     if (first < 0) continue;
     if (strategy.owned) {
       const outcome = adopt(x, head, traffic, table, first, now, idleNth, idleIssued);
+      if (outcome === FOREIGN) return Search.foreign;
       if (outcome === Outcome.adopted) {
         x.expired = '';
         const { found: session, home } = x;
@@ -115,6 +139,8 @@ export function findSession(
     return Search.done;
   }
   x.outcome = seen;
+  // A cookie now would take the place of the one that its browser is just being sent.
+  if (late) return Search.done;
   if (traffic.issuer !== null) {
     traffic.issuer.create(found);
     x.strategy = traffic.issuer;
@@ -124,6 +150,28 @@ export function findSession(
     x.outcome = Outcome.none;
   }
   return Search.done;
+}
+
+/**
+ * Whether a request with an id that was rotated away a moment ago is one that its browser had sent before it read the new one: browsers say so of requests that
+ * their own page makes (Fetch Metadata). Such a request goes to the backend of the session, without a session. Whoever else has the old id begins a new one.
+ */
+function isLate(x: Exchange, head: Head, traffic: PoolTraffic, table: SessionTable, now: number): boolean {
+  const rotatedAt = table.successor(x.found.key, successor);
+  if (rotatedAt === 0 || now - rotatedAt > LATE_MS) return false;
+  const line = head.find(SITE, SITE_HASH);
+  if (line < 0 || head.value(line) !== 'same-origin') return false;
+  if (table.peek(successor, now, other) === Lookup.LIVE) x.home = backendOf(traffic, other);
+  return true;
+}
+
+/** Sessions of pools that bind them: one that is bound to nothing yet is from now on; one that comes from elsewhere is noted, and goes on as bound to that. */
+function observe(x: Exchange, table: SessionTable): void {
+  const { row, binding } = x;
+  if (row.binding === binding) return;
+  if (row.binding !== 0) x.mismatch = format(x.found.key);
+  table.setBinding(x.found.key, binding);
+  row.binding = binding;
 }
 
 function precisionOf({ issued, created }: Row): number {
@@ -172,6 +220,11 @@ function adopt(
       outcome = Outcome.ended;
       continue;
     }
+    if (isForeign(x, traffic)) {
+      x.mismatch = format(x.found.key);
+      if (traffic.binding!.mode === 'reject') return FOREIGN;
+      if (traffic.binding!.mode === 'renew') continue;
+    }
     const over = nth === idleNth && proof.issued <= idleIssued + COARSE;
     if (over || now - proof.issued >= idle || now - proof.began >= lifetime) {
       outcome = Outcome.expired;
@@ -186,6 +239,16 @@ function adopt(
     return Outcome.adopted;
   }
   return outcome;
+}
+
+/** Whether the cookie's session is bound to another client than this one. */
+function isForeign(x: Exchange, { binding }: PoolTraffic): boolean {
+  return binding !== null && proof.binding !== 0 && proof.binding !== x.binding;
+}
+
+/** Whether a row that others have made is bound to another client, and that matters. */
+function isKeptFrom(x: Exchange, { binding }: PoolTraffic): boolean {
+  return binding !== null && binding.mode !== 'observe' && x.row.binding !== 0 && x.row.binding !== x.binding;
 }
 
 /** What the store said of the session, or that it has to be waited for. */
@@ -223,9 +286,12 @@ export function answered(x: Exchange, traffic: PoolTraffic, table: SessionTable,
     default:
       // It may have gone again in this very moment: then as above.
       if (table.peek(x.found.key, now, x.row) !== Lookup.LIVE) return answered(x, traffic, table, Claim.unknown, now);
+      // The search finds that out, and what becomes of the request.
+      if (claim !== Claim.made && isKeptFrom(x, traffic)) return Search.again;
       x.hasRow = true;
       x.began = x.row.created;
       x.claimed = claim === Claim.made;
+      if (x.claimed && x.binding !== 0) table.setBinding(x.found.key, x.binding);
       x.bound = !x.claimed;
       x.home = x.claimed ? null : backendOf(traffic, x.row);
       if (x.bound && !owned) x.outcome = Outcome.bound;
@@ -242,7 +308,7 @@ export function backendOf(traffic: PoolTraffic, row: Row): Backend | null {
 /**
  * Claims the key of a new session for `backend` before the request goes out, so that two first requests of one key end on
  * one backend (behaviour 18). A key that limpet makes for this very response needs no claim.
- * @returns done, refused, or asking: see `Search`
+ * @returns done, refused, asking or again: see `Search`
  */
 export function claim(
   x: Exchange,
@@ -255,10 +321,14 @@ export function claim(
   const said = store.claim(x.found.key, traffic.pool, backend, x.strategy!.by, now, x.row);
   if (typeof said !== 'number' || said > Claim.bound) return asked(x, traffic, table, said);
   // The usual two at once: the row is at hand.
+  if (said === Claim.bound && isKeptFrom(x, traffic)) return Search.again;
   x.hasRow = true;
   x.began = x.row.created;
   x.claimed = said === Claim.made;
-  if (x.claimed) return Search.done;
+  if (x.claimed) {
+    if (x.binding !== 0) table.setBinding(x.found.key, x.binding);
+    return Search.done;
+  }
   x.bound = true;
   x.outcome = Outcome.bound;
   x.home = backendOf(traffic, x.row);
@@ -302,6 +372,7 @@ export function confirm(
       x.began = now;
       table.claim(key, pool.index, backend.slot, backend.generation, by, now, row, false);
     }
+    if (x.binding !== 0) table.setBinding(key, x.binding);
     table.confirm(key, backend.slot, now);
     x.hasRow = true;
   } else if (row.backend !== backend.slot || row.generation !== backend.generation) {
@@ -313,7 +384,7 @@ export function confirm(
   }
   if (traffic.learners.length > 0) learn(x, head, backend, traffic, store, now);
   const issuer = traffic.issuer;
-  if (issuer === null || x.strategy !== issuer) return '';
+  if (issuer === null || x.strategy !== issuer || x.superseded) return '';
   const idle = traffic.pool.config.session.idle;
   // Never on every response: that would make every page uncacheable (behaviour 2).
   if (
@@ -324,8 +395,9 @@ export function confirm(
     now - row.issued < idle * REFRESH_SHARE
   )
     return '';
-  table.setIssued(key, now);
-  return issuer.setCookie(x.found, backend, x.began, now, x.client.secure);
+  // Ended, or given another id, while this request was under way: the client keeps what it was sent then.
+  if (!table.setIssued(key, now)) return '';
+  return issuer.setCookie(x.found, backend, x.began, now, x.client.secure, x.binding);
 }
 
 /** The usual case: a session that was where it is, told of all there is to tell, with a cookie that is fresh enough. */
@@ -352,7 +424,7 @@ function learn(
     const result = strategy.learn!(head, learned);
     if (result === Learn.learned) store.bind(learned.key, traffic.pool, backend, strategy.by, now);
     else if (result === Learn.released && x.strategy === strategy) {
-      store.end(x.found.key, traffic.pool, x.began, 0, now);
+      store.end(x.found.key, traffic.pool, x.began, now + END_NOTICE_MS, now);
     }
   }
 }

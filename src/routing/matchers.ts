@@ -48,8 +48,10 @@ function hostMatcher(pattern: string): RangeMatcher {
  * `/api/` and `/api` are one prefix: they match `/api` and all below it, and not `/apix` (as Kubernetes has it). `= /x`
  * matches that path alone, `~ …` is a regular expression in JavaScript's syntax, anchored only where it says so. All of
  * them see the path as `readPath` reads it.
+ * @param at its place in the configuration, for messages
+ * @throws StartError when it can never match.
  */
-function pathMatcher(pattern: string, at: string): RangeMatcher {
+export function pathMatcher(pattern: string, at: string): RangeMatcher {
   if (pattern.startsWith('~ ')) {
     const expression = compileExpression(pattern.slice(2), at);
     return (text, start, end) => expression.test(text.slice(start, end));

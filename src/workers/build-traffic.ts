@@ -9,6 +9,7 @@ import { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import { Outlier } from '../health/outlier.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { RunningModel } from '../model/running-model.ts';
+import { SessionTriggers } from '../routing/session-triggers.ts';
 
 /** What a worker's PoolTraffic is made with besides the model. */
 export interface TrafficParts {
@@ -48,7 +49,8 @@ function build(pool: Pool, before: PoolTraffic | null, model: RunningModel, { st
   });
   const policy = POLICIES[pool.config.balance]({ state, random: Math.random, slots: state.slots });
   const outlier = pool.config.health.passive === null ? null : new Outlier(pool, state);
-  return new PoolTraffic(pool, cascade.strategies, cascade.issuer, policy, outlier, before);
+  const triggers = SessionTriggers.of(pool.config.session, `pools.${pool.name}.session`);
+  return new PoolTraffic(pool, cascade, triggers, policy, outlier, before);
 }
 
 function isSame(pool: Pool, old: Pool, model: RunningModel, before: RunningModel): boolean {

@@ -25,6 +25,7 @@ import { NewUsers } from '../sessions/new-users.ts';
 import { SessionEvents } from '../sessions/session-events.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import { SessionTable } from '../sessions/table.ts';
+import { UserIndex } from '../sessions/user-index.ts';
 import { TimerWheel } from '../timing/timer-wheel.ts';
 import { buildTlsFronts } from './build-tls-fronts.ts';
 import { buildTraffic } from './build-traffic.ts';
@@ -96,7 +97,14 @@ export class Worker {
     const poolAt = (at: number) => this.#parts.pools.find(({ pool }) => pool.index === at)?.pool;
     this.#events = new SessionEvents(this.#journal, poolAt, Date.now);
     table.observer = model.config.log.audit === null ? null : this.#events;
-    this.#store = createStore(index, model.config.sessions, start.store, table, log);
+    this.#store = createStore(
+      index,
+      model.config.sessions,
+      start.store,
+      table,
+      new UserIndex(start.users, table, index + 2),
+      log,
+    );
     this.#handler = new Handler({
       wheel: this.#wheel,
       router,
@@ -108,6 +116,8 @@ export class Worker {
       counters: this.#counters,
       rare: this.#rare,
       recorder: this.#recorder,
+      journal: null,
+      admission: [],
       log,
       requestIdPrefix: `${randomBytes(9).toString('base64url')}-`,
     });

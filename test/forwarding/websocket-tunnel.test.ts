@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { isWebSocket } from '../../src/forwarding/tunnel.ts';
+import { CloseReason } from '../../src/forwarding/websocket-close.ts';
 import { WebSocketTunnel } from '../../src/forwarding/websocket-tunnel.ts';
 import { type Frame, frameBytes, Opcode } from './frame-text.ts';
 
@@ -35,7 +36,7 @@ class Recorded {
   }
 
   goAway(urgent = false): void {
-    this.tunnel.goAway(urgent, this.#client, this.#backend);
+    this.tunnel.goAway(urgent, CloseReason.goingAway, this.#client, this.#backend);
   }
 
   /** Bytes come from a side. Returns how many go on. */

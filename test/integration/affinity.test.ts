@@ -104,7 +104,7 @@ describe('keys and cookies', () => {
 
   test('2: Set-Cookie goes out with a new session and not again', async () => {
     const first = await get('/main');
-    assert.match(first.cookie, /^limpet=[\w-]{72}$/);
+    assert.match(first.cookie, /^limpet=[\w-]{76}$/);
     for (let n = 0; n < 20; n++) {
       const answer = await get('/main', { cookie: first.cookie });
       assert.equal(answer.cookie, '');
@@ -163,7 +163,7 @@ describe('keys and cookies', () => {
           const cookie = kinds[sent++ % kinds.length]!();
           const answer = await get('/main', { cookie });
           assert.equal(answer.status, 200, `${cookie}: ${answer.code}`);
-          assert.match(answer.cookie, /^limpet=[\w-]{72}$/, 'a new session');
+          assert.match(answer.cookie, /^limpet=[\w-]{76}$/, 'a new session');
           homes.set(answer.backend, (homes.get(answer.backend) ?? 0) + 1);
         }
       }),
@@ -176,7 +176,7 @@ describe('keys and cookies', () => {
 
   test('6: of several cookies of one name the first valid one wins, wherever it stands', async () => {
     const [one, two] = await twoHomes('main');
-    const bad = `limpet=${'A'.repeat(72)}`;
+    const bad = `limpet=${'A'.repeat(76)}`;
     for (const cookie of [
       `${bad}; ${one.cookie}`,
       `limpet=; ${one.cookie}; ${bad}`,
@@ -473,7 +473,7 @@ describe('keys and cookies', () => {
     const first = await get('/main');
     const key = told(first)['limpet-session']!;
     await admin.endSession(key);
-    const bad = `limpet=${'A'.repeat(72)}`;
+    const bad = `limpet=${'A'.repeat(76)}`;
     for (const [path, cookie] of [
       ['/main/24/alone', first.cookie],
       ['/main/24/again', first.cookie],

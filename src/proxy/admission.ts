@@ -1,0 +1,29 @@
+import type { ErrorKind } from '../errors.ts';
+import type { Exchange } from '../forwarding/exchange.ts';
+import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
+
+/** A step has not decided yet: it calls one of the methods of Gate when it has. */
+export const WAIT = 'wait';
+
+/** Where a step that waited says how it goes on. Each checks that the exchange still serves the request of this `serial`. */
+export interface Gate {
+  /** Go on with the next step. */
+  resume(x: Exchange, serial: number): void;
+  /** Refuse the request. */
+  turnAway(x: Exchange, serial: number, kind: ErrorKind): void;
+  /** The session is gone or another one by now: find it again, then come back to this step. */
+  searchAgain(x: Exchange, serial: number): void;
+}
+
+/**
+ * Something that a request has to pass between finding its session and choosing a backend. Only requests of pools that ask for one of the steps come here
+ * (`PoolTraffic.guarded`), and each step looks by itself whether the pool asks for it.
+ */
+export interface AdmissionStep {
+  /** Null: go on. An error: refuse with it. */
+  enter(x: Exchange, traffic: PoolTraffic, gate: Gate): ErrorKind | typeof WAIT | null;
+  /** The response turns out to be a stream that may last for hours: an upgrade or an event stream. */
+  onStream?(x: Exchange): void;
+  /** The request has ended, whatever became of it, or its client has left. Called once for each request that has entered any step. */
+  leave?(x: Exchange): void;
+}

@@ -1,0 +1,136 @@
+/**
+ * What a response does to its session besides confirming it: it ends (`Limpet-Session: end`, `endOn`), or gets another id (`Limpet-Session: rotate`, `rotateOn`).
+ */
+import type { Exchange } from '../forwarding/exchange.ts';
+import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
+import type { Head } from '../http1/head.ts';
+import { HeaderId } from '../http1/header-id.ts';
+import type { SessionEventName, SessionJournal } from '../logging/session-journal.ts';
+import { SessionChange } from '../routing/session-triggers.ts';
+import { Key } from '../sessions/key.ts';
+import { format } from '../sessions/public-id.ts';
+import type { SessionStore } from '../sessions/store.ts';
+import type { SessionTable } from '../sessions/table.ts';
+
+/** A key that its client chose is free again after an end; it stays ended for so long that whoever serves the session hears of it. */
+export const END_NOTICE_MS = 5_000;
+
+const before = new Key();
+
+/** What a response asks for: a value of SessionChange. An end outdoes a rotation. */
+export function changeAsked(x: Exchange, head: Head, traffic: PoolTraffic): number {
+  let change: number = SessionChange.none;
+  if (head.has(HeaderId.limpetSession)) {
+    for (
+      let line = head.findId(HeaderId.limpetSession);
+      line >= 0;
+      line = head.findId(HeaderId.limpetSession, line + 1)
+    ) {
+      const word = head.value(line).toLowerCase();
+      if (word === 'end') return SessionChange.end;
+      if (word === 'rotate') change = SessionChange.rotate;
+    }
+  }
+  if (traffic.triggers === null) return change;
+  return Math.max(change, traffic.triggers.of(x.method, x.path, head.status));
+}
+
+/**
+ * Ends the session of a request whose response has come.
+ * @param reason for the audit log
+ * @returns the `Set-Cookie` line that makes the client forget it, or ''
+ */
+export function endSession(
+  x: Exchange,
+  traffic: PoolTraffic,
+  store: SessionStore,
+  journal: SessionJournal | null,
+  reason: string,
+  now: number,
+): string {
+  const { strategy, fresh } = x;
+  if (strategy === null) return '';
+  const { pool, issuer } = traffic;
+  // The cookie could be valid until its lifetime is over (behaviour 24). One that nobody has been sent needs no tombstone.
+  const until = fresh ? 0 : strategy.owned ? x.began + pool.config.session.lifetime : now + END_NOTICE_MS;
+  store.end(x.found.key, pool, x.began, until, now);
+  if (journal !== null) note(journal, 'ended', x, traffic, '', reason, now);
+  return strategy === issuer && !fresh ? issuer.clearCookie(x.client.secure) : '';
+}
+
+/**
+ * Gives the session of a request whose response has come another id, with all that is known of it. Only limpet's own cookie can be exchanged: a key that the
+ * application or the client has made is theirs to change.
+ * @param setCookie what the response sets so far
+ * @returns the `Set-Cookie` line for the client, or ''
+ */
+export function rotateSession(
+  x: Exchange,
+  traffic: PoolTraffic,
+  table: SessionTable,
+  store: SessionStore,
+  journal: SessionJournal | null,
+  setCookie: string,
+  now: number,
+): string {
+  const { pool, issuer } = traffic;
+  const backend = x.backend!;
+  // An id that was made for this very response is known to nobody else.
+  if (issuer === null || x.strategy !== issuer || x.fresh || x.superseded) return setCookie;
+  before.copy(x.found.key);
+  issuer.create(x.found);
+  const until = x.began + pool.config.session.lifetime;
+  // False: ended while this request was under way, and so it stays.
+  if (!table.rotate(before, x.found.key, until, now, x.row)) {
+    forgetKey(x);
+    return '';
+  }
+  store.end(before, pool, x.began, until, now);
+  if (journal !== null) note(journal, 'rotated', x, traffic, format(before), 'rotate', now);
+  const line = issuer.setCookie(x.found, backend, x.began, now, x.client.secure, x.row.binding);
+  table.setIssued(x.found.key, now);
+  return line;
+}
+
+/**
+ * A session that was there when its request came has another key by now: the request goes on under that one. The client hears of it by the response that has
+ * rotated it, not by this one.
+ * @returns false: it has not been rotated
+ */
+export function followRotation(x: Exchange, table: SessionTable): boolean {
+  if (table.successor(x.found.key, before) === 0) return false;
+  x.found.key.copy(before);
+  forgetKey(x);
+  x.superseded = true;
+  return true;
+}
+
+/** The text that the connection remembers is not that of the key any more: it must not find this key by it again. */
+function forgetKey(x: Exchange): void {
+  x.found.strategy = null;
+  x.found.text = '';
+  x.found.issued = 0;
+}
+
+function note(
+  journal: SessionJournal,
+  event: SessionEventName,
+  x: Exchange,
+  traffic: PoolTraffic,
+  from: string,
+  reason: string,
+  time: number,
+): void {
+  journal.note({
+    event,
+    time,
+    key: format(x.found.key),
+    pool: traffic.pool.name,
+    backend: x.backend?.id ?? '',
+    from,
+    reason,
+    userA: x.row.userA,
+    userB: x.row.userB,
+    client: x.client.address,
+  });
+}

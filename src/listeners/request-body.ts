@@ -15,6 +15,11 @@ export class RequestBody {
   #decoder: ChunkedDecoder | null = null;
   #maxFields = 0;
 
+  /** It has no length that was said beforehand: it may be one half of a conversation. */
+  get openEnded(): boolean {
+    return this.#framing === Framing.chunked;
+  }
+
   /** Begins the body of this request. @param maxTrailers bytes @param maxFields trailer lines */
   reset(head: Head, maxTrailers: number, maxFields: number): void {
     this.#framing = head.framing;

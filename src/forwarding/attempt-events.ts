@@ -21,6 +21,8 @@ export interface AttemptEvents {
   onComplete(x: Exchange): void;
   /** The attempt failed; `stage` is a value of Stage, `race` the keep-alive race of behaviour 30. */
   onFailure(x: Exchange, stage: number, kind: ErrorKind, why: string, race: boolean): void;
+  /** The attempt ended before it began: its turn to connect did not come in time, or (`timedOut` false) the backend was taken out before. */
+  onNoTurn(x: Exchange, timedOut: boolean): void;
   /** Both sides of a tunnel are closed. */
   onTunnelClosed(x: Exchange, reset: boolean): void;
   /** Something that cannot happen happened. */

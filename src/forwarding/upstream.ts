@@ -614,6 +614,13 @@ export class Upstream extends Timed {
     x?.client.abort();
   }
 
+  /** Its turn to connect has not come. */
+  #giveUp(timedOut: boolean): void {
+    const x = this.#exchange!;
+    this.abandon();
+    this.#handler.onNoTurn(x, timedOut);
+  }
+
   /** The client has left, or the attempt is given up: nothing of this connection can be used again. */
   abandon(): void {
     const x = this.#exchange;
@@ -639,7 +646,7 @@ export class Upstream extends Timed {
         this.#fail(Stage.connect, 'BACKEND_CONNECT', 'ETIMEDOUT');
         break;
       case Phase.waiting:
-        this.#fail(Stage.connect, 'BACKEND_CONNECT', 'no turn');
+        this.#giveUp(true);
         break;
       case Phase.head:
         if (x !== null && this.#awaitsContinue) this.#stopWaiting(x);
@@ -656,7 +663,8 @@ export class Upstream extends Timed {
 
   /** The backend is taken to hang: gives up waiting for its response headers. */
   timeOut(): void {
-    if (this.connecting) this.#fail(Stage.connect, 'BACKEND_CONNECT', 'ETIMEDOUT');
+    if (this.#phase === Phase.waiting) this.#giveUp(false);
+    else if (this.#phase === Phase.connecting) this.#fail(Stage.connect, 'BACKEND_CONNECT', 'ETIMEDOUT');
     else if (this.#phase === Phase.head) this.#fail(Stage.exchange, 'BACKEND_TIMEOUT', 'response');
   }
 

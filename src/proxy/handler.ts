@@ -38,12 +38,13 @@ import { Lookup, type SessionTable } from '../sessions/table.ts';
 import type { TimerWheel } from '../timing/timer-wheel.ts';
 import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
 import { type Choice, chooseBackend } from './choose.ts';
-import { errorAnswer } from './error-answer.ts';
+import { EVERY_METHOD, errorAnswer } from './error-answer.ts';
 import { OpenStreams } from './open-streams.ts';
 import type { RequestRecorder } from './request-recorder.ts';
 import { mayRetry, withinBudget } from './retry.ts';
 import { changeAsked, endSession, rotateSession } from './session-changes.ts';
 import { answered, confirm, findSession, releaseClaim, Search, sessionTail } from './session-step.ts';
+import { SIMPLEX_METHODS } from './simplex.ts';
 
 /** The parts of a worker that carry requests. */
 export interface HandlerParts {
@@ -439,6 +440,7 @@ export class Handler implements AttemptEvents, Gate {
       );
     } else if (change === SessionChange.rotate) {
       setCookie = rotateSession(x, traffic, table, this.#store, journal, setCookie, Date.now());
+      if (x.step >= 0) for (const step of this.#parts.admission) step.onRotated?.(x);
     }
     return setCookie;
   }
@@ -507,6 +509,15 @@ export class Handler implements AttemptEvents, Gate {
     x.freshOnly = false;
     if (kind === ERRORS.BACKEND_PROTOCOL || !mayRetry(x, stage)) return this.answer(x, kind);
     this.#retry(x, traffic, kind.code.slice('BACKEND_'.length).toLowerCase());
+  }
+
+  /** Nothing was tried, and nobody is to blame: as with the place at a backend below maxRequests. */
+  onNoTurn(x: Exchange, timedOut: boolean): void {
+    this.#endAttempt(x);
+    x.attempts--;
+    x.freshOnly = false;
+    if (timedOut) this.queueTimeout(x);
+    else this.#choose(x, x.traffic!);
   }
 
   /**
@@ -631,6 +642,8 @@ export class Handler implements AttemptEvents, Gate {
       keepAlive,
       http10: x.minor === 0,
       retryAfter: x.retryAfter || kind.retryAfter,
+      // Where a pool is known, it is one that only lets some through.
+      allow: x.pool === null ? EVERY_METHOD : SIMPLEX_METHODS,
     });
     x.client.put(text);
     this.#record(x);

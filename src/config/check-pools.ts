@@ -1,6 +1,7 @@
 import { parseBackendUrl } from './backend-url.ts';
 import { checkAffinity } from './check-affinity.ts';
 import { checkBackendTls } from './check-backend-tls.ts';
+import { checkDialog } from './check-dialog.ts';
 import { checkDiscovery } from './check-discovery.ts';
 import { checkUsers } from './check-users.ts';
 import { got } from './messages.ts';
@@ -19,6 +20,7 @@ export function checkPools(parts: Parts, report: Report): void {
     checkTimes(pool, report);
     checkBackendTls(pool, report);
     checkAffinity(pool, parts, report);
+    checkDialog(pool, report);
     checkUsers(pool, parts, report);
   }
 }

@@ -30,7 +30,6 @@ const NOT_YET: readonly NotYet[] = [
   only('pools.*.session.perUser.max', 0),
   only('pools.*.session.perUser.claim', 'sub'),
   only('pools.*.session.perUser.header', null),
-  only('pools.*.session.dialog', 'full-duplex'),
   only('pools.*.failover.resume', false),
   only('tracing.otlp', null),
 ];

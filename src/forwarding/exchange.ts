@@ -2,7 +2,9 @@ import { type AffinityStrategy, FoundKey } from '../affinity/strategy.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { Waiter } from '../backends/waiter.ts';
+import type { Turn } from '../dialog/turn.ts';
 import type { ErrorKind } from '../errors.ts';
+import type { Head } from '../http1/head.ts';
 import { Outcome } from '../metrics/outcomes.ts';
 import type { Route } from '../routing/router.ts';
 import { Key } from '../sessions/key.ts';
@@ -38,6 +40,8 @@ export interface ClientSide {
   readonly tlsIdentity: string;
   /** The client's connection is TLS, its own or as told by a trusted proxy. */
   readonly secure: boolean;
+  /** Host that the client asked for, behind trusted proxies; `head` is that of this request. */
+  clientHost(head: Head): string;
   /** X-Forwarded-*, Forwarded and Via lines for the backend. */
   forwardedLines(): string;
   /** Value of X-Request-Id when a trusted proxy sent one; '' otherwise. */
@@ -141,6 +145,8 @@ export class Exchange implements Waiter {
   mismatch = '';
   /** The session was given another id while this request was under way: `found.key` is the new one, and the client hears of it by another response. */
   superseded = false;
+  /** Its response tells what was decided: it came with the admin token. */
+  explains = false;
   /** Seconds for `Retry-After` of the answer; 0: those of its kind. */
   retryAfter = 0;
   /** The store's answer about this session, while it is waited for: of the step that has just asked, and of nobody later. */
@@ -153,6 +159,8 @@ export class Exchange implements Waiter {
   // What it has to pass before a backend is chosen, see proxy/admission.ts.
   /** Index of the step it is at; -1: it has not come to any. */
   step = -1;
+  /** Its turn among the requests of its session; null: this connection has never needed one. */
+  turn: Turn | null = null;
 
   // As an open stream of its session, see proxy/open-streams.ts.
   /** Place in the list; -1: it is not there. */
@@ -250,6 +258,7 @@ export class Exchange implements Waiter {
     this.binding = 0;
     this.mismatch = '';
     this.superseded = false;
+    this.explains = false;
     this.retryAfter = 0;
     this.step = -1;
     this.triedCount = 0;

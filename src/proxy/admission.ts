@@ -24,6 +24,8 @@ export interface AdmissionStep {
   enter(x: Exchange, traffic: PoolTraffic, gate: Gate): ErrorKind | typeof WAIT | null;
   /** The response turns out to be a stream that may last for hours: an upgrade or an event stream. */
   onStream?(x: Exchange): void;
+  /** Its session has been given another id by its own response: `x.found.key` is the new one. */
+  onRotated?(x: Exchange): void;
   /** The request has ended, whatever became of it, or its client has left. Called once for each request that has entered any step. */
   leave?(x: Exchange): void;
 }

@@ -14,11 +14,14 @@ export interface ErrorAnswer {
   readonly http10: boolean;
   /** Seconds for Retry-After; 0: none. */
   readonly retryAfter: number;
-  /** What a 405 says is allowed; by default every method that limpet passes on. */
-  readonly allow?: string;
+  /** Further lines, each with CRLF. */
+  readonly more: string;
+  /** What a 405 says is allowed. */
+  readonly allow: string;
 }
 
-const EVERY_METHOD = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE';
+/** Methods that limpet passes on: all but CONNECT. */
+export const EVERY_METHOD = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE';
 
 const REASONS: Readonly<Record<number, string>> = {
   400: 'Bad Request',
@@ -55,10 +58,10 @@ export function errorAnswer(answer: ErrorAnswer): string {
   // RFC 9110 15.5.2: a 401 says how to authenticate.
   if (kind.status === 401) lines.push('WWW-Authenticate: Bearer error="invalid_token"');
   // RFC 9110 15.5.6: a 405 says what is allowed.
-  if (kind.status === 405) lines.push(`Allow: ${answer.allow ?? EVERY_METHOD}`);
+  if (kind.status === 405) lines.push(`Allow: ${answer.allow}`);
   if (!answer.keepAlive) lines.push('Connection: close');
   else if (answer.http10) lines.push('Connection: keep-alive');
-  return `${lines.join('\r\n')}\r\n\r\n${answer.head ? '' : body}`;
+  return `${lines.join('\r\n')}\r\n${answer.more}\r\n${answer.head ? '' : body}`;
 }
 
 function errorBody(kind: ErrorKind, reason: string, requestId: string, accept: string): [string, string] {

@@ -31,7 +31,7 @@ import type { RareCounters } from '../metrics/rare.ts';
 import type { Router } from '../routing/router.ts';
 import { SessionChange } from '../routing/session-triggers.ts';
 import { Key } from '../sessions/key.ts';
-import { MOVE_REASONS } from '../sessions/move-reasons.ts';
+import { MOVE_REASONS, MoveReason } from '../sessions/move-reasons.ts';
 import { Row } from '../sessions/row.ts';
 import { Claim, type SessionStore } from '../sessions/store.ts';
 import { Lookup, type SessionTable } from '../sessions/table.ts';
@@ -39,6 +39,10 @@ import type { TimerWheel } from '../timing/timer-wheel.ts';
 import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
 import { type Choice, chooseBackend } from './choose.ts';
 import { EVERY_METHOD, errorAnswer } from './error-answer.ts';
+import { explainLine } from './explain/explain-header.ts';
+import { type ExplainAccess, explainedRequest } from './explain/explained-request.ts';
+import { noteRefusal } from './note-refusal.ts';
+import { noteSession } from './note-session.ts';
 import { OpenStreams } from './open-streams.ts';
 import type { RequestRecorder } from './request-recorder.ts';
 import { mayRetry, withinBudget } from './retry.ts';
@@ -58,10 +62,14 @@ export interface HandlerParts {
   readonly counters: Counters;
   readonly rare: RareCounters;
   readonly recorder: RequestRecorder;
-  /** Null: the audit log is off. */
+  /** Null: the audit log is off. Another one at any time. */
   readonly journal: SessionJournal | null;
+  /** Told whose request is worked on: what becomes of rows meanwhile is noted with the address. */
+  readonly requester: { client: string };
   /** What requests of guarded pools have to pass, in this order. */
   readonly admission: readonly AdmissionStep[];
+  /** Who may have decisions explained in responses; null: nobody, as there is no admin token. */
+  readonly explain: ExplainAccess | null;
   readonly log: Logger;
   /** Random text that makes request ids unique over workers and restarts. */
   readonly requestIdPrefix: string;
@@ -151,9 +159,12 @@ export class Handler implements AttemptEvents, Gate {
 
   // ---- a request has come ----
 
-  handle(x: Exchange, head: Head): void {
+  handle(x: Exchange, came: Head): void {
     x.startedAt = performance.now();
     x.requestIdLine = this.#requestIdLine(x);
+    const { explain } = this.#parts;
+    if (explain !== null && came.has(HeaderId.limpetExplain)) this.#explain(x, came, explain);
+    const head = x.explains ? this.scratchHead : came;
     if (head.method === 'CONNECT') return this.answer(x, ERRORS.METHOD_NOT_ALLOWED);
     if (head.expect !== 0) {
       if (head.expect === 2) return this.answer(x, ERRORS.EXPECTATION_FAILED);
@@ -170,13 +181,40 @@ export class Handler implements AttemptEvents, Gate {
     x.counted = true;
     x.idempotent =
       isIdempotent(head.method) || (route.pool.config.retry.idempotencyKey && head.has(HeaderId.idempotencyKey));
+    if (route.csrf?.refuses(head, x.upgrade !== '', x.client) === true) return this.#refuseCrossSite(x, traffic);
     if (route.sticky && traffic.strategies.length > 0) {
-      if (this.#store.refuses) return this.answer(x, ERRORS.STORE_DOWN);
+      if (this.#store.refuses return this.answer(x, ERRORS.STORE_DOWN);
+      this.#parts.requester.client = x.client.address;
       const search = findSession(x, head, traffic, this.#parts.table, this.#store, Date.now());
       if (x.mismatch !== '') this.#noteMismatch(x, traffic);
       if (search !== Search.done) return this.#searchOn(x, search);
     }
     this.#admit(x, traffic);
+  }
+
+  /** It asks what is decided. Where it may know, it goes on without the fields that say so, and its head is parsed anew. */
+  #explain(x: Exchange, head: Head, access: ExplainAccess): void {
+    const text = explainedRequest(head, access);
+    if (text === null) return;
+    x.explains = true;
+    x.text = text;
+    this.#reparse(x);
+  }
+
+  #refuseCrossSite(x: Exchange, { pool }: PoolTraffic): void {
+    this.#parts.journal?.note({
+      event: 'refused',
+      time: Date.now(),
+      key: '',
+      pool: pool.name,
+      backend: '',
+      from: '',
+      reason: ERRORS.CROSS_SITE.code,
+      userA: 0,
+      userB: 0,
+      client: x.client.address,
+    });
+    this.answer(x, ERRORS.CROSS_SITE);
   }
 
   /** The search for the session waits for something, such as the keys that a token is signed with. Off the usual path. */
@@ -196,6 +234,7 @@ export class Handler implements AttemptEvents, Gate {
 
   #searchAgain(x: Exchange): void {
     const traffic = x.traffic!;
+    this.#parts.requester.client = x.client.address;
     const search = findSession(x, this.#reparse(x), traffic, this.#parts.table, this.#store, Date.now());
     if (x.mismatch !== '') this.#noteMismatch(x, traffic);
     if (search === Search.done) this.#admit(x, traffic);
@@ -277,6 +316,7 @@ export class Handler implements AttemptEvents, Gate {
         return;
       }
       this.#guard(x, () => {
+        this.#parts.requester.client = x.client.address;
         const search = answered(x, traffic, this.#parts.table, claim, Date.now());
         // One that was asked about for its backend has passed the steps already.
         if (search === Search.done && x.step < 0 && traffic.guarded) this.#admit(x, traffic);
@@ -304,6 +344,9 @@ export class Handler implements AttemptEvents, Gate {
       if (choice.again) return this.#searchAgain(x);
       if (choice.error !== ERRORS.SESSION_LOST) return this.answer(x, x.lastError ?? choice.error);
       x.outcome = Outcome.lost;
+      const { journal } = this.#parts;
+      if (choice.ended && journal !== null)
+        noteSession(journal, 'ended', x, (x.home ?? x.lastBackend)?.id ?? '', '', 'lost', Date.now());
       return this.answer(x, choice.error);
     }
     const backend = choice.backend;
@@ -386,7 +429,8 @@ export class Handler implements AttemptEvents, Gate {
         framing,
         traffic.issuer?.name ?? '',
         setCookie,
-        !keepAlive ? 'Connection: close\r\n' : x.minor === 0 ? 'Connection: keep-alive\r\n' : '',
+        (!keepAlive ? 'Connection: close\r\n' : x.minor === 0 ? 'Connection: keep-alive\r\n' : '') +
+          (x.explains ? explainLine(x, backend, null) : ''),
         setCookie !== '' && isCacheable(head, x.method),
       ),
     );
@@ -415,9 +459,11 @@ export class Handler implements AttemptEvents, Gate {
   #confirm(x: Exchange, head: Head, backend: Backend, traffic: PoolTraffic): string {
     if (!x.route!.sticky || traffic.strategies.length === 0) return '';
     const moved = x.bound && x.home !== backend;
-    let setCookie = confirm(x, head, backend, traffic, this.#parts.table, this.#store);
+    const { journal, table, requester } = this.#parts;
+    requester.client = x.client.address;
+    let setCookie = confirm(x, head, backend, traffic, table, this.#store, journal);
     if (moved) {
-      x.outcome = Outcome.moved;
+      x.outcome = x.moveReason === MoveReason.failback ? Outcome.returned : Outcome.moved;
       const reason = MOVE_REASONS[x.moveReason]!;
       const from = x.home?.id ?? 'unknown';
       this.#parts.rare.add('limpet_failovers_total', traffic.pool.name, from, backend.id, reason);
@@ -428,7 +474,6 @@ export class Handler implements AttemptEvents, Gate {
     }
     x.claimed = false;
     const change = changeAsked(x, head, traffic);
-    const { journal, table } = this.#parts;
     if (change === SessionChange.end) {
       setCookie = endSession(
         x,
@@ -458,7 +503,7 @@ export class Handler implements AttemptEvents, Gate {
         Framing.none,
         traffic.issuer?.name ?? '',
         setCookie,
-        `Connection: upgrade\r\nUpgrade: ${line}\r\n`,
+        `Connection: upgrade\r\nUpgrade: ${line}\r\n${x.explains ? explainLine(x, backend, null) : ''}`,
         false,
       ),
     );
@@ -631,6 +676,8 @@ export class Handler implements AttemptEvents, Gate {
     x.error = kind;
     x.status = kind.status;
     x.committed = true;
+    const { journal } = this.#parts;
+    if (journal !== null) noteRefusal(journal, x, kind);
     // An upload that nobody will read: the connection ends with the answer.
     if (!x.bodyDone) x.client.closeAfter();
     const { keepAlive } = x.client;
@@ -642,6 +689,9 @@ export class Handler implements AttemptEvents, Gate {
       keepAlive,
       http10: x.minor === 0,
       retryAfter: x.retryAfter || kind.retryAfter,
+      // Where a pool is known, it is one that only lets some through.
+      allow: x.pool === null ? EVERY_METHOD : SIMPLEX_METHODS,
+      more: x.explains ? explainLine(x, null, kind) : '',
       // Where a pool is known, it is one that only lets some through.
       allow: x.pool === null ? EVERY_METHOD : SIMPLEX_METHODS,
     });

@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
+import { BearerToken } from '../admin/bearer-token.ts';
 import { BackendQueue } from '../backends/queue.ts';
 import { SharedState } from '../backends/shared-state.ts';
 import { listenerKeys } from '../config/listener-keys.ts';
 import type { Config } from '../config/schema.ts';
+import { Turns } from '../dialog/turns.ts';
 import { StartError } from '../errors-start.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
+import { RateTable } from '../limits/rate-table.ts';
 import { ConnectionLimits } from '../listeners/connection-limits.ts';
 import { http2Streams } from '../listeners/http2-streams.ts';
 import { Listener } from '../listeners/listener.ts';
@@ -18,7 +21,10 @@ import { Counters } from '../metrics/counters.ts';
 import { RareCounters } from '../metrics/rare.ts';
 import type { RunningModel } from '../model/running-model.ts';
 import { Handler } from '../proxy/handler.ts';
+import { RateLimitStep } from '../proxy/rate-limit-step.ts';
 import { RequestRecorder } from '../proxy/request-recorder.ts';
+import { SessionTurn } from '../proxy/session-turn.ts';
+import { Simplex } from '../proxy/simplex.ts';
 import { buildRouter, type Router } from '../routing/router.ts';
 import { createStore } from '../sessions/create-store.ts';
 import { NewUsers } from '../sessions/new-users.ts';
@@ -55,7 +61,9 @@ export class Worker {
   readonly #state: SharedState;
   readonly #counters: Counters;
   readonly #limits: ConnectionLimits;
+  readonly #rates: RateTable;
   readonly #recorder: RequestRecorder;
+  readonly #turns: Turns;
   readonly #store: SessionStore;
   readonly #table: SessionTable;
   readonly #journal: WorkerJournal;
@@ -86,13 +94,15 @@ export class Worker {
     this.#state = new SharedState(start.state, index);
     this.#counters = new Counters(start.counters, index);
     this.#limits = new ConnectionLimits(start.limits, index);
+    this.#rates = new RateTable(start.rates, index + 2);
     this.#wheel = new TimerWheel(() => this.#tick());
     this.#recorder = new RequestRecorder(this.#counters, this.#rare, this.#accessLog(model.config));
-    const pools = buildTraffic(model, null, { state: this.#state, log });
+    const pools = buildTraffic(model, null, { state: this.#state, rates: this.#rates, log });
     const router = buildRouter(model.config, new Map(pools.map(({ pool }) => [pool.name, pool])));
     // The supervisor is owner 1 of the table's locks.
     const table = new SessionTable(start.table, index + 2);
     this.#table = table;
+    this.#turns = new Turns(start.dialog, index);
     this.#journal = new WorkerJournal(new EventSequence(start.eventSequence, index + 1));
     const poolAt = (at: number) => this.#parts.pools.find(({ pool }) => pool.index === at)?.pool;
     this.#events = new SessionEvents(this.#journal, poolAt, Date.now);
@@ -105,6 +115,8 @@ export class Worker {
       new UserIndex(start.users, table, index + 2),
       log,
     );
+    // A reload turns it on and off.
+    const noted = () => (this.#parts.model.config.log.audit === null ? null : this.#journal);
     this.#handler = new Handler({
       wheel: this.#wheel,
       router,
@@ -116,9 +128,13 @@ export class Worker {
       counters: this.#counters,
       rare: this.#rare,
       recorder: this.#recorder,
-      journal: null,
-      admission: [],
+      get journal() {
+        return noted();
+      },
+      requester: this.#events,
+      admission: [new RateLimitStep(), new Simplex(), new SessionTurn(this.#turns, table, this.#wheel)],
       log,
+      explain: start.token === null ? null : new BearerToken(start.token),
       requestIdPrefix: `${randomBytes(9).toString('base64url')}-`,
     });
     this.#http2 = http2Streams(this.#handler, log);
@@ -175,7 +191,11 @@ export class Worker {
     const trusted = new TrustedProxies(model.config.trustedProxies);
     const listeners = this.#listeners(model, trusted, before);
     try {
-      const pools = buildTraffic(model, this.#parts, { state: this.#state, log: this.#log.logger });
+      const pools = buildTraffic(model, this.#parts, {
+        state: this.#state,
+        rates: this.#rates,
+        log: this.#log.logger,
+      });
       const router = buildRouter(model.config, new Map(pools.map(({ pool }) => [pool.name, pool])));
       const fronts = buildTlsFronts(model, this.#ticketKeys, this.#parts.fronts);
       const listening = await listenAll(listeners, before, ports);
@@ -275,6 +295,7 @@ export class Worker {
 
   #tick(): void {
     this.#handler.tick();
+    this.#turns.tick(this.#wheel.now);
     for (const listener of this.#parts.listeners.values()) listener.serveWaiting();
     if (++this.#ticks % BATCH_TICKS === 0) this.#batch();
     for (const listener of this.#leaving) {

@@ -1,0 +1,128 @@
+import { Turn, type TurnTaker } from '../dialog/turn.ts';
+import { Taken, type Turns } from '../dialog/turns.ts';
+import { ERRORS, type ErrorKind } from '../errors.ts';
+import type { Exchange } from '../forwarding/exchange.ts';
+import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
+import { Lookup, type SessionTable } from '../sessions/table.ts';
+import type { TimerWheel } from '../timing/timer-wheel.ts';
+import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
+import { followRotation } from './session-changes.ts';
+import { backendOf } from './session-step.ts';
+
+/** Ids that a session may have been given while one request of it waited; more is no session but a loop. */
+const MAX_ROTATIONS = 16;
+
+/**
+ * `session.dialog: half-duplex`: a request waits until those of its session that came before it are answered (see Turns). It has the turn until its
+ * response is complete, or turns out to be a stream. A session that begins with this very request is known to nobody else: it needs no turn.
+ */
+export class SessionTurn implements AdmissionStep {
+  readonly #turns: Turns;
+  readonly #table: SessionTable;
+  readonly #wheel: TimerWheel;
+
+  constructor(turns: Turns, table: SessionTable, wheel: TimerWheel) {
+    this.#turns = turns;
+    this.#table = table;
+    this.#wheel = wheel;
+  }
+
+  enter(x: Exchange, traffic: PoolTraffic, gate: Gate): ErrorKind | typeof WAIT | null {
+    const { pool } = traffic;
+    const { dialog, dialogQueue } = pool.config.session;
+    if (dialog !== 'half-duplex') return null;
+    if (x.strategy === null || x.fresh) {
+      this.leave(x);
+      return null;
+    }
+    // One for each connection that ever needs one.
+    if (x.turn === null) x.turn = new Turn(new Waiting(x, this, gate));
+    else if (x.turn.node !== 0) {
+      // It comes back, because its session is another one by now.
+      if (this.#turns.isOf(x.turn, x.found.key)) return null;
+      this.#turns.leave(x.turn);
+    }
+    const deadline = this.#wheel.now + dialogQueue.wait;
+    const taken = this.#turns.take(x.turn, x.found.key, pool.index, dialogQueue.max, deadline);
+    if (taken === Taken.full) return ERRORS.DIALOG_QUEUE_FULL;
+    return taken === Taken.waits ? WAIT : null;
+  }
+
+  onStream(x: Exchange): void {
+    this.leave(x);
+  }
+
+  /** The session has another id, and goes on under that one: so do the turns. */
+  onRotated(x: Exchange): void {
+    if (x.turn !== null) this.#turns.rename(x.turn, x.found.key);
+  }
+
+  leave(x: Exchange): void {
+    if (x.turn !== null) this.#turns.leave(x.turn);
+  }
+
+  /** It has waited, and has its turn: its session may have moved, ended or been given another id meanwhile. Never throws. */
+  arrive(x: Exchange, gate: Gate): void {
+    const { serial } = x;
+    let same = false;
+    try {
+      same = this.#follow(x);
+      // Its session was given another id elsewhere, and takes its turns under that one.
+      if (same && !this.#turns.isOf(x.turn!, x.found.key)) return this.#join(x, gate);
+    } catch {
+      // A lock of a thread that has died: the search for the session says what comes of that.
+      same = false;
+    }
+    if (same) return gate.resume(x, serial);
+    this.leave(x);
+    gate.searchAgain(x, serial);
+  }
+
+  /** Brings what the request knows of its session up to date. It was counted when it came. False: it has to be found again. */
+  #follow(x: Exchange): boolean {
+    const now = Date.now();
+    for (let rotations = 0; rotations < MAX_ROTATIONS; rotations++) {
+      const found = this.#table.peek(x.found.key, now, x.row);
+      // What its cookie proves, or a key that nobody has claimed: as before.
+      if (!x.hasRow) return found === Lookup.NONE;
+      if (found === Lookup.LIVE) {
+        if (x.row.pending) return false;
+        x.began = x.row.created;
+        x.home = backendOf(x.traffic!, x.row);
+        return true;
+      }
+      if (found !== Lookup.ENDED || !followRotation(x, this.#table)) return false;
+    }
+    return false;
+  }
+
+  #join(x: Exchange, gate: Gate): void {
+    const turn = x.turn!;
+    const { pool } = x.traffic!;
+    this.#turns.leave(turn);
+    const taken = this.#turns.take(turn, x.found.key, pool.index, pool.config.session.dialogQueue.max, turn.deadline);
+    if (taken === Taken.now) gate.resume(x, x.serial);
+    else if (taken === Taken.full) gate.turnAway(x, x.serial, ERRORS.DIALOG_QUEUE_FULL);
+  }
+}
+
+/** One connection's request, as the one that waits. */
+class Waiting implements TurnTaker {
+  readonly #x: Exchange;
+  readonly #step: SessionTurn;
+  readonly #gate: Gate;
+
+  constructor(x: Exchange, step: SessionTurn, gate: Gate) {
+    this.#x = x;
+    this.#step = step;
+    this.#gate = gate;
+  }
+
+  onTurn(): void {
+    this.#step.arrive(this.#x, this.#gate);
+  }
+
+  onTurnTimeout(): void {
+    this.#gate.turnAway(this.#x, this.#x.serial, ERRORS.DIALOG_TIMEOUT);
+  }
+}

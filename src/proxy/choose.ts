@@ -7,8 +7,9 @@ import type { Exchange } from '../forwarding/exchange.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import { Lookup } from '../sessions/lookup.ts';
 import { MoveReason } from '../sessions/move-reasons.ts';
+import type { SearchedRows } from '../sessions/searched-rows.ts';
 import type { SessionStore } from '../sessions/store.ts';
-import type { SessionTable } from '../sessions/table.ts';
+import { failbackTarget } from './failback.ts';
 import { followRotation } from './session-changes.ts';
 import { backendOf, claim, Search } from './session-step.ts';
 
@@ -20,16 +21,19 @@ export interface Choice {
   asking: boolean;
   /** Neither yet: the key turned out to be another client's session, search again. */
   again: boolean;
+  /** With SESSION_LOST: the session was there until this call. */
+  ended: boolean;
 }
 
 /** Scratch: the result of the latest call. */
-const choice: Choice = { backend: null, error: ERRORS.NO_BACKEND, asking: false, again: false };
+const choice: Choice = { backend: null, error: ERRORS.NO_BACKEND, asking: false, again: false, ended: false };
 
 function chosen(backend: Backend | null, error: ErrorKind = ERRORS.NO_BACKEND): Choice {
   choice.backend = backend;
   choice.error = error;
   choice.asking = false;
   choice.again = false;
+  choice.ended = false;
   return choice;
 }
 
@@ -38,7 +42,7 @@ export function chooseBackend(
   x: Exchange,
   traffic: PoolTraffic,
   state: SharedState,
-  table: SessionTable,
+  table: SearchedRows,
   store: SessionStore,
 ): Choice {
   if (x.bound || x.claimed) return bound(x, traffic, state, table, store);
@@ -64,13 +68,20 @@ function bound(
   x: Exchange,
   traffic: PoolTraffic,
   state: SharedState,
-  table: SessionTable,
+  table: SearchedRows,
   store: SessionStore,
 ): Choice {
   const { pool } = traffic;
   if (x.triedCount > 0 && x.hasRow) follow(x, traffic, state, table);
   const home = x.claimed && !x.bound ? backendOf(traffic, x.row) : x.home;
   const tried = home !== null && isTried(x, home);
+  if (x.triedCount === 0 && x.hasRow && x.row.origin >= 0) {
+    const first = goesBack(x, traffic, state);
+    if (first !== null) {
+      x.moveReason = MoveReason.failback;
+      return chosen(first);
+    }
+  }
   if (home !== null && !tried && state.isUsable(home.slot)) return chosen(home);
   const { onLost } = pool.config.failover;
   x.moveReason = reason(home, state);
@@ -92,8 +103,15 @@ function bound(
   return chosen(null);
 }
 
+/** The backend that the session had to leave, if it goes back there now. When that does not answer, the next attempt is where the session is. */
+function goesBack(x: Exchange, { pool, failedAt }: PoolTraffic, state: SharedState): Backend | null {
+  const failed = failedAt[x.row.origin];
+  const failedAgo = failed === undefined ? Number.POSITIVE_INFINITY : performance.now() - failed;
+  return failbackTarget(x.row, pool, state, x.foundAt, failedAgo);
+}
+
 /** Another request of this session may have moved it meanwhile: then this one goes there too. */
-function follow(x: Exchange, traffic: PoolTraffic, state: SharedState, table: SessionTable): void {
+function follow(x: Exchange, traffic: PoolTraffic, state: SharedState, table: SearchedRows): void {
   const now = Date.now();
   if (table.peek(x.found.key, now, x.row) === Lookup.ENDED && followRotation(x, table))
     table.peek(x.found.key, now, x.row);
@@ -105,8 +123,10 @@ function follow(x: Exchange, traffic: PoolTraffic, state: SharedState, table: Se
 /** The session's state is gone and the pool rejects instead of moving: the session ends. */
 function lose(x: Exchange, traffic: PoolTraffic, store: SessionStore): Choice {
   const until = x.strategy!.owned ? x.began + traffic.pool.config.session.lifetime : 0;
-  store.end(x.found.key, traffic.pool, x.began, until, Date.now());
-  return chosen(null, ERRORS.SESSION_LOST);
+  const ended = store.end(x.found.key, traffic.pool, x.began, until, Date.now());
+  chosen(null, ERRORS.SESSION_LOST);
+  choice.ended = ended;
+  return choice;
 }
 
 function reason(home: Backend | null, state: SharedState): number {

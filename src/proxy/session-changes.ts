@@ -5,12 +5,14 @@ import type { Exchange } from '../forwarding/exchange.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import type { Head } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
-import type { SessionEventName, SessionJournal } from '../logging/session-journal.ts';
+import type { SessionJournal } from '../logging/session-journal.ts';
 import { SessionChange } from '../routing/session-triggers.ts';
 import { Key } from '../sessions/key.ts';
 import { format } from '../sessions/public-id.ts';
+import type { SearchedRows } from '../sessions/searched-rows.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import type { SessionTable } from '../sessions/table.ts';
+import { noteSession } from './note-session.ts';
 
 /** A key that its client chose is free again after an end; it stays ended for so long that whoever serves the session hears of it. */
 export const END_NOTICE_MS = 5_000;
@@ -53,8 +55,8 @@ export function endSession(
   const { pool, issuer } = traffic;
   // The cookie could be valid until its lifetime is over (behaviour 24). One that nobody has been sent needs no tombstone.
   const until = fresh ? 0 : strategy.owned ? x.began + pool.config.session.lifetime : now + END_NOTICE_MS;
-  store.end(x.found.key, pool, x.began, until, now);
-  if (journal !== null) note(journal, 'ended', x, traffic, '', reason, now);
+  const ended = store.end(x.found.key, pool, x.began, until, now);
+  if (ended && journal !== null) noteSession(journal, 'ended', x, x.backend!.id, '', reason, now);
   return strategy === issuer && !fresh ? issuer.clearCookie(x.client.secure) : '';
 }
 
@@ -86,7 +88,7 @@ export function rotateSession(
     return '';
   }
   store.end(before, pool, x.began, until, now);
-  if (journal !== null) note(journal, 'rotated', x, traffic, format(before), 'rotate', now);
+  if (journal !== null) noteSession(journal, 'rotated', x, backend.id, format(before), 'rotate', now);
   const line = issuer.setCookie(x.found, backend, x.began, now, x.client.secure, x.row.binding);
   table.setIssued(x.found.key, now);
   return line;
@@ -97,7 +99,7 @@ export function rotateSession(
  * rotated it, not by this one.
  * @returns false: it has not been rotated
  */
-export function followRotation(x: Exchange, table: SessionTable): boolean {
+export function followRotation(x: Exchange, table: SearchedRows): boolean {
   if (table.successor(x.found.key, before) === 0) return false;
   x.found.key.copy(before);
   forgetKey(x);
@@ -110,27 +112,4 @@ function forgetKey(x: Exchange): void {
   x.found.strategy = null;
   x.found.text = '';
   x.found.issued = 0;
-}
-
-function note(
-  journal: SessionJournal,
-  event: SessionEventName,
-  x: Exchange,
-  traffic: PoolTraffic,
-  from: string,
-  reason: string,
-  time: number,
-): void {
-  journal.note({
-    event,
-    time,
-    key: format(x.found.key),
-    pool: traffic.pool.name,
-    backend: x.backend?.id ?? '',
-    from,
-    reason,
-    userA: x.row.userA,
-    userB: x.row.userB,
-    client: x.client.address,
-  });
 }

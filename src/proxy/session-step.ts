@@ -8,14 +8,17 @@ import type { Exchange } from '../forwarding/exchange.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import type { Head } from '../http1/head.ts';
 import { hashName } from '../http1/header-id.ts';
+import type { SessionJournal } from '../logging/session-journal.ts';
 import { Outcome } from '../metrics/outcomes.ts';
 import { Key } from '../sessions/key.ts';
 import { Lookup } from '../sessions/lookup.ts';
 import { MOVE_REASONS } from '../sessions/move-reasons.ts';
 import { format } from '../sessions/public-id.ts';
 import { Row } from '../sessions/row.ts';
+import type { SearchedRows } from '../sessions/searched-rows.ts';
 import { Claim, type SessionStore } from '../sessions/store.ts';
 import type { SessionTable } from '../sessions/table.ts';
+import { noteSession } from './note-session.ts';
 import { END_NOTICE_MS } from './session-changes.ts';
 
 /**
@@ -50,7 +53,7 @@ export function findSession(
   x: Exchange,
   head: Head,
   traffic: PoolTraffic,
-  table: SessionTable,
+  table: SearchedRows,
   store: SessionStore,
   now: number,
 ): number {
@@ -156,7 +159,7 @@ export function findSession(
  * Whether a request with an id that was rotated away a moment ago is one that its browser had sent before it read the new one: browsers say so of requests that
  * their own page makes (Fetch Metadata). Such a request goes to the backend of the session, without a session. Whoever else has the old id begins a new one.
  */
-function isLate(x: Exchange, head: Head, traffic: PoolTraffic, table: SessionTable, now: number): boolean {
+function isLate(x: Exchange, head: Head, traffic: PoolTraffic, table: SearchedRows, now: number): boolean {
   const rotatedAt = table.successor(x.found.key, successor);
   if (rotatedAt === 0 || now - rotatedAt > LATE_MS) return false;
   const line = head.find(SITE, SITE_HASH);
@@ -166,7 +169,7 @@ function isLate(x: Exchange, head: Head, traffic: PoolTraffic, table: SessionTab
 }
 
 /** Sessions of pools that bind them: one that is bound to nothing yet is from now on; one that comes from elsewhere is noted, and goes on as bound to that. */
-function observe(x: Exchange, table: SessionTable): void {
+function observe(x: Exchange, table: SearchedRows): void {
   const { row, binding } = x;
   if (row.binding === binding) return;
   if (row.binding !== 0) x.mismatch = format(x.found.key);
@@ -182,7 +185,7 @@ function precisionOf({ issued, created }: Row): number {
  * A cookie that is newer than what this node has sent: another node has answered the session since, and may have moved it. Its word is the
  * later one. So nodes agree on a session that had to move, also without a store that they share.
  */
-function follow(found: FoundKey, row: Row, traffic: PoolTraffic, table: SessionTable, now: number): void {
+function follow(found: FoundKey, row: Row, traffic: PoolTraffic, table: SearchedRows, now: number): void {
   // A date that somebody made up changes nothing.
   if (row.issued === 0 || !traffic.issuer!.verify(found, now, proof)) return;
   const { backend } = proof;
@@ -202,7 +205,7 @@ function adopt(
   x: Exchange,
   head: Head,
   traffic: PoolTraffic,
-  table: SessionTable,
+  table: SearchedRows,
   first: number,
   now: number,
   idleNth: number,
@@ -252,7 +255,7 @@ function isKeptFrom(x: Exchange, { binding }: PoolTraffic): boolean {
 }
 
 /** What the store said of the session, or that it has to be waited for. */
-function asked(x: Exchange, traffic: PoolTraffic, table: SessionTable, claim: Claim | Promise<Claim>): number {
+function asked(x: Exchange, traffic: PoolTraffic, table: SearchedRows, claim: Claim | Promise<Claim>): number {
   if (typeof claim === 'number') return answered(x, traffic, table, claim, x.foundAt);
   x.asked = claim;
   return Search.asking;
@@ -262,7 +265,7 @@ function asked(x: Exchange, traffic: PoolTraffic, table: SessionTable, claim: Cl
  * Goes on with what the store has said of the session of a request. The table has been brought up to date.
  * @returns done, refused, or again: search again, this key is refused for good
  */
-export function answered(x: Exchange, traffic: PoolTraffic, table: SessionTable, claim: Claim, now: number): number {
+export function answered(x: Exchange, traffic: PoolTraffic, table: SearchedRows, claim: Claim, now: number): number {
   const { owned } = x.strategy!;
   switch (claim) {
     case Claim.refused:
@@ -314,7 +317,7 @@ export function claim(
   x: Exchange,
   backend: Backend,
   traffic: PoolTraffic,
-  table: SessionTable,
+  table: SearchedRows,
   store: SessionStore,
   now: number,
 ): number {
@@ -353,11 +356,12 @@ export function confirm(
   traffic: PoolTraffic,
   table: SessionTable,
   store: SessionStore,
+  journal: SessionJournal | null,
 ): string {
   if (isSettled(x, backend, traffic)) return '';
   const now = Date.now();
   if (x.strategy === null) {
-    if (traffic.learners.length > 0) learn(x, head, backend, traffic, store, now);
+    if (traffic.learners.length > 0) learn(x, head, backend, traffic, store, journal, now);
     return '';
   }
   const key = x.found.key;
@@ -375,6 +379,9 @@ export function confirm(
     if (x.binding !== 0) table.setBinding(key, x.binding);
     table.confirm(key, backend.slot, now);
     x.hasRow = true;
+    // Its cookie names no backend of the pool: there is no row that could have moved.
+    if (journal !== null && x.bound && x.home === null)
+      noteSession(journal, 'moved', x, backend.id, '', MOVE_REASONS[x.moveReason]!, now);
   } else if (row.backend !== backend.slot || row.generation !== backend.generation) {
     store.move(key, pool, backend, x.moveReason, now, row);
     table.confirm(key, backend.slot, now);
@@ -382,7 +389,7 @@ export function confirm(
     if (row.movedFrom >= 0) x.outcome = Outcome.moved;
     table.confirm(key, backend.slot, now);
   }
-  if (traffic.learners.length > 0) learn(x, head, backend, traffic, store, now);
+  if (traffic.learners.length > 0) learn(x, head, backend, traffic, store, journal, now);
   const issuer = traffic.issuer;
   if (issuer === null || x.strategy !== issuer || x.superseded) return '';
   const idle = traffic.pool.config.session.idle;
@@ -417,6 +424,7 @@ function learn(
   backend: Backend,
   traffic: PoolTraffic,
   store: SessionStore,
+  journal: SessionJournal | null,
   now: number,
 ): void {
   if (head.status < 200 || head.status >= 400) return;
@@ -424,7 +432,8 @@ function learn(
     const result = strategy.learn!(head, learned);
     if (result === Learn.learned) store.bind(learned.key, traffic.pool, backend, strategy.by, now);
     else if (result === Learn.released && x.strategy === strategy) {
-      store.end(x.found.key, traffic.pool, x.began, now + END_NOTICE_MS, now);
+      const ended = store.end(x.found.key, traffic.pool, x.began, now + END_NOTICE_MS, now);
+      if (ended && journal !== null) noteSession(journal, 'ended', x, backend.id, '', 'cookie-cleared', now);
     }
   }
 }

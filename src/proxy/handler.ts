@@ -689,8 +689,6 @@ export class Handler implements AttemptEvents, Gate {
       keepAlive,
       http10: x.minor === 0,
       retryAfter: x.retryAfter || kind.retryAfter,
-      // Where a pool is known, it is one that only lets some through.
-      allow: x.pool === null ? EVERY_METHOD : SIMPLEX_METHODS,
       more: x.explains ? explainLine(x, null, kind) : '',
       // Where a pool is known, it is one that only lets some through.
       allow: x.pool === null ? EVERY_METHOD : SIMPLEX_METHODS,

@@ -30,6 +30,8 @@ export interface FrontClient<L extends FrontListener = FrontListener> {
   readonly secure: boolean;
   /** Absent: the connection itself knows them. */
   readonly ends?: FrontEnds;
+  /** Of a connection that is TLS: what its client has shown. */
+  readonly certificate?: { readonly identity: string };
 }
 
 export interface FrontParts<L extends FrontListener = FrontListener> {

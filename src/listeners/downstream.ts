@@ -52,6 +52,8 @@ export interface Origin {
   readonly secure: boolean;
   /** Absent: the connection itself knows them. */
   readonly ends?: ConnectionEnds;
+  /** Of a connection that is TLS. */
+  readonly certificate?: { readonly identity: string };
 }
 
 /**
@@ -62,7 +64,6 @@ export class Downstream extends Timed implements ClientSide {
   readonly exchange: Exchange;
   address: string;
   secure: boolean;
-  tlsIdentity = '';
   trustedRequestId = '';
   chunks = true;
 
@@ -72,6 +73,7 @@ export class Downstream extends Timed implements ClientSide {
   readonly #peer: string;
   readonly #ends: ConnectionEnds;
   readonly #ownTls: boolean;
+  readonly #certificate: Origin['certificate'];
   /** By what `#peerTrusted` was found out: a reload may say otherwise. */
   #trusted: TrustedProxies;
   #peerTrusted: boolean;
@@ -96,7 +98,12 @@ export class Downstream extends Timed implements ClientSide {
   #lastWords = false;
 
   /** @param accepted a connection that has not been read from yet */
-  constructor(accepted: ClientSocket, { peer, secure, ends }: Origin, listener: ConnectionOwner, handler: Handler) {
+  constructor(
+    accepted: ClientSocket,
+    { peer, secure, ends, certificate }: Origin,
+    listener: ConnectionOwner,
+    handler: Handler,
+  ) {
     super();
     const socket = readInto(accepted, shared, (size) => this.#onRead(size));
     this.#socket = socket;
@@ -106,6 +113,7 @@ export class Downstream extends Timed implements ClientSide {
     this.#peer = peer;
     this.#ends = ends ?? (socket as ConnectionEnds);
     this.#ownTls = secure;
+    this.#certificate = certificate;
     this.secure = secure;
     this.#trusted = listener.trusted;
     this.#peerTrusted = this.#trusted.has(this.#peer);
@@ -139,6 +147,10 @@ export class Downstream extends Timed implements ClientSide {
 
   clientHost(head: Head): string {
     return clientHost(this.#peerTrusted, head, this.#trusted);
+  }
+
+  get tlsIdentity(): string {
+    return this.#certificate?.identity ?? '';
   }
 
   get keepAlive(): boolean {

@@ -10,9 +10,10 @@ import type { Counters } from '../metrics/counters.ts';
 import type { RareCounters } from '../metrics/rare.ts';
 import type { Handler } from '../proxy/handler.ts';
 import { Arrival, type ArrivalHost, type HandshakeFailure, type ProxyRefusal } from './arrival.ts';
+import { ClientCertificate } from './client-certificate.ts';
 import type { ConnectionLimits } from './connection-limits.ts';
 import type { ConnectionOwner } from './connection-owner.ts';
-import { Downstream } from './downstream.ts';
+import { Downstream, type Origin } from './downstream.ts';
 import type { Http2Listener } from './http2-streams.ts';
 import { type BoundPath, listenOnPath } from './listen-on-path.ts';
 import type { TlsFront } from './tls-front.ts';
@@ -210,7 +211,12 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   arrived(arrival: Arrival, socket: Socket, early: Buffer | null): void {
     const { limits, index, rare, handler, http2 } = this.#parts;
     const { peer, secure, ends, acceptedFrom } = arrival;
-    const origin = ends === null ? { peer, secure } : { peer, secure, ends };
+    const origin: Origin = {
+      peer,
+      secure,
+      ...(ends === null ? {} : { ends }),
+      ...(socket instanceof TLSSocket ? { certificate: new ClientCertificate(socket) } : {}),
+    };
     this.#arrivals.delete(arrival);
     if (socket instanceof TLSSocket) {
       rare.add('limpet_tls_handshakes_total', this.config.bind, socket.isSessionReused() ? 'true' : 'false');

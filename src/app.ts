@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { AdminDoor } from './admin/admin-door.ts';
+import { BearerToken } from './admin/bearer-token.ts';
 import type { Phase } from './admin/control-plane.ts';
 import { EventSources } from './admin/events/event-sources.ts';
 import { EventStream } from './admin/events/event-stream.ts';
@@ -218,6 +219,8 @@ async function start(
     table.observer = audit.journal === null ? null : tableEvents;
   };
   observe();
+  const { tokenFile } = config.admin;
+  const token = tokenFile === null ? null : BearerToken.fromFile(tokenFile);
   const supervisor = new Supervisor({
     workers,
     start: {
@@ -228,6 +231,7 @@ async function start(
       limits,
       rates,
       eventSequence,
+      token: token?.check ?? null,
       takesOver: takeOver,
     },
     state,
@@ -291,6 +295,7 @@ async function start(
     model: () => keeper.model,
     state,
     table,
+    rates: new RateTable(rates, 1),
     shared: nodes,
     address: () => listeners()[0]!.address,
     now: Date.now,

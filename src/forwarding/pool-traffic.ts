@@ -5,6 +5,7 @@ import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { BalancingPolicy } from '../balancing/policy.ts';
 import type { Outlier } from '../health/outlier.ts';
+import type { RateLimiter } from '../limits/rate-limiter.ts';
 import type { SessionTriggers } from '../routing/session-triggers.ts';
 import { BackendLink } from './backend-link.ts';
 import type { BackendConnections } from './connections.ts';
@@ -31,6 +32,8 @@ export class PoolTraffic {
   readonly guarded: boolean;
   readonly policy: BalancingPolicy;
   readonly outlier: Outlier | null;
+  /** Null: its requests are not limited. */
+  readonly limiter: RateLimiter | null;
   /** Scratch for the candidates of one choice. */
   readonly candidates: Backend[] = [];
   /** Requests of this worker between choice and end, and how many of them are at a second or later attempt (behaviour 38). */
@@ -51,6 +54,7 @@ export class PoolTraffic {
     triggers: SessionTriggers | null,
     policy: BalancingPolicy,
     outlier: Outlier | null,
+    limiter: RateLimiter | null,
     before: PoolTraffic | null = null,
   ) {
     this.pool = pool;
@@ -65,6 +69,7 @@ export class PoolTraffic {
     this.guarded = rateLimit !== null || session.dialog !== 'full-duplex' || max > 0 || header !== null;
     this.policy = policy;
     this.outlier = outlier;
+    this.limiter = limiter;
     this.failedAt = before?.failedAt ?? [];
     this.#connections = before === null ? [] : before.#connections;
     this.#link = BackendLink.of(pool, before === null ? null : before.#link);

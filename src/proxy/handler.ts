@@ -181,9 +181,9 @@ export class Handler implements AttemptEvents, Gate {
     x.counted = true;
     x.idempotent =
       isIdempotent(head.method) || (route.pool.config.retry.idempotencyKey && head.has(HeaderId.idempotencyKey));
-    if (route.csrf?.refuses(head, x.upgrade !== '', x.client) === true) return this.#refuseCrossSite(x, traffic);
+    if (route.csrf?.refuses(head, x.upgrade !== '', x.client) === true) return this.answer(x, ERRORS.CROSS_SITE);
     if (route.sticky && traffic.strategies.length > 0) {
-      if (this.#store.refuses return this.answer(x, ERRORS.STORE_DOWN);
+      if (this.#store.refuses) return this.answer(x, ERRORS.STORE_DOWN);
       this.#parts.requester.client = x.client.address;
       const search = findSession(x, head, traffic, this.#parts.table, this.#store, Date.now());
       if (x.mismatch !== '') this.#noteMismatch(x, traffic);
@@ -199,22 +199,6 @@ export class Handler implements AttemptEvents, Gate {
     x.explains = true;
     x.text = text;
     this.#reparse(x);
-  }
-
-  #refuseCrossSite(x: Exchange, { pool }: PoolTraffic): void {
-    this.#parts.journal?.note({
-      event: 'refused',
-      time: Date.now(),
-      key: '',
-      pool: pool.name,
-      backend: '',
-      from: '',
-      reason: ERRORS.CROSS_SITE.code,
-      userA: 0,
-      userB: 0,
-      client: x.client.address,
-    });
-    this.answer(x, ERRORS.CROSS_SITE);
   }
 
   /** The search for the session waits for something, such as the keys that a token is signed with. Off the usual path. */

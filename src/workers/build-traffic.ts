@@ -7,6 +7,8 @@ import type { SharedState } from '../backends/shared-state.ts';
 import { POLICIES } from '../balancing/registry.ts';
 import { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import { Outlier } from '../health/outlier.ts';
+import { RateLimiter } from '../limits/rate-limiter.ts';
+import type { RateTable } from '../limits/rate-table.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { RunningModel } from '../model/running-model.ts';
 import { SessionTriggers } from '../routing/session-triggers.ts';
@@ -15,6 +17,7 @@ import { SessionTriggers } from '../routing/session-triggers.ts';
 export interface TrafficParts {
   readonly state: SharedState;
   readonly log: Logger;
+  readonly rates: RateTable;
 }
 
 /**
@@ -35,7 +38,12 @@ export function buildTraffic(
   });
 }
 
-function build(pool: Pool, before: PoolTraffic | null, model: RunningModel, { state, log }: TrafficParts): PoolTraffic {
+function build(
+  pool: Pool,
+  before: PoolTraffic | null,
+  model: RunningModel,
+  { state, log, rates }: TrafficParts,
+): PoolTraffic {
   const cascade = buildCascade({
     pool,
     secrets: model.secrets,
@@ -50,7 +58,9 @@ function build(pool: Pool, before: PoolTraffic | null, model: RunningModel, { st
   const policy = POLICIES[pool.config.balance]({ state, random: Math.random, slots: state.slots });
   const outlier = pool.config.health.passive === null ? null : new Outlier(pool, state);
   const triggers = SessionTriggers.of(pool.config.session, `pools.${pool.name}.session`);
-  return new PoolTraffic(pool, cascade, triggers, policy, outlier, before);
+  const { rateLimit } = pool.config;
+  const limiter = rateLimit === null ? null : new RateLimiter(pool.name, rateLimit, model.keySecret, rates);
+  return new PoolTraffic(pool, cascade, triggers, policy, outlier, limiter, before);
 }
 
 function isSame(pool: Pool, old: Pool, model: RunningModel, before: RunningModel): boolean {

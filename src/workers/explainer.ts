@@ -1,5 +1,6 @@
 import type { SharedState } from '../backends/shared-state.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
+import type { RateTable } from '../limits/rate-table.ts';
 import { clientAddress, clientScheme } from '../listeners/client-address.ts';
 import { TrustedProxies } from '../listeners/trusted-proxies.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -17,6 +18,7 @@ export interface ExplainerParts {
   readonly model: () => RunningModel;
   readonly state: SharedState;
   readonly table: SessionTable;
+  readonly rates: RateTable;
   /** The store that nodes share; null: there is none. */
   readonly shared: SharedSessions | null;
   /** Where the first listener listens, such as `http://127.0.0.1:8080`. */

@@ -1,3 +1,4 @@
+import type { BearerCheck } from '../admin/bearer-token.ts';
 import type { SharedStateMemory } from '../backends/shared-layout.ts';
 import type { DialogMemory } from '../dialog/dialog-memory.ts';
 import type { RateTableMemory } from '../limits/rate-table.ts';
@@ -33,6 +34,8 @@ export interface WorkerStart {
   readonly dialog: DialogMemory;
   /** Which sessions each user has: see UserIndex. */
   readonly users: SharedChainsMemory;
+  /** The admin token, for requests that ask what is decided; null: there is none. */
+  readonly token: BearerCheck | null;
   /** The limpet that runs on the same addresses is replaced: its unix sockets are taken. */
   readonly takesOver: boolean;
   /** See `ticket-keys`. */

@@ -178,7 +178,15 @@ class Inquiry {
       return issuer;
     });
     const policy = POLICIES[own.pool.config.balance]({ state, random: Math.random, slots: state.slots });
-    return new PoolTraffic(own.pool, { strategies, issuer, binding: own.binding }, own.triggers, policy, null, own);
+    return new PoolTraffic(
+      own.pool,
+      { strategies, issuer, binding: own.binding },
+      own.triggers,
+      policy,
+      null,
+      own.limiter,
+      own,
+    );
   }
 
   #requestStep(): ExplainStep {

@@ -1,4 +1,5 @@
 import type { ClientSide } from '../../forwarding/exchange.ts';
+import type { Head } from '../../http1/head.ts';
 
 /** The client of a request that nobody sends: it has an address, and nothing can be sent to it. */
 export class ImaginedClient implements ClientSide {
@@ -15,6 +16,10 @@ export class ImaginedClient implements ClientSide {
   constructor(address: string, secure: boolean) {
     this.address = address;
     this.secure = secure;
+  }
+
+  clientHost({ host }: Head): string {
+    return host;
   }
 
   forwardedLines(): string {

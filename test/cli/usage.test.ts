@@ -16,6 +16,7 @@ const COMMANDS = [
   ['simulate'],
   ['sessions'],
   ['sessions', 'list'],
+  ['top'],
 ] as const;
 
 test('each command explains itself on standard output, with an example', async (context) => {

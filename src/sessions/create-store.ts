@@ -5,6 +5,7 @@ import { RedisStore } from './redis/redis-store.ts';
 import { StoreStatus, type StoreStatusMemory } from './redis/store-status.ts';
 import type { SessionStore } from './store.ts';
 import type { SessionTable } from './table.ts';
+import type { UserIndex } from './user-index.ts';
 
 /** What the threads of a node share of a store that nodes share. Structured-cloneable. */
 export interface SharedStore {
@@ -19,9 +20,10 @@ export function createStore(
   config: SessionsConfig,
   shared: SharedStore | null,
   table: SessionTable,
+  users: UserIndex,
   log: Logger,
 ): SessionStore {
-  if (shared === null || config.redis === null) return new MemoryStore(table);
+  if (shared === null || config.redis === null) return new MemoryStore(table, users);
   const status = new StoreStatus(shared.status);
-  return new RedisStore({ config: config.redis, table, status, node: shared.node, worker, log, now: Date.now });
+  return new RedisStore({ config: config.redis, table, users, status, node: shared.node, worker, log, now: Date.now });
 }

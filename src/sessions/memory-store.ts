@@ -4,17 +4,20 @@ import type { Key } from './key.ts';
 import { Lookup } from './lookup.ts';
 import { MoveReason } from './move-reasons.ts';
 import { Row } from './row.ts';
-import { Claim, type SessionStore } from './store.ts';
+import { Claim, type SessionStore, type UserAnswer, type UserClaim } from './store.ts';
 import type { SessionTable } from './table.ts';
+import type { UserIndex, UserVerdict, UserWords } from './user-index.ts';
 
 /** The table of this process is all there is: every question is answered at once. */
 export class MemoryStore implements SessionStore {
   readonly refuses = false;
   readonly #table: SessionTable;
+  readonly #users: UserIndex;
   readonly #other = new Row();
 
-  constructor(table: SessionTable) {
+  constructor(table: SessionTable, users: UserIndex) {
     this.#table = table;
+    this.#users = users;
   }
 
   claim(key: Key, pool: Pool, backend: Backend, by: number, now: number, row: Row): Claim {
@@ -65,6 +68,17 @@ export class MemoryStore implements SessionStore {
     return endHere(this.#table, this.#other, key, until, now);
   }
 
+  claimUser(claim: UserClaim, now: number): UserAnswer {
+    return { verdict: claimHere(this.#users, claim, now), later: null };
+  }
+
+  dropUser(key: Key, _pool: Pool, user: UserWords, _created: number, now: number): void {
+    this.#users.drop(key, user, now);
+  }
+
+  /** The index follows the key by itself. */
+  renameUser(): void {}
+
   async start(): Promise<void> {}
 
   stop(): void {}
@@ -75,6 +89,12 @@ export function endHere(table: SessionTable, row: Row, key: Key, until: number, 
   if (until > now) return table.end(key, now, until);
   const live = table.peek(key, now, row) === Lookup.LIVE;
   return table.remove(key) && live;
+}
+
+/** What the index of this process says of a claim. */
+export function claimHere(users: UserIndex, { key, pool, user, hold }: UserClaim, now: number): UserVerdict {
+  const { max, whenFull } = pool.config.session.perUser;
+  return users.claim(key, user, max, whenFull, now, hold);
 }
 
 /** Binds a key that the application handed out, in the table: an existing session of it moves. `row` is scratch, and is the session after that. */

@@ -2,6 +2,7 @@ import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { Key } from './key.ts';
 import type { Row } from './row.ts';
+import type { UserVerdict, UserWords } from './user-index.ts';
 
 /** What a store says of a session. */
 export const Claim = {
@@ -21,6 +22,25 @@ export const Claim = {
 
 /** One of the values of Claim. */
 export type Claim = (typeof Claim)[keyof typeof Claim];
+
+/** A session that gets its user. */
+export interface UserClaim {
+  readonly key: Key;
+  readonly pool: Pool;
+  readonly user: UserWords;
+  /** When the session began. */
+  readonly created: number;
+  /** It has no row yet: its place is kept until it is claimed once more, or dropped, or for HOLD_MS. */
+  readonly hold: boolean;
+}
+
+/** What a store says of a UserClaim. */
+export interface UserAnswer {
+  /** What this node knows; it holds for now. */
+  readonly verdict: UserVerdict;
+  /** What all nodes know, when that takes asking; null: it is the same. Never rejects. One that is refused in the end is nobody's again. */
+  readonly later: Promise<UserVerdict> | null;
+}
 
 /**
  * Who decides which backend a session is bound to: this process alone (`memory`), or all nodes that share a store.
@@ -94,6 +114,18 @@ export interface SessionStore {
    * @returns whether this call ended it here: of several one does, and none where there was no live session
    */
   end(key: Key, pool: Pool, created: number, until: number, now: number): boolean;
+
+  /**
+   * A session is to be its user's from now on, if the user may have it: at most `session.perUser.max` of the pool, which has such a limit. The row says whose it is
+   * when this returns, unless the place is only held. What has to end for it is left to the caller.
+   */
+  claimUser(claim: UserClaim, now: number): UserAnswer;
+
+  /** Takes a session from its user, or gives up the place that was held for it. */
+  dropUser(key: Key, pool: Pool, user: UserWords, created: number, now: number): void;
+
+  /** A user's session goes on under another key. */
+  renameUser(from: Key, to: Key, pool: Pool, user: UserWords, created: number, now: number): void;
 
   /** Settles when claims can be answered, or shortly after when they cannot. Never rejects. */
   start(): Promise<void>;

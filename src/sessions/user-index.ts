@@ -4,12 +4,19 @@ import { Row } from './row.ts';
 import { SharedChains, type SharedChainsMemory } from './shared-chains.ts';
 import type { SessionTable } from './table.ts';
 
+/** A session that has to end, since its user has too many. */
+export interface OverSession {
+  readonly key: Key;
+  /** When it began, ms since epoch. */
+  readonly created: number;
+}
+
 /** What came of a claim on a user's sessions. */
 export interface UserVerdict {
   /** False: the user has as many sessions as it may have, and the one that claims stays nobody's. */
   readonly granted: boolean;
   /** Sessions that have to end so that there are no more than allowed: the least recently seen ones, and never the one that claims. */
-  readonly over: readonly Key[];
+  readonly over: readonly OverSession[];
   /** The session is not in the index: it is full. */
   readonly missed: boolean;
 }
@@ -42,6 +49,7 @@ export interface UserWords {
 interface Candidate {
   readonly node: number;
   readonly lastSeen: number;
+  readonly created: number;
 }
 
 /**
@@ -104,7 +112,7 @@ export class UserIndex {
         // Rotated by one request and claimed by another, it may stand here twice.
         if (lastSeen < 0 || (mine && own !== 0)) chains.unlink(chain, node);
         else if (mine) own = node;
-        else others.push({ node, lastSeen });
+        else others.push({ node, lastSeen, created: this.#row.created });
       }
       const over = others.length + 1 - max;
       if (over > 0 && whenFull === 'refuse' && own === 0) return NO_ROOM;
@@ -232,14 +240,14 @@ export class UserIndex {
   }
 
   /** @returns the keys of those that were seen least recently */
-  #unlinkOldest(chain: number, others: Candidate[], count: number): Key[] {
+  #unlinkOldest(chain: number, others: Candidate[], count: number): OverSession[] {
     others.sort((one, other) => one.lastSeen - other.lastSeen);
-    return others.slice(0, count).map(({ node }) => {
+    return others.slice(0, count).map(({ node, created }) => {
       this.#read(node);
       const key = new Key();
       key.copy(this.#key);
       this.#chains.unlink(chain, node);
-      return key;
+      return { key, created };
     });
   }
 }

@@ -1,5 +1,6 @@
 import { MemoryStore } from '../../src/sessions/memory-store.ts';
 import { SessionTable } from '../../src/sessions/table.ts';
+import { UserIndex } from '../../src/sessions/user-index.ts';
 import { testPool } from '../backends/test-pool.ts';
 import { type StoreNode, storeContract } from '../contracts/session-store.ts';
 import { eventually } from '../support/eventually.ts';
@@ -10,11 +11,12 @@ import { type RedisSet, startCluster, startSentinels } from '../support/redis-se
 storeContract('memory, two workers', {
   open: async () => {
     const memory = SessionTable.allocate(20_000, 256, 4, 4);
+    const users = UserIndex.allocate(20_000);
     const { pool } = testPool([{ id: 'a' }, { id: 'b' }, { id: 'c' }]);
     const node = (owner: number): StoreNode => {
       const table = new SessionTable(memory, owner);
       table.setLimits(pool.index, pool.config.session.idle, pool.config.session.lifetime);
-      return { table, pool, store: new MemoryStore(table) };
+      return { table, pool, store: new MemoryStore(table, new UserIndex(users, table, owner)) };
     };
     return { nodes: [node(2), node(3)], ready: async () => {}, stamp: () => 0, close: async () => {} };
   },

@@ -41,7 +41,7 @@ describe('the sessions of a user', () => {
     assert.deepEqual(index.claim(two, anna, 2, 'end-oldest', T + 2).over, []);
     table.lookup(one, T + 3, IDLE, LIFETIME, row);
     begin(three, T - 500);
-    assert.deepEqual(index.claim(three, anna, 2, 'end-oldest', T + 4).over.map(format), [format(two)]);
+    assert.deepEqual(index.claim(three, anna, 2, 'end-oldest', T + 4).over.map(({ key }) => format(key)), [format(two)]);
     assert.equal(index.count(anna, T + 4), 2);
     assert.equal(index.claim(three, bert, 2, 'end-oldest', T + 4).granted, true);
     assert.equal(index.count(anna, T + 4), 1);
@@ -57,7 +57,7 @@ describe('the sessions of a user', () => {
     assert.equal(index.claim(keys[5]!, anna, 2, 'refuse', T + 9).granted, true);
     assert.equal(index.claim(randomKeys(1, 3)[0]!, anna, 6, 'refuse', T + 9).granted, false);
     assert.deepEqual(
-      index.claim(keys[0]!, anna, 2, 'end-oldest', T + 9).over.map(format),
+      index.claim(keys[0]!, anna, 2, 'end-oldest', T + 9).over.map(({ key }) => format(key)),
       keys.slice(1, 5).map(format),
     );
   });
@@ -89,7 +89,7 @@ describe('the sessions of a user', () => {
     assert.equal(index.size, 1);
     assert.equal(index.claim(four, anna, 1, 'refuse', T + 3).granted, false);
     begin(four, T + 3);
-    assert.deepEqual(index.claim(four, anna, 1, 'end-oldest', T + 3).over.map(format), [format(three)]);
+    assert.deepEqual(index.claim(four, anna, 1, 'end-oldest', T + 3).over.map(({ key }) => format(key)), [format(three)]);
   });
 
   test('a full index refuses nobody', () => {
@@ -187,7 +187,7 @@ function play(seed: number, whenFull: WhenFull): void {
         const verdict = index.claim(session.key, people[user]!, max, whenFull, now);
         const refused = whenFull === 'refuse' && others.length >= max && !own;
         assert.equal(verdict.granted, !refused, `seed ${seed}, turn ${turn}`);
-        const over = verdict.over.map(format);
+        const over = verdict.over.map(({ key }) => format(key));
         assert.equal(over.length, whenFull === 'refuse' ? 0 : Math.max(0, others.length + 1 - max));
         const gone = others.filter(({ key }) => over.includes(format(key)));
         assert.equal(gone.length, over.length);

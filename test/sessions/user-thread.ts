@@ -34,7 +34,7 @@ function run({ memory, users, owner, flags, keys, max, whenFull }: UserThreadDat
     table.adopt(key, 0, 1, 1, 0, T + n, T + n, row);
     const verdict = index.claim(key, { a: 17, b: 1 }, max, whenFull, T + n);
     if (verdict.granted) granted++;
-    for (const over of verdict.over) table.end(over, T + n, T + 100_000);
+    for (const over of verdict.over) table.end(over.key, T + n, T + 100_000);
   }
   return { granted };
 }

@@ -5,6 +5,7 @@ import { RedisStore } from '../../src/sessions/redis/redis-store.ts';
 import { RedisSupervisor } from '../../src/sessions/redis/redis-supervisor.ts';
 import { StoreStatus } from '../../src/sessions/redis/store-status.ts';
 import { SessionTable } from '../../src/sessions/table.ts';
+import { UserIndex } from '../../src/sessions/user-index.ts';
 import { testPool } from '../backends/test-pool.ts';
 import type { StoreNode } from '../contracts/session-store.ts';
 
@@ -47,7 +48,17 @@ export async function openRedisNode(
   const { node, status: statusMemory } = supervisor.shared;
   const status = new StoreStatus(statusMemory);
   const worker = new SessionTable(memory, 2);
-  const store = new RedisStore({ config: full, table: worker, status, node, worker: 0, log: logger, now: Date.now });
+  const users = new UserIndex(UserIndex.allocate(sessions), worker, 2);
+  const store = new RedisStore({
+    config: full,
+    table: worker,
+    users,
+    status,
+    node,
+    worker: 0,
+    log: logger,
+    now: Date.now,
+  });
   const close = async (): Promise<void> => {
     store.stop();
     await supervisor.stop();

@@ -34,6 +34,10 @@ export function applyStanding(table: SessionTable, key: Key, pool: Pool, standin
   }
   const backend = backendNamed(pool, standing);
   if (!live || backend === null || row.created < standing.created) return;
+  const { binding, userA, userB } = standing;
+  // Known there and not here: as it was when the session began on another node.
+  if (binding !== 0 && row.binding === 0) table.setBinding(key, binding);
+  if ((userA | userB) !== 0 && (row.userA | row.userB) === 0) table.setUser(key, userA, userB);
   table.settle(
     key,
     backend.slot,
@@ -77,8 +81,8 @@ export function insert(
   record.movedReason = 0;
   record.origin = -1;
   record.originGeneration = 0;
-  record.bindingHash = 0;
-  record.userA = 0;
-  record.userB = 0;
+  record.bindingHash = standing.binding | 0;
+  record.userA = standing.userA;
+  record.userB = standing.userB;
   table.merge(record, now);
 }

@@ -3,16 +3,19 @@ import type { Pool } from '../../backends/pool.ts';
 import type { Logger } from '../../logging/logger.ts';
 import { Key } from '../key.ts';
 import { Lookup } from '../lookup.ts';
-import { bindLearned, endHere } from '../memory-store.ts';
+import { bindLearned, claimHere, endHere } from '../memory-store.ts';
 import { format } from '../public-id.ts';
 import { Row } from '../row.ts';
-import { Claim, type SessionStore } from '../store.ts';
+import { Claim, type SessionStore, type UserAnswer, type UserClaim } from '../store.ts';
 import type { SessionTable } from '../table.ts';
+import type { UserIndex, UserVerdict, UserWords } from '../user-index.ts';
 import { applyStanding, backendNamed, idOf, insert } from './apply-standing.ts';
 import { type RedisConfig, RedisConnection } from './connection.ts';
 import { FORGET_MS, keepMs, limit } from './session-times.ts';
 import { parseStanding, type Standing } from './standing.ts';
 import type { StoreStatus } from './store-status.ts';
+import { UserClaims } from './user-claims.ts';
+import { within } from './within.ts';
 
 /** The longest that a request waits for Redis. */
 export const PATIENCE_MS = 500;
@@ -25,6 +28,8 @@ const QUIET_MS = 10_000;
 export interface RedisStoreParts {
   readonly config: RedisConfig;
   readonly table: SessionTable;
+  /** As this worker has it. */
+  readonly users: UserIndex;
   /** Shared by all threads of this node. */
   readonly status: StoreStatus;
   /** Name of this node: random text without line feeds, the same in all its threads. */
@@ -59,6 +64,8 @@ interface Ask {
 export class RedisStore implements SessionStore {
   readonly #parts: RedisStoreParts;
   readonly #table: SessionTable;
+  readonly #users: UserIndex;
+  readonly #userClaims: UserClaims;
   readonly #status: StoreStatus;
   readonly #sessions: string;
   readonly #changes: string;
@@ -74,6 +81,8 @@ export class RedisStore implements SessionStore {
   constructor(parts: RedisStoreParts) {
     this.#parts = parts;
     this.#table = parts.table;
+    this.#users = parts.users;
+    this.#userClaims = new UserClaims(parts.config.prefix);
     this.#status = parts.status;
     this.#sessions = `${parts.config.prefix}s:`;
     this.#changes = `${parts.config.prefix}changes`;
@@ -207,6 +216,42 @@ export class RedisStore implements SessionStore {
       ),
     );
     return ended;
+  }
+
+  claimUser(claim: UserClaim, now: number): UserAnswer {
+    const connection = this.#reachable();
+    if (connection === null) return { verdict: claimHere(this.#users, claim, now), later: null };
+    // Too many here are too many. But which of them has to end only Redis can say, or two would end for one.
+    const { max, whenFull } = claim.pool.config.session.perUser;
+    const most = whenFull === 'refuse' ? max : Number.POSITIVE_INFINITY;
+    const verdict = this.#users.claim(claim.key, claim.user, most, 'refuse', now, claim.hold);
+    if (!verdict.granted) return { verdict, later: null };
+    return { verdict, later: this.#askUser(connection, claim, now) };
+  }
+
+  dropUser(key: Key, pool: Pool, user: UserWords, created: number, now: number): void {
+    this.#users.drop(key, user, now);
+    const connection = this.#reachable();
+    if (connection !== null) this.#tell(this.#userClaims.drop(connection, key, pool, user, created));
+  }
+
+  renameUser(from: Key, to: Key, pool: Pool, user: UserWords, created: number, now: number): void {
+    const connection = this.#reachable();
+    if (connection !== null) this.#tell(this.#userClaims.rename(connection, from, to, pool, user, created, now));
+  }
+
+  /** When nobody answers in time this node decides by itself. */
+  async #askUser(connection: RedisConnection, claim: UserClaim, now: number): Promise<UserVerdict> {
+    const key = new Key();
+    key.copy(claim.key);
+    try {
+      const verdict = await within(PATIENCE_MS, () => this.#userClaims.claim(connection, { ...claim, key }, now));
+      if (!verdict.granted) this.#users.drop(key, claim.user, now);
+      return verdict;
+    } catch (error) {
+      this.#trip(error);
+      return claimHere(this.#users, { ...claim, key }, this.#parts.now());
+    }
   }
 
   /** `row` is what the table has now: another request may have moved the session elsewhere, and then it has told so itself. */

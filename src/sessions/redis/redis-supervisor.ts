@@ -12,6 +12,7 @@ import { type RedisConfig, RedisConnection } from './connection.ts';
 import { type Agreement, agreeOnSecrets } from './shared-secret.ts';
 import { parseStanding, type Standing } from './standing.ts';
 import { StoreStatus } from './store-status.ts';
+import { within } from './within.ts';
 import { WriteBehind } from './write-behind.ts';
 
 /** Between two probes, and how long one may take. */
@@ -336,17 +337,5 @@ export class RedisSupervisor {
   #reason(error: unknown): string {
     const message = error instanceof Error ? error.message : String(error);
     return message === '' ? 'no answer' : message;
-  }
-}
-
-/** Rejects when it takes longer than `ms`; an answer that is here already counts, also when this thread was too busy to look at it in time. */
-async function within<T>(ms: number, work: () => Promise<T>): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
-  const timer = setTimeout(() => setImmediate(reject, new Error(`no answer within ${ms} ms`)), ms);
-  work().then(resolve, reject);
-  try {
-    return await promise;
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -6,31 +6,33 @@
  *     pool  name of its pool             b  id of its backend, '' in a tombstone     k  key source (number)
  *     c     when it began                s  when it was last seen                    m  times it was moved
  *     p     1: no backend has answered   n  node that claimed it                     e  tombstone: until when
+ *     h     hashes of what it is bound to and of whose it is, see standing.ts; absent: neither is known
  *
  * Times are ms since epoch, by the clock of the node that wrote them. Each script has one key, or as many of one slot, so that a Cluster runs it. The hash expires by
  * itself. Numbers stay the text that they came as: Lua would write a time as 1.7e+12.
  *
- * A standing is one line for the caller: verdict, b, c, s, m, p, e, pool, k, separated by line feeds. Verdicts: `made`, `stands`, `ended`, `none`.
- * A change is one line to `{prefix}changes`: node, op (`bound` or `ended`), public id, then pool, b, c, m, k, until.
+ * A standing is one line for the caller: verdict, b, c, s, m, p, e, pool, k, h, separated by line feeds. Verdicts: `made`, `stands`, `ended`, `none`.
+ * A change is one line to `{prefix}changes`: node, op (`bound` or `ended`), public id, then pool, b, c, m, k, until, h.
  */
 
 /** Functions that all scripts share; `h` is the hash as read by `get`. */
 const SHARED = `
 local function get(key)
-  local v = redis.call('HMGET', key, 'b', 'c', 's', 'm', 'p', 'e', 'pool', 'k', 'n')
+  local v = redis.call('HMGET', key, 'b', 'c', 's', 'm', 'p', 'e', 'pool', 'k', 'n', 'h')
   if not v[2] then return nil end
-  return { b = v[1], c = v[2], s = v[3], m = v[4], p = v[5], e = v[6] or '0', pool = v[7], k = v[8], n = v[9] or '' }
+  return { b = v[1], c = v[2], s = v[3], m = v[4], p = v[5], e = v[6] or '0', pool = v[7], k = v[8], n = v[9] or '', h = v[10] or '' }
 end
 local function standing(verdict, h)
-  return table.concat({ verdict, h.b, h.c, h.s, h.m, h.p, h.e, h.pool, h.k }, '\\n')
+  return table.concat({ verdict, h.b, h.c, h.s, h.m, h.p, h.e, h.pool, h.k, h.h }, '\\n')
 end
 local function put(key, h, ttl)
   redis.call('DEL', key)
   redis.call('HSET', key, 'b', h.b, 'c', h.c, 's', h.s, 'm', h.m, 'p', h.p, 'e', h.e, 'pool', h.pool, 'k', h.k, 'n', h.n)
+  if h.h ~= '' then redis.call('HSET', key, 'h', h.h) end
   redis.call('PEXPIRE', key, ttl)
 end
 local function tell(channel, node, op, id, h)
-  redis.call('PUBLISH', channel, table.concat({ node, op, id, h.pool, h.b, h.c, h.m, h.k, h.e }, '\\n'))
+  redis.call('PUBLISH', channel, table.concat({ node, op, id, h.pool, h.b, h.c, h.m, h.k, h.e, h.h }, '\\n'))
 end
 local function ended(h, now)
   return h.e ~= '0' and tonumber(h.e) > now
@@ -55,7 +57,7 @@ elseif h then
   end
 end
 if ARGV[3] == '' then return 'none' end
-h = { b = ARGV[3], c = ARGV[5], s = ARGV[6], m = '0', p = ARGV[10], e = '0', pool = ARGV[2], k = ARGV[4], n = node }
+h = { b = ARGV[3], c = ARGV[5], s = ARGV[6], m = '0', p = ARGV[10], e = '0', pool = ARGV[2], k = ARGV[4], n = node, h = '' }
 put(KEYS[1], h, ARGV[9])
 return standing('made', h)
 `;
@@ -63,18 +65,18 @@ return standing('made', h)
 /**
  * Writes behind: what a node's table says of sessions, brought together with what stands by the rules of \`SessionTable.merge\`, save that a session that began after
  * an end outlives it: the key is one that may begin anew.
- * KEYS: sessions. ARGV: channel, node, now, length of what comes before the public id in a key, then for each key: pool, b, k, c, s, m, p, e, ttl in one text.
+ * KEYS: sessions. ARGV: channel, node, now, length of what comes before the public id in a key, then for each key: pool, b, k, c, s, m, p, e, h, ttl in one text.
  * Answers the standing of each key where it is not what the node said, with the key's number before it.
  */
 const SYNC = `${SHARED}
 local channel, node, now, before = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local answers = {}
 local field = '([^\\n]*)'
-local pattern = '^' .. string.rep(field .. '\\n', 8) .. field .. '$'
+local pattern = '^' .. string.rep(field .. '\\n', 9) .. field .. '$'
 for i, key in ipairs(KEYS) do
   local o = { n = node }
   local ttl
-  o.pool, o.b, o.k, o.c, o.s, o.m, o.p, o.e, ttl = string.match(ARGV[4 + i], pattern)
+  o.pool, o.b, o.k, o.c, o.s, o.m, o.p, o.e, o.h, ttl = string.match(ARGV[4 + i], pattern)
   local h = get(key)
   local id = string.sub(key, before + 1)
   local answer = nil
@@ -106,7 +108,8 @@ for i, key in ipairs(KEYS) do
     if c > 0 then h.c = o.c end
     if m < 0 then h.m = o.m end
     if o.p == '0' then h.p = '0' end
-    redis.call('HSET', key, 'c', h.c, 's', h.s, 'm', h.m, 'p', h.p)
+    if o.h ~= '' then h.h = o.h elseif h.h ~= '' then answer = 'stands' end
+    redis.call('HSET', key, 'c', h.c, 's', h.s, 'm', h.m, 'p', h.p, 'h', h.h)
     redis.call('PEXPIRE', key, ttl)
   else
     local d = tonumber(h.c) - tonumber(o.c)
@@ -114,6 +117,7 @@ for i, key in ipairs(KEYS) do
     if d == 0 then d = tonumber(o.s) - tonumber(h.s) end
     if d > 0 then
       if tonumber(h.s) > tonumber(o.s) then o.s = h.s end
+      if o.h == '' then o.h = h.h end
       put(key, o, ttl)
       tell(channel, node, 'bound', id, o)
     else
@@ -150,7 +154,7 @@ if h and h.e == '0' then
   end
   return standing('stands', h)
 end
-h = { b = to, c = ARGV[8], s = ARGV[10], m = ARGV[9], p = '0', e = '0', pool = ARGV[4], k = ARGV[7], n = node }
+h = { b = to, c = ARGV[8], s = ARGV[10], m = ARGV[9], p = '0', e = '0', pool = ARGV[4], k = ARGV[7], n = node, h = '' }
 put(KEYS[1], h, ARGV[11])
 tell(channel, node, 'bound', id, h)
 return standing('made', h)
@@ -168,10 +172,64 @@ const END = `${SHARED}
 local h = get(KEYS[1])
 if h and h.e ~= '0' and tonumber(h.e) >= tonumber(ARGV[6]) then return 0 end
 if h and h.e == '0' and tonumber(h.c) > tonumber(ARGV[5]) then return 0 end
-local o = { b = '', c = ARGV[5], s = ARGV[7], m = '0', p = '0', e = ARGV[6], pool = ARGV[4], k = '0', n = ARGV[2] }
+local o = { b = '', c = ARGV[5], s = ARGV[7], m = '0', p = '0', e = ARGV[6], pool = ARGV[4], k = '0', n = ARGV[2], h = '' }
 put(KEYS[1], o, string.format('%.0f', tonumber(ARGV[6]) - tonumber(ARGV[7])))
 tell(ARGV[1], ARGV[2], 'ended', ARGV[3], o)
 return 1
+`;
+
+/**
+ * Makes a session its user's, if the user may have one more. The user is a sorted set, \`{prefix}u:{pool}:{hash of the user}\`: members are \`public id, space, when it
+ * began\`, scores when the session was last seen.
+ * ARGV: public id, c, now, idle, lifetime, max, 1: refuse, score, ttl, 1: those that are dead are known, then the members that are dead.
+ * Answers granted, then the members that have to end; refused; or full, then all members but one's own and their scores: look which of them are dead, and come again.
+ */
+const USER = `
+local id, now, idle, lifetime, max = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+for i = 11, #ARGV do redis.call('ZREM', KEYS[1], ARGV[i]) end
+local all = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
+local others, own = {}, nil
+for i = 1, #all, 2 do
+  local member, seen = all[i], tonumber(all[i + 1])
+  local other, began = string.match(member, '^(%S+) (%d+)$')
+  if not other or idle > 0 and now - seen >= idle or lifetime > 0 and now - tonumber(began) >= lifetime then
+    redis.call('ZREM', KEYS[1], member)
+  elseif other == id then
+    own = member
+  else
+    others[#others + 1] = { member, all[i + 1] }
+  end
+end
+local answer = { 'granted' }
+local over = #others + 1 - max
+if over > 0 and not (own and ARGV[7] == '1') then
+  if ARGV[10] ~= '1' then
+    answer[1] = 'full'
+    for i = 1, #others do
+      answer[2 * i] = others[i][1]
+      answer[2 * i + 1] = others[i][2]
+    end
+    return answer
+  end
+  if ARGV[7] == '1' then return { 'refused' } end
+  -- The range came in the order of the scores.
+  for i = 1, over do
+    redis.call('ZREM', KEYS[1], others[i][1])
+    answer[i + 1] = others[i][1]
+  end
+end
+if own then redis.call('ZREM', KEYS[1], own) end
+redis.call('ZADD', KEYS[1], ARGV[8], id .. ' ' .. ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[9])
+return answer
+`;
+
+/** Notes when a session of a user was seen, or that it goes on under another id. ARGV: member that goes, member that comes, each may be '', score, ttl */
+const SEEN = `
+if ARGV[1] ~= '' then redis.call('ZREM', KEYS[1], ARGV[1]) end
+if ARGV[2] == '' then return 0 end
+redis.call('ZADD', KEYS[1], ARGV[3], ARGV[2])
+return redis.call('PEXPIRE', KEYS[1], ARGV[4])
 `;
 
 /** The scripts by the name of the command that runs them. `limpetSync` takes the number of its keys first. */
@@ -181,6 +239,8 @@ export const SCRIPTS = {
   limpetMove: { lua: MOVE, numberOfKeys: 1 },
   limpetRelease: { lua: RELEASE, numberOfKeys: 1 },
   limpetEnd: { lua: END, numberOfKeys: 1 },
+  limpetUser: { lua: USER, numberOfKeys: 1 },
+  limpetSeen: { lua: SEEN, numberOfKeys: 1 },
 } as const;
 
 /** A client on which SCRIPTS are defined. */
@@ -190,4 +250,6 @@ export interface Scripts {
   limpetMove(key: string, ...args: (string | number)[]): Promise<unknown>;
   limpetRelease(key: string, ...args: (string | number)[]): Promise<unknown>;
   limpetEnd(key: string, ...args: (string | number)[]): Promise<unknown>;
+  limpetUser(key: string, ...args: (string | number)[]): Promise<unknown>;
+  limpetSeen(key: string, ...args: (string | number)[]): Promise<unknown>;
 }

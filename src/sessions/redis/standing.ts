@@ -14,12 +14,17 @@ export interface Standing {
   readonly until: number;
   /** Index into KEY_SOURCES. */
   readonly by: number;
+  /** Hash of what it is bound to besides its backend, u32; 0: not known, or to nothing. */
+  readonly binding: number;
+  /** The two words of the hash of whose session it is, signed; both 0: not known. */
+  readonly userA: number;
+  readonly userB: number;
 }
 
 /** Reads the answer of a script. @throws Error when it is none: somebody else writes to these keys. */
 export function parseStanding(answer: unknown): Standing {
   if (answer === 'none') return NONE;
-  const [verdict, backend, created, lastSeen, moves, provisional, until, pool, by] = String(answer).split('\n');
+  const [verdict, backend, created, lastSeen, moves, provisional, until, pool, by, hashes] = String(answer).split('\n');
   if (verdict !== 'made' && verdict !== 'stands' && verdict !== 'ended') throw unreadable(answer);
   if (backend === undefined || pool === undefined) throw unreadable(answer);
   return {
@@ -32,6 +37,7 @@ export function parseStanding(answer: unknown): Standing {
     provisional: provisional === '1',
     until: number(until, answer),
     by: number(by, answer),
+    ...parseHashes(hashes ?? '', answer),
   };
 }
 
@@ -46,12 +52,16 @@ export interface Change {
 
 /** Reads a message of the channel; null when it is none. */
 export function parseChange(text: string): Change | null {
-  const [node, op, id, pool, backend, created, moves, by, until] = text.split('\n');
+  const [node, op, id, pool, backend, created, moves, by, until, hashes] = text.split('\n');
   if (node === undefined || id === undefined || until === undefined) return null;
   if (op !== 'bound' && op !== 'ended') return null;
   try {
     const verdict = op === 'bound' ? 'stands' : 'ended';
-    return { node, id, standing: parseStanding([verdict, backend, created, 0, moves, 0, until, pool, by].join('\n')) };
+    return {
+      node,
+      id,
+      standing: parseStanding([verdict, backend, created, 0, moves, 0, until, pool, by, hashes ?? ''].join('\n')),
+    };
   } catch {
     return null;
   }
@@ -67,7 +77,24 @@ const NONE: Standing = {
   provisional: false,
   until: 0,
   by: 0,
+  binding: 0,
+  userA: 0,
+  userB: 0,
 };
+
+/** The hashes of a session as one field: three words in hexadecimal; '' for none. */
+export function formatHashes(binding: number, userA: number, userB: number): string {
+  if ((binding | userA | userB) === 0) return '';
+  return [binding, userA, userB].map((word) => (word >>> 0).toString(16)).join(',');
+}
+
+/** Reads what `formatHashes` has written. @throws Error as `parseStanding` does */
+export function parseHashes(text: string, answer: unknown = text): Pick<Standing, 'binding' | 'userA' | 'userB'> {
+  if (text === '') return { binding: 0, userA: 0, userB: 0 };
+  if (!/^[0-9a-f]{1,8}(?:,[0-9a-f]{1,8}){2}$/.test(text)) throw unreadable(answer);
+  const [binding, userA, userB] = text.split(',').map((word) => Number.parseInt(word, 16));
+  return { binding: binding!, userA: userA! | 0, userB: userB! | 0 };
+}
 
 function number(text: string | undefined, answer: unknown): number {
   const value = Number(text);

@@ -4,10 +4,12 @@ import { Key } from '../key.ts';
 import { format } from '../public-id.ts';
 import type { RowRecord } from '../row-record.ts';
 import type { SessionTable } from '../table.ts';
+import type { UserWords } from '../user-index.ts';
 import { applyStanding, idOf } from './apply-standing.ts';
 import type { RedisConnection } from './connection.ts';
 import { keepMs } from './session-times.ts';
-import { parseStanding } from './standing.ts';
+import { formatHashes, parseStanding } from './standing.ts';
+import { UserClaims } from './user-claims.ts';
 
 /** Rows that are taken from the table at once, and sessions that one call of the script gets. */
 const ROWS = 2_000;
@@ -28,18 +30,24 @@ interface Entry {
   readonly pool: Pool;
   readonly id: string;
   readonly text: string;
+  /** Null: nobody's, or of a pool without a limit per user. */
+  readonly user: UserWords | null;
+  readonly created: number;
+  readonly lastSeen: number;
 }
 
 /** Tells Redis what has changed in the table of this node, and the table where Redis knows better. */
 export class WriteBehind {
   readonly #parts: WriteBehindParts;
   readonly #sessions: string;
+  readonly #users: UserClaims;
   /** Sessions that were told so far. */
   told = 0;
 
   constructor(parts: WriteBehindParts) {
     this.#parts = parts;
     this.#sessions = `${parts.prefix}s:`;
+    this.#users = new UserClaims(parts.prefix);
   }
 
   /**
@@ -74,13 +82,18 @@ export class WriteBehind {
     const until = ended ? Math.ceil(lastSeen) : 0;
     const provisional = record.provisional ? 1 : 0;
     const began = Math.floor(created);
+    const hashes = ended ? '' : formatHashes(record.bindingHash, record.userA, record.userB);
     const key = new Key();
     key.copy(record.key);
+    const limited = !ended && (record.userA | record.userB) !== 0 && pool.config.session.perUser.max > 0;
     return {
       key,
+      user: limited ? { a: record.userA, b: record.userB } : null,
+      created,
+      lastSeen,
       pool,
       id: format(key),
-      text: `${pool.name}\n${backend}\n${ended ? 0 : by}\n${began}\n${seen}\n${ended ? 0 : moves}\n${provisional}\n${until}\n${ttl}`,
+      text: `${pool.name}\n${backend}\n${ended ? 0 : by}\n${began}\n${seen}\n${ended ? 0 : moves}\n${provisional}\n${until}\n${hashes}\n${ttl}`,
     };
   }
 
@@ -98,6 +111,8 @@ export class WriteBehind {
           .then((answers) => this.#apply(part, answers)),
       );
     }
+    for (const { user, key, pool, created, lastSeen } of entries)
+      if (user !== null) calls.push(this.#users.seen(connection, key, pool, user, created, lastSeen, now));
     await Promise.all(calls);
   }
 

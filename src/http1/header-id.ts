@@ -34,13 +34,15 @@ export const HeaderId = {
   idempotencyKey: 27,
   cacheControl: 28,
   authorization: 29,
-  accept: 30,
+  /** Below 32: looked for in every request where there is an admin token. */
+  limpetExplain: 30,
   http2Settings: 31,
   wwwAuthenticate: 32,
   contentEncoding: 33,
   contentType: 34,
   contentRange: 35,
   userAgent: 36,
+  accept: 37,
 } as const;
 
 const NAMES: Readonly<Record<string, number>> = {
@@ -73,6 +75,7 @@ const NAMES: Readonly<Record<string, number>> = {
   'cache-control': HeaderId.cacheControl,
   authorization: HeaderId.authorization,
   accept: HeaderId.accept,
+  'x-limpet-explain': HeaderId.limpetExplain,
   'http2-settings': HeaderId.http2Settings,
   'www-authenticate': HeaderId.wwwAuthenticate,
   'content-encoding': HeaderId.contentEncoding,

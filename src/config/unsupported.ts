@@ -18,14 +18,6 @@ function only(
   return { path: path.split('.'), accepts: (given) => given === value, instead };
 }
 
-function empty(path: string): NotYet {
-  return {
-    path: path.split('.'),
-    accepts: (given) => Array.isArray(given) && given.length === 0,
-    instead: 'leave it out or set it to []',
-  };
-}
-
 const NOT_YET: readonly NotYet[] = [
   only('pools.*.session.perUser.max', 0),
   only('pools.*.session.perUser.claim', 'sub'),

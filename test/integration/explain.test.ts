@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -238,5 +239,118 @@ describe('explain', () => {
       assert.match(stderr, says);
       assert.equal(stderr.split('\n').length, 2);
     }
+  });
+});
+
+describe('X-Limpet-Explain', () => {
+  const TOKEN = randomBytes(24).toString('hex');
+  const backends = ['a', 'b'].map((id) => new HttpBackend(id));
+  let directory: string;
+  let limpet: LimpetProcess;
+
+  before(async () => {
+    for (const backend of backends) await backend.start();
+    directory = await mkdtemp(join(tmpdir(), 'limpet-explain-'));
+    await writeFile(join(directory, 'token'), `${TOKEN}\n`);
+    const list = backends.map(({ id, url }) => `{ id: ${id}, url: "${url}" }`).join(', ');
+    limpet = await startLimpetProcess(
+      [
+        'workers: 2',
+        `admin: { bind: "127.0.0.1:0", tokenFile: ${join(directory, 'token')} }`,
+        'routes: [{ match: { path: /shop }, pool: shop }, { match: { path: /token }, pool: token }]',
+        'pools:',
+        `  shop: { backends: [${list}] }`,
+        `  token: { backends: [${list}], affinity: [{ by: token }, { by: cookie, name: other }] }`,
+      ].join('\n'),
+    );
+  });
+
+  after(async () => {
+    await limpet.stop();
+    await Promise.all(backends.map((backend) => backend.stop()));
+    await rm(directory, { recursive: true });
+  });
+
+  const asking = { authorization: `Bearer ${TOKEN}`, 'x-limpet-explain': '1' };
+
+  /** The fields of the last request that a backend got on this path. */
+  function got(path: string): Record<string, unknown> {
+    const seen = backends.flatMap((backend) => backend.seen).findLast((one) => one.path === path);
+    assert.ok(seen);
+    return seen.headers;
+  }
+
+  test('with the admin token: answered as usual, with the decision; the backend sees neither', async () => {
+    const first = await ask(`${limpet.url}/shop/1`, { headers: asking });
+    assert.equal(first.status, 200);
+    const said = String(first.headers['x-limpet-explain']);
+    assert.match(
+      said,
+      new RegExp(
+        `^route=0; pool=shop; by=cookie; outcome=new; session=[\\w-]{22}; backend=${first.backend}; why="[ -~]+"$`,
+      ),
+    );
+    assert.ok(!said.includes(first.cookie.slice('limpet='.length)));
+    const second = await ask(`${limpet.url}/shop/2`, { headers: { ...asking, cookie: `a=1; ${first.cookie}` } });
+    assert.match(String(second.headers['x-limpet-explain']), new RegExp(`outcome=bound; .*backend=${first.backend};`));
+    const headers = got('/shop/2');
+    assert.equal(headers.authorization, undefined);
+    assert.equal(headers['x-limpet-explain'], undefined);
+    assert.equal(headers.cookie, 'a=1');
+    assert.ok(!limpet.log.some((line) => JSON.stringify(line).includes(TOKEN)));
+  });
+
+  test('a body still arrives, and the next request on the connection is one like any other', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    try {
+      const one = await ask(`${limpet.url}/shop/body`, {
+        method: 'POST',
+        headers: asking,
+        body: 'x'.repeat(50_000),
+        agent,
+      });
+      assert.equal(one.status, 200);
+      assert.match(String(one.headers['x-limpet-explain']), /outcome=new/);
+      const two = await ask(`${limpet.url}/shop/next`, {
+        headers: { authorization: 'Bearer of-the-application' },
+        agent,
+      });
+      assert.equal(two.headers['x-limpet-explain'], undefined);
+      assert.equal(got('/shop/next').authorization, 'Bearer of-the-application');
+    } finally {
+      agent.destroy();
+    }
+  });
+
+  test('the admin token is no key of a session', async () => {
+    const { headers } = await ask(`${limpet.url}/token/1`, { headers: asking });
+    assert.match(String(headers['x-limpet-explain']), /pool=token; by=cookie; outcome=new;/);
+    const app = await ask(`${limpet.url}/token/2`, { headers: { authorization: 'Bearer of-the-application' } });
+    assert.equal(app.cookie, '', 'that of the application is');
+  });
+
+  test('an answer of limpet itself says it too', async () => {
+    const { code, headers } = await ask(`${limpet.url}/nowhere`, { headers: asking });
+    assert.equal(code, 'NO_ROUTE');
+    assert.match(String(headers['x-limpet-explain']), /^route=none; outcome=none; error=NO_ROUTE; why="/);
+  });
+
+  test('another token, or none: no decision, the field is dropped, Authorization is the application is left alone', async () => {
+    for (const authorization of [`Bearer ${TOKEN.slice(1)}0`, `Bearer ${TOKEN}0`, 'Basic eDp5', '']) {
+      const headers = { 'x-limpet-explain': '1', ...(authorization === '' ? {} : { authorization }) };
+      const answer = await ask(`${limpet.url}/shop/3`, { headers });
+      assert.equal(answer.status, 200);
+      assert.equal(answer.headers['x-limpet-explain'], undefined);
+      assert.equal(got('/shop/3').authorization, authorization === '' ? undefined : authorization);
+      assert.equal(got('/shop/3')['x-limpet-explain'], undefined);
+    }
+  });
+
+  test('a backend cannot say it in its place', async () => {
+    for (const backend of backends)
+      backend.answer = (_request, response) => void response.setHeader('X-Limpet-Explain', 'made up').end('ok');
+    assert.equal((await ask(`${limpet.url}/shop/4`)).headers['x-limpet-explain'], undefined);
+    const { headers } = await ask(`${limpet.url}/shop/4`, { headers: asking });
+    assert.match(String(headers['x-limpet-explain']), /^route=0; [^,]*$/);
   });
 });

@@ -1,4 +1,5 @@
 import type { HealthChange } from '../../health/health-change.ts';
+import type { RareMetric } from '../../metrics/rare.ts';
 import type { RareTotals } from '../../metrics/rare-totals.ts';
 import type { AdminChange } from '../admin-change.ts';
 import type { Phase } from '../control-plane.ts';
@@ -9,6 +10,8 @@ import type { LimpetEvent } from './limpet-event.ts';
 
 /** How long what happens often is counted before it is told. */
 const TICK_MS = 250;
+/** What goes on and on is told so often at most: it must not push everything else out of what is kept. */
+const AGAIN_MS = 1_000;
 /** Changes and mistakes of a reload that one event lists. */
 const LISTED = 20;
 
@@ -21,6 +24,8 @@ export interface EventSourcesParts {
   readonly restarts: () => number;
   /** Rows that had to leave a full table. */
   readonly evictions: () => number;
+  /** Monotonic, ms. */
+  readonly now?: () => number;
   /** Absent: sessions are in this process's memory alone. */
   readonly store?: () => StoreState;
 }
@@ -38,7 +43,9 @@ type Counted = Extract<LimpetEvent, { event: 'session-ended' | 'session-moved' }
 export class EventSources {
   readonly #parts: EventSourcesParts;
   readonly #bursts = new Map<string, Burst>();
-  readonly #failovers = new Map<string, number>();
+  /** By metric and labels: how much of a counter has been told, and when. */
+  readonly #series = new Map<string, { count: number; at: number }>();
+  readonly #now: () => number;
   #restarts = 0;
   #evictions = 0;
   #storeUp: boolean | null = null;
@@ -47,6 +54,7 @@ export class EventSources {
 
   constructor(parts: EventSourcesParts) {
     this.#parts = parts;
+    this.#now = parts.now ?? (() => performance.now());
     this.#evictions = parts.evictions();
   }
 
@@ -58,7 +66,7 @@ export class EventSources {
   /** Tells what is not told yet, and ends the stream. */
   stop(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
-    this.look();
+    this.look(true);
     this.#parts.stream.close();
   }
 
@@ -103,10 +111,16 @@ export class EventSources {
     }
   }
 
-  /** Tells what has happened since the last look. */
-  look(): void {
+  /** Tells what has happened since the last look. @param last nothing is kept for the next one */
+  look(last = false): void {
     const { stream, phase, restarts, store } = this.#parts;
-    this.#lookAtFailovers();
+    this.#grown('limpet_failovers_total', last, ([pool = '', from = '', to = '', reason = ''], count) => {
+      // What an operator moves is told with the session's key.
+      if (reason !== 'operator') stream.publish({ event: 'failover', pool, from, to, reason, count });
+    });
+    this.#grown('limpet_binding_mismatches_total', last, ([pool = '', action = ''], count) =>
+      stream.publish({ event: 'binding-mismatch', pool, action, count }),
+    );
     for (const { event, key, count } of this.#bursts.values())
       stream.publish(count === 1 ? { ...event, key } : { ...event, count });
     this.#bursts.clear();
@@ -124,16 +138,18 @@ export class EventSources {
     this.#phase = state;
   }
 
-  #lookAtFailovers(): void {
-    const { stream, rare } = this.#parts;
-    for (const { labels, count } of rare.series('limpet_failovers_total')) {
-      const [pool = '', from = '', to = '', reason = ''] = labels;
-      const series = labels.join('\u0000');
-      const before = this.#failovers.get(series) ?? 0;
-      if (count === before) continue;
-      this.#failovers.set(series, count);
-      // What an operator moves is told with the session's key.
-      if (reason !== 'operator') stream.publish({ event: 'failover', pool, from, to, reason, count: count - before });
+  /** Calls with what each series of a metric has grown by since it was told last. */
+  #grown(metric: RareMetric, last: boolean, tell: (labels: readonly string[], count: number) => void): void {
+    const now = this.#now();
+    for (const { labels, count } of this.#parts.rare.series(metric)) {
+      const name = `${metric} ${labels.join('\u0000')}`;
+      const told = this.#series.get(name);
+      if (told === undefined) this.#series.set(name, { count, at: now });
+      else if (told.count === count || (!last && now - told.at < AGAIN_MS)) continue;
+      tell(labels, count - (told?.count ?? 0));
+      if (told === undefined) continue;
+      told.count = count;
+      told.at = now;
     }
   }
 

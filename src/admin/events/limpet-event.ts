@@ -25,6 +25,8 @@ export type LimpetEvent =
       readonly reason: string;
       readonly count: number;
     }
+  /** Sessions were used by other clients than those that they are bound to; `action` is what was done: observe, renew, reject. */
+  | { readonly event: 'binding-mismatch'; readonly pool: string; readonly action: string; readonly count: number }
   /** Sessions ended by other than their own time or traffic; `key` when it is a single one. */
   | {
       readonly event: 'session-ended';

@@ -13,6 +13,7 @@ class Sources {
   restarts = 0;
   evictions = 5;
   storeUp = true;
+  now = 0;
   readonly sources: EventSources;
 
   constructor() {
@@ -24,6 +25,7 @@ class Sources {
       phase: () => this.phase,
       restarts: () => this.restarts,
       evictions: () => this.evictions,
+      now: () => this.now,
       store: () => ({ type: 'redis', up: this.storeUp, since: 0, pending: 0 }),
     });
     this.take();
@@ -50,8 +52,28 @@ test('thousands of moves are one event for each way, and each is told once', () 
     { ...way, to: 'c', count: 7 },
   ]);
   assert.deepEqual(all.take(), []);
+  all.now = 5000;
   all.failover('b', 'backend-down', 4);
   assert.deepEqual(all.take(), [{ ...way, to: 'b', count: 4 }]);
+});
+
+test('what goes on and on is told once a second, and the rest of it at the end', () => {
+  const all = new Sources();
+  const mismatch = () =>
+    all.rare.add([{ name: 'limpet_binding_mismatches_total', labels: ['shop', 'reject'], count: 1 }]);
+  const told: unknown[] = [];
+  for (; all.now < 3000; all.now += 250) {
+    mismatch();
+    told.push(...all.take());
+  }
+  const event = { event: 'binding-mismatch', pool: 'shop', action: 'reject' };
+  assert.deepEqual(told, [
+    { ...event, count: 1 },
+    { ...event, count: 4 },
+    { ...event, count: 4 },
+  ]);
+  all.sources.stop();
+  assert.deepEqual(all.told, [{ ...event, count: 3 }]);
 });
 
 test('sessions that are ended or moved by hand are told with their key when it is one, with a count when they are many', () => {

@@ -85,6 +85,8 @@ function describe(name, data) {
         : `${backend} is ${data.to}: ${data.reason}`;
     case 'failover':
       return `${sessions(data.count)} of ${data.pool} moved from ${data.from} to ${data.to}: ${data.reason}`;
+    case 'binding-mismatch':
+      return `${number(data.count)} requests in ${data.pool} used a session that is bound to another client: ${data.action}`;
     case 'session-ended':
       return `${one(data)} ended${data.pool === null ? '' : ` in ${data.pool}`}: ${data.reason}`;
     case 'session-moved':

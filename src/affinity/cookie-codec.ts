@@ -98,7 +98,7 @@ export class CookieCodec {
   }
 
   /** The cookie of a session on a backend; `id` is ID_LENGTH characters of base64url, the times are ms since epoch, `binding` is a u32. */
-  encode(id: string, backend: Backend, began: number, issued: number, binding = 0): string {
+  encode(id: string, backend: Pick<Backend, 'id'>, began: number, issued: number, binding = 0): string {
     const signer = this.#signers[0]!;
     const bytes = this.#bytes;
     bytes.write(id, 0, ID_BYTES, 'base64url');

@@ -3,6 +3,7 @@ import { StartError } from '../errors-start.ts';
 import { CliError } from './cli-error.ts';
 import { backendsCommand } from './commands/backends.ts';
 import { checkCommand } from './commands/check.ts';
+import { cookieCommand } from './commands/cookie.ts';
 import { demoCommand } from './commands/demo.ts';
 import { explainCommand } from './commands/explain.ts';
 import { initCommand } from './commands/init.ts';
@@ -43,6 +44,7 @@ export async function run(args: readonly string[]): Promise<number> {
     .command(sessionsCommand)
     .command(explainCommand(args))
     .command(simulateCommand(args))
+    .command(cookieCommand)
     .command(topCommand)
     .example('$0 init && $0 check && $0 start', 'write limpet.yaml, validate it, run')
     .completion('completion', 'Print a completion script for the shell')

@@ -297,6 +297,7 @@ async function start(
     table,
     rates: new RateTable(rates, 1),
     shared: nodes,
+    turns: supervisor.turns,
     address: () => listeners()[0]!.address,
     now: Date.now,
     log,

@@ -1,3 +1,4 @@
+import type { Key } from '../sessions/key.ts';
 import { SharedChains } from '../sessions/shared-chains.ts';
 import { Bell, type DialogMemory, HOLDS, ring, WAITS, WORKER, Word, whoIs } from './dialog-memory.ts';
 
@@ -21,6 +22,25 @@ export class DeadTurns {
   /** Requests that have a turn or wait for one. */
   get used(): number {
     return this.#chains.used;
+  }
+
+  /**
+   * Requests of one session that have the turn or wait for it. Changes nothing.
+   * @throws Error with code SESSION_TABLE_BUSY, as StripedLocks does
+   */
+  ahead({ a, b, c, d }: Key): number {
+    const chains = this.#chains;
+    const chain = chains.of(a);
+    const wanted = [a, b, c, d];
+    let found = 0;
+    chains.lock(chain);
+    try {
+      for (let node = chains.first(chain); node !== 0; node = chains.next(node))
+        if (wanted.every((word, nth) => chains.get(node, Word.key + nth) === word)) found++;
+    } finally {
+      chains.unlock(chain);
+    }
+    return found;
   }
 
   /**

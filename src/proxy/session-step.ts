@@ -41,6 +41,7 @@ const LATE_MS = 5_000;
 
 const proof: CookieProof = { began: 0, issued: 0, backend: null, binding: 0 };
 const learned = new FoundKey();
+let hasLearned = false;
 const other = new Row();
 const successor = new Key();
 const SITE = 'sec-fetch-site';
@@ -139,6 +140,8 @@ export function findSession(
     strategy.find(head, client, first, found);
     x.strategy = strategy;
     x.outcome = seen;
+    // Of a session that its cookie named before it was rotated: this is another one.
+    x.home = null;
     return Search.done;
   }
   x.outcome = seen;
@@ -358,6 +361,7 @@ export function confirm(
   store: SessionStore,
   journal: SessionJournal | null,
 ): string {
+  hasLearned = false;
   if (isSettled(x, backend, traffic)) return '';
   const now = Date.now();
   if (x.strategy === null) {
@@ -392,19 +396,20 @@ export function confirm(
   if (traffic.learners.length > 0) learn(x, head, backend, traffic, store, journal, now);
   const issuer = traffic.issuer;
   if (issuer === null || x.strategy !== issuer || x.superseded) return '';
-  const idle = traffic.pool.config.session.idle;
-  // Never on every response: that would make every page uncacheable (behaviour 2).
-  if (
-    !x.fresh &&
-    !moved &&
-    x.outcome !== Outcome.adopted &&
-    row.movedFrom < 0 &&
-    now - row.issued < idle * REFRESH_SHARE
-  )
-    return '';
+  if (!needsCookie(x, moved, traffic.pool.config.session.idle, now)) return '';
   // Ended, or given another id, while this request was under way: the client keeps what it was sent then.
   if (!table.setIssued(key, now)) return '';
   return issuer.setCookie(x.found, backend, x.began, now, x.client.secure, x.binding);
+}
+
+/**
+ * Whether the cookie of a session is sent with the response: it is new, names another backend by now, or its date wants to be refreshed. Never with every response:
+ * that would make every page uncacheable (behaviour 2).
+ */
+export function needsCookie({ fresh, outcome, row }: Exchange, moved: boolean, idle: number, now: number): boolean {
+  return (
+    fresh || moved || outcome === Outcome.adopted || row.movedFrom >= 0 || now - row.issued >= idle * REFRESH_SHARE
+  );
 }
 
 /** The usual case: a session that was where it is, told of all there is to tell, with a cookie that is fresh enough. */
@@ -418,6 +423,12 @@ function isSettled(x: Exchange, backend: Backend, traffic: PoolTraffic): boolean
 }
 
 /** Binds keys that a good response hands out, and lets go of those it takes back (behaviour 17). */
+/** Copies the key that the response which was confirmed last has handed out; false: it has not. */
+export function learnedKey(into: Key): boolean {
+  if (hasLearned) into.copy(learned.key);
+  return hasLearned;
+}
+
 function learn(
   x: Exchange,
   head: Head,
@@ -430,8 +441,10 @@ function learn(
   if (head.status < 200 || head.status >= 400) return;
   for (const strategy of traffic.learners) {
     const result = strategy.learn!(head, learned);
-    if (result === Learn.learned) store.bind(learned.key, traffic.pool, backend, strategy.by, now);
-    else if (result === Learn.released && x.strategy === strategy) {
+    if (result === Learn.learned) {
+      store.bind(learned.key, traffic.pool, backend, strategy.by, now);
+      hasLearned = true;
+    } else if (result === Learn.released && x.strategy === strategy) {
       const ended = store.end(x.found.key, traffic.pool, x.began, now + END_NOTICE_MS, now);
       if (ended && journal !== null) noteSession(journal, 'ended', x, backend.id, '', 'cookie-cleared', now);
     }

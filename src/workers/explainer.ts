@@ -1,7 +1,8 @@
 import type { SharedState } from '../backends/shared-state.ts';
+import type { DeadTurns } from '../dialog/dead-turns.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import type { RateTable } from '../limits/rate-table.ts';
-import { clientAddress, clientScheme } from '../listeners/client-address.ts';
+import { clientAddress, clientHost, clientScheme } from '../listeners/client-address.ts';
 import { TrustedProxies } from '../listeners/trusted-proxies.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { RunningModel } from '../model/running-model.ts';
@@ -21,6 +22,7 @@ export interface ExplainerParts {
   readonly rates: RateTable;
   /** The store that nodes share; null: there is none. */
   readonly shared: SharedSessions | null;
+  readonly turns: DeadTurns;
   /** Where the first listener listens, such as `http://127.0.0.1:8080`. */
   readonly address: () => string;
   /** Wall clock, ms since epoch. */
@@ -50,7 +52,7 @@ export class Explainer {
    * @throws StartError when a file that the pool reads has gone since the start
    */
   async explain(query: ExplainQuery): Promise<Explanation | string> {
-    const { state, table, shared, address, now } = this.#parts;
+    const { state, table, shared, turns, address, now } = this.#parts;
     const { model, router, pools, trusted } = this.#make();
     return explain(query, {
       router,
@@ -59,11 +61,14 @@ export class Explainer {
       state,
       table,
       shared,
+      ahead: (key) => turns.ahead(key),
       now: now(),
       client: ({ head, peer, tls }) => {
         const own = trusted.normalise(peer);
         const believed = trusted.has(own);
         return {
+          trusted: believed,
+          host: clientHost(believed, head, trusted),
           address: clientAddress(own, believed, head, trusted),
           secure: clientScheme(tls, believed, head, trusted) === 'https',
         };

@@ -88,7 +88,11 @@ function rowStep({ id, found, row }: Extract<TrailEvent, { kind: 'lookup' }>, po
   const { idle, lifetime } = pool.config.session;
   switch (found) {
     case Lookup.LIVE:
-      return { step, outcome: 'bound', detail: `${id} is in the table: ${rowWords(row, pool, now)}.` };
+      return {
+        step,
+        outcome: 'bound',
+        detail: `${id} is in the table: ${rowWords(row, pool, now)}${row.binding === 0 ? '' : bindingWords(pool)}.`,
+      };
     case Lookup.IDLE_EXPIRED:
       return {
         step,
@@ -123,8 +127,13 @@ function rowWords(row: Row, pool: Pool, now: number): string {
     `began ${spokenTime(now - row.created)} ago (${left(lifetime, row.created)} left)`,
     `last seen ${spokenTime(now - row.lastSeen)} ago (idle in ${left(idle, row.lastSeen)})`,
     `${row.requests} request${row.requests === 1 ? '' : 's'}, ${row.moves} move${row.moves === 1 ? '' : 's'}`,
-    ...(row.binding === 0 ? [] : ['what it is bound to matches']),
   ].join(', ');
+}
+
+function bindingWords({ config }: Pool): string {
+  const { bindTo, onBindingMismatch } = config.session;
+  const watched = onBindingMismatch === 'observe' ? 'which is only watched' : 'which matches';
+  return bindTo.length === 0 ? '' : `, bound to ${bindTo.join(', ')}, ${watched}`;
 }
 
 function backendName(pool: Pool, { backend: slot, generation }: Row): string {

@@ -5,7 +5,7 @@ import { candidateWeight } from '../../balancing/candidate-weight.ts';
 import { openCandidates } from '../../balancing/candidates.ts';
 import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../forwarding/exchange.ts';
-import { MOVE_REASONS } from '../../sessions/move-reasons.ts';
+import { MOVE_REASONS, MoveReason } from '../../sessions/move-reasons.ts';
 import type { ExplainCandidate, ExplainStep } from './explanation.ts';
 
 /** A choice, for people. */
@@ -31,6 +31,18 @@ export function explainChoice(
   const { home } = x;
   if (x.bound && backend === home)
     return bound(backend.id, `The session is bound to ${backend.id}, which is ${stateWords(state, backend)}.`);
+  if (!x.bound && backend === home) {
+    return bound(
+      backend.id,
+      `The id was rotated away a moment ago and its browser had not heard of the new one: without a session, to ${backend.id}, where that lives.`,
+    );
+  }
+  if (x.bound && x.moveReason === MoveReason.failback) {
+    return bound(
+      backend.id,
+      `The session had to leave ${backend.id}, which is ${stateWords(state, backend)} again, and goes back there from ${home?.id ?? 'a backend that is gone'} (failback: ${pool.config.failover.failback}).`,
+    );
+  }
   if (x.bound) {
     const why =
       home === null

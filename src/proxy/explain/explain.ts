@@ -8,16 +8,22 @@ import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { AttemptEvents } from '../../forwarding/attempt-events.ts';
 import { Exchange } from '../../forwarding/exchange.ts';
 import { PoolTraffic } from '../../forwarding/pool-traffic.ts';
+import { upgradeProtocol } from '../../forwarding/tunnel.ts';
+import { ConnectionToken } from '../../http1/head.ts';
 import { OUTCOMES, Outcome } from '../../metrics/outcomes.ts';
 import type { Router } from '../../routing/router.ts';
+import type { Key } from '../../sessions/key.ts';
+import { MoveReason } from '../../sessions/move-reasons.ts';
 import { format } from '../../sessions/public-id.ts';
 import type { SessionTable } from '../../sessions/table.ts';
 import { chooseBackend } from '../choose.ts';
 import { answered, findSession, Search } from '../session-step.ts';
 import { affinitySteps, sourceOf } from './affinity-steps.ts';
+import { answerStep } from './answer-step.ts';
 import { explainChoice } from './backend-step.ts';
 import type { ExplainCandidate, ExplainQuery, ExplainStep, Explanation } from './explanation.ts';
-import { ImaginedClient } from './imagined-client.ts';
+import { guardSteps } from './guard-steps.ts';
+import { type ClientAsTold, ImaginedClient } from './imagined-client.ts';
 import { type ImaginedRequest, imagineRequest } from './imagined-request.ts';
 import { routeStep } from './route-step.ts';
 import { type SharedSessions, StoreView } from './store-view.ts';
@@ -34,10 +40,12 @@ export interface ExplainParts {
   readonly table: SessionTable;
   /** The store that nodes share; null: there is none. */
   readonly shared: SharedSessions | null;
+  /** How many requests of a session have their turn or wait for it. */
+  readonly ahead: (key: Key) => number;
   /** Wall clock, ms since epoch. */
   readonly now: number;
   /** Who the client is, as far as trusted proxies say so. */
-  readonly client: (request: ImaginedRequest) => { readonly address: string; readonly secure: boolean };
+  readonly client: (request: ImaginedRequest) => ClientAsTold;
   /** Host of a question that names none. */
   readonly host: string;
 }
@@ -72,8 +80,7 @@ class Inquiry {
   constructor(request: ImaginedRequest, parts: ExplainParts) {
     this.#request = request;
     this.#parts = parts;
-    const { address, secure } = parts.client(request);
-    this.#x = new Exchange(new ImaginedClient(address, secure), NOBODY);
+    this.#x = new Exchange(new ImaginedClient(parts.client(request)), NOBODY);
     this.#x.reset();
     this.#table = new TableView(parts.table, this.#trail);
     this.#store = new StoreView(this.#table, parts.shared, this.#trail);
@@ -91,11 +98,21 @@ class Inquiry {
     const { route } = trace;
     if (route === null) return this.#refuse(ERRORS.NO_ROUTE);
     x.route = route;
+    x.method = head.method;
+    if ((head.connection & ConnectionToken.upgrade) !== 0) x.upgrade = upgradeProtocol(head);
     x.pool = route.pool;
     const own = pools.find(({ pool }) => pool.index === route.pool.index)!;
     const traffic = this.#watched(own);
     x.traffic = traffic;
     const { pool } = traffic;
+    if (route.csrf !== null) {
+      const refused = route.csrf.refuses(head, x.upgrade !== '', x.client);
+      const detail = refused
+        ? 'It changes something, and by Sec-Fetch-Site or Origin another site made the browser send it.'
+        : 'It changes nothing, comes from the site itself or an origin that is allowed, or from no browser.';
+      this.#note({ step: 'csrf', outcome: refused ? 'refused' : 'passes', detail });
+      if (refused) return this.#refuse(ERRORS.CROSS_SITE);
+    }
     this.#note({
       step: 'pool',
       outcome: pool.name,
@@ -109,6 +126,9 @@ class Inquiry {
       for (const step of affinitySteps(this.#trail, pool, this.#parts.now)) this.#note(step);
       if (error !== null) return this.#refuse(error);
     }
+    const { steps, error } = guardSteps(x, traffic, this.#parts.ahead);
+    for (const step of steps) this.#note(step);
+    if (error !== null) return this.#refuse(error);
     return this.#choose(traffic);
   }
 
@@ -121,6 +141,7 @@ class Inquiry {
     let search = find();
     for (let waits = 0; search !== Search.done; waits++) {
       if (search === Search.rejected) return ERRORS.UNAUTHORIZED;
+      if (search === Search.foreign) return ERRORS.BINDING_MISMATCH;
       if (search === Search.refused || waits === MOST_WAITS) return ERRORS.STORE_DOWN;
       if (search === Search.asking) {
         search = answered(x, traffic, this.#table, await x.asked!, now);
@@ -142,14 +163,22 @@ class Inquiry {
         answered(x, traffic, this.#table, await x.asked!, now);
         continue;
       }
+      if (choice.again && waits < MOST_WAITS) {
+        const refused = await this.#search(traffic);
+        if (refused !== null) return this.#refuse(refused);
+        continue;
+      }
       const { backend, error } = choice;
       if (error === ERRORS.SESSION_LOST && backend === null) x.outcome = Outcome.lost;
-      this.#certain = backend === null || x.bound || this.#isSettled(traffic);
+      this.#certain = backend === null || x.bound || backend === x.home || this.#isSettled(traffic);
       const { step, candidates } = explainChoice(x, pool, state, backend, error, this.#certain);
       this.#candidates = candidates;
       this.#note(step);
       if (backend === null) return this.#conclude(null, error);
-      if (x.bound && (backend !== x.home || (x.hasRow && x.row.movedFrom >= 0))) x.outcome = Outcome.moved;
+      this.#note(answerStep(x, backend, traffic, now));
+      if (x.bound && backend !== x.home)
+        x.outcome = x.moveReason === MoveReason.failback ? Outcome.returned : Outcome.moved;
+      else if (x.hasRow && x.row.movedFrom >= 0) x.outcome = Outcome.moved;
       return this.#conclude(backend, null);
     }
   }
@@ -180,7 +209,7 @@ class Inquiry {
     const policy = POLICIES[own.pool.config.balance]({ state, random: Math.random, slots: state.slots });
     return new PoolTraffic(
       own.pool,
-      { strategies, issuer, binding: own.binding },
+      { strategies, issuer, binding: own.binding, users: own.users },
       own.triggers,
       policy,
       null,

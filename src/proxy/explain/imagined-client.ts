@@ -1,10 +1,21 @@
 import type { ClientSide } from '../../forwarding/exchange.ts';
-import type { Head } from '../../http1/head.ts';
+
+/** Who a client is, as far as the trusted proxies before it say so. */
+export interface ClientAsTold {
+  /** The other end of the connection is one of them. */
+  readonly trusted: boolean;
+  readonly address: string;
+  readonly secure: boolean;
+  /** Host that it asked for. */
+  readonly host: string;
+}
 
 /** The client of a request that nobody sends: it has an address, and nothing can be sent to it. */
 export class ImaginedClient implements ClientSide {
   readonly address: string;
   readonly secure: boolean;
+  readonly trusted: boolean;
+  readonly #host: string;
   readonly port = 0;
   readonly localAddress = '';
   readonly localPort = 0;
@@ -13,13 +24,15 @@ export class ImaginedClient implements ClientSide {
   readonly chunks = true;
   readonly keepAlive = true;
 
-  constructor(address: string, secure: boolean) {
+  constructor({ address, secure, trusted, host }: ClientAsTold) {
     this.address = address;
     this.secure = secure;
+    this.trusted = trusted;
+    this.#host = host;
   }
 
-  clientHost({ host }: Head): string {
-    return host;
+  clientHost(): string {
+    return this.#host;
   }
 
   forwardedLines(): string {

@@ -3,6 +3,7 @@ import { StartError } from '../errors-start.ts';
 import { CookieAffinity } from './cookie.ts';
 import { STRATEGIES } from './registry.ts';
 import { SessionBinding } from './session-binding.ts';
+import { SessionUsers } from './session-users.ts';
 import type { AffinityStrategy, CookieIssuer, KeySource, StrategyContext } from './strategy.ts';
 
 /**
@@ -14,6 +15,7 @@ export interface Cascade {
   readonly issuer: CookieIssuer | null;
   /** Null: its sessions are bound to nothing but their backend. */
   readonly binding: SessionBinding | null;
+  readonly users: SessionUsers;
 }
 
 /**
@@ -30,7 +32,13 @@ export function buildCascade(context: StrategyContext): Cascade {
     throw new StartError(
       `pools.${context.pool.name}.affinity: limpet issues one cookie a pool, remove the other { by: cookie }`,
     );
-  return { strategies, issuer: issuers[0] ?? null, binding: SessionBinding.of(context.pool.config.session, context) };
+  const { pool, secrets, keySecret } = context;
+  return {
+    strategies,
+    issuer: issuers[0] ?? null,
+    binding: SessionBinding.of(pool.config.session, context),
+    users: new SessionUsers(pool, keySecret ?? secrets[0]!, strategies),
+  };
 }
 
 function build<By extends KeySource>(

@@ -15,8 +15,8 @@ export interface AttemptEvents {
   onInterim(x: Exchange, head: Head): void;
   /** The head of the final response. False: it is not used, and the connection is given up. */
   onResponse(x: Exchange, upstream: Upstream, head: Head, framing: number): boolean;
-  /** The backend agreed to switch protocols. */
-  onSwitch(x: Exchange, upstream: Upstream, head: Head): void;
+  /** The backend agreed to switch protocols. False: as above. */
+  onSwitch(x: Exchange, upstream: Upstream, head: Head): boolean;
   /** The response is whole. */
   onComplete(x: Exchange): void;
   /** The attempt failed; `stage` is a value of Stage, `race` the keep-alive race of behaviour 30. */

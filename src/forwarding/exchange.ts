@@ -10,6 +10,7 @@ import type { Route } from '../routing/router.ts';
 import { Key } from '../sessions/key.ts';
 import { Row } from '../sessions/row.ts';
 import type { Claim } from '../sessions/store.ts';
+import type { User } from '../sessions/user-hash.ts';
 import type { AttemptEvents } from './attempt-events.ts';
 import type { PoolTraffic } from './pool-traffic.ts';
 import type { Upstream } from './upstream.ts';
@@ -38,6 +39,8 @@ export interface ClientSide {
   readonly localPort: number;
   /** SHA-256 fingerprint of the client's verified certificate; '' when it has shown none. */
   readonly tlsIdentity: string;
+  /** Its peer is one of `trustedProxies`. */
+  readonly trusted: boolean;
   /** The client's connection is TLS, its own or as told by a trusted proxy. */
   readonly secure: boolean;
   /** Host that the client asked for, behind trusted proxies; `head` is that of this request. */
@@ -139,6 +142,12 @@ export class Exchange implements Waiter {
   began = 0;
   /** An expired session is told to the application: '', 'idle' or 'lifetime'. */
   expired = '';
+  /** Whose session it is, as the request says; null: it does not. */
+  user: User | null = null;
+  /** A place among the sessions of that user is held for it. */
+  userHeld = false;
+  /** Names of fields, in lower case, that the backend does not get; null: none. */
+  unwanted: ReadonlySet<string> | null = null;
   /** What the client is, where sessions are bound to that (see SessionBinding): u32; 0: they are not. */
   binding = 0;
   /** Public id of a session that the request named and that is bound to another client; ''. */
@@ -255,6 +264,9 @@ export class Exchange implements Waiter {
     this.moveReason = 0;
     this.began = 0;
     this.expired = '';
+    this.user = null;
+    this.userHeld = false;
+    this.unwanted = null;
     this.binding = 0;
     this.mismatch = '';
     this.superseded = false;

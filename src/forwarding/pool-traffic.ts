@@ -1,5 +1,6 @@
 import type { Cascade } from '../affinity/cascade.ts';
 import type { SessionBinding } from '../affinity/session-binding.ts';
+import type { SessionUsers } from '../affinity/session-users.ts';
 import type { AffinityStrategy, CookieIssuer } from '../affinity/strategy.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
@@ -24,6 +25,8 @@ export class PoolTraffic {
   readonly issuer: CookieIssuer | null;
   /** What sessions must keep besides their backend; null: nothing. */
   readonly binding: SessionBinding | null;
+  /** Whose its sessions are. */
+  readonly users: SessionUsers;
   /** Requests after which the session ends or gets another id; null: none are configured. */
   readonly triggers: SessionTriggers | null;
   /** Names of limpet's own cookies, which backends neither see nor set. */
@@ -50,7 +53,7 @@ export class PoolTraffic {
    */
   constructor(
     pool: Pool,
-    { strategies, issuer, binding }: Cascade,
+    { strategies, issuer, binding, users }: Cascade,
     triggers: SessionTriggers | null,
     policy: BalancingPolicy,
     outlier: Outlier | null,
@@ -62,6 +65,7 @@ export class PoolTraffic {
     this.learners = strategies.filter((strategy) => strategy.learn !== null);
     this.issuer = issuer;
     this.binding = binding;
+    this.users = users;
     this.triggers = triggers;
     this.cookies = issuer === null ? [] : [issuer.name];
     const { session, rateLimit } = pool.config;

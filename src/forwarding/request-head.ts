@@ -50,7 +50,8 @@ export function requestHead(
   tail: string,
 ): string {
   const text = head.text;
-  const named = (head.connection & ConnectionToken.named) === 0 ? null : namedFields(head);
+  const hop = (head.connection & ConnectionToken.named) === 0 ? null : namedFields(head);
+  const named = x.unwanted === null ? hop : hop === null ? x.unwanted : hop.union(x.unwanted);
   // The usual request line goes on as it came; HTTP/1.0 and absolute form are written anew.
   const usual = head.minor === 1 && head.authorityEnd === 0;
   let out = usual ? '' : `${head.method} ${head.originForm} HTTP/1.1\r\n`;

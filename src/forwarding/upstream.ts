@@ -385,7 +385,7 @@ export class Upstream extends Timed {
     this.#handler.wheel.clear(this);
     const answered = head.upgradeLine < 0 ? x.upgrade : head.value(head.upgradeLine);
     if (isWebSocket(x.upgrade, answered)) this.#websocket = new WebSocketTunnel();
-    this.#handler.onSwitch(x, this, head);
+    if (!this.#handler.onSwitch(x, this, head)) return false;
     return end === from || this.#relayTunnel(x, data, from, end);
   }
 

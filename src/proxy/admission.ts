@@ -1,6 +1,8 @@
 import type { ErrorKind } from '../errors.ts';
 import type { Exchange } from '../forwarding/exchange.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
+import type { Head } from '../http1/head.ts';
+import type { Key } from '../sessions/key.ts';
 
 /** A step has not decided yet: it calls one of the methods of Gate when it has. */
 export const WAIT = 'wait';
@@ -11,6 +13,10 @@ export interface Gate {
   resume(x: Exchange, serial: number): void;
   /** Refuse the request. */
   turnAway(x: Exchange, serial: number, kind: ErrorKind): void;
+  /** Come to this step once more. */
+  again(x: Exchange, serial: number): void;
+  /** The head of the request; valid until another one is parsed. */
+  head(x: Exchange): Head;
   /** The session is gone or another one by now: find it again, then come back to this step. */
   searchAgain(x: Exchange, serial: number): void;
 }
@@ -25,7 +31,7 @@ export interface AdmissionStep {
   /** The response turns out to be a stream that may last for hours: an upgrade or an event stream. */
   onStream?(x: Exchange): void;
   /** Its session has been given another id by its own response: `x.found.key` is the new one. */
-  onRotated?(x: Exchange): void;
+  onRotated?(x: Exchange, from: Key): void;
   /** The request has ended, whatever became of it, or its client has left. Called once for each request that has entered any step. */
   leave?(x: Exchange): void;
 }

@@ -48,6 +48,7 @@ import type { RequestRecorder } from './request-recorder.ts';
 import { mayRetry, withinBudget } from './retry.ts';
 import { changeAsked, endSession, rotateSession } from './session-changes.ts';
 import { answered, confirm, findSession, releaseClaim, Search, sessionTail } from './session-step.ts';
+import type { SessionUser } from './session-user.ts';
 import { SIMPLEX_METHODS } from './simplex.ts';
 
 /** The parts of a worker that carry requests. */
@@ -66,6 +67,7 @@ export interface HandlerParts {
   readonly journal: SessionJournal | null;
   /** Told whose request is worked on: what becomes of rows meanwhile is noted with the address. */
   readonly requester: { client: string };
+  readonly users: SessionUser;
   /** What requests of guarded pools have to pass, in this order. */
   readonly admission: readonly AdmissionStep[];
   /** Who may have decisions explained in responses; null: nobody, as there is no admin token. */
@@ -92,6 +94,8 @@ export class Handler implements AttemptEvents, Gate {
   readonly #state: SharedState;
   readonly #store: SessionStore;
   readonly #streams: OpenStreams;
+  /** Scratch. */
+  readonly #former = new Key();
   readonly #heads = new Map<number, Head>();
   /** The request head that was parsed last; valid until the next one is. */
   scratchHead = new Head();
@@ -218,6 +222,12 @@ export class Handler implements AttemptEvents, Gate {
 
   #searchAgain(x: Exchange): void {
     const traffic = x.traffic!;
+    // Nothing of the last search counts: it may end without a session.
+    x.strategy = null;
+    x.bound = false;
+    x.hasRow = false;
+    x.home = null;
+    x.superseded = false;
     this.#parts.requester.client = x.client.address;
     const search = findSession(x, this.#reparse(x), traffic, this.#parts.table, this.#store, Date.now());
     if (x.mismatch !== '') this.#noteMismatch(x, traffic);
@@ -279,12 +289,17 @@ export class Handler implements AttemptEvents, Gate {
     this.#guard(x, () => this.answer(x, kind));
   }
 
+  again(x: Exchange, serial: number): void {
+    if (x.serial !== serial || !x.active) return;
+    this.#guard(x, () => this.#pass(x, x.traffic!, x.step));
+  }
+
+  head(x: Exchange): Head {
+    return this.scratchHead.text === x.text ? this.scratchHead : this.#reparse(x);
+  }
+
   searchAgain(x: Exchange, serial: number): void {
     if (x.serial !== serial || !x.active) return;
-    x.strategy = null;
-    x.bound = false;
-    x.hasRow = false;
-    x.home = null;
     this.#guard(x, () => this.#searchAgain(x));
   }
 
@@ -404,6 +419,7 @@ export class Handler implements AttemptEvents, Gate {
     this.#state.recordRequest(backend.slot);
     this.#parts.counters.backendResponse(backend.slot, now - x.attemptStartedAt);
     const setCookie = this.#confirm(x, head, backend, traffic);
+    if (setCookie === null) return this.#drop(x, upstream);
     // Without a 100 the client may or may not send its body: the next bytes could be either (RFC 9110 10.1.1).
     if (framing === Framing.untilClose || (x.expectsContinue && !x.continued)) x.client.closeAfter();
     const { keepAlive } = x.client;
@@ -440,7 +456,16 @@ export class Handler implements AttemptEvents, Gate {
     x.client.cut();
   }
 
-  #confirm(x: Exchange, head: Head, backend: Backend, traffic: PoolTraffic): string {
+  /** The session's user may have no other one: the client gets that answer, and not the backend's. */
+  #drop(x: Exchange, upstream: Upstream): false {
+    upstream.abandon();
+    this.#endAttempt(x);
+    this.answer(x, ERRORS.TOO_MANY_SESSIONS);
+    return false;
+  }
+
+  /** @returns the `Set-Cookie` line for the client, or ''; null: the response is not used, see #drop */
+  #confirm(x: Exchange, head: Head, backend: Backend, traffic: PoolTraffic): string | null {
     if (!x.route!.sticky || traffic.strategies.length === 0) return '';
     const moved = x.bound && x.home !== backend;
     const { journal, table, requester } = this.#parts;
@@ -458,28 +483,36 @@ export class Handler implements AttemptEvents, Gate {
     }
     x.claimed = false;
     const change = changeAsked(x, head, traffic);
+    if (change !== SessionChange.end && (x.user !== null || head.has(HeaderId.limpetUser))) {
+      if (this.#parts.users.confirm(x, head, traffic) !== null) return null;
+    }
     if (change === SessionChange.end) {
       setCookie = endSession(
         x,
         traffic,
+        table,
         this.#store,
         journal,
         head.has(HeaderId.limpetSession) ? 'application' : 'path',
         Date.now(),
       );
     } else if (change === SessionChange.rotate) {
-      setCookie = rotateSession(x, traffic, table, this.#store, journal, setCookie, Date.now());
-      if (x.step >= 0) for (const step of this.#parts.admission) step.onRotated?.(x);
+      this.#former.copy(x.found.key);
+      const line = rotateSession(x, traffic, table, this.#store, journal, setCookie, Date.now());
+      const rotated = line !== '' && line !== setCookie;
+      setCookie = line;
+      if (rotated && x.step >= 0) for (const step of this.#parts.admission) step.onRotated?.(x, this.#former);
     }
     return setCookie;
   }
 
   /** The backend agreed to switch protocols: from here on bytes go both ways. */
-  onSwitch(x: Exchange, upstream: Upstream, head: Head): void {
+  onSwitch(x: Exchange, upstream: Upstream, head: Head): boolean {
     const backend = x.backend!;
     const traffic = x.traffic!;
     this.#state.recordRequest(backend.slot);
     const setCookie = this.#confirm(x, head, backend, traffic);
+    if (setCookie === null) return this.#drop(x, upstream);
     const line = head.upgradeLine < 0 ? x.upgrade : head.value(head.upgradeLine);
     x.client.put(
       responseHead(
@@ -495,6 +528,7 @@ export class Handler implements AttemptEvents, Gate {
     x.committed = true;
     this.#onStream(x);
     x.client.tunnel(upstream);
+    return true;
   }
 
   /** Both sides of a tunnel are closed. */

@@ -17,6 +17,9 @@ import { noteSession } from './note-session.ts';
 /** A key that its client chose is free again after an end; it stays ended for so long that whoever serves the session hears of it. */
 export const END_NOTICE_MS = 5_000;
 
+/** A session is followed through so many rotations; more are a loop. */
+const MAX_ROTATIONS = 16;
+
 const before = new Key();
 
 /** What a response asks for: a value of SessionChange. An end outdoes a rotation. */
@@ -45,6 +48,7 @@ export function changeAsked(x: Exchange, head: Head, traffic: PoolTraffic): numb
 export function endSession(
   x: Exchange,
   traffic: PoolTraffic,
+  table: SessionTable,
   store: SessionStore,
   journal: SessionJournal | null,
   reason: string,
@@ -52,6 +56,8 @@ export function endSession(
 ): string {
   const { strategy, fresh } = x;
   if (strategy === null) return '';
+  // The session ends, under whatever id it goes on by now.
+  if (!fresh) followAll(x, table);
   const { pool, issuer } = traffic;
   // The cookie could be valid until its lifetime is over (behaviour 24). One that nobody has been sent needs no tombstone.
   const until = fresh ? 0 : strategy.owned ? x.began + pool.config.session.lifetime : now + END_NOTICE_MS;
@@ -78,15 +84,19 @@ export function rotateSession(
   const { pool, issuer } = traffic;
   const backend = x.backend!;
   // An id that was made for this very response is known to nobody else.
-  if (issuer === null || x.strategy !== issuer || x.fresh || x.superseded) return setCookie;
+  if (issuer === null || x.strategy !== issuer || x.fresh) return setCookie;
+  // Rotated while this request was under way: once more, so that nobody but its client knows the id that holds after this response.
+  followAll(x, table);
   before.copy(x.found.key);
   issuer.create(x.found);
   const until = x.began + pool.config.session.lifetime;
   // False: ended while this request was under way, and so it stays.
   if (!table.rotate(before, x.found.key, until, now, x.row)) {
+    x.found.key.copy(before);
     forgetKey(x);
     return '';
   }
+  x.superseded = false;
   store.end(before, pool, x.began, until, now);
   if (journal !== null) noteSession(journal, 'rotated', x, backend.id, format(before), 'rotate', now);
   const line = issuer.setCookie(x.found, backend, x.began, now, x.client.secure, x.row.binding);
@@ -105,6 +115,10 @@ export function followRotation(x: Exchange, table: SearchedRows): boolean {
   forgetKey(x);
   x.superseded = true;
   return true;
+}
+
+function followAll(x: Exchange, table: SearchedRows): void {
+  for (let rotations = 0; rotations < MAX_ROTATIONS && followRotation(x, table); rotations++);
 }
 
 /** The text that the connection remembers is not that of the key any more: it must not find this key by it again. */

@@ -24,6 +24,7 @@ import { Handler } from '../proxy/handler.ts';
 import { RateLimitStep } from '../proxy/rate-limit-step.ts';
 import { RequestRecorder } from '../proxy/request-recorder.ts';
 import { SessionTurn } from '../proxy/session-turn.ts';
+import { SessionUser } from '../proxy/session-user.ts';
 import { Simplex } from '../proxy/simplex.ts';
 import { buildRouter, type Router } from '../routing/router.ts';
 import { createStore } from '../sessions/create-store.ts';
@@ -117,6 +118,7 @@ export class Worker {
     );
     // A reload turns it on and off.
     const noted = () => (this.#parts.model.config.log.audit === null ? null : this.#journal);
+    const users = new SessionUser({ table, store: this.#store, newUsers: this.#newUsers, journal: noted, log });
     this.#handler = new Handler({
       wheel: this.#wheel,
       router,
@@ -132,7 +134,8 @@ export class Worker {
         return noted();
       },
       requester: this.#events,
-      admission: [new RateLimitStep(), new Simplex(), new SessionTurn(this.#turns, table, this.#wheel)],
+      users,
+      admission: [new RateLimitStep(), new Simplex(), users, new SessionTurn(this.#turns, table, this.#wheel)],
       log,
       explain: start.token === null ? null : new BearerToken(start.token),
       requestIdPrefix: `${randomBytes(9).toString('base64url')}-`,

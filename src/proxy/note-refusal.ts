@@ -4,14 +4,13 @@ import type { SessionJournal } from '../logging/session-journal.ts';
 import { format } from '../sessions/public-id.ts';
 
 /**
- * Refusals that say something about a session or about who asks. Not among them: what has an event of its own (a lost session, a binding that does not match), what
- * comes in floods and says only that there is one (rate limits), and trouble of limpet's or of backends.
+ * Refusals that say something about a session or about who asks. Not among them: what is noted where it is decided (a lost session, a binding that
+ * does not match, a user with too many sessions), what comes in floods and says only that there is one (rate limits), and trouble of limpet's or of backends.
  */
 const NOTED: ReadonlySet<ErrorKind> = new Set([
   ERRORS.UNAUTHORIZED,
   ERRORS.CROSS_SITE,
   ERRORS.METHOD_NOT_ALLOWED,
-  ERRORS.TOO_MANY_SESSIONS,
   ERRORS.DIALOG_QUEUE_FULL,
   ERRORS.DIALOG_TIMEOUT,
 ]);

@@ -58,6 +58,9 @@ test('the demo passes over a taken port, and says so, what to open and how to ki
   for (const { pid } of demo.servers) assert.ok(said.includes(String(pid)));
   assert.ok(demo.adminUrl);
   assert.equal((await new Visitor().ask('GET', `${demo.adminUrl}/healthz`)).status, 200);
+  assert.match(said, new RegExp(`Dashboard +\\S*${demo.adminUrl}/`));
+  const dashboard = await fetch(`${demo.adminUrl}/`);
+  assert.match(await dashboard.text(), /<h1>limpet<\/h1>/);
 });
 
 test('visitors cannot reach the internal paths of the servers through limpet', async (context) => {

@@ -13,6 +13,7 @@ import { sessionsCommand } from './commands/sessions.ts';
 import { simulateCommand } from './commands/simulate.ts';
 import { startCommand } from './commands/start.ts';
 import { topCommand } from './commands/top.ts';
+import { cookieArguments } from './cookie-arguments.ts';
 import { globalOptions } from './global-options.ts';
 import { printError } from './output.ts';
 import { packageVersion } from './package-version.ts';
@@ -22,7 +23,7 @@ import { packageVersion } from './package-version.ts';
  * 0 done, 1 failed at run time, 2 bad usage or bad configuration. Errors are printed, one line each.
  */
 export async function run(args: readonly string[]): Promise<number> {
-  const parser = globalOptions(yargs([...args]))
+  const parser = globalOptions(yargs(cookieArguments(args)))
     .scriptName('limpet')
     .locale('en')
     .usage('$0 <command> [-c limpet.yaml]\n\nKeeps every session on the backend that holds its state.')

@@ -16,6 +16,8 @@ const COMMANDS = [
   ['simulate'],
   ['sessions'],
   ['sessions', 'list'],
+  ['cookie', 'decode'],
+  ['cookie', 'mint'],
   ['top'],
 ] as const;
 

@@ -29,14 +29,13 @@ export const cookieCommand: CommandModule<GlobalOptions, CookieOptions> = {
     argv
       .option('json', { type: 'boolean', default: false, describe: 'Print one JSON document' })
       .command(
-        'decode <value>',
+        'decode [value]',
         'Print what a cookie says, and whether it verifies',
         (decode) =>
           decode
             .positional('value', {
               type: 'string',
-              demandOption: true,
-              describe: 'Its value, alone or as NAME=VALUE; - reads it from standard input',
+              describe: 'Its value, alone or as NAME=VALUE; absent: read from standard input',
             })
             .example('$0 cookie decode limpet=Zk3…', 'one as the browser shows it')
             .epilogue('Exit status 1 when it does not verify.'),
@@ -65,8 +64,8 @@ function readerOf({ config: file }: CookieOptions): CookieReader {
   return reader;
 }
 
-function decodeCookie(options: CookieOptions, given: string): void {
-  const text = (given === '-' ? readFileSync(0, 'latin1') : given).trim();
+function decodeCookie(options: CookieOptions, given: string | undefined): void {
+  const text = (given ?? readFileSync(0, 'latin1')).trim();
   // As it stands in a Cookie line; a value itself has no equals sign.
   const value = text.slice(text.lastIndexOf('=') + 1);
   if (!COOKIE.test(value)) {

@@ -10,7 +10,7 @@ import { runLimpet } from '../cli/run-limpet.ts';
 import { Admin } from '../support/admin.ts';
 import { type Answered, ask } from '../support/ask.ts';
 import { eventually } from '../support/eventually.ts';
-import { HttpBackend } from '../support/http-backend.ts';
+import { echo, HttpBackend } from '../support/http-backend.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
 
 const IDLE = 1_000;
@@ -50,12 +50,22 @@ describe('explain', () => {
       'routes:',
       '  - { match: { host: other.example }, pool: shop }',
       '  - { match: { path: /plain }, pool: shop, sticky: false }',
+      '  - { match: { path: /csrf }, pool: shop, csrf: reject-cross-site }',
+      ...['back', 'rate', 'bound', 'renew', 'reads', 'turns'].map(
+        (name) => `  - { match: { path: /${name} }, pool: ${name} }`,
+      ),
       ...['shop', 'idle', 'keyed', 'app', 'lost'].map((name) => `  - { match: { path: /${name} }, pool: ${name} }`),
       'pools:',
       `  shop: { backends: ${three}, balance: round-robin }`,
       `  idle: { backends: ${two}, affinity: [{ by: cookie, name: idle }], session: { idle: ${IDLE}ms } }`,
       `  keyed: { backends: ${two}, balance: hash, affinity: [{ by: header, name: x-key }, { by: cookie, name: keyed }] }`,
       `  app: { backends: ${two}, affinity: [{ by: app-cookie, name: JSESSIONID }] }`,
+      `  back: { backends: ${three}, affinity: [{ by: cookie, name: back }], failover: { failback: immediate } }`,
+      `  rate: { backends: ${two}, affinity: [{ by: cookie, name: rate }], rateLimit: { per: session, rate: 1/m, burst: 2 } }`,
+      `  bound: { backends: ${two}, affinity: [{ by: cookie, name: bound }], session: { bindTo: [user-agent], onBindingMismatch: reject } }`,
+      `  renew: { backends: ${two}, affinity: [{ by: cookie, name: renew }], session: { bindTo: [user-agent], onBindingMismatch: renew } }`,
+      `  reads: { backends: ${two}, affinity: [{ by: cookie, name: reads }], session: { dialog: simplex } }`,
+      `  turns: { backends: ${two}, affinity: [{ by: cookie, name: turns }], session: { dialog: half-duplex } }`,
       `  lost: { backends: ${two}, affinity: [{ by: cookie, name: lost }], failover: { to: [replicas], onLost: reject } }`,
     ].join('\n');
     limpet = await startLimpetProcess(yaml);
@@ -68,35 +78,44 @@ describe('explain', () => {
     await rm(directory, { recursive: true });
   });
 
-  async function explain(path: string, headers: Headers = {}, at = limpet): Promise<Explanation> {
-    const { status, body } = await asked(at, { url: at.url + path, headers });
+  async function explain(path: string, headers: Headers = {}, at = limpet, method = 'GET'): Promise<Explanation> {
+    const { status, body } = await asked(at, { url: at.url + path, headers, method });
     assert.equal(status, 200, body);
-    for (const secret of Object.values(headers))
+    for (const secret of [headers.cookie, headers['x-key']].filter((one) => one !== undefined))
       for (const value of [secret, secret.slice(secret.indexOf('=') + 1)])
         assert.ok(!body.includes(value), `${body} shows ${value}`);
     return JSON.parse(body) as Explanation;
   }
 
-  /** The whole of the table, as the API shows it. */
+  /** The whole of the table, as the API shows it, but for the sessions that end by themselves meanwhile. */
   async function table(at = limpet): Promise<unknown> {
     const response = await fetch(`${at.admin}/api/v1/sessions?limit=1000`);
-    return ((await response.json()) as { sessions: { key: string }[] }).sessions.sort((one, other) =>
-      one.key < other.key ? -1 : 1,
-    );
+    return ((await response.json()) as { sessions: { key: string; pool: string }[] }).sessions
+      .filter(({ pool }) => pool !== 'idle')
+      .sort((one, other) => (one.key < other.key ? -1 : 1));
   }
 
   /** Explains a request twice, sees that nothing has changed, and sends it: it gets what was said. */
-  async function holds(outcome: string, pool: string, headers: Headers = {}, at = limpet): Promise<Answered> {
+  async function holds(
+    outcome: string,
+    pool: string,
+    headers: Headers = {},
+    at = limpet,
+    method = 'GET',
+  ): Promise<Answered> {
     const path = `/${pool}/${asks++}`;
     const earlier = await table(at);
-    await explain(path, headers, at);
-    const said = await explain(path, headers, at);
+    await explain(path, headers, at, method);
+    const said = await explain(path, headers, at, method);
     assert.equal(said.outcome, outcome, JSON.stringify(said, null, 1));
     assert.deepEqual(await table(at), earlier, 'explain has changed nothing');
-    const answer = await ask(at.url + path, { headers });
+    const answer = await ask(at.url + path, { headers, method });
     const line = await at.logged((one) => one.msg === 'request' && one.path === path, WAIT);
     assert.equal(line.affinity, outcome);
     assert.equal(answer.code, said.error ?? '');
+    if (said.error !== null) assert.equal(answer.status, said.status);
+    const sets = said.steps.some(({ step, outcome: is }) => step === 'answer' && is === 'Set-Cookie');
+    assert.equal(answer.cookie !== '', sets, JSON.stringify(said.steps.at(-1)));
     if (said.certain) assert.equal(answer.backend, said.backend ?? '');
     else assert.ok(said.candidates.some(({ id }) => id === answer.backend));
     if (said.session !== null) assert.equal(line.session, said.session);
@@ -117,7 +136,7 @@ describe('explain', () => {
     );
     assert.deepEqual(steps.slice(0, 5), [
       'request GET',
-      'route route 2',
+      'route route 9',
       'pool shop',
       'affinity found',
       'session ended',
@@ -188,12 +207,86 @@ describe('explain', () => {
     }
   });
 
+  test('returned: the backend that a session had to leave is back (34)', async () => {
+    let cookie = '';
+    while (cookie === '') {
+      const answer = await ask(`${limpet.url}/back/first`);
+      if (answer.backend === 'a') ({ cookie } = answer);
+    }
+    await admin.patch('back', 'a', { state: 'maintenance' });
+    const moved = await holds('moved', 'back', { cookie });
+    assert.equal(moved.backend, 'c');
+    await admin.patch('back', 'a', { state: 'ready' });
+    assert.equal((await holds('returned', 'back', { cookie: moved.cookie })).backend, 'a');
+    await holds('bound', 'back', { cookie });
+  });
+
+  test('a rate limit is looked at, and no token taken', async () => {
+    const { cookie } = await ask(`${limpet.url}/rate/first`);
+    await holds('bound', 'rate', { cookie });
+    await holds('bound', 'rate', { cookie });
+    assert.equal((await holds('bound', 'rate', { cookie })).code, 'RATE_LIMITED');
+  });
+
+  test('a session that is bound to its agent, from another one', async () => {
+    const agent = 'Mozilla/5.0 Firefox/150.0';
+    const other = { 'user-agent': 'curl/8.0' };
+    const rejected = await ask(`${limpet.url}/bound/first`, { headers: { 'user-agent': agent } });
+    await holds('bound', 'bound', { cookie: rejected.cookie, 'user-agent': 'Mozilla/5.0 Firefox/151.0' });
+    const said = await explain('/bound/x', { cookie: rejected.cookie, ...other });
+    assert.deepEqual(
+      [said.error, said.steps.find(({ step }) => step === 'session')?.outcome],
+      ['BINDING_MISMATCH', 'mismatch'],
+    );
+    const refused = await ask(`${limpet.url}/bound/x`, { headers: { cookie: rejected.cookie, ...other } });
+    assert.equal(refused.code, 'BINDING_MISMATCH');
+    const renewed = await ask(`${limpet.url}/renew/first`, { headers: { 'user-agent': agent } });
+    await holds('invalid', 'renew', { cookie: renewed.cookie, ...other });
+    await holds('bound', 'renew', { cookie: renewed.cookie, 'user-agent': agent });
+  });
+
+  test('a request of another site, and one that does more than read', async () => {
+    const foreign = { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' };
+    assert.equal((await holds('none', 'csrf', foreign, limpet, 'POST')).code, 'CROSS_SITE');
+    await holds('new', 'csrf', foreign);
+    await holds('new', 'reads');
+    const { code, status } = await ask(`${limpet.url}/reads/x`, { method: 'POST' });
+    const said = await explain('/reads/x', {}, limpet, 'POST');
+    assert.deepEqual([said.error, said.status], [code, status]);
+  });
+
+  test('requests of a half-duplex session that are under way are counted, and no turn is taken', async () => {
+    const { cookie } = await ask(`${limpet.url}/turns/first`);
+    await holds('bound', 'turns', { cookie });
+    const held = Promise.withResolvers<void>();
+    for (const backend of backends)
+      backend.answer = (_request, response) => void held.promise.then(() => response.end('ok'));
+    try {
+      const slow = ask(`${limpet.url}/turns/slow`, { headers: { cookie } });
+      const turn = await eventually(
+        'the request',
+        async () => {
+          const { steps } = await explain('/turns/x', { cookie });
+          return steps.find(({ step, outcome }) => step === 'dialog' && outcome === 'waits');
+        },
+        WAIT,
+      );
+      assert.match(turn.detail, /^It waits for 1 request /);
+      held.resolve();
+      await slow;
+    } finally {
+      held.resolve();
+      for (const backend of backends) backend.answer = echo;
+    }
+    await holds('bound', 'turns', { cookie });
+  });
+
   test('no route: why each of them does not match', async () => {
     const { route, pool, error, status, steps } = await explain('/nowhere');
     assert.deepEqual([route, pool, error, status], [null, null, 'NO_ROUTE', 404]);
     assert.match(
       steps[1]!.detail,
-      /route 0 does not: the host is not other\.example; route 1 does not: the path is not \/plain;/,
+      /route 0 does not: the host is not other\.example; route 1 does not: the path is not \/plain; /,
     );
   });
 
@@ -335,14 +428,16 @@ describe('X-Limpet-Explain', () => {
     assert.match(String(headers['x-limpet-explain']), /^route=none; outcome=none; error=NO_ROUTE; why="/);
   });
 
-  test('another token, or none: no decision, the field is dropped, Authorization is the application is left alone', async () => {
-    for (const authorization of [`Bearer ${TOKEN.slice(1)}0`, `Bearer ${TOKEN}0`, 'Basic eDp5', '']) {
+  test('another token, or none: no decision, the field is dropped, Authorization is left alone', async () => {
+    const others = [`Bearer ${TOKEN.slice(1)}0`, `Bearer ${TOKEN}0`, 'Basic eDp5', ''];
+    for (const [nth, authorization] of others.entries()) {
+      const path = `/shop/other-${nth}`;
       const headers = { 'x-limpet-explain': '1', ...(authorization === '' ? {} : { authorization }) };
-      const answer = await ask(`${limpet.url}/shop/3`, { headers });
+      const answer = await ask(limpet.url + path, { headers });
       assert.equal(answer.status, 200);
       assert.equal(answer.headers['x-limpet-explain'], undefined);
-      assert.equal(got('/shop/3').authorization, authorization === '' ? undefined : authorization);
-      assert.equal(got('/shop/3')['x-limpet-explain'], undefined);
+      assert.equal(got(path).authorization, authorization === '' ? undefined : authorization);
+      assert.equal(got(path)['x-limpet-explain'], undefined);
     }
   });
 

@@ -48,7 +48,6 @@ export function changeAsked(x: Exchange, head: Head, traffic: PoolTraffic): numb
 export function endSession(
   x: Exchange,
   traffic: PoolTraffic,
-  table: SessionTable,
   store: SessionStore,
   journal: SessionJournal | null,
   reason: string,
@@ -56,8 +55,6 @@ export function endSession(
 ): string {
   const { strategy, fresh } = x;
   if (strategy === null) return '';
-  // The session ends, under whatever id it goes on by now.
-  if (!fresh) followAll(x, table);
   const { pool, issuer } = traffic;
   // The cookie could be valid until its lifetime is over (behaviour 24). One that nobody has been sent needs no tombstone.
   const until = fresh ? 0 : strategy.owned ? x.began + pool.config.session.lifetime : now + END_NOTICE_MS;
@@ -85,8 +82,6 @@ export function rotateSession(
   const backend = x.backend!;
   // An id that was made for this very response is known to nobody else.
   if (issuer === null || x.strategy !== issuer || x.fresh) return setCookie;
-  // Rotated while this request was under way: once more, so that nobody but its client knows the id that holds after this response.
-  followAll(x, table);
   before.copy(x.found.key);
   issuer.create(x.found);
   const until = x.began + pool.config.session.lifetime;
@@ -96,6 +91,7 @@ export function rotateSession(
     forgetKey(x);
     return '';
   }
+  // Once more, where it was rotated while this request was under way: nobody but this client knows the id that holds after this response.
   x.superseded = false;
   store.end(before, pool, x.began, until, now);
   if (journal !== null) noteSession(journal, 'rotated', x, backend.id, format(before), 'rotate', now);
@@ -117,7 +113,9 @@ export function followRotation(x: Exchange, table: SearchedRows): boolean {
   return true;
 }
 
-function followAll(x: Exchange, table: SearchedRows): void {
+/** As `followRotation`, through however many: what a response asks of its session is done to the session as it is now. */
+export function followRotations(x: Exchange, table: SearchedRows): void {
+  if (x.strategy === null || x.fresh) return;
   for (let rotations = 0; rotations < MAX_ROTATIONS && followRotation(x, table); rotations++);
 }
 

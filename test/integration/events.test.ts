@@ -22,7 +22,7 @@ pools:
     backends:
       - { id: a, url: "${a.url}", replicas: [b] }
       - { id: b, url: "${b.url}", replicas: [a] }
-    health: { active: { path: /healthz, interval: 200ms, timeout: 200ms, rise: 1, fall: 2 } }
+    health: { active: { path: /healthz, interval: 1s, timeout: 1s, rise: 1, fall: 3 } }
 `,
     { env: { NODE_OPTIONS: `--import=${PRELOAD}` } },
   );

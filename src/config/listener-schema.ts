@@ -42,7 +42,11 @@ const limits = z.strictObject({
 
 const timeouts = z.strictObject({
   header: timer().prefault('10s').describe('From the first byte of a request to the end of its header block: 408'),
-  body: timer().prefault('30s').describe('Between two reads of a request body: 408'),
+  body: timer()
+    .prefault('30s')
+    .describe(
+      'Between two reads of a request body: 408. One of unknown length whose response has begun has timeouts.tunnel of its pool',
+    ),
   keepAlive: timer().prefault('60s').describe('Idle between two requests'),
 });
 

@@ -122,8 +122,14 @@ const timeouts = z.strictObject({
   connect: timer().prefault('2s').describe('To an open connection'),
   response: timer().prefault('60s').describe('To the response headers: 504'),
   idle: timer().prefault('60s').describe('Between two reads of a response body'),
-  tunnel: timer().prefault('1h').describe('No byte in either direction of a WebSocket or other upgrade'),
-  queue: timer('zero').prefault('5s').describe('Waiting for a backend below maxRequests: 503'),
+  tunnel: timer()
+    .prefault('1h')
+    .describe(
+      'No byte in either direction of a WebSocket or other upgrade; no byte of a request body of unknown length whose response has begun',
+    ),
+  queue: timer('zero')
+    .prefault('5s')
+    .describe('Waiting for a backend below maxRequests, or in a burst for a turn to connect: 503'),
 });
 
 const active = z.strictObject({

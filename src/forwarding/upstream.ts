@@ -162,7 +162,8 @@ export class Upstream extends Timed {
         wheel.set(this, timeouts.connect);
         break;
       case Phase.waiting:
-        wheel.set(this, timeouts.queue);
+        // Where nobody is to wait for a full backend, a turn may still take as long as a connect.
+        wheel.set(this, timeouts.queue || timeouts.connect);
         this.connections.turns.wait(this);
         break;
       default:

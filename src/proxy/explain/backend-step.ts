@@ -93,9 +93,12 @@ function refusalWords(x: Exchange, pool: Pool, state: SharedState, error: ErrorK
 
 /** What an operator wants of a backend, and what probes and traffic say of it. */
 export function stateWords(state: SharedState, { slot, departing }: Backend): string {
-  const health = state.ejected(slot) ? 'ejected after failures' : state.health(slot);
-  const admin = { ready: 'ready', drain: 'draining', maintenance: 'in maintenance' }[state.adminState(slot)];
-  return `${departing ? 'departing' : admin} and ${health}`;
+  const wanted = state.adminState(slot);
+  if (wanted === 'maintenance') return 'in maintenance';
+  const admin = departing ? 'departing' : wanted === 'drain' ? 'draining' : 'ready';
+  if (state.ejected(slot)) return `${admin} and ejected after failures`;
+  const health = state.health(slot);
+  return health === 'unknown' ? `${admin}, its health not known` : `${admin} and ${health}`;
 }
 
 function whyNot(state: SharedState, backend: Backend): string {

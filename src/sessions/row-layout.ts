@@ -60,6 +60,8 @@ export const PROVISIONAL = 4;
 export const PENDING = 8;
 /** With ENDED: the session goes on under another key, see SUCCESSOR_A. */
 export const ROTATED = 16;
+/** With PROVISIONAL: it was claimed in this process, and begins here when a backend answers it. */
+export const CLAIMED = 32;
 
 const COARSE = 0x80000000;
 

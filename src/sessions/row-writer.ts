@@ -4,6 +4,7 @@ import {
   BINDING,
   BINDING_HASH,
   bodyOf,
+  CLAIMED,
   CREATED,
   decodeIssued,
   ENDED,
@@ -259,7 +260,7 @@ export class RowWriter {
     words[body + MOVED] =
       RETURNS[(moved >>> 16) & 15] === 1 && (moved & 0xffff) !== 0 ? moved | MOVE_TOLD : moved & ~MOVE_NOTICE;
     if (this.#doubles[lastSeen]! < now) this.#doubles[lastSeen] = now;
-    words[tag + STATE] = words[tag + STATE]! & ~PROVISIONAL;
+    words[tag + STATE] = words[tag + STATE]! & ~(PROVISIONAL | CLAIMED);
     if (this.#marks !== null) this.#marks[row] = CHANGED;
   }
 
@@ -296,6 +297,12 @@ export class RowWriter {
     words[this.#bySlot + slot]!--;
     words[this.#byPool + (old >>> 16)]!--;
     if (this.#marks !== null) this.#marks[row] = CHANGED;
+  }
+
+  /** It was claimed by another process before. */
+  disown(row: number): void {
+    const tag = tagOf(this.#rows, row);
+    this.#words[tag + STATE] = this.#words[tag + STATE]! & ~CLAIMED;
   }
 
   /** Counts a request of a live row. */

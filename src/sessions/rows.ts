@@ -7,6 +7,7 @@ import {
   BINDING_HASH,
   BUCKET_ROWS,
   bodyOf,
+  CLAIMED,
   CREATED,
   decodeIssued,
   ENDED,
@@ -113,6 +114,12 @@ export class Rows {
 
   isProvisional(row: number): boolean {
     return (this.#words[tagOf(this.#base, row) + STATE]! & PROVISIONAL) !== 0;
+  }
+
+  /** Whether it was claimed in this process and no backend has answered it yet. */
+  isOwnClaim(row: number): boolean {
+    const both = PROVISIONAL | CLAIMED;
+    return (this.#words[tagOf(this.#base, row) + STATE]! & both) === both;
   }
 
   poolOf(row: number): number {

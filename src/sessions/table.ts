@@ -6,7 +6,7 @@ import { Lookup } from './lookup.ts';
 import type { Row } from './row.ts';
 import { RowAccess } from './row-access.ts';
 import { RowCopies } from './row-copies.ts';
-import { BUCKET_ROWS, LIVE, PENDING, PROVISIONAL } from './row-layout.ts';
+import { BUCKET_ROWS, CLAIMED, LIVE, PENDING, PROVISIONAL } from './row-layout.ts';
 import { RowMaker } from './row-maker.ts';
 import { MarkReader } from './row-marks.ts';
 import { type Merged, RowMerger } from './row-merger.ts';
@@ -152,7 +152,7 @@ export class SessionTable {
   ): boolean {
     refuseZero(key);
     this.#counts.check(backend, pool, generation, by);
-    const flags = pending ? LIVE | PROVISIONAL | PENDING : LIVE | PROVISIONAL;
+    const flags = LIVE | PROVISIONAL | CLAIMED | (pending ? PENDING : 0);
     return this.#maker.make(key, pool, backend, generation, by, flags, now, now, row, overTombstone, this.#counts.full);
   }
 
@@ -243,7 +243,7 @@ export class SessionTable {
       const { rows, writer, observer } = this.#access;
       const bound = rows.isLive(at) && rows.slotOf(at) === slot;
       if (!bound) return false;
-      const first = rows.isProvisional(at);
+      const first = rows.isOwnClaim(at);
       writer.confirm(at, now);
       if (first && observer !== null) observer.began(this.#access.see(at)!);
       return true;
@@ -277,6 +277,14 @@ export class SessionTable {
   /** The store that nodes share cannot be asked whose session it is: it is ours, and the store is to be told later. False: there is no session. */
   clearPending(key: Key): boolean {
     return this.#pending.clear(key);
+  }
+
+  /** A claim of this process turns out to be another process's session: it does not begin here. */
+  disown(key: Key): void {
+    const at = this.#access.acquire(key);
+    if (at < 0) return;
+    this.#access.writer.disown(at);
+    this.#access.release(at);
   }
 
   /** Its cookie was sent at `now`. False: there is no session. */

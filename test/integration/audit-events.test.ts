@@ -64,6 +64,8 @@ routes:
   - { match: { path: /bound }, pool: bound }
   - { match: { path: /keys }, pool: keys }
   - { match: { path: /turns }, pool: turns }
+  - { match: { path: /users }, pool: users }
+  - { match: { path: /crowd }, pool: crowd }
   - { match: { path: /simplex }, pool: simplex }
   - { match: { path: /csrf }, pool: shop, csrf: reject-cross-site }
   - { pool: shop }
@@ -96,6 +98,14 @@ pools:
     ${both}
     affinity: [{ by: cookie, name: turns }]
     session: { dialog: half-duplex, dialogQueue: { max: 1, wait: 1s } }
+  users:
+    ${both}
+    affinity: [{ by: cookie, name: users }]
+    session: { perUser: { header: X-User, max: 1 } }
+  crowd:
+    ${both}
+    affinity: [{ by: cookie, name: crowd }]
+    session: { perUser: { header: X-User, max: 1, whenFull: refuse } }
   simplex:
     ${both}
     affinity: [{ by: cookie, name: simplex }]
@@ -268,6 +278,20 @@ pools:
     assert.equal(refused!.reason, 'METHOD_NOT_ALLOWED');
   });
 
+  test('the sessions of a user: the oldest ends for a new one, or the new one is refused, and the lines say whose they are', async () => {
+    const headers = { 'x-user': 'ada', 'x-forwarded-for': '10.0.0.3' };
+    const oldest = await get('/users', { headers });
+    await get('/users', { headers });
+    await line('ended', keyOf(oldest), { reason: 'per-user-limit', user: 'ada', backend: oldest.backend });
+    assert.equal((await get('/crowd', { headers })).status, 200);
+    assert.equal((await get('/crowd', { headers })).code, 'TOO_MANY_SESSIONS');
+    const refused = await audited(path, ({ pool, event }) => pool === 'crowd' && event === 'refused');
+    assert.deepEqual(
+      refused.map(({ reason, user, client }) => ({ reason, user, client })),
+      [{ reason: 'TOO_MANY_SESSIONS', user: 'ada', client: '10.0.0.3' }],
+    );
+  });
+
   test('binding-mismatch: what was done, and nothing else about it', async () => {
     const { status, cookie, body } = await get('/bound', { headers: { 'user-agent': 'Mozilla/5.0 Firefox/150.0' } });
     assert.equal(status, 200);
@@ -298,6 +322,10 @@ pools:
   test('every event is there once, and in the order of its session', async () => {
     await limpet.stop();
     const lines = readAudit(path);
+    const count = (wanted: string, name: string): number =>
+      lines.filter(({ event, pool }) => event === wanted && pool === name).length;
+    assert.deepEqual([count('refused', 'crowd'), count('refused', 'turns'), count('refused', 'token')], [1, 2, 1]);
+    assert.deepEqual([count('binding-mismatch', 'bound'), count('refused', 'bound')], [1, 0]);
     const bySession = Map.groupBy(
       lines.filter(({ key }) => key !== null),
       ({ key }) => key!,

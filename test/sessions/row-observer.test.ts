@@ -133,6 +133,20 @@ test('a session that its cookie proves is adopted; one that another process knew
   assert.deepEqual(seen, ['adopted 4']);
 });
 
+test('a session that another process has claimed begins there, also when a backend answers it here first', () => {
+  const { table, seen } = make();
+  const record = new RowRecord();
+  record.key.copy(OTHER!);
+  Object.assign(record, { backend: 1, generation: 7, created: T, lastSeen: T, requests: 1, provisional: true });
+  table.merge(record, T);
+  table.confirm(OTHER!, 1, T);
+  table.claim(KEY!, 0, 1, 7, 0, T, row, true, true);
+  table.settle(KEY!, 2, 7, T, 0, T, row);
+  table.disown(KEY!);
+  table.confirm(KEY!, 2, T);
+  assert.deepEqual(seen, []);
+});
+
 test('what expired here and was seen elsewhere since has not expired', () => {
   const { table, seen } = make();
   begin(table);

@@ -366,6 +366,7 @@ export class RedisStore implements SessionStore {
     const { slot, generation } = backend;
     const { created, moves, provisional } = standing;
     const settled = claims && this.#table.settle(key, slot, generation, created, moves, now, this.#row, !provisional);
+    if (ask.made && standing.verdict === 'stands') this.#table.disown(key);
     if (!settled) insert(this.#table, key, pool, backend, standing, by, now);
     return claims && standing.verdict === 'made' ? Claim.made : Claim.bound;
   }

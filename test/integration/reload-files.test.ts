@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import { runLimpet } from '../cli/run-limpet.ts';
+import { ask } from '../support/ask.ts';
 import { Certificates } from '../support/certificates.ts';
 import { startLimpetProcess } from '../support/limpet.ts';
 
@@ -28,32 +29,35 @@ pools:
 `);
   t.after(limpet.stop);
   const reload = async (): Promise<string[]> => {
-    const { status, stdout, stderr } = await runLimpet(['reload', '--admin', limpet.admin]);
-    assert.equal(status, 0, stderr);
-    return stdout.split('\n').filter((line) => /^(?:changed|added|removed|nothing)/.test(line));
+    const { status, body } = await ask(`${limpet.admin}/api/v1/reload`, { method: 'POST' });
+    assert.equal(status, 200, body);
+    const { changes } = JSON.parse(body) as { changes: { path: string; change: string }[] };
+    return changes.map(({ path, change }) => `${change} ${path}`);
   };
-  assert.deepEqual(await reload(), ['nothing changed']);
+  assert.deepEqual(await reload(), []);
 
   made.write('ca.pem', two.certPem);
-  assert.deepEqual(await reload(), ['changed  pools.secure.tls (content of its files)']);
+  const { status, stdout } = await runLimpet(['reload', '--admin', limpet.admin]);
+  assert.equal(status, 0);
+  assert.match(stdout, /^changed +pools\.secure\.tls \(content of its files\)$/m);
   // Written anew with what it held: nothing to tell.
   made.write('ca.pem', two.certPem);
   made.write('public.pem', publicKey(one.certPem));
-  assert.deepEqual(await reload(), ['nothing changed']);
+  assert.deepEqual(await reload(), []);
 
   made.write('own.pem', two.certPem);
   made.write('own.key', two.keyPem);
   made.write('public.pem', publicKey(two.certPem));
   assert.deepEqual(await reload(), [
-    'changed  pools.secure.tls (content of its files)',
-    'changed  pools.tokens.affinity[1].verify.publicKeyFile (its content)',
+    'changed pools.secure.tls (content of its files)',
+    'changed pools.tokens.affinity[1].verify.publicKeyFile (its content)',
   ]);
 
   // A file that is no good changes nothing, and is no news once it is as it was.
   made.write('own.key', 'nothing');
-  const refused = await runLimpet(['reload', '--admin', limpet.admin]);
-  assert.equal(refused.status, 2);
-  assert.match(refused.stderr, /pools\.secure\.tls\.key: \S*own\.key holds no private key/);
+  const refused = await ask(`${limpet.admin}/api/v1/reload`, { method: 'POST' });
+  assert.equal(refused.status, 422);
+  assert.match(refused.body, /pools\.secure\.tls\.key[\s\S]*own\.key holds no private key/);
   made.write('own.key', two.keyPem);
-  assert.deepEqual(await reload(), ['nothing changed']);
+  assert.deepEqual(await reload(), []);
 });

@@ -13,6 +13,16 @@ function start(data: TurnThreadData): Worker {
   return new Worker(new URL('./turn-thread.ts', import.meta.url), { workerData: data });
 }
 
+/** Settles when the thread says so. To be called before it can have said it. */
+function says(thread: Worker, word: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  thread.on('message', (said) => {
+    if (said === word) resolve();
+  });
+  thread.on('error', reject);
+  return promise;
+}
+
 /** Two workers in this thread, over the same memory. */
 function pair(nodes = 64) {
   const memory = allocateDialog(2, nodes);
@@ -216,8 +226,7 @@ test('threads that count under turns lose no count, and neither does a thread th
   const ROUNDS = 1_500;
   const counting = [0, 1].map((worker) => start({ memory, worker, does: 'count', numbers, rounds: ROUNDS }));
   t.after(() => Promise.all(counting.map((thread) => thread.terminate())));
-  await Promise.all(counting.map((thread) => once(thread, 'message')));
-  await Promise.all(counting.map((thread) => once(thread, 'message')));
+  await Promise.all(counting.map((thread) => says(thread, 'done')));
   assert.equal(
     numbers.reduce((sum, number) => sum + number, 0),
     2 * ROUNDS,
@@ -227,15 +236,10 @@ test('threads that count under turns lose no count, and neither does a thread th
   // Now with one that dies in the midst of it, again and again.
   const others = [0, 1].map((worker) => start({ memory, worker, does: 'count', numbers, rounds: ROUNDS }));
   t.after(() => Promise.all(others.map((thread) => thread.terminate())));
-  const done = Promise.all(
-    others.map(async (thread) => {
-      await once(thread, 'message');
-      await once(thread, 'message');
-    }),
-  );
+  const done = Promise.all(others.map((thread) => says(thread, 'done')));
   for (let round = 0; round < 8; round++) {
     const dying = start({ memory, worker: 2, does: 'churn', numbers, rounds: 0 });
-    await once(dying, 'message');
+    await says(dying, 'runs');
     await new Promise((resolve) => setTimeout(resolve, round));
     await dying.terminate();
     dead.clearWorker(2);

@@ -284,6 +284,7 @@ export class RedisSupervisor {
     if (this.#stopped || !this.#status.up) return;
     try {
       this.#parts.table.markAll();
+      this.#writeBehind.addUsers();
     } catch (error) {
       // A thread died with a lock: its rows have their turn when they change.
       this.#parts.log.warn({ err: error }, 'not all sessions could be marked for the shared store');

@@ -224,10 +224,10 @@ redis.call('PEXPIRE', KEYS[1], ARGV[9])
 return answer
 `;
 
-/** Notes when a session of a user was seen, or that it goes on under another id. ARGV: member that goes, member that comes, each may be '', score, ttl */
+/** Notes when a session of a user was seen, or that it goes on under another id. ARGV: member that goes, member that comes, each may be '', score, ttl, 1: only if it is there */
 const SEEN = `
 if ARGV[1] ~= '' then redis.call('ZREM', KEYS[1], ARGV[1]) end
-if ARGV[2] == '' then return 0 end
+if ARGV[2] == '' or (ARGV[5] == '1' and not redis.call('ZSCORE', KEYS[1], ARGV[2])) then return 0 end
 redis.call('ZADD', KEYS[1], ARGV[3], ARGV[2])
 return redis.call('PEXPIRE', KEYS[1], ARGV[4])
 `;

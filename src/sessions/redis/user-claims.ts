@@ -73,7 +73,10 @@ export class UserClaims {
     await connection.scripts.limpetSeen(this.#place(pool, user), gone, come, now, keepMs(pool, now, now));
   }
 
-  /** A session was seen. */
+  /**
+   * A session was seen.
+   * @param adds also when Redis does not know it as the user's; otherwise it may be one whose claim is still under way
+   */
   async seen(
     connection: RedisConnection,
     key: Key,
@@ -81,6 +84,7 @@ export class UserClaims {
     user: UserWords,
     created: number,
     lastSeen: number,
+    adds: boolean,
     now: number,
   ): Promise<void> {
     const member = `${format(key)} ${Math.floor(created)}`;
@@ -90,6 +94,7 @@ export class UserClaims {
       member,
       Math.floor(lastSeen),
       keepMs(pool, now, now),
+      adds ? 0 : 1,
     );
   }
 

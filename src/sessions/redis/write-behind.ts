@@ -41,6 +41,7 @@ export class WriteBehind {
   readonly #parts: WriteBehindParts;
   readonly #sessions: string;
   readonly #users: UserClaims;
+  #adds = false;
   /** Sessions that were told so far. */
   told = 0;
 
@@ -57,6 +58,7 @@ export class WriteBehind {
    */
   async run(connection: RedisConnection, least: 1 | 2): Promise<void> {
     const pools = new Map(this.#parts.pools().map((pool) => [pool.index, pool]));
+    const adds = this.#adds;
     for (;;) {
       const entries: Entry[] = [];
       const now = this.#parts.now();
@@ -64,11 +66,19 @@ export class WriteBehind {
         const entry = this.#entry(record, pools.get(record.pool), now);
         if (entry !== null) entries.push(entry);
       });
-      await this.#write(connection, entries, now);
+      await this.#write(connection, entries, adds, now);
       this.told += entries.length;
-      if (taken < ROWS) return;
+      if (taken < ROWS) {
+        if (adds) this.#adds = false;
+        return;
+      }
       await setImmediate();
     }
+  }
+
+  /** Redis may have missed claims of users: the next run tells it of all the sessions that they have here. */
+  addUsers(): void {
+    this.#adds = true;
   }
 
   /** Null: nothing that another node could use. */
@@ -97,7 +107,7 @@ export class WriteBehind {
     };
   }
 
-  async #write(connection: RedisConnection, entries: readonly Entry[], now: number): Promise<void> {
+  async #write(connection: RedisConnection, entries: readonly Entry[], adds: boolean, now: number): Promise<void> {
     const { node, prefix } = this.#parts;
     const size = connection.cluster ? 1 : KEYS;
     const calls: Promise<unknown>[] = [];
@@ -112,7 +122,7 @@ export class WriteBehind {
       );
     }
     for (const { user, key, pool, created, lastSeen } of entries)
-      if (user !== null) calls.push(this.#users.seen(connection, key, pool, user, created, lastSeen, now));
+      if (user !== null) calls.push(this.#users.seen(connection, key, pool, user, created, lastSeen, adds, now));
     await Promise.all(calls);
   }
 

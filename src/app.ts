@@ -197,7 +197,7 @@ async function start(
     sessions: config.sessions.max,
     pools: () => keeper.pools,
     keySecret: keeper.model.keySecret,
-    shared: null,
+    shared: nodes?.names ?? null,
     log,
     now: Date.now,
   });

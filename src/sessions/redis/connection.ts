@@ -97,6 +97,16 @@ export class RedisConnection {
     return await this.#client.hmget(key, ...names);
   }
 
+  /** Writes a key that expires after so many ms. */
+  async keep(key: string, value: string, ms: number): Promise<void> {
+    await this.#client.set(key, value, 'PX', ms);
+  }
+
+  /** What a key holds; null: there is none. */
+  async value(key: string): Promise<string | null> {
+    return await this.#client.get(key);
+  }
+
   /** Writes a key that is not there yet. Answers what it holds after that. */
   async setOnce(key: string, value: string): Promise<string> {
     const set = await this.#client.set(key, value, 'NX');

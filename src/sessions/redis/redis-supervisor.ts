@@ -7,8 +7,10 @@ import type { SharedStore } from '../create-store.ts';
 import { bitsFrom, MarkReader } from '../row-marks.ts';
 import type { SessionTable } from '../table.ts';
 import type { SessionTableMemory } from '../table-memory.ts';
+import type { SharedNames } from '../user-names.ts';
 import { Changes } from './changes.ts';
 import { type RedisConfig, RedisConnection } from './connection.ts';
+import { RedisNames } from './redis-names.ts';
 import { type Agreement, agreeOnSecrets } from './shared-secret.ts';
 import { parseStanding, type Standing } from './standing.ts';
 import { StoreStatus } from './store-status.ts';
@@ -72,6 +74,8 @@ export class RedisSupervisor {
   readonly #parts: RedisSupervisorParts;
   /** What the workers need to know. */
   readonly shared: SharedStore;
+  /** Names of users. */
+  readonly names: SharedNames;
   readonly #status: StoreStatus;
   readonly #writeBehind: WriteBehind;
   readonly #changes: Changes;
@@ -102,6 +106,9 @@ export class RedisSupervisor {
     this.#status = new StoreStatus(this.shared.status);
     if (memory.marks === null) throw new Error('the session table was allocated without marks');
     this.#marks = new Uint8Array(memory.marks);
+    this.names = new RedisNames(config.prefix, () =>
+      this.#connection !== null && this.#status.up && this.#connection.ready ? this.#connection : null,
+    );
     this.#writeBehind = new WriteBehind({ table, prefix: config.prefix, node, pools, now });
     this.#changes = new Changes({ config, table, node, pools, now, onListening: () => this.#reconcile() });
   }

@@ -28,6 +28,7 @@ describe('half-duplex: one request of a session at a time, over 2 workers', () =
       - { id: a, url: "${a.url}", replicas: [b] }
       - { id: b, url: "${b.url}", replicas: [a], backup: true }
     session: { dialog: half-duplex, dialogQueue: { max: ${max}, wait: ${wait} }, rotateOn: [{ path: /hold/rotate }] }
+    health: { passive: { failures: 1000 } }
     affinity: [${affinity}]`;
     limpet = await startLimpetProcess(
       `

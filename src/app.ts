@@ -1,5 +1,4 @@
 /** The composition root: configuration in, running parts out. */
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { AdminDoor } from './admin/admin-door.ts';
 import { BearerToken } from './admin/bearer-token.ts';
@@ -14,31 +13,31 @@ import type { DiscoveredMember } from './backends/discovery/discovered-member.ts
 import { DnsDiscovery } from './backends/discovery/dns-discovery.ts';
 import type { Pool } from './backends/pool.ts';
 import { SharedState } from './backends/shared-state.ts';
-import { parseBind } from './config/bind.ts';
-import { listenerKeys } from './config/listener-keys.ts';
 import type { Config } from './config/schema.ts';
 import { watchFile } from './config/watch.ts';
 import { StartError } from './errors-start.ts';
 import { HealthMonitor } from './health/monitor.ts';
 import { RateTable } from './limits/rate-table.ts';
-import { connectionAllowance } from './listeners/connection-allowance.ts';
+import { allowanceOf } from './listeners/configured-allowance.ts';
 import { ConnectionLimits } from './listeners/connection-limits.ts';
-import { openFilesLimit } from './listeners/open-files.ts';
 import { migrateRequests } from './listeners/request-migration.ts';
 import { AuditLog } from './logging/audit-log.ts';
 import { EventSequence } from './logging/event-sequence.ts';
 import { LogOutput } from './logging/log-output.ts';
-import { createLogger, type Logger } from './logging/logger.ts';
+import { createLogger } from './logging/logger.ts';
 import { loadPrettyFormat } from './logging/pretty-format.ts';
 import { CounterSums } from './metrics/counter-sums.ts';
 import { Counters } from './metrics/counters.ts';
 import { RareTotals } from './metrics/rare-totals.ts';
+import { listenerAddresses } from './model/listener-addresses.ts';
 import { loadListenerTls } from './model/listener-tls.ts';
 import { ModelKeeper } from './model/model-keeper.ts';
 import type { RunningModel } from './model/running-model.ts';
+import { packageVersion } from './package-version.ts';
 import { knownMembers, restoreStanding, standingOf } from './reload/backend-standing.ts';
 import { Reloader } from './reload/reloader.ts';
 import { sessionNames } from './reload/session-names.ts';
+import type { RunningLimpet, StartOptions } from './running-limpet.ts';
 import { RedisSupervisor } from './sessions/redis/redis-supervisor.ts';
 import { SessionEvents } from './sessions/session-events.ts';
 import { SnapshotKeeper } from './sessions/snapshot-keeper.ts';
@@ -59,33 +58,6 @@ const RATE_KEYS = 2 ** 20;
 const DISCOVERY_MS = 5_000;
 /** How often departed backends are looked at. */
 const TIDY_MS = 500;
-
-export interface RunningLimpet {
-  /** Where it listens, such as `http://127.0.0.1:8080`, in the order of the configuration at the start. */
-  readonly addresses: readonly string[];
-  /** Where the admin API listens; null when there is none. */
-  readonly adminAddress: string | null;
-  /** Settles when another limpet takes traffic in place of this one and wants it to stop. */
-  readonly takenOver: Promise<void>;
-  /** Reads the configuration file again. The outcome is logged too. */
-  reload(): Promise<ReloadOutcome>;
-  /** Goes on in new files where old ones have been renamed: the audit log. */
-  reopenLogs(): void;
-  /** Finishes what is under way, for `graceMs` at most (absent: `shutdown.grace` of the configuration as it is now). */
-  stop(graceMs?: number): Promise<void>;
-  /** Ends at once. */
-  stopNow(): void;
-}
-
-export interface StartOptions {
-  readonly config: Config;
-  /** Read again at a reload; null when the configuration came from elsewhere. */
-  readonly configFile: string | null;
-  /** What goes before the file, such as options of the command line: applied to it at each reload. */
-  readonly overrides?: (config: Config) => Config;
-  /** Replace the limpet that runs with the same snapshot: it is asked to stop gracefully once this one takes traffic. */
-  readonly takeOver?: boolean;
-}
 
 /**
  * Starts limpet in this process.
@@ -285,7 +257,7 @@ async function start(
     log,
   });
 
-  const listeners = () => listenersOf(keeper.model, supervisor);
+  const listeners = () => listenerAddresses(keeper.model, supervisor.ports);
   const readAgain = async (): Promise<ReloadOutcome> => {
     const outcome = await reloader.reload();
     events.reloaded(outcome);
@@ -303,7 +275,7 @@ async function start(
     log,
   });
   const control = new LiveControlPlane({
-    version: version(),
+    version: packageVersion(),
     startedAt,
     now: Date.now,
     phase: () => phase,
@@ -385,7 +357,7 @@ async function start(
   started.resolve();
   const addresses = listeners().map(({ address }) => address);
   log.info(
-    { version: version(), workers, listeners: addresses, admin: admin?.address ?? null },
+    { version: packageVersion(), workers, listeners: addresses, admin: admin?.address ?? null },
     'limpet takes traffic',
   );
   if (takeOver && snapshots?.takeOver() !== true) log.warn({}, 'there is no other limpet to take over from');
@@ -407,47 +379,6 @@ async function start(
   };
 }
 
-/** How many connections fit under the limit on open files, said aloud when it is less than the configuration asks for. */
-function allowanceOf(config: Config, workers: number, log: Logger): ReturnType<typeof connectionAllowance> {
-  const backends = Object.values(config.pools).reduce((sum, pool) => sum + pool.backends.length, 0);
-  const openFiles = openFilesLimit();
-  const allowance = connectionAllowance(openFiles, workers, config.listeners.length, backends);
-  const wanted = config.listeners.reduce((sum, listener) => sum + listener.limits.connections, 0);
-  if (wanted > allowance.connections) {
-    log.info(
-      { openFiles, connections: allowance.connections },
-      'the limit on open files (ulimit -n) allows fewer connections than limits.connections',
-    );
-  }
-  return allowance;
-}
-
 function setLimits(table: SessionTable, pools: readonly Pool[]): void {
   for (const pool of pools) table.setLimits(pool.index, pool.config.session.idle, pool.config.session.lifetime);
-}
-
-function listenersOf(
-  { config, listeners }: RunningModel,
-  { ports }: Supervisor,
-): { bind: string; address: string; index: number }[] {
-  const keys = listenerKeys(config.listeners);
-  return config.listeners.map(({ bind, tls }, at) => {
-    const key = keys[at]!;
-    return { bind, address: listenerAddress(bind, ports.get(key) ?? 0, tls !== null), index: listeners.get(key)! };
-  });
-}
-
-function listenerAddress(bind: string, port: number, secure: boolean): string {
-  const parsed = parseBind(bind);
-  if ('error' in parsed || parsed.kind === 'unix') return bind;
-  return `${secure ? 'https' : 'http'}://${parsed.host.includes(':') ? `[${parsed.host}]` : parsed.host}:${port}`;
-}
-
-let known = '';
-
-/** Version of this limpet, from its package.json. */
-export function version(): string {
-  known ||= (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string })
-    .version;
-  return known;
 }

@@ -1,5 +1,6 @@
 import yargs from 'yargs';
 import { StartError } from '../errors-start.ts';
+import { packageVersion } from '../package-version.ts';
 import { CliError } from './cli-error.ts';
 import { backendsCommand } from './commands/backends.ts';
 import { checkCommand } from './commands/check.ts';
@@ -16,7 +17,6 @@ import { topCommand } from './commands/top.ts';
 import { cookieArguments } from './cookie-arguments.ts';
 import { globalOptions } from './global-options.ts';
 import { printError } from './output.ts';
-import { packageVersion } from './package-version.ts';
 
 /**
  * Runs the command that the arguments name, and resolves with the exit status:

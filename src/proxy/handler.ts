@@ -46,7 +46,7 @@ import { noteSession } from './note-session.ts';
 import { OpenStreams } from './open-streams.ts';
 import type { RequestRecorder } from './request-recorder.ts';
 import { mayRetry, withinBudget } from './retry.ts';
-import { changeAsked, endSession, rotateSession } from './session-changes.ts';
+import { changeAsked, endSession, followRotations, rotateSession } from './session-changes.ts';
 import { answered, confirm, findSession, releaseClaim, Search, sessionTail } from './session-step.ts';
 import type { SessionUser } from './session-user.ts';
 import { SIMPLEX_METHODS } from './simplex.ts';
@@ -483,14 +483,15 @@ export class Handler implements AttemptEvents, Gate {
     }
     x.claimed = false;
     const change = changeAsked(x, head, traffic);
-    if (change !== SessionChange.end && (x.user !== null || head.has(HeaderId.limpetUser))) {
+    if (change !== SessionChange.none || head.has(HeaderId.limpetUser)) followRotations(x, table);
+    // A request with an id that was rotated away may end the session, but not make it somebody else's.
+    if (change !== SessionChange.end && !x.superseded && (x.user !== null || head.has(HeaderId.limpetUser))) {
       if (this.#parts.users.confirm(x, head, traffic) !== null) return null;
     }
     if (change === SessionChange.end) {
       setCookie = endSession(
         x,
         traffic,
-        table,
         this.#store,
         journal,
         head.has(HeaderId.limpetSession) ? 'application' : 'path',

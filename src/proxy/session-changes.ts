@@ -80,6 +80,9 @@ export function rotateSession(
 ): string {
   const { pool, issuer } = traffic;
   const backend = x.backend!;
+  // Never a new id for what was rotated while this request was under way: whoever had planted the old id would get the new one by a log-in of his own that he
+  // holds up until the victim has logged in. This client's id is refused from now on, so it begins a fresh session with its next request.
+  if (x.superseded) return '';
   // An id that was made for this very response is known to nobody else.
   if (issuer === null || x.strategy !== issuer || x.fresh) return setCookie;
   before.copy(x.found.key);
@@ -91,8 +94,6 @@ export function rotateSession(
     forgetKey(x);
     return '';
   }
-  // Once more, where it was rotated while this request was under way: nobody but this client knows the id that holds after this response.
-  x.superseded = false;
   store.end(before, pool, x.began, until, now);
   if (journal !== null) noteSession(journal, 'rotated', x, backend.id, format(before), 'rotate', now);
   const line = issuer.setCookie(x.found, backend, x.began, now, x.client.secure, x.row.binding);
@@ -101,16 +102,25 @@ export function rotateSession(
 }
 
 /**
- * A session that was there when its request came has another key by now: the request goes on under that one. The client hears of it by the response that has
- * rotated it, not by this one.
+ * A session that was there when its request came has another key by now: the request goes on under that one, to the same backend. Neither side hears of it by this
+ * request: the client has the new id from the response that has rotated it, and the backend is told the old one still, since that is what the client has shown.
  * @returns false: it has not been rotated
  */
 export function followRotation(x: Exchange, table: SearchedRows): boolean {
   if (table.successor(x.found.key, before) === 0) return false;
+  if (!x.superseded) keepPublicId(x);
   x.found.key.copy(before);
   forgetKey(x);
   x.superseded = true;
   return true;
+}
+
+/** Works out what tells the backend of the session, unless the connection has it from the request before. */
+export function keepPublicId(x: Exchange): void {
+  if (x.publicTail !== '' && x.publicKey.equals(x.found.key)) return;
+  x.publicKey.copy(x.found.key);
+  x.publicId = format(x.found.key);
+  x.publicTail = `\r\nLimpet-Session: ${x.publicId}\r\n\r\n`;
 }
 
 /** As `followRotation`, through however many: what a response asks of its session is done to the session as it is now. */

@@ -19,7 +19,7 @@ import type { SearchedRows } from '../sessions/searched-rows.ts';
 import { Claim, type SessionStore } from '../sessions/store.ts';
 import type { SessionTable } from '../sessions/table.ts';
 import { noteSession } from './note-session.ts';
-import { END_NOTICE_MS } from './session-changes.ts';
+import { END_NOTICE_MS, keepPublicId } from './session-changes.ts';
 
 /**
  * What came of the search. `pending`: wait for `x.found.wait`, then search again; `asking`: wait for `x.asked`, then see `answered`;
@@ -324,17 +324,14 @@ export function claim(
   store: SessionStore,
   now: number,
 ): number {
-  const said = store.claim(x.found.key, traffic.pool, backend, x.strategy!.by, now, x.row);
+  const said = store.claim(x.found.key, traffic.pool, backend, x.strategy!.by, now, x.row, x.binding);
   if (typeof said !== 'number' || said > Claim.bound) return asked(x, traffic, table, said);
   // The usual two at once: the row is at hand.
   if (said === Claim.bound && isKeptFrom(x, traffic)) return Search.again;
   x.hasRow = true;
   x.began = x.row.created;
   x.claimed = said === Claim.made;
-  if (x.claimed) {
-    if (x.binding !== 0) table.setBinding(x.found.key, x.binding);
-    return Search.done;
-  }
+  if (x.claimed) return Search.done;
   x.bound = true;
   x.outcome = Outcome.bound;
   x.home = backendOf(traffic, x.row);
@@ -454,11 +451,7 @@ function learn(
 /** What ends the request head: CRLF, the lines that tell the backend of the session (interface section 5), the empty line. */
 export function sessionTail(x: Exchange, traffic: PoolTraffic, backend: Backend): string {
   if (x.strategy === null) return x.expired === '' ? '\r\n\r\n' : `\r\nLimpet-Session-Expired: ${x.expired}\r\n\r\n`;
-  if (x.publicTail === '' || !x.publicKey.equals(x.found.key)) {
-    x.publicKey.copy(x.found.key);
-    x.publicId = format(x.found.key);
-    x.publicTail = `\r\nLimpet-Session: ${x.publicId}\r\n\r\n`;
-  }
+  if (!x.superseded) keepPublicId(x);
   const moved = x.bound && backend !== x.home;
   if (!moved && !(x.hasRow && x.row.movedFrom >= 0) && x.expired === '') return x.publicTail;
   let lines = x.publicTail.slice(0, -2);

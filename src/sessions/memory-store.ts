@@ -20,8 +20,8 @@ export class MemoryStore implements SessionStore {
     this.#users = users;
   }
 
-  claim(key: Key, pool: Pool, backend: Backend, by: number, now: number, row: Row): Claim {
-    const made = this.#table.claim(key, pool.index, backend.slot, backend.generation, by, now, row, true);
+  claim(key: Key, pool: Pool, { slot, generation }: Backend, by: number, now: number, row: Row, binding = 0): Claim {
+    const made = this.#table.claim(key, pool.index, slot, generation, by, now, row, true, false, binding);
     return made ? Claim.made : Claim.bound;
   }
 

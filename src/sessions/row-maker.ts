@@ -19,6 +19,7 @@ export class RowMaker {
    * Makes a session unless there is one, or a tombstone that refuses it; see SessionTable.claim.
    * @param flags of the new row, see row-layout
    * @param full whether a session has to go for it
+   * @param binding of the new session, see SessionTable.claim
    */
   make(
     key: Key,
@@ -32,6 +33,7 @@ export class RowMaker {
     row: Row,
     overTombstone: boolean,
     full: boolean,
+    binding = 0,
   ): boolean {
     const { rows, writer } = this.#access;
     const first = rows.firstBucket(key);
@@ -58,6 +60,7 @@ export class RowMaker {
         this.#access.leaving(at, rows.judge(at, now), false);
       }
       writer.bind(at, key, pool, slot, generation, by, flags, created, now, lost);
+      if (binding !== 0) writer.setBinding(at, binding);
       rows.read(at, row);
       row.state = Lookup.LIVE;
       if (this.#access.observer !== null && !row.provisional) this.#access.observer.adopted(this.#access.see(at)!);

@@ -58,9 +58,18 @@ export interface SessionStore {
    * Binds a key that the client chose and that has no session to a backend, provisionally until `SessionTable.confirm`. Of several claims of one key, on whichever
    * nodes, one wins (behaviour 18). An ended key begins anew.
    * @param by index into KEY_SOURCES
+   * @param binding what else a session that is made is bound to, u32; 0: nothing
    * @returns made, bound, elsewhere or refused
    */
-  claim(key: Key, pool: Pool, backend: Backend, by: number, now: number, row: Row): Claim | Promise<Claim>;
+  claim(
+    key: Key,
+    pool: Pool,
+    backend: Backend,
+    by: number,
+    now: number,
+    row: Row,
+    binding?: number,
+  ): Claim | Promise<Claim>;
 
   /** Asks about a row of the table that is pending: another request of this node has claimed it a moment ago. `row` is that row. */
   join(key: Key, pool: Pool, row: Row, now: number): Claim | Promise<Claim>;

@@ -135,6 +135,7 @@ export class SessionTable {
    * @param by index into KEY_SOURCES
    * @param overTombstone for keys that the client chooses (tokens, addresses): an ended one may begin anew
    * @param pending the store that nodes share has yet to say whose it is: until `settle` or `clearPending`
+   * @param binding what else the session is bound to from its first moment on, u32 (see `setBinding`); 0: nothing
    * @returns true: this call made the session. False: `row` is the session that is there, and this was a request of it, as with `lookup`; or, with `row.state`
    *   ENDED, a tombstone refuses the key
    * @throws RangeError when a number is out of the table's range
@@ -149,11 +150,13 @@ export class SessionTable {
     row: Row,
     overTombstone = false,
     pending = false,
+    binding = 0,
   ): boolean {
     refuseZero(key);
     this.#counts.check(backend, pool, generation, by);
     const flags = LIVE | PROVISIONAL | CLAIMED | (pending ? PENDING : 0);
-    return this.#maker.make(key, pool, backend, generation, by, flags, now, now, row, overTombstone, this.#counts.full);
+    const { full } = this.#counts;
+    return this.#maker.make(key, pool, backend, generation, by, flags, now, now, row, overTombstone, full, binding);
   }
 
   /**

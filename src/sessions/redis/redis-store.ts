@@ -123,11 +123,19 @@ export class RedisStore implements SessionStore {
     this.#giveUp();
   }
 
-  claim(key: Key, pool: Pool, backend: Backend, by: number, now: number, row: Row): Claim | Promise<Claim> {
+  claim(
+    key: Key,
+    pool: Pool,
+    backend: Backend,
+    by: number,
+    now: number,
+    row: Row,
+    binding = 0,
+  ): Claim | Promise<Claim> {
     const connection = this.#reachable();
     if (connection === null && this.#rejects) return Claim.refused;
     const { slot, generation } = backend;
-    const made = this.#table.claim(key, pool.index, slot, generation, by, now, row, true, connection !== null);
+    const made = this.#table.claim(key, pool.index, slot, generation, by, now, row, true, connection !== null, binding);
     if (!made) return row.pending ? this.join(key, pool, row, now) : Claim.bound;
     if (connection === null) return Claim.made;
     return this.#ask(connection, key, pool, backend.id, slot, by, now, true, true, now);

@@ -312,6 +312,7 @@ pools:
     const [second, fourth] = other as [RawClient, RawClient];
     send(first, '/hold/rotate', cookie);
     await arrived('rotate');
+    const former = a.held[0]!.session;
     send(second, '/hold/second', cookie);
     await waiting(1);
     send(third, '/hold/third', cookie);
@@ -326,13 +327,15 @@ pools:
       a.held.map(({ name }) => name),
       ['second'],
     );
-    const id = a.held[0]!.session;
+    // The application is told the id that the client has shown.
+    assert.equal(a.held[0]!.session, former);
     await answer('second');
     await arrived('third');
-    assert.equal(a.held[0]!.session, id);
+    assert.equal(a.held[0]!.session, former);
     await answer('third');
+    assert.doesNotMatch(await whole(third), /\r\nset-cookie: /i);
     await arrived('fourth');
-    assert.equal(a.held[0]!.session, id);
+    assert.notEqual(a.held[0]!.session, former);
     await answer('fourth');
     assert.deepEqual(a.names, ['rotate', 'second', 'third', 'fourth']);
   });

@@ -10,12 +10,13 @@ import { TokenAffinity } from './token.ts';
 const REMEMBERED = 5_000;
 
 /**
- * Who the users of a pool's sessions are, in the eyes of one worker: by `session.perUser.header` of a trusted proxy or, where the users' sessions are counted, by a
- * claim of their token; and, wherever a backend says so, by the response header `Limpet-User`.
+ * Who the users of a pool's sessions are, in the eyes of one worker: by `session.perUser.header` of a trusted proxy or by a claim of their token; and, wherever a backend says so, by the response header `Limpet-User`.
  */
 export class SessionUsers {
   /** Requests may say whose they are. */
   readonly asks: boolean;
+  /** Only a request that begins a session is asked: nobody counts the sessions of a user, and a token's user does not change. */
+  readonly asksOnce: boolean;
   /** In lower case; null: none. */
   readonly header: string | null;
   readonly #headerHash: number;
@@ -29,10 +30,10 @@ export class SessionUsers {
     const { header, max } = pool.config.session.perUser;
     this.header = header;
     this.#headerHash = hashName(header ?? '');
-    this.#tokens =
-      header !== null || max === 0 ? [] : strategies.filter((strategy) => strategy instanceof TokenAffinity);
+    this.#tokens = header !== null ? [] : strategies.filter((strategy) => strategy instanceof TokenAffinity);
     this.#hash = new UserHash(secret, pool.name);
     this.asks = header !== null || this.#tokens.length > 0;
+    this.asksOnce = header === null && max === 0;
   }
 
   /**

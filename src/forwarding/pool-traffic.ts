@@ -69,8 +69,7 @@ export class PoolTraffic {
     this.triggers = triggers;
     this.cookies = issuer === null ? [] : [issuer.name];
     const { session, rateLimit } = pool.config;
-    const { max, header } = session.perUser;
-    this.guarded = rateLimit !== null || session.dialog !== 'full-duplex' || max > 0 || header !== null;
+    this.guarded = rateLimit !== null || session.dialog !== 'full-duplex' || users.asks;
     this.policy = policy;
     this.outlier = outlier;
     this.limiter = limiter;

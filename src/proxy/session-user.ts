@@ -52,7 +52,7 @@ export class SessionUser implements AdmissionStep {
 
   enter(x: Exchange, traffic: PoolTraffic, gate: Gate): ErrorKind | typeof WAIT | null {
     const { users } = traffic;
-    if (!users.asks) return null;
+    if (!users.asks || (users.asksOnce && x.hasRow && !x.claimed)) return null;
     const head = gate.head(x);
     const { trusted } = x.client;
     x.unwanted = users.unwanted(head, trusted);

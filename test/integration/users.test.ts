@@ -84,9 +84,11 @@ describe('users of sessions, two workers', () => {
         `log: { audit: ${audit} }`,
         'routes:',
         ...routes,
+        '  - { match: { path: /uncounted }, pool: uncounted }',
         '  - { pool: plain }',
         'pools:',
         ...pools,
+        `  uncounted: { backends: [{ id: a, url: "${backend.url}" }], affinity: [{ by: token, from: authorization, claim: sub, verify: { secret: ${SECRET}, algorithms: [HS256] } }] }`,
         `  plain: { backends: [{ id: a, url: "${backend.url}" }] }`,
       ].join('\n'),
     );
@@ -156,6 +158,16 @@ describe('users of sessions, two workers', () => {
       });
     }
   }
+
+  test('a token says whose session it is also where nobody counts them', async () => {
+    const client = new Client(`${limpet.url}/uncounted/`, 'token', 'erna', 'one');
+    const key = await keyOf(await client.ask());
+    await client.ask();
+    assert.deepEqual(
+      (await sessions('pool=uncounted')).map((session) => [session.key, session.user]),
+      [[key, 'erna']],
+    );
+  });
 
   test('another user takes a session over, and the former one has room again', async () => {
     const base = `${limpet.url}/told-refuse/`;

@@ -78,12 +78,17 @@ interface Signer {
 /** Writes and reads the cookies of one pool. The first secret signs, all verify. */
 export class CookieCodec {
   readonly #signers: readonly Signer[];
+  /** MAC under a secret that signs no more and proves nothing any more; null: there is none. */
+  readonly #former: Hmac | null;
   readonly #bytes = Buffer.alloc(END);
   readonly #signed = this.#bytes.subarray(MAC);
   readonly #mac = Buffer.alloc(END - MAC);
   readonly #stream = Buffer.alloc(MASKED_BYTES);
 
-  constructor(secrets: readonly Uint8Array[], pool: Pool) {
+  /** @param former a secret that was dropped while limpet runs: sessions whose rows are here go on with the cookies that it has signed */
+  constructor(secrets: readonly Uint8Array[], pool: Pool, former: Uint8Array | null = null) {
+    const dropped = former !== null && !secrets.some((secret) => Buffer.compare(secret, former) === 0);
+    this.#former = dropped ? new Hmac(derive(former, 'mac', pool.name), MAC) : null;
     this.#signers = secrets.map((secret) => {
       const tagKey = derive(secret, 'tag', pool.name);
       const tags = new Map(pool.backends.map(({ id }) => [id, tagOf(tagKey, id)]));
@@ -117,8 +122,7 @@ export class CookieCodec {
     const bytes = this.#bytes;
     if (text.length !== COOKIE_LENGTH || bytes.write(text, 0, END, 'base64url') !== END) return null;
     for (const signer of this.#signers) {
-      signer.mac.digest(bytes, this.#mac);
-      if (!timingSafeEqual(this.#mac, this.#signed)) continue;
+      if (!this.#matches(signer.mac)) continue;
       this.#mask(signer);
       return {
         began: bytes.readUIntBE(BEGAN, 6),
@@ -128,6 +132,19 @@ export class CookieCodec {
       };
     }
     return null;
+  }
+
+  /** Whether a cookie of COOKIE_LENGTH base64url characters was made here, as it is, whatever it says and however old it is. */
+  isSigned(text: string): boolean {
+    const bytes = this.#bytes;
+    if (text.length !== COOKIE_LENGTH || bytes.write(text, 0, END, 'base64url') !== END) return false;
+    for (const { mac } of this.#signers) if (this.#matches(mac)) return true;
+    return this.#former !== null && this.#matches(this.#former);
+  }
+
+  #matches(mac: Hmac): boolean {
+    mac.digest(this.#bytes, this.#mac);
+    return timingSafeEqual(this.#mac, this.#signed);
   }
 
   /** Masks tag and binding, or takes the mask off: the stream is the same both ways. */

@@ -4,7 +4,7 @@ import type { Head } from '../http1/head.ts';
 import { KeyHash } from '../sessions/key-hash.ts';
 import { COOKIE_LENGTH, CookieCodec, ID_BYTES, ID_LENGTH, issuedIn } from './cookie-codec.ts';
 import { CookieFinder } from './cookie-finder.ts';
-import { holdsKeyOf } from './key-memo.ts';
+import { detachedSlice, holdsKeyOf } from './key-memo.ts';
 import {
   type CookieIssuer,
   type CookieProof,
@@ -17,6 +17,9 @@ import {
 /** How far ahead the clock of another node may be: a cookie from further in the future is refused (behaviour 9). */
 const SKEW_MS = 60_000;
 
+/** Cookies that are remembered as signed, for clients whose requests come over many connections. */
+const REMEMBERED = 4_096;
+
 /** 1 for the characters of base64url. */
 const ALPHABET = new Uint8Array(256);
 for (const c of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_') ALPHABET[c.charCodeAt(0)] = 1;
@@ -24,7 +27,7 @@ for (const c of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-
 /**
  * limpet's own cookie: a session id that nobody can guess, and a proof of where the session lives for when its row is
  * gone (see `CookieCodec` for the form). The key of the table is made of the id alone, so that it stays the same when
- * the cookie is made anew.
+ * the cookie is made anew. One that is not signed as it stands is no key, whatever its id (behaviour 5).
  *
  * A proof that was issued before its backend's id was removed and added again names no backend
  * (`StrategyContext.since`): the new server of that id never knew the session (behaviour 12). A plain restart of limpet
@@ -44,6 +47,8 @@ export class CookieAffinity implements CookieIssuer {
   /** Random bytes for the next ids: drawing them one id at a time takes longer than all the rest of a new session. */
   readonly #random = Buffer.alloc(ID_BYTES * 64);
   #drawn = this.#random.length;
+  /** By some bits of the key. */
+  readonly #signed = new Array<string>(REMEMBERED).fill('');
   /** What follows the value in the line, CRLF included. */
   readonly #attributes: { readonly plain: string; readonly secure: string };
   readonly #clear: { readonly plain: string; readonly secure: string };
@@ -52,7 +57,7 @@ export class CookieAffinity implements CookieIssuer {
     this.name = config.name;
     this.#context = context;
     this.#hash = KeyHash.derive(context.keySecret ?? context.secrets[0]!, context.pool.name, 'cookie', config.name);
-    this.#codec = new CookieCodec(context.secrets, context.pool);
+    this.#codec = new CookieCodec(context.secrets, context.pool, context.keySecret ?? null);
     this.#finder = new CookieFinder(config.name, true);
     // Max-Age alone: Expires would have to be written anew for each response, and wins nowhere where Max-Age is known
     // (RFC 6265 section 5.3).
@@ -70,11 +75,25 @@ export class CookieAffinity implements CookieIssuer {
     if (holdsKeyOf(found, this, text, start, finder.end)) return Find.found;
     for (let i = start; i < finder.end; i++) if (ALPHABET[text.charCodeAt(i)] !== 1) return Find.invalid;
     this.#hash.hash(text, start, start + ID_LENGTH, found.key);
-    found.strategy = this;
     // A slice keeps the head alive that it was cut from; the exchange keeps one anyway, and a copy would cost more than the hash.
-    found.text = text.slice(start, finder.end);
+    const value = text.slice(start, finder.end);
+    if (!this.#isSigned(value, found.key.a & (REMEMBERED - 1))) {
+      // Its key is not that of any text.
+      found.strategy = null;
+      found.text = '';
+      return Find.invalid;
+    }
+    found.strategy = this;
+    found.text = value;
     found.issued = issuedIn(text, start);
     return Find.found;
+  }
+
+  #isSigned(value: string, place: number): boolean {
+    if (this.#signed[place] === value) return true;
+    if (!this.#codec.isSigned(value)) return false;
+    this.#signed[place] = detachedSlice(value, 0, value.length);
+    return true;
   }
 
   create(found: FoundKey): void {

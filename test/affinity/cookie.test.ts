@@ -208,6 +208,31 @@ test('a key that was found stays as it is when the text is the same, and is not 
   assert.equal(found.key.a, 1);
 });
 
+test('a cookie that is not signed as it stands is no key, with whatever id; one that was read before neither helps nor hurts it (behaviours 5, 11)', () => {
+  const issuer = issuerOf();
+  const [one, two] = [issue(issuer, a).text, issue(issuer, b).text];
+  const found = new FoundKey();
+  const find = (value: string): number => issuer.find(requestOf([`Cookie: limpet=${value}`]), '', 0, found);
+  for (let n = 0; n < 3; n++) {
+    assert.equal(find(one), Find.found);
+    for (const wrong of [one.slice(0, 24) + two.slice(24), `${one.slice(0, 75)}${one.endsWith('A') ? 'B' : 'A'}`]) {
+      assert.equal(find(wrong), Find.invalid);
+      assert.equal(found.strategy, null, 'no memo of it');
+    }
+    assert.equal(find(two), Find.found);
+  }
+});
+
+test('a secret that was dropped while limpet runs still names sessions, and proves nothing (behaviours 11, 25)', () => {
+  const old = issuerOf({}, { secrets: [secretOf(1)] });
+  const after = issuerOf({}, { secrets: [secretOf(2)], keySecret: secretOf(1) });
+  const { text, key } = issue(old);
+  const found = new FoundKey();
+  assert.equal(after.find(requestOf([`Cookie: limpet=${text}`]), '', 0, found), Find.found);
+  assert.ok(found.key.equals(key));
+  assert.equal(after.verify(found, NOW, { began: 0, issued: 0, backend: null, binding: 0 }), false);
+});
+
 test('what another strategy wrote is neither verified nor set as a cookie', () => {
   const issuer = issuerOf();
   const found = issue(issuerOf());

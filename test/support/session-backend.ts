@@ -90,8 +90,12 @@ export class SessionBackend {
     }
     const answer = (): void => {
       if (searchParams.has('drop')) return void request.socket.destroy();
-      response.writeHead(Number(searchParams.get('status') ?? 200), { 'Content-Type': 'application/json' });
-      response.end(JSON.stringify({ id: this.id, headers: request.headers }));
+      const body = JSON.stringify({ id: this.id, headers: request.headers });
+      response.writeHead(Number(searchParams.get('status') ?? 200), {
+        'Content-Type': 'application/json',
+        'Content-Length': Buffer.byteLength(body),
+      });
+      response.end(body);
     };
     request.on('end', () => {
       if (searchParams.has('hold')) this.#held.push(answer);

@@ -3,6 +3,7 @@ import { checkAffinity } from './check-affinity.ts';
 import { checkBackendTls } from './check-backend-tls.ts';
 import { checkDialog } from './check-dialog.ts';
 import { checkDiscovery } from './check-discovery.ts';
+import { checkSessionRules } from './check-session-rules.ts';
 import { checkUsers } from './check-users.ts';
 import { got } from './messages.ts';
 import type { Parts, PoolParts, Report } from './parts.ts';
@@ -22,6 +23,7 @@ export function checkPools(parts: Parts, report: Report): void {
     checkAffinity(pool, parts, report);
     checkDialog(pool, report);
     checkUsers(pool, parts, report);
+    checkSessionRules(pool, parts, report);
   }
 }
 

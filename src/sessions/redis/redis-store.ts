@@ -10,9 +10,10 @@ import { Claim, type SessionStore, type UserAnswer, type UserClaim } from '../st
 import type { SessionTable } from '../table.ts';
 import type { UserIndex, UserVerdict, UserWords } from '../user-index.ts';
 import { applyStanding, backendNamed, idOf, insert } from './apply-standing.ts';
+import { type Ask, Asks } from './asks.ts';
 import { type RedisConfig, RedisConnection } from './connection.ts';
 import { FORGET_MS, keepMs, limit } from './session-times.ts';
-import { parseStanding, type Standing } from './standing.ts';
+import { formatHashes, parseStanding, type Standing } from './standing.ts';
 import type { StoreStatus } from './store-status.ts';
 import { UserClaims } from './user-claims.ts';
 import { within } from './within.ts';
@@ -41,22 +42,6 @@ export interface RedisStoreParts {
   readonly now: () => number;
 }
 
-/** A question that a request waits for. */
-interface Ask {
-  readonly key: Key;
-  readonly pool: Pool;
-  readonly by: number;
-  /** It has a pending row in the table; otherwise it is a cookie without a row. */
-  readonly claims: boolean;
-  /** This request made the row. */
-  readonly made: boolean;
-  /** Slot that is proposed. */
-  readonly slot: number;
-  /** When it has waited long enough, by performance.now. */
-  readonly deadline: number;
-  readonly resolve: (claim: Claim) => void;
-}
-
 /**
  * Sessions shared by nodes through Redis, as one worker sees them. It asks only about keys that its node does not know, for at most PATIENCE_MS; what it tells Redis
  * it does not wait for. Whatever goes wrong puts the breaker down (see StoreStatus), and the node goes on by itself; the supervisor brings it all together later.
@@ -70,11 +55,9 @@ export class RedisStore implements SessionStore {
   readonly #sessions: string;
   readonly #changes: string;
   readonly #rejects: boolean;
-  /** In the order of their deadlines. */
-  readonly #asks = new Set<Ask>();
+  readonly #asks = new Asks(PATIENCE_MS, () => this.#trip(new Error(`no answer within ${PATIENCE_MS} ms`)));
   readonly #row = new Row();
   #connection: RedisConnection | null = null;
-  #timer: NodeJS.Timeout | null = null;
   #quietUntil = 0;
   #stopped = false;
 
@@ -138,7 +121,7 @@ export class RedisStore implements SessionStore {
     const made = this.#table.claim(key, pool.index, slot, generation, by, now, row, true, connection !== null, binding);
     if (!made) return row.pending ? this.join(key, pool, row, now) : Claim.bound;
     if (connection === null) return Claim.made;
-    return this.#ask(connection, key, pool, backend.id, slot, by, now, true, true, now);
+    return this.#ask(connection, key, pool, backend.id, slot, by, now, true, true, now, binding);
   }
 
   join(key: Key, pool: Pool, row: Row, now: number): Claim | Promise<Claim> {
@@ -311,6 +294,7 @@ export class RedisStore implements SessionStore {
     claims: boolean,
     made: boolean,
     now: number,
+    binding = 0,
   ): Promise<Claim> {
     const { promise, resolve } = Promise.withResolvers<Claim>();
     const ask: Ask = {
@@ -325,7 +309,6 @@ export class RedisStore implements SessionStore {
     };
     ask.key.copy(key);
     this.#asks.add(ask);
-    this.#timer ??= setTimeout(() => this.#onTimer(), PATIENCE_MS);
     const { idle, lifetime } = pool.config.session;
     connection.scripts
       .limpetClaim(
@@ -341,15 +324,18 @@ export class RedisStore implements SessionStore {
         keepMs(pool, created, now),
         claims ? 1 : 0,
         claims ? 1 : 0,
+        formatHashes(binding, 0, 0),
       )
       .then((answer) => this.#answered(ask, parseStanding(answer)))
-      .catch((error: unknown) => this.#failed(ask, error));
+      .catch((error: unknown) => {
+        if (this.#asks.has(ask)) this.#trip(error);
+      });
     return promise;
   }
 
   #answered(ask: Ask, standing: Standing): void {
     // Late: the request has gone on without it.
-    if (!this.#asks.delete(ask)) return;
+    if (!this.#asks.take(ask)) return;
     try {
       ask.resolve(this.#settle(ask, standing));
     } catch (error) {
@@ -374,25 +360,14 @@ export class RedisStore implements SessionStore {
     const { slot, generation } = backend;
     const { created, moves, provisional } = standing;
     const settled = claims && this.#table.settle(key, slot, generation, created, moves, now, this.#row, !provisional);
-    if (ask.made && standing.verdict === 'stands') this.#table.disown(key);
+    if (ask.made && standing.verdict === 'stands') {
+      this.#table.disown(key);
+      // Made for this client, but it is the session of the one that it began with.
+      if (standing.binding !== 0) this.#table.setBinding(key, standing.binding);
+      if ((standing.userA | standing.userB) !== 0) this.#table.setUser(key, standing.userA, standing.userB);
+    }
     if (!settled) insert(this.#table, key, pool, backend, standing, by, now);
     return claims && standing.verdict === 'made' ? Claim.made : Claim.bound;
-  }
-
-  #failed(ask: Ask, error: unknown): void {
-    if (this.#asks.has(ask)) this.#trip(error);
-  }
-
-  /** An answer that is here already counts, also when this thread was too busy to look at it in time. */
-  #onTimer(): void {
-    this.#timer = null;
-    setImmediate(() => {
-      const now = performance.now();
-      const oldest = this.#asks.values().next().value;
-      if (oldest === undefined) return;
-      if (oldest.deadline <= now) return this.#trip(new Error(`no answer within ${PATIENCE_MS} ms`));
-      this.#timer ??= setTimeout(() => this.#onTimer(), oldest.deadline - now);
-    });
   }
 
   /** The breaker goes down, and all who wait go on at once. */
@@ -409,11 +384,7 @@ export class RedisStore implements SessionStore {
   }
 
   #giveUp(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-    const asks = [...this.#asks];
-    this.#asks.clear();
-    for (const ask of asks) ask.resolve(this.#alone(ask));
+    for (const ask of this.#asks.takeAll()) ask.resolve(this.#alone(ask));
   }
 
   /** What becomes of a question that nobody answers. */

@@ -41,7 +41,7 @@ end
 
 /**
  * Whose session is it: makes it unless it stands.
- * ARGV: node, pool, b (''  makes nothing), k, c, now, idle, lifetime, ttl, 1: provisional, 1: an ended key may begin anew
+ * ARGV: node, pool, b (''  makes nothing), k, c, now, idle, lifetime, ttl, 1: provisional, 1: an ended key may begin anew, h
  */
 const CLAIM = `${SHARED}
 local node, now = ARGV[1], tonumber(ARGV[6])
@@ -57,7 +57,7 @@ elseif h then
   end
 end
 if ARGV[3] == '' then return 'none' end
-h = { b = ARGV[3], c = ARGV[5], s = ARGV[6], m = '0', p = ARGV[10], e = '0', pool = ARGV[2], k = ARGV[4], n = node, h = '' }
+h = { b = ARGV[3], c = ARGV[5], s = ARGV[6], m = '0', p = ARGV[10], e = '0', pool = ARGV[2], k = ARGV[4], n = node, h = ARGV[12] }
 put(KEYS[1], h, ARGV[9])
 return standing('made', h)
 `;

@@ -34,6 +34,15 @@ export class AppProcess {
     return this;
   }
 
+  /** Sends it a message, and settles with what it answers. */
+  async tell(message: object): Promise<Record<string, unknown>> {
+    const child = this.#child;
+    if (child === null) throw new Error(`server ${this.id} is not running`);
+    const answered = once(child, 'message') as Promise<[Record<string, unknown>]>;
+    child.send(message);
+    return (await answered)[0];
+  }
+
   /** SIGKILL, and waits until it is gone. */
   async kill(): Promise<void> {
     const child = this.#child;

@@ -60,6 +60,7 @@ export function startExample(name: string, servers: readonly NamedServer[]): Pro
 
 function start(config: Written, servers: readonly NamedServer[]): Promise<LimpetProcess> {
   config.workers = 2;
+  config.admin = { bind: '127.0.0.1:0' };
   for (const listener of config.listeners) listener.bind = '127.0.0.1:0';
   const [pool] = Object.values(config.pools);
   const { replicas, ...first } = pool!.backends[0]!;

@@ -62,13 +62,14 @@ function start(config: Written, servers: readonly NamedServer[]): Promise<Limpet
   config.workers = 2;
   config.admin = { bind: '127.0.0.1:0' };
   for (const listener of config.listeners) listener.bind = '127.0.0.1:0';
-  const [pool] = Object.values(config.pools);
-  const { replicas, ...first } = pool!.backends[0]!;
-  pool!.backends = servers.map(({ id, url }, i) => ({
-    ...first,
-    id,
-    url,
-    ...(replicas === undefined ? {} : { replicas: [servers[(i + 1) % servers.length]!.id] }),
-  }));
+  for (const pool of Object.values(config.pools)) {
+    const { replicas, ...first } = pool.backends[0]!;
+    pool.backends = servers.map(({ id, url }, i) => ({
+      ...first,
+      id,
+      url,
+      ...(replicas === undefined ? {} : { replicas: [servers[(i + 1) % servers.length]!.id] }),
+    }));
+  }
   return startLimpetProcess(stringify(config));
 }

@@ -18,7 +18,7 @@ function only(
   return { path: path.split('.'), accepts: (given) => given === value, instead };
 }
 
-const NOT_YET: readonly NotYet[] = [only('pools.*.failover.resume', false), only('tracing.otlp', null)];
+const NOT_YET: readonly NotYet[] = [only('tracing.otlp', null)];
 
 /** Calls `report` for every value, as written, that asks for something that is not there yet. */
 export function findUnsupported(written: unknown, report: (path: KeyPath, message: string) => void): void {

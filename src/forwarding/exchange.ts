@@ -13,6 +13,7 @@ import type { Claim } from '../sessions/store.ts';
 import type { User } from '../sessions/user-hash.ts';
 import type { AttemptEvents } from './attempt-events.ts';
 import type { PoolTraffic } from './pool-traffic.ts';
+import type { Resumption } from './resume.ts';
 import type { Upstream } from './upstream.ts';
 
 /** Begin of the line with the request's id. */
@@ -201,6 +202,8 @@ export class Exchange implements Waiter {
   status = 0;
   committed = false;
   bytesOut = 0;
+  /** What it needs to go on elsewhere when it breaks; null: it does not. */
+  resumption: Resumption | null = null;
   error: ErrorKind | null = null;
   /** Counted among the requests of its pool. */
   counted = false;
@@ -285,6 +288,7 @@ export class Exchange implements Waiter {
     this.status = 0;
     this.committed = false;
     this.bytesOut = 0;
+    this.resumption = null;
     this.error = null;
     this.active = true;
   }

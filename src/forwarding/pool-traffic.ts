@@ -33,6 +33,8 @@ export class PoolTraffic {
   readonly cookies: readonly string[];
   /** Requests have to pass at least one of the steps of proxy/admission.ts. */
   readonly guarded: boolean;
+  /** Broken responses go on at another backend, see resume.ts. */
+  readonly resumes: boolean;
   readonly policy: BalancingPolicy;
   readonly outlier: Outlier | null;
   /** Null: its requests are not limited. */
@@ -68,7 +70,8 @@ export class PoolTraffic {
     this.users = users;
     this.triggers = triggers;
     this.cookies = issuer === null ? [] : [issuer.name];
-    const { session, rateLimit } = pool.config;
+    const { session, rateLimit, failover } = pool.config;
+    this.resumes = failover.resume;
     this.guarded = rateLimit !== null || session.dialog !== 'full-duplex' || users.asks;
     this.policy = policy;
     this.outlier = outlier;

@@ -22,7 +22,7 @@ const Phase = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, lingering: 
 const Turn = { none: 0, connecting: 1, silent: 2 } as const;
 
 /** How a response body goes on to the client. */
-const Relay = { none: 0, raw: 1, wire: 2, decoded: 3, rechunked: 4 } as const;
+const Relay = { none: 0, raw: 1, wire: 2, decoded: 3, rechunked: 4, rest: 5 } as const;
 
 const READ_BYTES = 65_536;
 /** Response heads larger than this are BACKEND_PROTOCOL. */
@@ -468,6 +468,8 @@ export class Upstream extends Timed {
         client.putBytes(bytes, from, to);
         client.put('\r\n');
         return true;
+      case Relay.rest:
+        return this.#relayRest(x, bytes, from, to);
       default: {
         const decoder = this.#decoder!;
         const result = decoder.feed(bytes, from, to);
@@ -486,6 +488,37 @@ export class Upstream extends Timed {
         return this.#phase !== Phase.closed;
       }
     }
+  }
+
+  /**
+   * Called while `onResponse` runs: this response brings the rest of one that broke, whose head the client has (behaviour 50).
+   * @param left bytes to come; the client counts on them, however this backend frames them
+   */
+  goOn(left: number): void {
+    this.#left = left;
+    if (this.#framing === Framing.chunked) {
+      this.#relay = Relay.rest;
+      this.#decoder!.reset(false, MAX_HEAD_BYTES);
+    } else {
+      this.#relay = Relay.raw;
+      this.#framing = Framing.length;
+    }
+  }
+
+  /** As #relayBody, of a chunked body that takes the place of one with a length. */
+  #relayRest(x: Exchange, bytes: Buffer, from: number, to: number): boolean {
+    const decoder = this.#decoder!;
+    const result = decoder.feed(bytes, from, to);
+    if (result === Parse.bad) return this.#malformed(decoder.problem);
+    for (let i = 0; i < decoder.count; i++) {
+      const start = decoder.start[i]!;
+      const take = Math.min(this.#left, decoder.end[i]! - start);
+      this.#left -= take;
+      if (take > 0) x.client.putBytes(bytes, start, start + take);
+    }
+    if (this.#left === 0) this.#complete(x, result === Parse.done && decoder.stop === to);
+    else if (result === Parse.done) return this.#malformed('fewer bytes than its Content-Range has');
+    return this.#phase !== Phase.closed;
   }
 
   /** The response is whole. @param clean nothing came behind it */
@@ -530,7 +563,8 @@ export class Upstream extends Timed {
   resume(): void {
     const x = this.#exchange;
     if (this.#phase === Phase.body && x !== null) this.#handler.wheel.set(this, x.pool!.config.timeouts.idle);
-    this.#socket.resume();
+    // The client has taken what another connection brought, while this one waits for its turn to bring the rest.
+    if (this.#phase !== Phase.waiting) this.#socket.resume();
   }
 
   // ---- ends ----

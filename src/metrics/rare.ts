@@ -8,6 +8,10 @@ export const RARE_METRICS = {
     labels: ['pool', 'reason'],
     help: 'Attempts after the first one of a request, by what went wrong before.',
   },
+  limpet_resumed_total: {
+    labels: ['pool'],
+    help: 'Broken responses that went on at another backend.',
+  },
   limpet_binding_mismatches_total: {
     labels: ['pool', 'action'],
     help: 'Requests with a session that is bound to another client, by what was done: observe, renew, reject.',

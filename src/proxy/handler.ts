@@ -4,7 +4,7 @@
  *   handle        route, then the session, then what it has to pass (admission.ts), then a backend
  *   send          one attempt at one backend (forwarding/upstream.ts carries it out and reports back)
  *   onResponse    the backend answered: session confirmed, ended or given another id (session-changes.ts), head to the client
- *   onFailure     it did not: another backend, or an error of our own
+ *   onFailure     it did not: another backend, or an error of our own; half-way: cut, or resumed (resume-response.ts)
  *   onComplete    the response is whole: counted and logged
  *
  * No promise, no closure and no object per request on the usual path; the exchange belongs to the client's connection.
@@ -45,6 +45,7 @@ import { noteRefusal } from './note-refusal.ts';
 import { noteSession } from './note-session.ts';
 import { OpenStreams } from './open-streams.ts';
 import type { RequestRecorder } from './request-recorder.ts';
+import { beginResume, resumeTail, takeRest, watchResponse } from './resume-response.ts';
 import { mayRetry, withinBudget } from './retry.ts';
 import { changeAsked, endSession, followRotations, rotateSession } from './session-changes.ts';
 import { answered, confirm, findSession, releaseClaim, Search, sessionTail } from './session-step.ts';
@@ -381,7 +382,8 @@ export class Handler implements AttemptEvents, Gate {
     const connections = traffic.connections(backend);
     const upstream = (x.freshOnly ? null : connections.take(x)) ?? new Upstream(connections, this, x);
     x.upstream = upstream;
-    upstream.start(x, requestHead(x, head, backend, traffic.cookies, sessionTail(x, traffic, backend)));
+    const tail = x.committed ? resumeTail(x, traffic, backend) : sessionTail(x, traffic, backend);
+    upstream.start(x, requestHead(x, head, backend, traffic.cookies, tail));
   }
 
   /** The head of the request again, for what happens after its first attempt. */
@@ -397,6 +399,8 @@ export class Handler implements AttemptEvents, Gate {
 
   /** A 1xx response other than 101. */
   onInterim(x: Exchange, head: Head): void {
+    // Not in the middle of a body.
+    if (x.committed) return;
     x.client.put(responseHead(head, Framing.none, '', '', '', false));
   }
 
@@ -408,6 +412,10 @@ export class Handler implements AttemptEvents, Gate {
     const now = performance.now();
     const failed = status === 502 || status === 503 || status === 504;
     if (failed) traffic.outlier?.record(backend, false, Date.now());
+    if (traffic.resumes) {
+      if (x.committed) return this.#goOn(x, upstream, head, framing);
+      watchResponse(x, head, framing);
+    }
     if (
       x.pool!.config.retry.statuses.length > 0 &&
       x.pool!.config.retry.statuses.includes(status) &&
@@ -415,9 +423,7 @@ export class Handler implements AttemptEvents, Gate {
     ) {
       return false;
     }
-    this.#state.recordLatency(backend.slot, now - x.attemptStartedAt);
-    this.#state.recordRequest(backend.slot);
-    this.#parts.counters.backendResponse(backend.slot, now - x.attemptStartedAt);
+    this.#countAnswer(x, backend, now);
     const setCookie = this.#confirm(x, head, backend, traffic);
     if (setCookie === null) return this.#drop(x, upstream);
     // Without a 100 the client may or may not send its body: the next bytes could be either (RFC 9110 10.1.1).
@@ -439,6 +445,29 @@ export class Handler implements AttemptEvents, Gate {
     // An event stream has no length.
     if ((framing === Framing.chunked || framing === Framing.untilClose) && isEventStream(head)) this.#onStream(x);
     return true;
+  }
+
+  #countAnswer(x: Exchange, { slot }: Backend, now: number): void {
+    this.#state.recordLatency(slot, now - x.attemptStartedAt);
+    this.#state.recordRequest(slot);
+    this.#parts.counters.backendResponse(slot, now - x.attemptStartedAt);
+  }
+
+  /** As onResponse, to a request for the rest of a response that broke (behaviour 50). */
+  #goOn(x: Exchange, upstream: Upstream, head: Head, framing: number): boolean {
+    this.#countAnswer(x, x.backend!, performance.now());
+    if (takeRest(x, upstream, head, framing, this.#parts)) return true;
+    upstream.abandon();
+    this.#endAttempt(x);
+    this.#cut(x, x.lastError!);
+    return false;
+  }
+
+  /** The response does not become whole. It never ends as if it were (behaviours 29, 64). */
+  #cut(x: Exchange, kind: ErrorKind): void {
+    x.error = kind;
+    this.#record(x);
+    x.client.cut();
   }
 
   /** The response may last for hours: its session has to last as long, and others of it need not wait for that. */
@@ -561,17 +590,11 @@ export class Handler implements AttemptEvents, Gate {
     if (race && !x.freshOnly) return this.#afterRace(x, stage, kind, traffic);
     if (kind === ERRORS.INTERNAL) return this.#afterOwnLimit(x, kind, why);
     this.#endAttempt(x);
-    if (stage === Stage.committed) {
-      // The client has part of it: cut, never start again, never end as if it were whole (behaviours 29, 64).
-      this.#blame(x, backend, traffic, kind);
-      x.error = kind;
-      this.#record(x);
-      x.client.cut();
-      return;
-    }
     this.#blame(x, backend, traffic, kind);
     x.freshOnly = false;
-    if (kind === ERRORS.BACKEND_PROTOCOL || !mayRetry(x, stage)) return this.answer(x, kind);
+    if (kind === ERRORS.BACKEND_PROTOCOL) return this.answer(x, kind);
+    // The client has part of it: never started again (behaviour 29).
+    if (stage === Stage.committed ? !beginResume(x, backend) : !mayRetry(x, stage)) return this.answer(x, kind);
     this.#retry(x, traffic, kind.code.slice('BACKEND_'.length).toLowerCase());
   }
 
@@ -689,8 +712,9 @@ export class Handler implements AttemptEvents, Gate {
     this.answer(x, kind);
   }
 
-  /** Answers with an error of limpet's own. */
+  /** Answers with an error of limpet's own. Where the client has part of a response already, all that is left is to cut it. */
   answer(x: Exchange, kind: ErrorKind): void {
+    if (x.committed) return this.#cut(x, x.lastError ?? kind);
     releaseClaim(x, this.#store);
     x.error = kind;
     x.status = kind.status;

@@ -335,10 +335,10 @@ export class RowWriter {
     if (this.#doubles[(body + CREATED) >> 1]! > now) this.#doubles[(body + CREATED) >> 1] = now;
   }
 
-  /** Notes that its cookie was sent. */
+  /** Notes when its cookie was sent; 0: never. */
   setIssued(row: number, now: number): void {
     const body = bodyOf(this.#rows, row);
-    const word = encodeIssued(now - this.#doubles[(body + CREATED) >> 1]!);
+    const word = now === 0 ? 0 : encodeIssued(now - this.#doubles[(body + CREATED) >> 1]!);
     this.#words[body + ISSUED] = word;
     if (this.#marks !== null) this.#marks[row] = CHANGED;
   }

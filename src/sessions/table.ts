@@ -290,7 +290,10 @@ export class SessionTable {
     this.#access.release(at);
   }
 
-  /** Its cookie was sent at `now`. False: there is no session. */
+  /**
+   * Its cookie was sent at `now`; 0: the one it was sent names another backend by now, and the next response is to refresh it.
+   * False: there is no session.
+   */
   setIssued(key: Key, now: number): boolean {
     const at = this.#access.acquire(key);
     if (at < 0) return false;

@@ -1,0 +1,113 @@
+/**
+ * A response that broke after the client had its head goes on at another backend (behaviours 48 to 50); what can go on and what is a fit answer is in
+ * forwarding/resume.ts. The attempt itself is one like any other: handler.ts chooses its backend, sends it and counts it. All that differs is here.
+ *
+ * The session moves with its response: the request for the rest tells the application so, as any other that moves a session, and when the rest comes the row names the
+ * backend that brings it. The client has its head already, so no cookie can be sent with it: the row forgets when its cookie was sent, and the next response of the
+ * session refreshes it. What the answer says of sessions otherwise (Set-Cookie, `Limpet-Session`, `Limpet-User`) counts for nothing: the response that broke has said it.
+ */
+import type { Backend } from '../backends/backend.ts';
+import { type Exchange, Stage } from '../forwarding/exchange.ts';
+import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
+import { CONDITIONS, rangeLines, refusal, restOf, resumable } from '../forwarding/resume.ts';
+import type { Upstream } from '../forwarding/upstream.ts';
+import type { Head } from '../http1/head.ts';
+import type { Logger } from '../logging/logger.ts';
+import { Outcome } from '../metrics/outcomes.ts';
+import type { RareCounters } from '../metrics/rare.ts';
+import { Lookup } from '../sessions/lookup.ts';
+import { MOVE_REASONS } from '../sessions/move-reasons.ts';
+import type { SessionStore } from '../sessions/store.ts';
+import type { SessionTable } from '../sessions/table.ts';
+import { mayRetry } from './retry.ts';
+import { backendOf, sessionTail } from './session-step.ts';
+
+/** What it needs of a worker. */
+export interface ResumeParts {
+  readonly table: SessionTable;
+  readonly store: SessionStore;
+  readonly rare: RareCounters;
+  readonly log: Logger;
+  readonly requester: { client: string };
+}
+
+/** Keeps what is needed should the response break whose head this is. A request with a body is not asked for a range of its answer. */
+export function watchResponse(x: Exchange, head: Head, framing: number): void {
+  x.resumption = x.method === 'GET' && x.bodyDone && x.bodyBytes === 0 ? resumable(head, framing) : null;
+}
+
+/**
+ * The response broke at `backend`: makes the exchange ready for an attempt at the rest of it.
+ * @returns false: it is not one that can go on
+ */
+export function beginResume(x: Exchange, backend: Backend): boolean {
+  if (x.resumption === null || !mayRetry(x, Stage.exchange)) return false;
+  x.unwanted = x.unwanted === null ? CONDITIONS : x.unwanted.union(CONDITIONS);
+  // A response has begun: there is nothing to switch to any more.
+  x.upgrade = '';
+  // It has answered: it is where the session is, also one that began with this request.
+  if (x.strategy !== null) {
+    x.bound = true;
+    x.home = backend;
+  }
+  return true;
+}
+
+/** What ends the head of a request for the rest: CRLF, the range, the lines about the session, the empty line. */
+export function resumeTail(x: Exchange, traffic: PoolTraffic, backend: Backend): string {
+  return `\r\n${rangeLines(x.resumption!, x.bytesOut)}${sessionTail(x, traffic, backend)}`;
+}
+
+/**
+ * The head of an answer to such a request has come. When it brings the rest, the session moves along and the body goes on.
+ * @returns false: it does not, and must not reach the client
+ */
+export function takeRest(x: Exchange, upstream: Upstream, head: Head, framing: number, parts: ResumeParts): boolean {
+  const resumption = x.resumption!;
+  const backend = x.backend!;
+  const traffic = x.traffic!;
+  const pool = traffic.pool.name;
+  const what = { pool, backend: backend.id, sent: x.bytesOut, request: x.requestId };
+  const problem = refusal(resumption, x.bytesOut, head, framing);
+  if (problem !== '') {
+    parts.log.info({ ...what, problem }, 'broken response not resumed');
+    return false;
+  }
+  upstream.goOn(restOf(resumption, x.bytesOut));
+  parts.rare.add('limpet_resumed_total', pool);
+  parts.log.info(what, 'broken response resumed');
+  parts.requester.client = x.client.address;
+  const home = x.home;
+  if (takeSession(x, backend, traffic, parts)) {
+    const left = home?.id ?? 'unknown';
+    const reason = MOVE_REASONS[x.moveReason]!;
+    parts.rare.add('limpet_failovers_total', pool, left, backend.id, reason);
+    parts.log.info({ pool, session: x.publicId, from: left, to: backend.id, reason }, 'session moved');
+  }
+  // What flows again is no retry any more: it takes nothing of the budget of others.
+  if (x.retrying) {
+    x.retrying = false;
+    traffic.retrying--;
+  }
+  return true;
+}
+
+/**
+ * From here on the session is where the rest of its response comes from.
+ * @returns whether it was elsewhere until now; one that has ended meanwhile, or was moved here by another request, was not
+ */
+function takeSession(x: Exchange, backend: Backend, traffic: PoolTraffic, { table, store }: ResumeParts): boolean {
+  const { row } = x;
+  // The choice of this backend has looked at the row anew.
+  if (x.strategy === null || !x.hasRow || row.state !== Lookup.LIVE) return false;
+  const moves = backendOf(traffic, row) !== backend;
+  if (!moves && row.movedFrom < 0) return false;
+  const key = x.found.key;
+  const now = Date.now();
+  if (moves) store.move(key, traffic.pool, backend, x.moveReason, now, row);
+  table.confirm(key, backend.slot, now);
+  if (x.strategy === traffic.issuer) table.setIssued(key, 0);
+  if (moves && (x.outcome === Outcome.bound || x.outcome === Outcome.adopted)) x.outcome = Outcome.moved;
+  x.home = backend;
+  return moves;
+}

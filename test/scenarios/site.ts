@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 export interface Visit {
   readonly method: string;
   readonly path: string;
+  readonly query: URLSearchParams;
   readonly form: URLSearchParams;
   readonly cookies: ReadonlyMap<string, string>;
   readonly headers: IncomingHttpHeaders;
@@ -27,9 +28,11 @@ export function serveSite(answer: (visit: Visit, id: string) => Reply | Promise<
     request.on('end', async () => {
       if (request.url === '/healthz') return void response.writeHead(204).end();
       response.setHeader('X-Backend', id);
+      const { pathname, searchParams } = new URL(request.url ?? '/', 'http://site');
       const visit: Visit = {
         method: request.method ?? '',
-        path: new URL(request.url ?? '/', 'http://site').pathname,
+        path: pathname,
+        query: searchParams,
         form: new URLSearchParams(Buffer.concat(chunks).toString()),
         cookies: readCookies(request.headers.cookie),
         headers: request.headers,

@@ -105,7 +105,9 @@ const failover = z.strictObject({
     .describe('Where the sessions of a dead backend go, in this order'),
   onLost: z.enum(['move', 'reject']).default('move').describe('reject: 503, and the session ends'),
   failback: z.enum(['never', 'when-idle', 'immediate']).default('never').describe('When a moved session goes back'),
-  resume: flag().default(false).describe('true: continue a broken GET response on another backend (Range and If-Range; it needs a strong ETag)'),
+  resume: flag()
+    .default(false)
+    .describe('true: continue a broken GET response on another backend (Range and If-Range; it needs a strong ETag)'),
 });
 
 const retry = z.strictObject({

@@ -130,7 +130,7 @@ class World {
     const over = now - session.began >= LIFETIME;
     if (session.ended || session.key !== cookie.key) {
       // A tombstone stands as long as a cookie could be valid.
-      if (over) return { session: null, expired: 'lifetime', outcome: Outcome.expired };
+      if (over) return { session: null, expired: session.agent === agent ? 'lifetime' : '?', outcome: Outcome.expired };
       return { session: null, expired: '', outcome: Outcome.ended };
     }
     const seen = session.hasRow ? session.lastSeen : issued;

@@ -1,6 +1,7 @@
 /**
  * The session of a request: found in the request before the backend is chosen, confirmed when a backend has answered.
  * Behaviours 1 to 24 come together here; the parts are in affinity/ and sessions/.
+ * Longer than 400 lines because what a request finds decides what is confirmed, and both are to be read in one place.
  */
 import { type CookieProof, Find, FoundKey, Learn } from '../affinity/strategy.ts';
 import type { Backend } from '../backends/backend.ts';

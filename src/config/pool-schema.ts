@@ -56,7 +56,10 @@ const discovery = z.strictObject({ dns: dnsDiscoverySchema.describe('Backends th
 
 /** A request after which something happens to its session. */
 const trigger = z.strictObject({
-  path: text('must begin with /', /^\//),
+  path: text(
+    'must begin with / (prefix on segment borders), "= /" (exact) or "~ " (regular expression)',
+    /^(?:= )?\/[^\s?#]*$|^~ ./,
+  ).describe('As the path of a route'),
   methods: z.array(methodSchema).default([]),
   status: z.array(integer(100, 599)).default([]),
 });

@@ -11,7 +11,7 @@ import type { SearchedRows } from '../sessions/searched-rows.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import { failbackTarget } from './failback.ts';
 import { followRotation } from './session-changes.ts';
-import { backendOf, claim, Search } from './session-step.ts';
+import { backendOf, claim, Search } from './session-search.ts';
 
 /** A backend, or why there is none. */
 export interface Choice {

@@ -48,7 +48,8 @@ import type { RequestRecorder } from './request-recorder.ts';
 import { beginResume, resumeTail, takeRest, watchResponse } from './resume-response.ts';
 import { mayRetry, withinBudget } from './retry.ts';
 import { changeAsked, endSession, followRotations, rotateSession } from './session-changes.ts';
-import { answered, confirm, findSession, releaseClaim, Search, sessionTail } from './session-step.ts';
+import { confirm, releaseClaim, sessionTail } from './session-confirm.ts';
+import { answered, findSession, Search } from './session-search.ts';
 import type { SessionUser } from './session-user.ts';
 import { SIMPLEX_METHODS } from './simplex.ts';
 

@@ -20,7 +20,8 @@ import { MOVE_REASONS } from '../sessions/move-reasons.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import type { SessionTable } from '../sessions/table.ts';
 import { mayRetry } from './retry.ts';
-import { backendOf, sessionTail } from './session-step.ts';
+import { sessionTail } from './session-confirm.ts';
+import { backendOf } from './session-search.ts';
 
 /** What it needs of a worker. */
 export interface ResumeParts {

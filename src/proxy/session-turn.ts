@@ -7,7 +7,7 @@ import { Lookup, type SessionTable } from '../sessions/table.ts';
 import type { TimerWheel } from '../timing/timer-wheel.ts';
 import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
 import { followRotation } from './session-changes.ts';
-import { backendOf } from './session-step.ts';
+import { backendOf } from './session-search.ts';
 
 /** Ids that a session may have been given while one request of it waited; more is no session but a loop. */
 const MAX_ROTATIONS = 16;

@@ -16,7 +16,7 @@ import type { User } from '../sessions/user-hash.ts';
 import type { OverSession, UserVerdict } from '../sessions/user-index.ts';
 import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
 import { noteSession } from './note-session.ts';
-import { learnedKey } from './session-step.ts';
+import { learnedKey } from './session-confirm.ts';
 
 /** Between two log lines about the same trouble. */
 const QUIET_MS = 10_000;

@@ -3,7 +3,7 @@ import type { Exchange } from '../../forwarding/exchange.ts';
 import type { PoolTraffic } from '../../forwarding/pool-traffic.ts';
 import { Outcome } from '../../metrics/outcomes.ts';
 import { format } from '../../sessions/public-id.ts';
-import { needsCookie } from '../session-step.ts';
+import { needsCookie } from '../session-confirm.ts';
 import type { ExplainStep } from './explanation.ts';
 
 /** What the backend and the client would be told of the session. */

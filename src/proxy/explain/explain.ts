@@ -17,7 +17,7 @@ import { MoveReason } from '../../sessions/move-reasons.ts';
 import { format } from '../../sessions/public-id.ts';
 import type { SessionTable } from '../../sessions/table.ts';
 import { chooseBackend } from '../choose.ts';
-import { answered, findSession, Search } from '../session-step.ts';
+import { answered, findSession, Search } from '../session-search.ts';
 import { affinitySteps, sourceOf } from './affinity-steps.ts';
 import { answerStep } from './answer-step.ts';
 import { explainChoice } from './backend-step.ts';

@@ -26,7 +26,7 @@ export function checkRoutes(parts: Parts, report: Report): void {
   for (const [index, route] of routes.entries()) {
     const path = ['routes', index];
     const { match, pattern, pool, sticky } = route;
-    if (pattern?.startsWith('~ ')) checkExpression(pattern.slice(2), [...path, 'match', 'path'], report);
+    if (pattern) checkPathPattern(pattern, [...path, 'match', 'path'], report);
     if (pool !== undefined && pools !== null && !names.includes(pool)) {
       report.error(
         [...path, 'pool'],
@@ -61,9 +61,11 @@ function checkOrigins({ csrf, allowOrigins = [] }: RouteParts, path: KeyPath, re
     report.warn([...path, 'allowOrigins'], 'does nothing while csrf is off: set csrf: reject-cross-site', 'key');
 }
 
-function checkExpression(source: string, at: KeyPath, report: Report): void {
+/** Checks a path as routes have it. */
+export function checkPathPattern(pattern: string, at: KeyPath, report: Report): void {
+  if (!pattern.startsWith('~ ')) return;
   try {
-    new RegExp(source);
+    new RegExp(pattern.slice(2));
   } catch (error) {
     report.error(at, `is not a regular expression: ${error instanceof Error ? error.message : String(error)}`);
   }

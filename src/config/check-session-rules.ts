@@ -1,9 +1,14 @@
+import { checkPathPattern } from './check-routes.ts';
 import type { Parts, PoolParts, Report } from './parts.ts';
 
 /** Checks what is asked of the sessions of a pool: whether there is anything that it could be done to. */
 export function checkSessionRules({ path, session, affinity }: PoolParts, parts: Parts, report: Report): void {
   const at = [...path, 'session'];
   const { bindTo = [], onBindingMismatch, rotateOn = [], endOn = [] } = session;
+  for (const [key, triggers] of Object.entries({ rotateOn, endOn })) {
+    for (const [index, trigger] of triggers.entries())
+      if (trigger?.path) checkPathPattern(trigger.path, [...at, key, index, 'path'], report);
+  }
   if (affinity.length === 0) {
     for (const [key, asked] of Object.entries({ bindTo, rotateOn, endOn })) {
       if (asked.length > 0)

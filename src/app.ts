@@ -44,6 +44,7 @@ import { SnapshotKeeper } from './sessions/snapshot-keeper.ts';
 import { SessionTable } from './sessions/table.ts';
 import { Users } from './sessions/users.ts';
 import { SYSTEM_CLOCK } from './timing/clock.ts';
+import { SpanExporter } from './tracing/span-exporter.ts';
 import { Explainer } from './workers/explainer.ts';
 import { Supervisor } from './workers/supervisor.ts';
 
@@ -58,6 +59,8 @@ const RATE_KEYS = 2 ** 20;
 const DISCOVERY_MS = 5_000;
 /** How often departed backends are looked at. */
 const TIDY_MS = 500;
+/** At a stop, the longest that the collector is waited for to take the last spans. */
+const LAST_SPANS_MS = 3_000;
 
 /**
  * Starts limpet in this process.
@@ -191,6 +194,8 @@ async function start(
     table.observer = audit.journal === null ? null : tableEvents;
   };
   observe();
+  const spans = new SpanExporter({ version: packageVersion(), rare, log });
+  spans.change(config.tracing.otlp);
   const { tokenFile } = config.admin;
   const token = tokenFile === null ? null : BearerToken.fromFile(tokenFile);
   const supervisor = new Supervisor({
@@ -212,6 +217,7 @@ async function start(
     rare,
     output,
     audit,
+    spans,
     log,
   });
   let phase: Phase = 'starting';
@@ -244,6 +250,7 @@ async function start(
     onAdopted: (model, pools, before) => {
       log.level = model.config.log.level;
       audit.change(model.config.log.audit);
+      spans.change(model.config.tracing.otlp);
       observe();
       setLimits(table, pools);
       void users.update();
@@ -338,6 +345,7 @@ async function start(
     await snapshots?.stop();
     await monitor.stop();
     events.stop();
+    await spans.stop(LAST_SPANS_MS);
     await admin?.close();
     await audit.close();
     await output.close();

@@ -91,11 +91,13 @@ export const configSchema = z.strictObject({
   log: log.prefault({}),
   tracing: z
     .strictObject({
-      otlp: text('must be the address of an OTLP/HTTP endpoint')
+      otlp: text('must be the address of an OTLP/HTTP endpoint, such as http://127.0.0.1:4318', /^https?:\/\/\S+$/)
         .nullable()
         .default(null)
-        .describe('OTLP/HTTP endpoint; null: none'),
-      sample: percentage().prefault('1%').describe('Share of the requests that is traced'),
+        .describe('OTLP/HTTP endpoint that spans are sent to, /v1/traces when it has no path; null: no spans are made'),
+      sample: percentage()
+        .prefault('1%')
+        .describe('Share of the traces that is sampled; where a trusted proxy has decided, its decision counts'),
     })
     .prefault({}),
   workers: z

@@ -4,11 +4,11 @@ import { checkPools } from './check-pools.ts';
 import { checkRateLimits } from './check-rate-limits.ts';
 import { checkRoutes } from './check-routes.ts';
 import { checkSessions } from './check-sessions.ts';
+import { checkTracing } from './check-tracing.ts';
 import { formatPath, type KeyPath } from './config-error.ts';
 import { allowedKeys, findings, got, valueAt } from './messages.ts';
 import { type Report, readParts } from './parts.ts';
 import { configSchema } from './schema.ts';
-import { findUnsupported } from './unsupported.ts';
 
 /** What the schema makes of the file; `routes` may still be absent. */
 export type ParsedConfig = z.output<typeof configSchema>;
@@ -28,22 +28,18 @@ export function validate(
     return null;
   }
   const { value, parsed } = parse(written, readings);
-  const wrong = new Set<string>();
   for (const issue of parsed.error?.issues ?? []) {
     for (const { path, message, at } of findings(issue, value)) {
-      wrong.add(formatPath(path));
       report.error(path, message, at);
     }
   }
-  findUnsupported(value, (path, message) => {
-    if (!wrong.has(formatPath(path))) report.error(path, message);
-  });
   const parts = readParts(value);
   checkListeners(parts, report);
   checkPools(parts, report);
   checkRoutes(parts, report);
   checkRateLimits(parts, value, report);
   checkSessions(value, report);
+  checkTracing(value, report);
   checkHeaderNames(value, report);
   return parsed.data ?? null;
 }

@@ -11,6 +11,7 @@ import { Key } from '../sessions/key.ts';
 import { Row } from '../sessions/row.ts';
 import type { Claim } from '../sessions/store.ts';
 import type { User } from '../sessions/user-hash.ts';
+import type { RequestTrace } from '../tracing/request-trace.ts';
 import type { AttemptEvents } from './attempt-events.ts';
 import type { PoolTraffic } from './pool-traffic.ts';
 import type { Resumption } from './resume.ts';
@@ -106,6 +107,8 @@ export class Exchange implements Waiter {
   host = '';
   path = '';
   bytesIn = 0;
+  /** Its place in a trace; null: nothing is traced. */
+  trace: RequestTrace | null = null;
 
   // Its body, in the form in which it goes over the wire to the backend.
   readonly body: Buffer[] = [];
@@ -250,6 +253,7 @@ export class Exchange implements Waiter {
     this.continued = false;
     this.requestIdLine = '';
     this.bytesIn = 0;
+    this.trace = null;
     if (this.body.length > 0) this.body.length = 0;
     this.bodyBytes = 0;
     this.bodyDone = true;

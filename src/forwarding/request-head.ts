@@ -6,7 +6,7 @@ import type { Exchange } from './exchange.ts';
 import { namedFields } from './named-fields.ts';
 
 /**
- * What becomes of a request field on its way to the backend, by HeaderId: 0 passed on as it is, 1 dropped, 2 looked at.
+ * What becomes of a request field on its way to the backend, by HeaderId: 0 passed on as it is, 1 dropped, 2 looked at, 3 see `traceFate`.
  * Framing fields have one owner: this file writes them, whatever came (behaviours 51 to 53).
  */
 const FATE = new Uint8Array(64);
@@ -37,6 +37,8 @@ for (const id of [
 }
 FATE[HeaderId.host] = 2;
 FATE[HeaderId.cookie] = 2;
+FATE[HeaderId.traceparent] = 3;
+FATE[HeaderId.tracestate] = 3;
 
 /**
  * The head that goes to the backend: the client's lines in their order and number (behaviour 66), then limpet's.
@@ -58,7 +60,8 @@ export function requestHead(
   let run = usual ? 0 : head.fieldsStart;
   let runEnd = head.fieldsStart;
   for (let i = 0; i < head.count; i++) {
-    const fate = FATE[head.id(i)]!;
+    let fate = FATE[head.id(i)]!;
+    if (fate === 3) fate = traceFate(x, head.id(i));
     const end = head.lineEnd(i);
     if (fate === 0 && (named === null || !named.has(head.name(i).toLowerCase()))) {
       runEnd = end;
@@ -80,8 +83,15 @@ export function requestHead(
   if (head.framing === Framing.chunked) out += 'Transfer-Encoding: chunked\r\n';
   if (x.upgrade !== '') out += `Connection: upgrade\r\nUpgrade: ${x.upgrade}\r\n`;
   if (head.teTrailers) out += 'TE: trailers\r\n';
+  if (x.trace !== null) out += x.trace.line;
   // Few and flat pieces: the string is put together when it is written, and each piece costs.
   return out + x.client.forwardedLines() + x.requestIdLine + tail;
+}
+
+/** Where requests are traced, `traceparent` is written anew; `tracestate` goes on with the trace that it belongs to (W3C Trace Context, section 3.4). */
+function traceFate({ trace }: Exchange, id: number): number {
+  if (trace === null) return 0;
+  return id === HeaderId.tracestate && trace.continues ? 0 : 1;
 }
 
 /** Null: as it is. The authority of an absolute-form target replaces Host (RFC 9112 3.2.2). */

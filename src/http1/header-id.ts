@@ -43,6 +43,8 @@ export const HeaderId = {
   contentRange: 35,
   userAgent: 36,
   accept: 37,
+  traceparent: 38,
+  tracestate: 39,
 } as const;
 
 const NAMES: Readonly<Record<string, number>> = {
@@ -82,6 +84,8 @@ const NAMES: Readonly<Record<string, number>> = {
   'content-type': HeaderId.contentType,
   'content-range': HeaderId.contentRange,
   'user-agent': HeaderId.userAgent,
+  traceparent: HeaderId.traceparent,
+  tracestate: HeaderId.tracestate,
 };
 
 /** One step of the name hash; `lower` is the byte in lower case with `_` counted as `-`. */

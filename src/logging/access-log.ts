@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../errors.ts';
 import { OUTCOMES } from '../metrics/outcomes.ts';
 import type { LineSink, LogLevel } from './logger.ts';
+import { publicPath } from './public-path.ts';
 
 /**
  * What the access log says of one request. Its owner may reuse the object: `log` keeps nothing of it.
@@ -124,11 +125,4 @@ function milliseconds(ms: number): string {
   const us = ms > 0 ? Math.round(ms * 1000) : 0;
   const whole = Math.floor(us / 1000);
   return `${whole}.${DIGITS[us - whole * 1000]}`;
-}
-
-function publicPath(path: string): string {
-  const query = path.indexOf('?');
-  const bare = query < 0 ? path : path.slice(0, query);
-  // Path parameters (RFC 3986 section 3.3): `/cart;jsessionid=8A7F` is how Java servers carry a session without a cookie.
-  return bare.includes(';') ? bare.replace(/(;[^=/;]*=)[^/;]*/g, '$1*') : bare;
 }

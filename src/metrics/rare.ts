@@ -36,6 +36,10 @@ export const RARE_METRICS = {
     labels: [],
     help: 'Session events that are missing in the audit log: its file could not be written for too long, or a worker died with them.',
   },
+  limpet_spans_dropped_total: {
+    labels: [],
+    help: 'Spans that were not taken by the collector of tracing.otlp: it was away or refused them, or there were too many.',
+  },
 } as const satisfies { readonly [name: string]: { readonly labels: readonly string[]; readonly help: string } };
 
 /** One of RARE_METRICS. */

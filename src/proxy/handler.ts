@@ -45,6 +45,8 @@ import { noteRefusal } from './note-refusal.ts';
 import { noteSession } from './note-session.ts';
 import { OpenStreams } from './open-streams.ts';
 import type { RequestRecorder } from './request-recorder.ts';
+import { beginAttempt, endAttempt } from './request-spans.ts';
+import type { RequestTracing } from './request-tracing.ts';
 import { beginResume, resumeTail, takeRest, watchResponse } from './resume-response.ts';
 import { mayRetry, withinBudget } from './retry.ts';
 import { changeAsked, endSession, followRotations, rotateSession } from './session-changes.ts';
@@ -89,6 +91,8 @@ export class Handler implements AttemptEvents, Gate {
   readonly wheel: TimerWheel;
   /** Set at a graceful stop: responses close their connections. */
   stopping = false;
+  /** Null: no spans are made, and what clients send of a trace goes on as it is. */
+  tracing: RequestTracing | null = null;
   readonly #parts: HandlerParts;
   #router: Router;
   #pools: readonly PoolTraffic[] = [];
@@ -168,6 +172,7 @@ export class Handler implements AttemptEvents, Gate {
   handle(x: Exchange, came: Head): void {
     x.startedAt = performance.now();
     x.requestIdLine = this.#requestIdLine(x);
+    if (this.tracing !== null) this.tracing.begin(x, came);
     const { explain } = this.#parts;
     if (explain !== null && came.has(HeaderId.limpetExplain)) this.#explain(x, came, explain);
     const head = x.explains ? this.scratchHead : came;
@@ -376,6 +381,7 @@ export class Handler implements AttemptEvents, Gate {
   send(x: Exchange, backend: Backend): void {
     const traffic = x.traffic!;
     const head = x.attempts === 0 && this.scratchHead.text === x.text ? this.scratchHead : this.#reparse(x);
+    if (x.trace !== null) beginAttempt(x, x.trace);
     x.backend = backend;
     x.attempts++;
     x.tried[x.triedCount++] = backend.slot;
@@ -411,6 +417,7 @@ export class Handler implements AttemptEvents, Gate {
     const traffic = x.traffic!;
     const { status } = head;
     const now = performance.now();
+    if (x.trace !== null) x.trace.status = status;
     const failed = status === 502 || status === 503 || status === 504;
     if (failed) traffic.outlier?.record(backend, false, Date.now());
     if (traffic.resumes) {
@@ -541,6 +548,7 @@ export class Handler implements AttemptEvents, Gate {
   onSwitch(x: Exchange, upstream: Upstream, head: Head): boolean {
     const backend = x.backend!;
     const traffic = x.traffic!;
+    if (x.trace !== null) x.trace.status = head.status;
     this.#state.recordRequest(backend.slot);
     const setCookie = this.#confirm(x, head, backend, traffic);
     if (setCookie === null) return this.#drop(x, upstream);
@@ -584,6 +592,7 @@ export class Handler implements AttemptEvents, Gate {
   onFailure(x: Exchange, stage: number, kind: ErrorKind, why: string, race: boolean): void {
     const backend = x.backend!;
     const traffic = x.traffic!;
+    if (x.trace !== null) x.trace.failure = kind.code;
     this.#parts.log.debug(
       { pool: traffic.pool.name, backend: backend.id, error: kind.code, why, request: x.requestId },
       'attempt failed',
@@ -601,6 +610,7 @@ export class Handler implements AttemptEvents, Gate {
 
   /** Nothing was tried, and nobody is to blame: as with the place at a backend below maxRequests. */
   onNoTurn(x: Exchange, timedOut: boolean): void {
+    x.trace?.forgetAttempt();
     this.#endAttempt(x);
     x.attempts--;
     x.freshOnly = false;
@@ -689,6 +699,7 @@ export class Handler implements AttemptEvents, Gate {
     if (!x.active) return;
     if (x.queuedAt !== null) this.#parts.queue.leave(x);
     if (x.upstream !== null) x.upstream.abandon();
+    if (x.trace !== null) x.trace.failure = ERRORS.CLIENT_GONE.code;
     this.#endAttempt(x);
     x.error = ERRORS.CLIENT_GONE;
     if (!x.committed) x.status = ERRORS.CLIENT_GONE.status;
@@ -708,6 +719,7 @@ export class Handler implements AttemptEvents, Gate {
     if (x.queuedAt !== null) this.#parts.queue.leave(x);
     if (x.upstream !== null) {
       x.upstream.abandon();
+      if (x.trace !== null) x.trace.failure = kind.code;
       this.#endAttempt(x);
     }
     this.answer(x, kind);
@@ -746,6 +758,7 @@ export class Handler implements AttemptEvents, Gate {
   #endAttempt(x: Exchange): void {
     const backend = x.backend;
     if (backend === null) return;
+    if (x.trace !== null) endAttempt(x, x.trace, backend);
     x.backend = null;
     x.lastBackend = backend;
     x.upstream = null;
@@ -781,6 +794,7 @@ export class Handler implements AttemptEvents, Gate {
     if (x === null || !x.active) return;
     if (x.queuedAt !== null) this.#parts.queue.leave(x);
     x.upstream?.abandon();
+    if (x.trace !== null) x.trace.failure = ERRORS.INTERNAL.code;
     this.#endAttempt(x);
     x.error = ERRORS.INTERNAL;
     if (x.committed) {

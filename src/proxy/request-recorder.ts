@@ -2,7 +2,8 @@ import type { Exchange } from '../forwarding/exchange.ts';
 import type { AccessLog, AccessRecord } from '../logging/access-log.ts';
 import type { Counters } from '../metrics/counters.ts';
 import type { RareCounters } from '../metrics/rare.ts';
-import { format } from '../sessions/public-id.ts';
+import { endTrace } from './request-spans.ts';
+import { sessionOf } from './session-of.ts';
 
 /** Counts and logs requests that have ended, after their last byte has been handed to the socket. */
 export class RequestRecorder {
@@ -42,6 +43,7 @@ export class RequestRecorder {
     this.#counters.request(pool === null ? -1 : pool.index, answered, x.status, x.bytesIn, x.bytesOut, durationMs);
     if (pool !== null) this.#counters.affinity(pool.index, x.outcome);
     if (x.error !== null) this.#rare.add('limpet_errors_total', x.error.code);
+    if (x.trace !== null) endTrace(x, x.trace);
     const { access } = this;
     if (access === null) return;
     const record = this.#record;
@@ -57,17 +59,10 @@ export class RequestRecorder {
     record.durationMs = durationMs;
     record.pool = pool?.name ?? '';
     record.backend = x.lastBackend?.id ?? '';
-    record.session = x.strategy === null ? '' : sessionId(x);
+    record.session = sessionOf(x);
     record.affinity = pool === null ? -1 : x.outcome;
     record.attempts = x.attempts;
     record.error = x.error?.code ?? null;
     access.log(record);
   }
-}
-
-/** A request that never went out has no id at hand, or that of the request before it on its connection. */
-function sessionId(x: Exchange): string {
-  // Nobody was ever told of that one.
-  if (x.fresh && x.attempts === 0) return '';
-  return x.publicId !== '' && x.publicKey.equals(x.found.key) ? x.publicId : format(x.found.key);
 }

@@ -13,6 +13,8 @@ export interface Route {
   readonly sticky: boolean;
   /** Its place in the configuration, from 0. */
   readonly index: number;
+  /** The path that it matches as configured, without the mark of its kind; `/`: any. */
+  readonly path: string;
   /** Refuses requests that other sites make a browser send; null: nobody asked for that. */
   readonly csrf: CrossSite | null;
 }
@@ -123,7 +125,8 @@ export function buildRouter(
     config.routes.map(({ match, pool: name, sticky, csrf, allowOrigins }, index) => {
       const pool = pools.get(name);
       if (pool === undefined) throw new StartError(`routes[${index}].pool: there is no pool ${name}`);
-      const route = { pool, sticky, index, csrf: csrf === 'off' ? null : new CrossSite(allowOrigins) };
+      const path = match.path?.replace(/^[=~] /, '') ?? '/';
+      const route = { pool, sticky, index, path, csrf: csrf === 'off' ? null : new CrossSite(allowOrigins) };
       return { ...compileMatch(match, `routes[${index}].match`), route };
     }),
   );

@@ -11,6 +11,7 @@ import type { SharedStore } from '../sessions/create-store.ts';
 import type { SharedChainsMemory } from '../sessions/shared-chains.ts';
 import type { SessionTableMemory } from '../sessions/table-memory.ts';
 import type { User } from '../sessions/user-hash.ts';
+import type { SpanBatch } from '../tracing/span-buffer.ts';
 
 /** Ports that the listeners of a model listen on, by their keys (see `listenerKeys`). */
 export type Ports = ReadonlyMap<string, number>;
@@ -76,6 +77,8 @@ export type FromWorker =
       readonly users: readonly User[];
       /** Null: nothing happened, or the audit log is off. */
       readonly events: EventBatch | null;
+      /** Null: no request that is traced has ended. */
+      readonly spans: SpanBatch | null;
     }
   /** All connections are closed after a stop. */
   | { readonly kind: 'stopped' };

@@ -13,6 +13,7 @@ import type { RareTotals } from '../metrics/rare-totals.ts';
 import type { RunningModel } from '../model/running-model.ts';
 import type { SessionTable } from '../sessions/table.ts';
 import type { Users } from '../sessions/users.ts';
+import type { SpanExporter } from '../tracing/span-exporter.ts';
 import type { FromWorker, Ports, ToWorker, WorkerStart } from './messages.ts';
 
 /** A worker that lived shorter than this is started again with a pause that doubles. */
@@ -37,6 +38,7 @@ export interface SupervisorParts {
   readonly rare: RareTotals;
   readonly output: LineSink;
   readonly audit: AuditLog;
+  readonly spans: SpanExporter;
   readonly log: Logger;
 }
 
@@ -187,7 +189,7 @@ export class Supervisor {
   }
 
   #spawn(place: Place): Promise<Ports> {
-    const { start, log, output, rare, audit } = this.#parts;
+    const { start, log, output, rare, audit, spans } = this.#parts;
     const model = this.#model!;
     const { index } = place;
     const data: WorkerStart = {
@@ -215,6 +217,7 @@ export class Supervisor {
           // Before events that name them.
           if (message.users.length > 0) this.#parts.users.names.add(message.users);
           if (message.events !== null) audit.take(index + 1, message.events);
+          if (message.spans !== null) spans.take(message.spans);
           break;
         case 'listening':
           place.listening = true;

@@ -23,6 +23,7 @@ import type { RunningModel } from '../model/running-model.ts';
 import { Handler } from '../proxy/handler.ts';
 import { RateLimitStep } from '../proxy/rate-limit-step.ts';
 import { RequestRecorder } from '../proxy/request-recorder.ts';
+import { RequestTracing } from '../proxy/request-tracing.ts';
 import { SessionTurn } from '../proxy/session-turn.ts';
 import { SessionUser } from '../proxy/session-user.ts';
 import { Simplex } from '../proxy/simplex.ts';
@@ -34,6 +35,8 @@ import type { SessionStore } from '../sessions/store.ts';
 import { SessionTable } from '../sessions/table.ts';
 import { UserIndex } from '../sessions/user-index.ts';
 import { TimerWheel } from '../timing/timer-wheel.ts';
+import { SpanBuffer } from '../tracing/span-buffer.ts';
+import { TraceIds } from '../tracing/trace-ids.ts';
 import { buildTlsFronts } from './build-tls-fronts.ts';
 import { buildTraffic } from './build-traffic.ts';
 import type { FromWorker, Ports, ToWorker, WorkerStart } from './messages.ts';
@@ -70,6 +73,8 @@ export class Worker {
   readonly #journal: WorkerJournal;
   readonly #events: SessionEvents;
   readonly #newUsers = new NewUsers();
+  readonly #spans = new SpanBuffer();
+  readonly #traceIds = new TraceIds();
   #parts: Parts;
   /** Made ready for, and not in effect yet. */
   #next: Parts | null = null;
@@ -140,6 +145,7 @@ export class Worker {
       explain: start.token === null ? null : new BearerToken(start.token),
       requestIdPrefix: `${randomBytes(9).toString('base64url')}-`,
     });
+    this.#handler.tracing = this.#tracing(model.config);
     this.#http2 = http2Streams(this.#handler, log);
     const trusted = new TrustedProxies(model.config.trustedProxies);
     const fronts = buildTlsFronts(model, this.#ticketKeys, new Map());
@@ -233,6 +239,7 @@ export class Worker {
     for (const traffic of next.pools) traffic.adopt();
     for (const traffic of before.pools) if (!next.model.pools.has(traffic.pool.name)) traffic.closeIdle();
     this.#handler.adopt(next.router, next.pools);
+    this.#handler.tracing = this.#tracing(config);
     const keys = listenerKeys(config.listeners);
     for (const [at, key] of keys.entries()) {
       next.listeners.get(key)!.adopt(config.listeners[at]!, next.trusted, next.fronts.get(key) ?? null);
@@ -294,6 +301,10 @@ export class Worker {
     return AccessLog.isOn(config.log.access, config.log.level) ? new AccessLog(this.#log) : null;
   }
 
+  #tracing({ tracing: { otlp, sample } }: Config): RequestTracing | null {
+    return otlp === null ? null : new RequestTracing(sample, this.#spans, this.#traceIds);
+  }
+
   // ---- now and then ----
 
   #tick(): void {
@@ -317,8 +328,9 @@ export class Worker {
     const rare = this.#rare.drain();
     const users = this.#newUsers.drain();
     const events = this.#journal.drain();
-    if (log !== '' || rare.length > 0 || users.length > 0 || events !== null)
-      this.#post({ kind: 'batch', log, rare, users, events });
+    const spans = this.#spans.drain();
+    if (log !== '' || rare.length > 0 || users.length > 0 || events !== null || spans !== null)
+      this.#post({ kind: 'batch', log, rare, users, events, spans });
   }
 
   #stopped(): void {

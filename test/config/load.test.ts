@@ -120,7 +120,7 @@ test('the admin API is found in a file that is wrong elsewhere', () => {
 
 test('a printed configuration is a configuration that resolves to the same', () => {
   const golden = new URL('golden/', import.meta.url);
-  for (const name of ['minimal', 'merge-keys', 'full', 'unsupported-defaults', 'discovery']) {
+  for (const name of ['minimal', 'merge-keys', 'full', 'defaults-written', 'discovery']) {
     const first = parseConfig(readFileSync(new URL(`${name}.yaml`, golden), 'utf8'), 'x.yaml', {});
     assert.ok(!('errors' in first));
     const printed = printConfig(first.config);

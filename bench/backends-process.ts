@@ -1,20 +1,21 @@
 /**
- * Child process with all the backends, so that their CPU is neither the proxy's nor the generator's.
- * Arguments: the body's size in bytes, then the ids. Tells its parent the ports, answers each message with the number of
- * requests that it has served so far, and ends when its parent does.
+ * Child process with backends, so that their CPU is neither the proxy's nor the generator's.
+ * Arguments: the body's size in bytes, the delay of each answer in ms, then the ids. Tells its parent the ports, answers
+ * each message with the number of requests that it has served so far, and ends when its parent does.
  */
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type { Backend, BackendsReply } from './backends.ts';
 import { createResponder, type Served } from './responder.ts';
 
-const [bodyBytes, ...ids] = process.argv.slice(2);
+const [bodyBytes, delay, ...ids] = process.argv.slice(2);
 const served: Served = { requests: 0 };
+const makeSession = () => randomBytes(16).toString('hex');
 
 const listening = ids.map(
   (id) =>
     new Promise<Backend>((resolve, reject) => {
-      const server = createResponder(id, Number(bodyBytes), served, () => randomBytes(16).toString('hex'));
+      const server = createResponder({ id, bodyBytes: Number(bodyBytes), delay: Number(delay), served, makeSession });
       server.once('error', reject);
       server.listen(0, '127.0.0.1', 1024, () => resolve({ id, port: (server.address() as AddressInfo).port }));
     }),

@@ -19,14 +19,21 @@ export interface Backends {
   served(): Promise<number>;
 }
 
-/** Starts three backends whose answers have a body of `bodyBytes`. `prefix` goes before the command (taskset). */
-export async function startBackends(
-  processes: Processes,
-  bodyBytes: number,
-  prefix: readonly string[],
-): Promise<Backends> {
+/** What the backends answer. */
+export interface BackendsSetting {
+  readonly bodyBytes: number;
+  /** Milliseconds before each answer. */
+  readonly delay?: number;
+  readonly ids?: readonly string[];
+  /** Goes before the command (taskset). */
+  readonly prefix: readonly string[];
+}
+
+/** Starts backends in one process; three when `ids` are not given. */
+export async function startBackends(processes: Processes, setting: BackendsSetting): Promise<Backends> {
+  const { bodyBytes, delay = 0, ids = ['a', 'b', 'c'], prefix } = setting;
   const script = fileURLToPath(new URL('./backends-process.ts', import.meta.url));
-  const command = [...prefix, process.execPath, script, String(bodyBytes), 'a', 'b', 'c'];
+  const command = [...prefix, process.execPath, script, String(bodyBytes), String(delay), ...ids];
   const started = await processes.start('the backends', command, { ipc: true });
   const reply = await nextReply(started);
   return {

@@ -15,7 +15,7 @@ export interface Certificate {
 /** A certificate for 127.0.0.1 with a P-256 key, as most sites have one; made by openssl. */
 export function makeCertificate(directory: string): Certificate {
   const openssl = findProgram('openssl');
-  if (openssl === null) throw new BenchError('--tls needs openssl, which is not installed');
+  if (openssl === null) throw new BenchError('TLS needs openssl, which is not installed');
   const [cert, key, both] = ['cert.pem', 'key.pem', 'both.pem'].map((name) => join(directory, name)) as [
     string,
     string,

@@ -80,12 +80,26 @@ export function ownBusy(): number {
 
 /** Highest resident memory of these processes so far (VmHWM), in bytes, summed: shared pages count once for each. */
 export function peakMemory(pids: readonly number[]): number {
+  return memory(pids, /^VmHWM:\s+(\d+) kB$/m);
+}
+
+/** Resident memory of these processes now (VmRSS), in bytes, summed. */
+export function residentMemory(pids: readonly number[]): number {
+  return memory(pids, /^VmRSS:\s+(\d+) kB$/m);
+}
+
+function memory(pids: readonly number[], field: RegExp): number {
   let bytes = 0;
-  for (const pid of pids) {
-    const found = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-    bytes += Number(found?.[1] ?? 0) * 1024;
-  }
+  for (const pid of pids) bytes += Number(field.exec(readStatus(pid))?.[1] ?? 0) * 1024;
   return bytes;
+}
+
+function readStatus(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, 'utf8');
+  } catch {
+    return ''; // ended between the listing and the read
+  }
 }
 
 function readStat(pid: number): ProcessStat | null {

@@ -9,6 +9,8 @@ export interface Sample extends LoadResult {
   readonly system: number;
   readonly total: number;
   readonly rate: number;
+  /** Cores that the proxy used on average: 1 on a core of its own means that nothing but the proxy was the limit. */
+  readonly cores: number;
   /** Cores' worth of CPU that processes other than the benchmark's used meanwhile. */
   readonly others: number;
   /** Why the sample does not count; null: it does. */
@@ -49,6 +51,7 @@ export async function measure(bench: Bench, proxy: Started, generate: Generator,
     system,
     total: user + system,
     rate: result.requests / result.seconds,
+    cores: (after.user + after.system - before.user - before.system) / result.seconds,
     others: Math.max(0, others),
     problem: samePids
       ? problemOf(result, served, job.connections)

@@ -31,19 +31,34 @@ const BROWSER: readonly HeaderLine[] = [
   ['If-None-Match', 'W/"5f2a-18c3f0e2b40"'],
 ];
 
-/** Headers of one request in the order in which they are sent, after Host and Connection. `cookie` is a `name=value` pair. */
-export function requestHeaders(set: HeaderSet, cookie: string | null): HeaderLine[] {
+/** Headers of one request in the order in which they are sent, after Host and Connection. `mark` names the session. */
+export function requestHeaders(set: HeaderSet, mark: HeaderLine | null): HeaderLine[] {
   const lines = set === 'browser' ? [...BROWSER] : [];
-  if (cookie !== null) lines.push(['Cookie', cookie]);
+  if (mark !== null) lines.push(mark);
   return lines;
 }
 
-/** The whole head of a GET request, blank line included: the same bytes as autocannon sends. */
-export function requestHead(host: string, set: HeaderSet, cookie: string | null, close = false): string {
+/** What a request is, apart from its session. */
+export interface RequestShape {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly headers: HeaderSet;
+  readonly uploadBytes: number;
+  /** It says that its connection ends with the answer. */
+  readonly close: boolean;
+}
+
+/** A GET request for `/` without a body. */
+export const PLAIN_GET: RequestShape = { method: 'GET', path: '/', headers: 'plain', uploadBytes: 0, close: false };
+
+/** The whole head of a request, blank line included: the same bytes as autocannon sends. */
+export function requestHead(host: string, shape: RequestShape, mark: HeaderLine | null): string {
+  const { method, path, headers, uploadBytes, close } = shape;
   const lines: HeaderLine[] = [
     ['Host', host],
     ['Connection', close ? 'close' : 'keep-alive'],
-    ...requestHeaders(set, cookie),
+    ...(uploadBytes > 0 ? [['Content-Length', String(uploadBytes)] as const] : []),
+    ...requestHeaders(headers, mark),
   ];
-  return `GET / HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
+  return `${method} ${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
 }

@@ -1,66 +1,144 @@
+import { createHash } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
+import { BodySkipper } from './body-skipper.ts';
 
 /** Where the answer to a login differs: it gives the client an application cookie. */
 export const LOGIN_PATH = '/login';
+/** Where the backends speak WebSocket: each small text message comes back. */
+export const WEBSOCKET_PATH = '/echo';
 /** Name of the application cookie that the backends set: proxies without a cookie of their own stick by it. */
 export const APPLICATION_COOKIE = 'sid';
 /** Response header with the id of the backend that answered. */
 export const BACKEND_HEADER = 'x-backend';
 
 const LOGIN_START = Buffer.from(`GET ${LOGIN_PATH} `);
+const WEBSOCKET_START = Buffer.from(`GET ${WEBSOCKET_PATH} `);
 const GET_START = Buffer.from('GET /');
+const POST_START = Buffer.from('POST /');
 const HEAD_END = Buffer.from('\r\n\r\n');
 const MAX_HEAD = 64 * 1024;
+/** Added to the key of a handshake (RFC 6455, section 1.3). */
+const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
-/** Counts requests over several backends. */
+/** Counts requests (and WebSocket messages) over several backends. */
 export interface Served {
   requests: number;
 }
 
+/** What a backend answers. */
+export interface ResponderSetting {
+  readonly id: string;
+  readonly bodyBytes: number;
+  /** Milliseconds before each answer; 0: at once. */
+  readonly delay: number;
+  readonly served: Served;
+  /** The value of the application cookie at each login. */
+  readonly makeSession: () => string;
+}
+
 /**
- * A backend that costs as little as Node allows: it answers every GET without a body with the same bytes, and parses
- * nothing but the end of each head. Anything else closes the connection, so a load that it does not understand shows up
- * as errors and never as good figures. `makeSession` gives the value of the application cookie at each login.
+ * A backend that costs as little as Node allows: it answers every GET and POST with the same bytes, and parses nothing but
+ * the end of each head (and of a POST's body). Anything else closes the connection, so a load that it does not understand
+ * shows up as errors and never as good figures.
  */
-export function createResponder(id: string, bodyBytes: number, served: Served, makeSession: () => string): Server {
+export function createResponder({ id, bodyBytes, delay, served, makeSession }: ResponderSetting): Server {
   const head = `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ${bodyBytes}\r\nX-Backend: ${id}\r\n`;
   const body = Buffer.alloc(bodyBytes, 'limpet benchmark body; ');
   const plain = Buffer.concat([Buffer.from(`${head}\r\n`), body]);
 
-  function answer(socket: Socket, bytes: Buffer, start: number): boolean {
-    if (!startsWith(bytes, start, GET_START)) return false;
+  function answer(socket: Socket, login: boolean): void {
     served.requests++;
-    if (!startsWith(bytes, start, LOGIN_START)) {
+    if (!login) {
       socket.write(plain);
-      return true;
+      return;
     }
     socket.write(`${head}Set-Cookie: ${APPLICATION_COOKIE}=${makeSession()}; Path=/; HttpOnly\r\n\r\n`);
     socket.write(body);
-    return true;
   }
 
-  return createServer({ noDelay: true }, (socket) => {
+  function reply(socket: Socket, login: boolean): void {
+    if (delay === 0) answer(socket, login);
+    else setTimeout(() => socket.writable && answer(socket, login), delay);
+  }
+
+  function serve(socket: Socket): void {
     let rest: Buffer | null = null;
+    let skipper: BodySkipper | null = null;
     socket.on('error', () => socket.destroy());
-    socket.on('data', (chunk: Buffer) => {
-      const bytes: Buffer = rest === null ? chunk : Buffer.concat([rest, chunk]);
-      let start = 0;
-      for (let end = bytes.indexOf(HEAD_END); end >= 0; end = bytes.indexOf(HEAD_END, start)) {
-        if (!answer(socket, bytes, start)) {
+    socket.on('data', function read(chunk: Buffer) {
+      let bytes: Buffer = rest === null ? chunk : Buffer.concat([rest, chunk]);
+      rest = null;
+      while (bytes.length > 0) {
+        if (skipper !== null) {
+          bytes = skipper.skip(bytes);
+          if (!skipper.done) return;
+          skipper = null;
+          reply(socket, false);
+          continue;
+        }
+        const end = bytes.indexOf(HEAD_END);
+        if (end < 0) {
+          if (bytes.length > MAX_HEAD) socket.destroy();
+          rest = bytes;
+          return;
+        }
+        const start = bytes;
+        bytes = bytes.subarray(end + HEAD_END.length);
+        if (startsWith(start, POST_START)) skipper = new BodySkipper(start.latin1Slice(0, end + 2));
+        else if (startsWith(start, WEBSOCKET_START)) {
+          socket.off('data', read);
+          echo(socket, id, start.latin1Slice(0, end + 2), served);
+          return;
+        } else if (startsWith(start, GET_START)) reply(socket, startsWith(start, LOGIN_START));
+        else {
           socket.destroy();
           return;
         }
-        start = end + HEAD_END.length;
       }
-      rest = start === bytes.length ? null : bytes.subarray(start);
-      if (rest !== null && rest.length > MAX_HEAD) socket.destroy();
     });
+  }
+
+  return createServer({ noDelay: true }, serve);
+}
+
+/** Answers the handshake and sends each masked text message of less than 126 bytes back; anything else ends the connection. */
+function echo(socket: Socket, id: string, head: string, served: Served): void {
+  const key = /\r\nsec-websocket-key: *(\S+)\r\n/i.exec(head)?.[1];
+  if (key === undefined) {
+    socket.destroy();
+    return;
+  }
+  const accept = createHash('sha1').update(`${key}${WEBSOCKET_GUID}`).digest('base64');
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\nX-Backend: ${id}\r\n\r\n`,
+  );
+  let rest: Buffer | null = null;
+  socket.on('data', (chunk: Buffer) => {
+    let bytes: Buffer = rest === null ? chunk : Buffer.concat([rest, chunk]);
+    rest = null;
+    while (bytes.length >= 6) {
+      const length = bytes[1]! & 0x7f;
+      if (bytes[0] !== 0x81 || length > 125) {
+        socket.end();
+        return;
+      }
+      if (bytes.length < 6 + length) break;
+      const frame = Buffer.allocUnsafe(2 + length);
+      frame[0] = 0x81;
+      frame[1] = length;
+      for (let i = 0; i < length; i++) frame[2 + i] = bytes[6 + i]! ^ bytes[2 + (i & 3)]!;
+      socket.write(frame);
+      served.requests++;
+      bytes = bytes.subarray(6 + length);
+    }
+    if (bytes.length > 0) rest = bytes;
   });
 }
 
-function startsWith(bytes: Buffer, start: number, prefix: Buffer): boolean {
+function startsWith(bytes: Buffer, prefix: Buffer): boolean {
+  if (bytes.length < prefix.length) return false;
   for (let i = 0; i < prefix.length; i++) {
-    if (bytes[start + i] !== prefix[i]) return false;
+    if (bytes[i] !== prefix[i]) return false;
   }
   return true;
 }

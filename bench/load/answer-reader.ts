@@ -5,12 +5,13 @@ const HEAD_END = Buffer.from('\r\n\r\n');
  * which the benchmark's backends never send.
  */
 export class AnswerReader {
-  readonly #onAnswer: (status: number) => void;
+  readonly #onAnswer: (status: number, head: string) => void;
   #head: Buffer | null = null;
   #status = 0;
+  #text = '';
   #bodyLeft = 0;
 
-  constructor(onAnswer: (status: number) => void) {
+  constructor(onAnswer: (status: number, head: string) => void) {
     this.#onAnswer = onAnswer;
   }
 
@@ -29,13 +30,14 @@ export class AnswerReader {
         const length = /\r\ncontent-length: *(\d+)/i.exec(head);
         if (!head.startsWith('HTTP/1.1 ') || length === null) return false;
         this.#status = Number(head.slice(9, 12));
+        this.#text = head;
         this.#bodyLeft = Number(length[1]);
         bytes = bytes.subarray(end + HEAD_END.length);
       }
       const taken = Math.min(bytes.length, this.#bodyLeft);
       this.#bodyLeft -= taken;
       bytes = bytes.subarray(taken);
-      if (this.#bodyLeft === 0) this.#onAnswer(this.#status);
+      if (this.#bodyLeft === 0) this.#onAnswer(this.#status, this.#text);
     }
     return true;
   }

@@ -1,14 +1,18 @@
 import type { Processes } from '../processes.ts';
-import type { HeaderSet } from '../request-head.ts';
+import type { HeaderLine, HeaderSet } from '../request-head.ts';
 
 /** What a load generator shall do. */
 export interface LoadJob {
   readonly port: number;
   readonly connections: number;
   readonly seconds: number;
-  /** `name=value` pairs that the requests carry in turn; empty: requests without a cookie. */
-  readonly cookies: readonly string[];
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  /** The header lines that name the sessions; the requests carry them in turn. Empty: requests of no session. */
+  readonly marks: readonly HeaderLine[];
   readonly headers: HeaderSet;
+  /** Bytes of the body of each request; 0: none. */
+  readonly uploadBytes: number;
   readonly tls: boolean;
   /** A connection for each request. */
   readonly close: boolean;
@@ -26,6 +30,7 @@ export interface LoadResult {
   readonly non2xx: number;
   readonly p50: number;
   readonly p99: number;
+  readonly p999: number;
 }
 
 /** A load generator: runs one job in a process of its own and calls `onStart` right before the first connection. */
@@ -37,11 +42,16 @@ export type Generator = (
 ) => Promise<LoadResult>;
 
 /**
- * The cookies of connection `index`: each session belongs to one connection when there are at least as many sessions as
+ * The marks of connection `index`: each session belongs to one connection when there are at least as many sessions as
  * connections; otherwise the connections share them.
  */
-export function cookiesOf(job: LoadJob, index: number): readonly (string | null)[] {
-  if (job.cookies.length === 0) return [null];
-  const own = job.cookies.filter((_, i) => i % job.connections === index);
-  return own.length > 0 ? own : [job.cookies[index % job.cookies.length]!];
+export function marksOf(job: LoadJob, index: number): readonly (HeaderLine | null)[] {
+  if (job.marks.length === 0) return [null];
+  const own = job.marks.filter((_, i) => i % job.connections === index);
+  return own.length > 0 ? own : [job.marks[index % job.marks.length]!];
+}
+
+/** What requests carry as their body: `bytes` of text. */
+export function uploadOf(bytes: number): string {
+  return 'limpet benchmark upload; '.repeat(Math.ceil(bytes / 25)).slice(0, bytes);
 }

@@ -6,9 +6,10 @@
 import { connect, type Socket } from 'node:net';
 import { createHistogram } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
 import { requestHead } from '../request-head.ts';
 import { AnswerReader } from './answer-reader.ts';
-import { cookiesOf, type LoadJob, type LoadResult } from './load.ts';
+import { type LoadJob, type LoadResult, marksOf, uploadOf } from './load.ts';
 import { serveJob } from './worker-job.ts';
 
 /** How long answers that are still due may take after the last request. */
@@ -27,6 +28,7 @@ await serveJob(run);
 async function run(job: LoadJob): Promise<LoadResult> {
   const host = `127.0.0.1:${job.port}`;
   const rate = job.rate ?? 1;
+  const upload = job.uploadBytes === 0 ? null : Buffer.from(uploadOf(job.uploadBytes));
   const microseconds = createHistogram();
   const idle: Connection[] = [];
   let requests = 0;
@@ -35,8 +37,9 @@ async function run(job: LoadJob): Promise<LoadResult> {
   let closing = false;
 
   async function open(index: number): Promise<Connection> {
-    const socket = connect({ port: job.port, host: '127.0.0.1', noDelay: true });
-    const heads = cookiesOf(job, index).map((cookie) => requestHead(host, job.headers, cookie));
+    const address = { port: job.port, host: '127.0.0.1', noDelay: true };
+    const socket = job.tls ? connectTls({ ...address, rejectUnauthorized: false }) : connect(address);
+    const heads = marksOf(job, index).map((mark) => requestHead(host, job, mark));
     const connection: Connection = { socket, heads, sent: 0, due: 0 };
     const reader = new AnswerReader((status) => {
       microseconds.record(Math.max(1, Math.round((performance.now() - connection.due) * 1000)));
@@ -51,7 +54,7 @@ async function run(job: LoadJob): Promise<LoadResult> {
     socket.on('close', () => {
       if (!closing) errors++;
     });
-    await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve));
+    await new Promise((resolve) => socket.once(job.tls ? 'secureConnect' : 'connect', resolve).once('close', resolve));
     return connection;
   }
 
@@ -67,7 +70,14 @@ async function run(job: LoadJob): Promise<LoadResult> {
     while (sent < total && idle.length > 0 && start + (sent / rate) * 1000 <= now) {
       const connection = idle.shift()!;
       connection.due = start + (sent / rate) * 1000;
-      connection.socket.write(connection.heads[connection.sent++ % connection.heads.length]!, 'latin1');
+      const head = connection.heads[connection.sent++ % connection.heads.length]!;
+      if (upload === null) connection.socket.write(head, 'latin1');
+      else {
+        connection.socket.cork();
+        connection.socket.write(head, 'latin1');
+        connection.socket.write(upload);
+        connection.socket.uncork();
+      }
       sent++;
     }
     await delay(1);
@@ -82,5 +92,6 @@ async function run(job: LoadJob): Promise<LoadResult> {
     non2xx,
     p50: microseconds.percentile(50) / 1000,
     p99: microseconds.percentile(99) / 1000,
+    p999: microseconds.percentile(99.9) / 1000,
   };
 }

@@ -7,10 +7,12 @@ import type { Generator, LoadResult } from './load.ts';
  * A generator that is a script next to this file. The script gets the job by message, answers `ready` when it is loaded,
  * starts on the next message and sends its result: so its own start-up is not part of what is measured.
  */
-export function workerGenerator(script: string): Generator {
+export function workerGenerator(script: string, args: readonly string[] = []): Generator {
   const path = fileURLToPath(new URL(script, import.meta.url));
   return async (processes, prefix, job, onStart) => {
-    const started = await processes.start('the load generator', [...prefix, process.execPath, path], { ipc: true });
+    const started = await processes.start('the load generator', [...prefix, process.execPath, path, ...args], {
+      ipc: true,
+    });
     const stop = new AbortController();
     const { signal } = stop;
     const exit = once(started.child, 'exit', { signal }).then(() => assertRunning(started));

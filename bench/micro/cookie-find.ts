@@ -12,7 +12,7 @@ import { routeSchema } from '../../src/config/listener-schema.ts';
 import { poolSchema } from '../../src/config/pool-schema.ts';
 import { Head, Parse } from '../../src/http1/head.ts';
 import { buildRouter } from '../../src/routing/router.ts';
-import { requestHead } from '../request-head.ts';
+import { PLAIN_GET, requestHead } from '../request-head.ts';
 import { spread } from '../statistics.ts';
 
 const CALLS = 200_000;
@@ -65,7 +65,10 @@ function cookie(): string {
 }
 function parsed(cookies: string): Head {
   const head = new Head();
-  const bytes = Buffer.from(requestHead('shop.example', 'browser', cookies), 'latin1');
+  const bytes = Buffer.from(
+    requestHead('shop.example', { ...PLAIN_GET, headers: 'browser' }, ['Cookie', cookies]),
+    'latin1',
+  );
   if (head.parseRequest(bytes, 0, bytes.length) !== Parse.done) throw new Error(head.problem);
   return head;
 }

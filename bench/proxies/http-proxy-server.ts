@@ -1,10 +1,11 @@
 /**
- * A sticky proxy with http-proxy as its users write it: a keep-alive agent, a Map from session to target, learned from the
- * application's cookie. Arguments: the port, then the ports of the backends.
+ * A sticky proxy with http-proxy as its users write it, with a keep-alive agent; the second argument names the library, because
+ * http-proxy-3 has the same API.
  */
-import { Agent, createServer, type IncomingMessage } from 'node:http';
-import httpProxy from 'http-proxy';
-import { APPLICATION_COOKIE } from '../responder.ts';
+import { Agent, type IncomingMessage } from 'node:http';
+import type httpProxy from 'http-proxy';
+import { LearnedSessions } from './learned-sessions.ts';
+import { scriptSetting, serve } from './script-setting.ts';
 
 interface Target {
   readonly protocol: 'http:';
@@ -13,38 +14,33 @@ interface Target {
   readonly port: string;
 }
 
-const [port, ...backendPorts] = process.argv.slice(2);
+const setting = scriptSetting();
+const library = (await import(process.argv[3]!)) as { default: typeof httpProxy } & typeof httpProxy;
+const createProxyServer = library.createProxyServer ?? library.default.createProxyServer;
 // Objects, because http-proxy parses a target that is a string anew at each request.
-const targets = backendPorts.map((backendPort): Target => {
-  return { protocol: 'http:', host: `127.0.0.1:${backendPort}`, hostname: '127.0.0.1', port: backendPort };
+const targets = setting.backendPorts.map((port): Target => {
+  return { protocol: 'http:', host: `127.0.0.1:${port}`, hostname: '127.0.0.1', port: String(port) };
 });
-const sessions = new Map<string, Target>();
+const sessions = new LearnedSessions(targets);
 const chosen = new WeakMap<IncomingMessage, Target>();
-const requestCookie = new RegExp(`(?:^|; )${APPLICATION_COOKIE}=([^;]*)`);
-const responseCookie = new RegExp(`^${APPLICATION_COOKIE}=([^;]*)`);
-let next = 0;
 
-const proxy = httpProxy.createProxyServer({ agent: new Agent({ keepAlive: true, maxFreeSockets: 1024 }) });
+const proxy = createProxyServer({ agent: new Agent({ keepAlive: true, maxFreeSockets: 1024 }) });
 
 proxy.on('proxyRes', (answer, request) => {
-  for (const line of answer.headers['set-cookie'] ?? []) {
-    const session = responseCookie.exec(line)?.[1];
-    const target = chosen.get(request);
-    if (session !== undefined && target !== undefined) sessions.set(session, target);
-  }
+  const target = chosen.get(request);
+  if (target !== undefined) sessions.learn(answer.headers['set-cookie'], target);
 });
 
 proxy.on('error', (error, _request, response) => {
-  if ('writeHead' in response && !response.headersSent) response.writeHead(502);
-  response.end(error.message);
+  if (response !== undefined && 'writeHead' in response && !response.headersSent) response.writeHead(502);
+  response?.end(error.message);
 });
 
-createServer((request, response) => {
-  const session = requestCookie.exec(request.headers.cookie ?? '')?.[1];
-  let target = session === undefined ? undefined : sessions.get(session);
-  if (target === undefined) {
-    target = targets[next++ % targets.length]!;
-    chosen.set(request, target);
-  }
-  proxy.web(request, response, { target });
-}).listen(Number(port), '127.0.0.1', 1024);
+function targetOf(request: IncomingMessage): Target {
+  const target = sessions.targetOf(request.headers.cookie);
+  chosen.set(request, target);
+  return target;
+}
+
+const server = serve(setting, (request, response) => proxy.web(request, response, { target: targetOf(request) }));
+server.on('upgrade', (request, socket, head) => proxy.ws(request, socket, head, { target: targetOf(request) }));

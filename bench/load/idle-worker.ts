@@ -1,0 +1,37 @@
+/**
+ * Opens connections to the port in the first argument, as many as the second says, with one request on each, and keeps them.
+ * Tells its parent `{ open }` when all have had their answer, and ends with it.
+ */
+import { connect } from 'node:net';
+import { PLAIN_GET, requestHead } from '../request-head.ts';
+import { AnswerReader } from './answer-reader.ts';
+
+const [port, count] = process.argv.slice(2).map(Number);
+/** Connections that are being opened at once. */
+const LANES = 100;
+const head = requestHead(`127.0.0.1:${port}`, PLAIN_GET, null);
+
+process.once('disconnect', () => process.exit(0));
+let begun = 0;
+let open = 0;
+
+function next(): Promise<void> {
+  if (begun++ >= count!) return Promise.resolve();
+  return new Promise<void>((resolve) => {
+    const socket = connect({ port: port!, host: '127.0.0.1' });
+    const reader = new AnswerReader((status) => {
+      if (status === 200) open++;
+      resolve();
+    });
+    socket.on('connect', () => socket.write(head));
+    socket.on('data', (chunk: Buffer) => reader.push(chunk));
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      open--;
+      resolve();
+    });
+  }).then(next);
+}
+
+await Promise.all(Array.from({ length: LANES }, next));
+process.send?.({ open });

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { type RawData, WebSocket } from 'ws';
 import { runLimpet } from '../cli/run-limpet.ts';
@@ -8,9 +7,9 @@ import { type AppProcess, startApps } from '../support/app-process.ts';
 import { type Answered, ask } from '../support/ask.ts';
 import { CookieJar } from '../support/cookie-jar.ts';
 import { eventually } from '../support/eventually.ts';
-import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
+import type { LimpetProcess } from '../support/limpet.ts';
+import { startExampleFile } from './start-scenario.ts';
 
-const EXAMPLE = readFileSync(new URL('../../config/examples/game.yaml', import.meta.url), 'utf8');
 const SERVER = new URL('./game/server.ts', import.meta.url);
 const MS = 30_000;
 
@@ -100,11 +99,7 @@ describe('a game: rooms of players, over three servers', () => {
       const replica = servers[(i + 1) % servers.length]!;
       assert.equal((await ask(`${url}/replica`, { method: 'PUT', body: replica.url })).status, 200);
     }
-    const [GAME_A, GAME_B, GAME_C] = servers.map(({ url }) => url);
-    limpet = await startLimpetProcess(EXAMPLE, {
-      env: { LISTEN: '127.0.0.1:0', GAME_A: GAME_A!, GAME_B: GAME_B!, GAME_C: GAME_C! },
-      args: ['--workers', '2'],
-    });
+    limpet = await startExampleFile('game', servers);
   });
   after(async () => {
     for (const player of everybody) player.lose();

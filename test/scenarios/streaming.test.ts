@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { runLimpet } from '../cli/run-limpet.ts';
@@ -9,9 +8,9 @@ import { type Answered, type AskOptions, ask } from '../support/ask.ts';
 import { CookieJar } from '../support/cookie-jar.ts';
 import { EventReader } from '../support/event-reader.ts';
 import { eventually } from '../support/eventually.ts';
-import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
+import type { LimpetProcess } from '../support/limpet.ts';
+import { startExampleFile } from './start-scenario.ts';
 
-const EXAMPLE = readFileSync(new URL('../../config/examples/stream.yaml', import.meta.url), 'utf8');
 const SERVER = new URL('./streaming/server.ts', import.meta.url);
 
 interface Me {
@@ -108,12 +107,7 @@ describe('streaming: two devices for each account, over three servers', () => {
   after(() => Promise.all(servers?.map((server) => server.kill()) ?? []));
 
   function start(env: Record<string, string> = {}): Promise<LimpetProcess> {
-    const [edge1, edge2, edge3] = servers;
-    const urls = { EDGE1: edge1!.url, EDGE2: edge2!.url, EDGE3: edge3!.url };
-    return startLimpetProcess(EXAMPLE, {
-      env: { LISTEN: '127.0.0.1:0', ...urls, ...env },
-      args: ['--workers', '2'],
-    });
+    return startExampleFile('stream', servers, env);
   }
 
   const curtain = (film: string): Promise<unknown> =>

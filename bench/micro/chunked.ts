@@ -1,8 +1,4 @@
-/**
- * What reading a chunked body costs. `node bench/micro/chunked.ts [OTHER_CHUNKED_TS…]` measures other versions of src/http1/chunked.ts beside this one.
- * Each pass is a body of about 64 KiB in one read.
- */
-import { compare, versions } from './versions.ts';
+import { moduleOf, type Pass, type Suite } from './pass.ts';
 
 type ChunkedModule = typeof import('../../src/http1/chunked.ts');
 
@@ -14,8 +10,10 @@ function body(chunkBytes: number, extension = ''): Buffer {
   return Buffer.from(`${chunk.repeat(BODY_BYTES / chunkBytes)}0\r\n\r\n`, 'latin1');
 }
 
-function reader(bytes: Buffer, wire: boolean): (module: ChunkedModule) => (times: number) => void {
-  return ({ ChunkedDecoder }) => {
+/** Body framing: what reading a chunked body of about 64 KiB in one read costs. */
+export const chunked: Suite = async (root) => {
+  const { ChunkedDecoder } = await moduleOf<ChunkedModule>(root, 'src/http1/chunked.ts');
+  const reader = (bytes: Buffer, wire: boolean): Pass => {
     const decoder = new ChunkedDecoder();
     return (times) => {
       for (let i = 0; i < times; i++) {
@@ -24,11 +22,10 @@ function reader(bytes: Buffer, wire: boolean): (module: ChunkedModule) => (times
       }
     };
   };
-}
-
-compare(await versions<ChunkedModule>('../../src/http1/chunked.ts'), {
-  '8 chunks of 8000 bytes, with framing': reader(body(8_000), true),
-  '1000 chunks of 64 bytes, with framing': reader(body(64), true),
-  '1000 chunks of 64 bytes, data only': reader(body(64), false),
-  '1000 chunks of 64 bytes with an extension': reader(body(64, ';a=b'), true),
-});
+  return {
+    '8 chunks of 8000 bytes, with framing': reader(body(8_000), true),
+    '1000 chunks of 64 bytes, with framing': reader(body(64), true),
+    '1000 chunks of 64 bytes, data only': reader(body(64), false),
+    '1000 chunks of 64 bytes with an extension': reader(body(64, ';a=b'), true),
+  };
+};

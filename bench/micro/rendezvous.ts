@@ -1,14 +1,11 @@
-/** What a choice by rendezvous hashing costs, over 3, 10 and 50 backends, in ns of CPU time. `node bench/micro/rendezvous.ts` */
 import type { Backend } from '../../src/backends/backend.ts';
-import { nameHash } from '../../src/backends/name-hash.ts';
-import { rendezvous } from '../../src/balancing/rendezvous.ts';
-import { Key } from '../../src/sessions/key.ts';
-import { spread } from '../statistics.ts';
+import { moduleOf, type Pass, type Suite } from './pass.ts';
 
-const PICKS = 500_000;
-const ROUNDS = 5;
+type HashModule = typeof import('../../src/backends/name-hash.ts');
+type RendezvousModule = typeof import('../../src/balancing/rendezvous.ts');
+type KeyModule = typeof import('../../src/sessions/key.ts');
 
-function backendsOf(count: number): Backend[] {
+function backendsOf(count: number, nameHash: (name: string) => number): Backend[] {
   return Array.from({ length: count }, (_, slot) => ({
     id: `b${slot}`,
     pool: 'shop',
@@ -30,42 +27,37 @@ function backendsOf(count: number): Backend[] {
   }));
 }
 
-/** Nanoseconds a choice. */
-function run(backends: readonly Backend[], weights: Float64Array): number {
-  const weightOf = ({ slot }: Backend): number => weights[slot]!;
-  const key = new Key();
-  let sum = 0;
-  const start = process.cpuUsage();
-  for (let i = 0; i < PICKS; i++) {
-    key.set(Math.imul(i, 0x9e3779b1), Math.imul(i, 0x85ebca6b), i, i);
-    sum += rendezvous(backends, backends.length, key, weightOf).slot;
-  }
-  const { user, system } = process.cpuUsage(start);
-  // Used, so that the loop is not optimized away.
-  if (sum < 0) throw new Error('unreachable');
-  return ((user + system) * 1000) / PICKS;
-}
-
-const cases = [3, 10, 50].flatMap((count) => {
-  const backends = backendsOf(count);
-  return [
-    { name: `${count} backends, equal weights`, backends, weights: new Float64Array(count).fill(1) },
-    {
-      name: `${count} backends, different weights`,
-      backends,
-      weights: Float64Array.from({ length: count }, (_, i) => i + 1),
-    },
-  ];
-});
-// Rounds are interleaved, so that a busy moment of the machine falls on all cases alike; the first one warms up.
-const times = cases.map((): number[] => []);
-for (let round = 0; round <= ROUNDS; round++) {
-  for (const [index, { backends, weights }] of cases.entries()) {
-    const ns = run(backends, weights);
-    if (round > 0) times[index]!.push(ns);
-  }
-}
-for (const [index, { name }] of cases.entries()) {
-  const { median, min, max } = spread(times[index]!);
-  console.log(`${name}: ${median.toFixed(0)} ns a choice (${min.toFixed(0)} to ${max.toFixed(0)})`);
-}
+/** What a choice by rendezvous hashing costs, over 3, 10 and 50 backends. */
+export const rendezvous: Suite = async (root) => {
+  const { nameHash } = await moduleOf<HashModule>(root, 'src/backends/name-hash.ts');
+  const { rendezvous: choose } = await moduleOf<RendezvousModule>(root, 'src/balancing/rendezvous.ts');
+  const { Key } = await moduleOf<KeyModule>(root, 'src/sessions/key.ts');
+  const chooser = (backends: readonly Backend[], weights: Float64Array): Pass => {
+    const weightOf = ({ slot }: Backend): number => weights[slot]!;
+    const key = new Key();
+    return (times) => {
+      let sum = 0;
+      for (let i = 0; i < times; i++) {
+        key.set(Math.imul(i, 0x9e3779b1), Math.imul(i, 0x85ebca6b), i, i);
+        sum += choose(backends, backends.length, key, weightOf).slot;
+      }
+      // Used, so that the loop is not optimized away.
+      if (sum < 0) throw new Error('unreachable');
+    };
+  };
+  return Object.fromEntries(
+    [3, 10, 50].flatMap((count): [string, Pass][] => {
+      const backends = backendsOf(count, nameHash);
+      return [
+        [`${count} backends, equal weights`, chooser(backends, new Float64Array(count).fill(1))],
+        [
+          `${count} backends, different weights`,
+          chooser(
+            backends,
+            Float64Array.from({ length: count }, (_, i) => i + 1),
+          ),
+        ],
+      ];
+    }),
+  );
+};

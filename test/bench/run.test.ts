@@ -35,27 +35,22 @@ test(
   onLinux,
   async () => {
     const report = await bench(
-      '--cases 60b,token --proxies limpet,floor --rounds 1 --seconds 1 --warmup 0 --connections 4 --sessions 32 --rate 200',
+      '--cases 60b --proxies limpet,floor --rounds 1 --seconds 1 --warmup 0 --connections 4 --sessions 32 --rate 200',
     );
     assert.deepEqual(report.failed, []);
-    const [plain, token] = report.cases;
-    assert.ok(plain?.kind === 'requests' && token?.kind === 'requests');
+    const [plain] = report.cases;
+    assert.ok(plain?.kind === 'requests');
     assert.ok((plain.ceiling ?? 0) > 0);
     assert.deepEqual(
       plain.proxies.map(({ name }) => name),
       ['limpet', 'floor'],
     );
-    assert.deepEqual(
-      token.proxies.map(({ name }) => name),
-      ['limpet'],
-    );
-    assert.deepEqual(token.leftOut, [{ name: 'floor', reason: 'it only pipes bytes' }]);
-    for (const measured of [...plain.proxies, ...token.proxies]) assertFigures(measured);
+    for (const measured of plain.proxies) assertFigures(measured);
     const folder = await mkdtemp(join(tmpdir(), 'limpet-bench-test-'));
     try {
       writeReport(folder, report);
       const written = JSON.parse(await readFile(join(folder, 'report.json'), 'utf8')) as Report;
-      assert.equal(written.cases.length, 2);
+      assert.equal(written.cases.length, 1);
       assert.match(written.cases[0]!.proxies[0]!.configuration, /pools:\n {2}bench:/);
       assert.ok(existsSync(join(folder, 'report.html')) && existsSync(join(folder, 'report.txt')));
     } finally {

@@ -252,7 +252,7 @@ ${pool('raw', `{ id: raw, url: "${raw.url}" }`, 'affinity: []')}
     const { length } = backends[0]!.seen;
     client.send(`GET /hang HTTP/1.1\r\nHost: shop.example\r\ntraceparent: 00-${trace}-${PARENT}-01\r\n\r\n`);
     await eventually('the request', () => backends[0]!.seen.length > length, LONG);
-    client.close();
+    client.socket.resetAndDestroy();
     const left = await spansOf(trace);
     assert.equal(left.server.attributes['error.type'], 'CLIENT_GONE');
     assert.equal(left.server.failed, false);

@@ -128,6 +128,9 @@ describe('broken responses that are resumed', () => {
         ?.slice(series.length) ?? 0,
     );
   };
+  /** Workers send their counts now and then. */
+  const counted = (series: string, count: number): Promise<true> =>
+    eventually(series, async () => (await metric(series)) === count, 30_000);
   const isExactly = ({ bytes, whole }: Download, expected: Buffer): void => {
     assert.equal(whole, true);
     assert.equal(bytes.length, expected.length);
@@ -199,7 +202,7 @@ describe('broken responses that are resumed', () => {
     isExactly(await download(`${limpet.url}/idle/silent`), SMALL);
     assert.equal(seenBy('b')[0]!.headers.range, 'bytes=4000-');
     assert.equal((await admin.backend('idle', 'a')).failures, before + 1);
-    assert.equal(await metric('limpet_retries_total{pool="idle",reason="timeout"}'), 1);
+    await counted('limpet_retries_total{pool="idle",reason="timeout"}', 1);
   });
 
   for (const [what, pool, options, first] of [
@@ -370,10 +373,7 @@ describe('broken responses that are resumed', () => {
     }
     assert.notEqual(cookies[1], cookies[0]);
     assert.equal((await line('/session/1')).affinity, 'new');
-    assert.equal(
-      await metric(`limpet_failovers_total{pool="session",from="${from}",to="${to}",reason="backend-down"}`),
-      1,
-    );
+    await counted(`limpet_failovers_total{pool="session",from="${from}",to="${to}",reason="backend-down"}`, 1);
 
     // Once more, as a session that was there before.
     asked = 0;
@@ -410,6 +410,6 @@ describe('broken responses that are resumed', () => {
     await eventually('all under way', () => under === 20, 30_000);
     await apps[0]!.kill();
     for (const answer of await Promise.all(downloads)) isExactly(answer, expected);
-    await eventually('the metric', async () => (await metric('limpet_resumed_total{pool="killed"}')) === 20);
+    await counted('limpet_resumed_total{pool="killed"}', 20);
   });
 });

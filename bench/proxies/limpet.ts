@@ -61,7 +61,7 @@ pools:
 ${backends.map(({ id, port }) => `      - { id: ${id}, url: "http://127.0.0.1:${port}" }`).join('\n')}${affinity}
 sessions: { secretFile: "${secretFile}"${max}${store} }
 admin: { bind: null }
-log: { level: warn, access: ${accessLog} }
+log: { level: ${accessLog ? 'info' : 'warn'}, access: ${accessLog} }
 workers: ${workers}
 shutdown: { grace: 1s }
 `;

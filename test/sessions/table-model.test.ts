@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { MoveReason } from '../../src/sessions/move-reasons.ts';
 import { format } from '../../src/sessions/public-id.ts';
 import { Lookup, Row, SessionTable } from '../../src/sessions/table.ts';
 import { collidingKeys, randomKeys } from './random-keys.ts';
@@ -20,7 +21,7 @@ const key = fc.nat(KEYS.length - 1);
 const slot = fc.nat(SLOTS - 1);
 const pool = fc.nat(LIMITS.length - 1);
 const generation = fc.integer({ min: 1, max: 65535 });
-const byte = fc.nat(5);
+const byte = fc.nat(6);
 const span = fc.integer({ min: -20, max: 260 });
 const step = fc.record({
   /** The clock may be set back. */
@@ -59,14 +60,29 @@ function newRow(
     requests: 1,
     moves: 0,
     provisional,
-    movedFrom: -1,
-    movedReason: 0,
+    move: null,
   };
 }
 
 function fields(row: ModelRow): object {
-  const { issuedAfter, ...rest } = row;
-  return { ...rest, moves: Math.min(rest.moves, 255), issued: issuedAfter < 0 ? 0 : rest.created + issuedAfter };
+  const { issuedAfter, move, ...rest } = row;
+  return {
+    ...rest,
+    moves: Math.min(rest.moves, 255),
+    issued: issuedAfter < 0 ? 0 : rest.created + issuedAfter,
+    movedFrom: move === null || move.told ? -1 : move.from,
+    movedReason: move?.reason ?? 0,
+    userA: 0,
+    userB: 0,
+  };
+}
+
+/** Where the session may go back to: people are not shown that. */
+function originOf({ move }: ModelRow): [origin: number, generation: number] {
+  const returns = [MoveReason['backend-down'], MoveReason.maintenance, MoveReason.drain] as number[];
+  return move === null || !returns.includes(move.reason)
+    ? [-1, move === null ? 0 : move.generation & 7]
+    : [move.from, move.generation & 7];
 }
 
 function rowFields(row: Row): object {
@@ -83,6 +99,8 @@ function rowFields(row: Row): object {
     movedFrom,
     movedReason,
     issued,
+    userA,
+    userB,
   } = row;
   return {
     pool,
@@ -97,6 +115,8 @@ function rowFields(row: Row): object {
     movedFrom,
     movedReason,
     issued,
+    userA,
+    userB,
   };
 }
 
@@ -126,7 +146,10 @@ function apply(table: SessionTable, model: TableModel, does: Does, now: number):
       const found = table.peek(k, now, row);
       assert.equal(found, model.judge(does.key, now));
       if (old === null) assert.equal(row.backend, -1);
-      else assert.deepEqual(rowFields(row), old);
+      else {
+        assert.deepEqual(rowFields(row), old);
+        assert.deepEqual([row.origin, row.originGeneration], originOf(before!));
+      }
       return;
     }
     case 'claim':
@@ -150,7 +173,10 @@ function apply(table: SessionTable, model: TableModel, does: Does, now: number):
       assert.equal(moved, model.move(does.key, does.slot, does.to, does.generation, does.byte));
       const after = model.rows.get(does.key);
       if (after === undefined) assert.deepEqual([row.state, row.backend], [model.judge(does.key, now), -1]);
-      else assert.deepEqual(rowFields(row), fields(after));
+      else {
+        assert.deepEqual(rowFields(row), fields(after));
+        assert.deepEqual([row.origin, row.originGeneration], originOf(after));
+      }
       return;
     }
     case 'confirm':

@@ -1,3 +1,4 @@
+import { MoveReason } from '../../src/sessions/move-reasons.ts';
 import { Lookup } from '../../src/sessions/table.ts';
 
 /** What the table should know of one key. */
@@ -13,9 +14,13 @@ export interface ModelRow {
   requests: number;
   moves: number;
   provisional: boolean;
-  movedFrom: number;
-  movedReason: number;
+  /** The last move that has to be told, or after which the session may go back; null: none. */
+  move: { from: number; generation: number; reason: number; told: boolean } | null;
 }
+
+/** Reasons after which a session may go back, and those of moves that the request which makes them tells. */
+const RETURNS: readonly number[] = [MoveReason['backend-down'], MoveReason.maintenance, MoveReason.drain];
+const TOLD_AT_ONCE: readonly number[] = [MoveReason['backend-down'], MoveReason.maintenance, MoveReason.removed];
 
 /** The session table as plain objects in a Map, for one thread and with room for all. */
 export class TableModel {
@@ -71,10 +76,12 @@ export class TableModel {
     const row = this.rows.get(key);
     if (row === undefined || row.backend !== from) return false;
     if (!row.provisional) {
-      const origin = row.movedFrom < 0 ? from : row.movedFrom;
+      const last = row.move;
       row.moves++;
-      row.movedFrom = origin === to && from !== to ? -1 : origin;
-      row.movedReason = row.movedFrom < 0 ? 0 : reason;
+      if (last === null || (last.told && !TOLD_AT_ONCE.includes(reason)))
+        row.move = { from, generation: row.generation, reason, told: false };
+      else if (!last.told) last.reason = reason;
+      if (row.move!.from === to && from !== to) row.move = null;
     }
     row.backend = to;
     row.generation = generation;
@@ -85,8 +92,8 @@ export class TableModel {
     const row = this.rows.get(key);
     if (row === undefined || row.backend !== slot) return false;
     row.provisional = false;
-    row.movedFrom = -1;
-    row.movedReason = 0;
+    if (row.move !== null && RETURNS.includes(row.move.reason)) row.move.told = true;
+    else row.move = null;
     row.lastSeen = Math.max(row.lastSeen, now);
     return true;
   }

@@ -27,21 +27,22 @@ interface LogIn {
 /** What a server tells its peers. */
 interface Change {
   readonly logIn?: { readonly token: string; readonly value: LogIn | null };
-  readonly position?: { readonly of: string; readonly at: number };
+  /** `when`, ms since the epoch: copies may overtake each other. */
+  readonly position?: { readonly of: string; readonly at: number; readonly when: number };
 }
 
 const [id = 'x', port = '0'] = process.argv.slice(2);
 let peers: string[] = [];
 const logIns = new Map<string, LogIn>();
 /** Seconds, by user and film. */
-const positions = new Map<string, number>();
+const positions = new Map<string, { readonly at: number; readonly when: number }>();
 const curtains = new Set<string>();
 const paused = new Set<string>();
 
 function apply({ logIn, position }: Change): void {
   if (logIn?.value) logIns.set(logIn.token, logIn.value);
   else if (logIn) logIns.delete(logIn.token);
-  if (position) positions.set(position.of, position.at);
+  if (position && position.when > (positions.get(position.of)?.when ?? 0)) positions.set(position.of, position);
 }
 
 /** Makes a change here and at all peers that are there. */
@@ -68,12 +69,12 @@ function play(request: IncomingMessage, response: ServerResponse, user: string, 
   const session = String(request.headers['limpet-session']);
   const of = `${user} ${film}`;
   const events = request.headers.accept === 'text/event-stream';
-  let at = positions.get(of) ?? 0;
+  let at = positions.get(of)?.at ?? 0;
   response.writeHead(200, { 'Content-Type': events ? 'text/event-stream' : 'video/mp4' });
   const tick = (): void => {
     if (paused.has(session)) return;
     at++;
-    void change({ position: { of, at } });
+    void change({ position: { of, at, when: performance.timeOrigin + performance.now() } });
     response.write(events ? `event: at\ndata: ${JSON.stringify({ at, server: id })}\n\n` : '.');
     if (!curtains.has(film)) return;
     clearInterval(timer);
@@ -122,7 +123,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     case 'GET /api/me':
       return say(200, { user, session, moved });
     case 'GET /api/position':
-      return say(200, { at: positions.get(`${user} ${film}`) ?? 0 });
+      return say(200, { at: positions.get(`${user} ${film}`)?.at ?? 0 });
     case 'GET /api/watch':
       paused.delete(String(session));
       return play(request, response, user, film);

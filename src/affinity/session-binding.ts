@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { SessionConfig } from '../config/schema.ts';
 import type { Head } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
+import { BOUND_TO, bindingWord } from '../sessions/binding.ts';
 import { Key } from '../sessions/key.ts';
 import { KeyHash } from '../sessions/key-hash.ts';
 import { clientNetwork } from './client-network.ts';
@@ -24,7 +25,7 @@ export interface BoundClient {
 }
 
 /**
- * What the sessions of a pool must keep (`session.bindTo`), as one 32-bit hash under the pool's secret: the network of the client's address (/32, /64), its
+ * What the sessions of a pool must keep (`session.bindTo`), as one word (see sessions/binding.ts) of a hash under the pool's secret: the network of the client's address (/32, /64), its
  * agent without versions (a browser that updates itself stays the same), its TLS certificate. A connection's exported keying material is not used for `tls`: a
  * session lasts longer than a connection.
  */
@@ -35,6 +36,7 @@ export class SessionBinding {
   readonly #ip: boolean;
   readonly #agent: boolean;
   readonly #tls: boolean;
+  readonly #kinds: number;
   readonly #hash: KeyHash;
   readonly #key = new Key();
   readonly #known = new LRUCache<string, number>({ max: CLIENTS });
@@ -49,6 +51,7 @@ export class SessionBinding {
     // In one order, so that the order in the file does not count.
     const names = (['ip', 'user-agent', 'tls'] as const).filter((name) => bindTo.includes(name));
     this.names = names.join(' ');
+    this.#kinds = names.reduce((kinds, name) => kinds | BOUND_TO[name], 0);
     this.#ip = names.includes('ip');
     this.#agent = names.includes('user-agent');
     this.#tls = names.includes('tls');
@@ -69,7 +72,7 @@ export class SessionBinding {
       .map((part) => `${part.length}:${part}`)
       .join('');
     this.#hash.hash(text, 0, text.length, this.#key);
-    const hash = this.#key.a >>> 0 || 1;
+    const hash = bindingWord(this.#key.a, this.#kinds);
     if (agent.length <= LONGEST_AGENT) this.#known.set(memo, hash);
     return hash;
   }

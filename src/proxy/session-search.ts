@@ -8,6 +8,7 @@ import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import type { Head } from '../http1/head.ts';
 import { hashName } from '../http1/header-id.ts';
 import { Outcome } from '../metrics/outcomes.ts';
+import { isBoundElsewhere } from '../sessions/binding.ts';
 import { Key } from '../sessions/key.ts';
 import { Lookup } from '../sessions/lookup.ts';
 import { format } from '../sessions/public-id.ts';
@@ -161,11 +162,11 @@ function isLate(x: Exchange, head: Head, traffic: PoolTraffic, table: SearchedRo
   return true;
 }
 
-/** Sessions of pools that bind them: one that is bound to nothing yet is from now on; one that comes from elsewhere is noted, and goes on as bound to that. */
+/** Sessions of pools that bind them: one that is bound to nothing yet, or to what does not count any more, is from now on; one that comes from elsewhere is noted, and goes on as bound to that. */
 function observe(x: Exchange, table: SearchedRows): void {
   const { row, binding } = x;
   if (row.binding === binding) return;
-  if (row.binding !== 0) x.mismatch = format(x.found.key);
+  if (isBoundElsewhere(row.binding, binding)) x.mismatch = format(x.found.key);
   table.setBinding(x.found.key, binding);
   row.binding = binding;
 }
@@ -239,12 +240,12 @@ function adopt(
 
 /** Whether the cookie's session is bound to another client than this one. */
 function isForeign(x: Exchange, { binding }: PoolTraffic): boolean {
-  return binding !== null && proof.binding !== 0 && proof.binding !== x.binding;
+  return binding !== null && isBoundElsewhere(proof.binding, x.binding);
 }
 
 /** Whether a row that others have made is bound to another client, and that matters. */
 function isKeptFrom(x: Exchange, { binding }: PoolTraffic): boolean {
-  return binding !== null && binding.mode !== 'observe' && x.row.binding !== 0 && x.row.binding !== x.binding;
+  return binding !== null && binding.mode !== 'observe' && isBoundElsewhere(x.row.binding, x.binding);
 }
 
 /** What the store said of the session, or that it has to be waited for. */

@@ -1,3 +1,4 @@
+import { isBoundElsewhere } from './binding.ts';
 import type { Key } from './key.ts';
 import { Lookup } from './lookup.ts';
 import { RETURNS } from './move-reasons.ts';
@@ -199,8 +200,7 @@ export class Rows {
 
   /** Whether a session is bound to something else than this. */
   isForeign(row: number, binding: number): boolean {
-    const own = this.bindingOf(row);
-    return own !== 0 && own !== binding;
+    return isBoundElsewhere(this.bindingOf(row), binding);
   }
 
   /**

@@ -1,3 +1,4 @@
+import { isBoundElsewhere } from '../../sessions/binding.ts';
 import type { Key } from '../../sessions/key.ts';
 import { Lookup } from '../../sessions/lookup.ts';
 import { format } from '../../sessions/public-id.ts';
@@ -30,7 +31,7 @@ export class TableView implements SearchedRows {
     const id = format(key);
     // The limits of the pool, which are the same.
     let found = this.peek(key, now, row);
-    if (found === Lookup.LIVE && binding !== 0 && row.binding !== 0 && row.binding !== binding) found = Lookup.FOREIGN;
+    if (found === Lookup.LIVE && binding !== 0 && isBoundElsewhere(row.binding, binding)) found = Lookup.FOREIGN;
     this.#trail.push({ kind: 'lookup', id, found, row: copyOf(row) });
     if (found === Lookup.LIVE && row.requests < 0xffffffff) row.requests++;
     if (found === Lookup.IDLE_EXPIRED || found === Lookup.LIFETIME_EXPIRED) this.#imagined.set(id, null);

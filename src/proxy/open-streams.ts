@@ -9,9 +9,6 @@ import { followRotation } from './session-changes.ts';
 const ROUND_TICKS = 10;
 /** A WebSocket whose peers do not end a message is closed in the midst of it after so long, ms, and cut after twice that. */
 const PATIENCE_MS = 2_000;
-/** A session under the same key that began this much later is another one; dates of nodes and cookies differ by less. */
-const ANOTHER_MS = 1_000;
-
 /** What ends a response that is under way, see Handler. */
 export type Cut = (x: Exchange) => void;
 
@@ -70,7 +67,8 @@ export class OpenStreams {
     const { idle, lifetime } = x.traffic!.pool.config.session;
     switch (table.peek(x.found.key, now, this.#row)) {
       case Lookup.LIVE: {
-        if (this.#row.created > x.began + ANOTHER_MS) return true;
+        // Another one under the same key, which its client has begun anew. Cookies and other nodes keep whole milliseconds.
+        if (this.#row.created >= x.began + 1) return true;
         const bytes = x.bytesIn + x.bytesOut;
         if (bytes === x.streamBytes) return false;
         x.streamBytes = bytes;

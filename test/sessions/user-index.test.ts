@@ -41,7 +41,10 @@ describe('the sessions of a user', () => {
     assert.deepEqual(index.claim(two, anna, 2, 'end-oldest', T + 2).over, []);
     table.lookup(one, T + 3, IDLE, LIFETIME, row);
     begin(three, T - 500);
-    assert.deepEqual(index.claim(three, anna, 2, 'end-oldest', T + 4).over.map(({ key }) => format(key)), [format(two)]);
+    assert.deepEqual(
+      index.claim(three, anna, 2, 'end-oldest', T + 4).over.map(({ key }) => format(key)),
+      [format(two)],
+    );
     assert.equal(index.count(anna, T + 4), 2);
     assert.equal(index.claim(three, bert, 2, 'end-oldest', T + 4).granted, true);
     assert.equal(index.count(anna, T + 4), 1);
@@ -89,7 +92,10 @@ describe('the sessions of a user', () => {
     assert.equal(index.size, 1);
     assert.equal(index.claim(four, anna, 1, 'refuse', T + 3).granted, false);
     begin(four, T + 3);
-    assert.deepEqual(index.claim(four, anna, 1, 'end-oldest', T + 3).over.map(({ key }) => format(key)), [format(three)]);
+    assert.deepEqual(
+      index.claim(four, anna, 1, 'end-oldest', T + 3).over.map(({ key }) => format(key)),
+      [format(three)],
+    );
   });
 
   test('a full index refuses nobody', () => {

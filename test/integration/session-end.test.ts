@@ -134,6 +134,16 @@ describe('the end of a session, with 2 workers', () => {
     assert.equal(await shown(keyOf(answered)), false);
   });
 
+  test('a WebSocket is closed also when its client begins another session under the same key at once', async () => {
+    const headers = { 'x-key': 'a-room' };
+    const socket = new WebSocket(`ws://127.0.0.1:${limpet.port}/key`, { headers });
+    const closed = new Promise<number>((resolve) => socket.on('close', resolve));
+    await new Promise((resolve) => socket.on('open', resolve));
+    await get('/key/logout', '', headers);
+    assert.equal((await get('/key', '', headers)).status, 200);
+    assert.equal(await closed, 1008);
+  });
+
   test('ended by the API', async () => {
     const first = await get('/');
     await admin.endSession(keyOf(first));

@@ -39,6 +39,8 @@ const NAMES: Readonly<Record<string, number>> = {
   'Content-Encoding': HeaderId.contentEncoding,
   'Content-Type': HeaderId.contentType,
   'Content-Range': HeaderId.contentRange,
+  'User-Agent': HeaderId.userAgent,
+  'X-Limpet-Explain': HeaderId.limpetExplain,
 };
 
 function idOf(name: string): number {

@@ -46,7 +46,10 @@ describe('two nodes that share a secret and nothing else', () => {
     for (const date of ['zzzzzzzz', 'AZzzzzzz', '________']) {
       const forged = `limpet=${value.slice(0, ISSUED)}${date}${value.slice(ISSUED + date.length)}`;
       const answer = await pair.ask(0, '/', { cookie: forged });
-      assert.deepEqual([answer.backend, answer.cookie], [first.backend, '']);
+      assert.match(answer.cookie, /^limpet=[\w-]{76}$/, 'a session of its own');
+      assert.notEqual(answer.cookie.slice(0, 31), first.cookie.slice(0, 31));
+      const own = await pair.ask(0, '/', { cookie: first.cookie });
+      assert.deepEqual([own.backend, own.cookie], [first.backend, '']);
     }
   });
 });

@@ -41,6 +41,8 @@ const NAMES: Readonly<Record<string, number>> = {
   'Content-Range': HeaderId.contentRange,
   'User-Agent': HeaderId.userAgent,
   'X-Limpet-Explain': HeaderId.limpetExplain,
+  Traceparent: HeaderId.traceparent,
+  Tracestate: HeaderId.tracestate,
 };
 
 function idOf(name: string): number {

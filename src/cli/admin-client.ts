@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Agent, type Dispatcher, errors, request } from 'undici';
+import type { Agent, Dispatcher } from 'undici';
 import { type ConfigError, formatConfigError } from '../config/config-error.ts';
 import { whyUnreadable } from '../config/files.ts';
 import type { AdminOptions } from './admin-options.ts';
@@ -23,7 +23,8 @@ const NOT_RUNNING = ['ECONNREFUSED', 'ENOENT', 'ENOTFOUND', 'EHOSTUNREACH', 'ENE
 export class AdminClient {
   readonly #target: AdminTarget;
   readonly #token: string | null;
-  readonly #agent: Agent;
+  /** Null: nothing has been called. */
+  #agent: Agent | null = null;
 
   /** A client of the admin API that the options name, or else the configuration file. */
   static open(options: AdminOptions): AdminClient {
@@ -34,13 +35,11 @@ export class AdminClient {
   private constructor(target: AdminTarget, token: string | null) {
     this.#target = target;
     this.#token = token;
-    const { socketPath } = target;
-    this.#agent = new Agent({ connect: { timeout: TIMEOUT_MS, ...(socketPath === null ? {} : { socketPath }) } });
   }
 
   /** Closes its connections; a call that is under way fails. */
-  close(): Promise<void> {
-    return this.#agent.destroy();
+  async close(): Promise<void> {
+    await this.#agent?.destroy();
   }
 
   /** The JSON document of the answer; null when it has no body. What refuses a configuration is a CliError of status 2 with a line for each mistake. */
@@ -56,6 +55,10 @@ export class AdminClient {
     let status: number;
     let text: string;
     try {
+      // Here and not for the commands that call nobody, such as start.
+      const { Agent, request } = await import('undici');
+      const { socketPath } = this.#target;
+      this.#agent ??= new Agent({ connect: { timeout: TIMEOUT_MS, ...(socketPath === null ? {} : { socketPath }) } });
       const response = await request(`${this.#target.origin}${path}`, {
         method,
         headers,
@@ -97,7 +100,7 @@ export class AdminClient {
       return `cannot reach limpet at ${shown} (${code}): start it with limpet start, or name its admin API with --admin`;
     }
     if (code === 'EACCES' || code === 'EPERM') return `may not open ${shown}: run this command as the user of limpet`;
-    if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) {
+    if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
       return `limpet at ${shown} does not answer within ${timeoutMs / 1000} s: look at its log`;
     }
     return `cannot talk to limpet at ${shown}: ${harmless(message)}`;

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TableView } from '../../../src/proxy/explain/table-view.ts';
 import type { Trail } from '../../../src/proxy/explain/trail.ts';
+import { BOUND_TO, bindingWord } from '../../../src/sessions/binding.ts';
 import { Key } from '../../../src/sessions/key.ts';
 import { Lookup, Row, SessionTable } from '../../../src/sessions/table.ts';
 
+const [MINE, THEIRS] = [bindingWord(0x70, BOUND_TO.ip), bindingWord(0x80, BOUND_TO.ip)];
 const IDLE = 1_000;
 const LIFETIME = 10_000;
 const NOW = 1_000_000;
@@ -44,9 +46,9 @@ test('an expired session is gone for the view, and stays where it is (23)', () =
 
 test('one that is bound to another client is foreign; an ended one is refused', () => {
   const { view, table, key, row } = start();
-  table.setBinding(key, 7);
-  assert.equal(view.lookup(key, NOW, IDLE, LIFETIME, row, 8), Lookup.FOREIGN);
-  assert.equal(view.lookup(key, NOW, IDLE, LIFETIME, row, 7), Lookup.LIVE);
+  table.setBinding(key, MINE);
+  assert.equal(view.lookup(key, NOW, IDLE, LIFETIME, row, THEIRS), Lookup.FOREIGN);
+  assert.equal(view.lookup(key, NOW, IDLE, LIFETIME, row, MINE), Lookup.LIVE);
   table.end(key, NOW, NOW + LIFETIME);
   assert.equal(view.lookup(key, NOW, IDLE, LIFETIME, row), Lookup.ENDED);
 });

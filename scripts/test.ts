@@ -49,4 +49,4 @@ run(process.execPath, ['scripts/build.ts']);
 process.env.LIMPET_COMPILED = '1';
 // Hundreds of limpets are started: what V8 has compiled once need not be compiled by each.
 process.env.NODE_COMPILE_CACHE ??= `${root}node_modules/.cache/v8`;
-run(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=120000', ...files]);
+run(process.execPath, ['--test', '--test-concurrency=3', '--test-timeout=120000', ...files]);

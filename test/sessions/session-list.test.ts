@@ -120,6 +120,8 @@ test('a session is listed with all that the row holds', () => {
         provisional: false,
         movedFrom: 4,
         movedReason: 1,
+        userA: 0,
+        userB: 0,
       },
     ],
     cursor: null,

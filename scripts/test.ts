@@ -1,6 +1,6 @@
 // The whole test run: formatting and lint, types, then every test. `npm test -- test/http1` runs a part of it.
 import { spawnSync } from 'node:child_process';
-import { existsSync, globSync } from 'node:fs';
+import { existsSync, globSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CHROMIUM_MISSING, findChromium } from '../test/support/chromium.ts';
 import { findPhp, PHP_MISSING } from '../test/support/php-binary.ts';
@@ -36,6 +36,13 @@ function needPrograms(files: readonly string[]): void {
   if (missing.length > 0) process.exit(1);
 }
 
+/** Whether dist was made from the sources as they are: `npm ci` has just done that in a fresh clone. */
+function isBuilt(): boolean {
+  const built = statSync('dist/cli/main.js', { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const sources = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json', ...globSync('src/**')];
+  return sources.every((path) => statSync(path).mtimeMs < built);
+}
+
 const wanted = process.argv.slice(2);
 if (wanted.length === 0) {
   run('node_modules/.bin/biome', ['check', '.']);
@@ -45,7 +52,7 @@ const files = (wanted.length === 0 ? ['test'] : wanted)
   .flatMap((path) => (path.endsWith('.ts') ? [path] : globSync(`${path}/**/*.test.ts`)))
   .sort();
 needPrograms(files);
-run(process.execPath, ['scripts/build.ts']);
+if (!isBuilt()) run(process.execPath, ['scripts/build.ts']);
 process.env.LIMPET_COMPILED = '1';
 // Hundreds of limpets are started: what V8 has compiled once need not be compiled by each.
 process.env.NODE_COMPILE_CACHE ??= `${root}node_modules/.cache/v8`;

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
 import { type AffinityStrategy, Find, FoundKey } from '../../src/affinity/strategy.ts';
+import { looksLikeToken } from '../../src/affinity/token-claim.ts';
 import { jwksServer } from './jwks-server.ts';
 import { NOW, requestOf, strategyOf } from './pool-fixture.ts';
 
@@ -330,4 +331,13 @@ test('a key file that is no good says which one, where it is named and why', (t)
     name: 'StartError',
     message: /^pools\.shop\.affinity\[0\]\.verify\.publicKeyFile: cannot read \/nowhere\/key\.pem: ENOENT/,
   });
+});
+
+test('a signature has one spelling: what is left over of its last character is zero (RFC 4648 3.5)', async () => {
+  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  const signed = await sign({ sub: 'anna' }, shared);
+  assert.equal(looksLikeToken(signed), true);
+  const last = letters.indexOf(signed.at(-1)!);
+  // 32 bytes are 42 characters and 4 bits of another one.
+  for (const bits of [1, 2, 3]) assert.equal(looksLikeToken(signed.slice(0, -1) + letters[last ^ bits]), false);
 });

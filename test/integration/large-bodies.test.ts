@@ -10,7 +10,7 @@ import { rss } from '../support/rss.ts';
 
 const MIB = 2 ** 20;
 /** Of each body; for a longer look: LIMPET_LARGE_GIB=10 node --test test/integration/large-bodies.test.ts */
-const GIB = Number(process.env.LIMPET_LARGE_GIB ?? 1);
+const GIB = Number(process.env.LIMPET_LARGE_GIB ?? 0.5);
 const BYTES = GIB * 2 ** 30;
 const MOST_GROWTH = 100 * MIB;
 

@@ -9,8 +9,8 @@ import { bearer, each, type Pair, startPair } from '../support/redis-pair.ts';
 const SESSIONS = 400;
 /** Requests a second, both nodes together. */
 const RATE = 1_000;
-/** What a busy machine adds to the slowest hundredth, ms. */
-const NOISE_MS = 60;
+/** What the slowest hundredth takes on a busy machine, ms; with a wait for the store it would be 500 and more. */
+const NOISE_MS = 400;
 const FLIP_MS = 20_000;
 
 const DOWN = 'the shared session store is down';
@@ -155,7 +155,7 @@ describe('26: a store that dies fails no request and moves no session', () => {
     const after = traffic.next();
     for (const phase of [before, during, after]) assert.deepEqual(phase.failed, []);
     assert.deepEqual(traffic.moved, []);
-    const most = 3 * p99(before) + NOISE_MS;
+    const most = Math.max(3 * p99(before), NOISE_MS);
     assert.ok(p99(during) <= most, `p99 was ${p99(before)} ms before, ${p99(during)} ms during the outage`);
     assert.equal(await one!.metric('limpet_store_up'), 1);
   });

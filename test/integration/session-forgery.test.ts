@@ -199,7 +199,7 @@ describe(`${FORGED} forged cookies and as many tokens, with 2 workers`, () => {
   ): void {
     diagnostic(`p99: good ${p99(good).toFixed(2)} ms, forged ${p99(forged).toFixed(2)} ms`);
     // Both at the same time, by the same machine. A floor, for what its scheduler does to a few of a hundred.
-    assert.ok(p99(forged) <= Math.max(3 * p99(good), 50), 'what is forged takes no longer');
+    assert.ok(p99(forged) <= Math.max(3 * p99(good), 200), 'what is forged takes no longer');
   }
 
   test('5, 11: cookies: none is accepted as a session or adopted, none makes an error page', async (t) => {

@@ -102,7 +102,8 @@ describe('a backend that is killed under load', () => {
       'no session is left on the dead backend',
     );
     const posts = answers.filter(({ status }) => status === 502).length;
-    assert.ok(posts <= 20, `${posts} POSTs were cut off in the instant of the kill`);
+    // Each client has one request at a time, and its session moves with the first that fails.
+    assert.ok(posts <= ofB.length, `${posts} POSTs were cut off in the instant of the kill, of ${ofB.length} sessions`);
 
     // What the table says is where the sessions really are; both replicas have a share of them.
     const after = await sessions();

@@ -3,27 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { Key } from '../../src/sessions/key.ts';
 import { KeyHash } from '../../src/sessions/key-hash.ts';
 import { format, parse } from '../../src/sessions/public-id.ts';
-import { spread } from '../statistics.ts';
+import { printCost } from './print-cost.ts';
 
-const OPERATIONS = 200_000;
-const ROUNDS = 9;
 const TEXTS = 1000;
 
 const hash = new KeyHash(randomBytes(16));
 const key = new Key();
 const ids: string[] = Array.from({ length: TEXTS }, () => randomBytes(16).toString('base64url'));
-
-function measure(name: string, run: (n: number) => unknown): void {
-  const times: number[] = [];
-  for (let round = 0; round <= ROUNDS; round++) {
-    const begin = process.cpuUsage();
-    for (let n = 0; n < OPERATIONS; n++) run(n);
-    const { user, system } = process.cpuUsage(begin);
-    if (round > 0) times.push(((user + system) * 1000) / OPERATIONS);
-  }
-  const { median, min, max } = spread(times);
-  console.log(`${name}: ${median.toFixed(0)} ns (${min.toFixed(0)} to ${max.toFixed(0)})`);
-}
 
 for (const length of [8, 24, 64, 512]) {
   // As they come: a part of a head that was read into a string at once.
@@ -32,12 +18,12 @@ for (const length of [8, 24, 64, 512]) {
     return Buffer.from(`GET / HTTP/1.1\r\nCookie: limpet=${id}; theme=dark\r\n\r\n`).latin1Slice();
   });
   const at = heads[0]!.indexOf('=') + 1;
-  measure(`hash of ${length} characters`, (n) => hash.hash(heads[n % TEXTS]!, at, at + length, key));
+  printCost(`hash of ${length} characters`, (n) => hash.hash(heads[n % TEXTS]!, at, at + length, key));
 }
 let letters = 0;
-measure('public id, written', (n) => {
+printCost('public id, written', (n) => {
   key.a = n;
   letters += format(key).length;
 });
-measure('public id, read', (n) => parse(ids[n % TEXTS]!, key));
+printCost('public id, read', (n) => parse(ids[n % TEXTS]!, key));
 if (letters === 0) throw new Error('nothing was written');

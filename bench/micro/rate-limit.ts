@@ -3,11 +3,9 @@ import { RateLimiter } from '../../src/limits/rate-limiter.ts';
 import { RateTable } from '../../src/limits/rate-table.ts';
 import { Key } from '../../src/sessions/key.ts';
 import { MACHINE_TIME } from '../../src/timing/machine-time.ts';
-import { spread } from '../statistics.ts';
+import { printCost } from './print-cost.ts';
 
 const KEYS = 10_000;
-const OPERATIONS = 200_000;
-const ROUNDS = 9;
 
 const table = new RateTable(RateTable.allocate(1 << 20), 2);
 const config = { per: 'session', rate: { count: 50, perMs: 1_000 }, burst: 100 } as const;
@@ -28,14 +26,4 @@ const subjects: Record<string, (n: number) => unknown> = {
   'address, 4 000 of them': (n) => limiter.takeOfAddress(addresses[(n * 7919) % addresses.length]!, now()),
 };
 
-for (const [name, run] of Object.entries(subjects)) {
-  const times: number[] = [];
-  for (let round = 0; round <= ROUNDS; round++) {
-    const begin = process.cpuUsage();
-    for (let n = 0; n < OPERATIONS; n++) run(n);
-    const { user, system } = process.cpuUsage(begin);
-    if (round > 0) times.push(((user + system) * 1000) / OPERATIONS);
-  }
-  const { median, min, max } = spread(times);
-  console.log(`${name}: ${median.toFixed(0)} ns (${min.toFixed(0)} to ${max.toFixed(0)})`);
-}
+for (const [name, run] of Object.entries(subjects)) printCost(name, run);

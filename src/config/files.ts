@@ -75,7 +75,8 @@ function findUnwritable({ sessions, admin }: Config, report: (path: KeyPath, mes
   }
 }
 
-function whyUnwritable(error: unknown): string {
+/** What a failed write means, and what to do. */
+export function whyUnwritable(error: unknown): string {
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ENOENT':
     case 'ENOTDIR':
@@ -83,8 +84,15 @@ function whyUnwritable(error: unknown): string {
     case 'EACCES':
     case 'EPERM':
       return 'permission denied: let this user write there';
+    case 'EISDIR':
+      return 'it is a directory: name a file';
     case 'EROFS':
       return 'the file system is read-only: name a file elsewhere';
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'the disk is full: make room';
+    case 'ENXIO':
+      return 'it is a pipe or socket that nobody reads: name a file, or start its reader first';
     default:
       return error instanceof Error ? error.message : String(error);
   }

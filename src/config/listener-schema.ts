@@ -63,6 +63,13 @@ export const listenerSchema = z.strictObject({
   timeouts: timeouts.prefault({}),
 });
 
+/** A path that requests are matched with; `checkPathPattern` looks at the regular expression. */
+export const pathPattern = () =>
+  text(
+    'must begin with / (prefix on segment borders), "= /" (exact) or "~ " (regular expression)',
+    /^(?:= )?\/[^\s?#]*$|^~ ./,
+  );
+
 const match = z.strictObject({
   host: text(
     'must be a host name without a port, exact or with the prefix "*.", such as shop.example or "*.shop.example"',
@@ -72,10 +79,7 @@ const match = z.strictObject({
     .nullable()
     .default(null)
     .describe('Exact, or with the prefix "*."; null: any'),
-  path: text(
-    'must begin with / (prefix on segment borders), "= /" (exact) or "~ " (regular expression)',
-    /^(?:= )?\/[^\s?#]*$|^~ ./,
-  )
+  path: pathPattern()
     .nullable()
     .default(null)
     .describe('Prefix on segment borders; "= /x" exact; "~ ^/v[0-9]+/" regular expression; null: any'),

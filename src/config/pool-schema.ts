@@ -1,7 +1,7 @@
 /** A named group of backends that serve the same application, and how its sessions are kept. */
 import { z } from 'zod';
 import { affinitySchema, headerName } from './affinity-schema.ts';
-import { methodSchema } from './listener-schema.ts';
+import { methodSchema, pathPattern } from './listener-schema.ts';
 import { duration, flag, integer, percentage, rate, size, statusRanges, text, timer } from './scalars.ts';
 
 /** Names of pools and backends stand in headers, metrics and addresses of the admin API. */
@@ -56,10 +56,7 @@ const discovery = z.strictObject({ dns: dnsDiscoverySchema.describe('Backends th
 
 /** A request after which something happens to its session. */
 const trigger = z.strictObject({
-  path: text(
-    'must begin with / (prefix on segment borders), "= /" (exact) or "~ " (regular expression)',
-    /^(?:= )?\/[^\s?#]*$|^~ ./,
-  ).describe('As the path of a route'),
+  path: pathPattern().describe('As the path of a route'),
   methods: z.array(methodSchema).default([]),
   status: z.array(integer(100, 599)).default([]),
 });

@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, writeSync, write as writeToDescriptor } from 'node:fs';
+import { whyUnwritable } from '../config/files.ts';
 import { StartError } from '../errors-start.ts';
 
 /** Characters that wait in memory while the file cannot be written. */
@@ -62,7 +63,7 @@ export class AuditFile {
       this.#descriptor = openSync(this.#path, FLAGS, MODE);
       this.#lookedAt = performance.now();
     } catch (cause) {
-      throw new StartError(`log.audit: cannot open ${this.#path}: ${reasonOf(cause)}`, { cause });
+      throw new StartError(`log.audit: cannot open ${this.#path}: ${whyUnwritable(cause)}`, { cause });
     }
   }
 
@@ -194,7 +195,7 @@ export class AuditFile {
   #fail(error: unknown): void {
     if (!this.#failing) {
       this.#failing = true;
-      this.#events.onTrouble(reasonOf(error));
+      this.#events.onTrouble(whyUnwritable(error));
     }
     if (this.#ended || this.#retry !== null) return;
     this.#retry = setTimeout(() => this.#tryNow(), RETRY_MS);
@@ -233,26 +234,4 @@ function isSameFile(one: number, other: number): boolean {
 
 function count(lines: string): number {
   return lines.split('\n').length - 1;
-}
-
-function reasonOf(error: unknown): string {
-  switch ((error as NodeJS.ErrnoException).code) {
-    case 'ENOENT':
-    case 'ENOTDIR':
-      return 'there is no such directory: create it, or correct the path';
-    case 'EACCES':
-    case 'EPERM':
-      return 'permission denied: let this user write there';
-    case 'EISDIR':
-      return 'it is a directory: name a file';
-    case 'EROFS':
-      return 'the file system is read-only: name a file elsewhere';
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return 'the disk is full: make room';
-    case 'ENXIO':
-      return 'it is a pipe or socket that nobody reads: name a file, or start its reader first';
-    default:
-      return error instanceof Error ? error.message : String(error);
-  }
 }

@@ -31,7 +31,7 @@ import type { RareCounters } from '../metrics/rare.ts';
 import type { Router } from '../routing/router.ts';
 import { SessionChange } from '../routing/session-triggers.ts';
 import { Key } from '../sessions/key.ts';
-import { MOVE_REASONS, MoveReason } from '../sessions/move-reasons.ts';
+import { MoveReason } from '../sessions/move-reasons.ts';
 import { Row } from '../sessions/row.ts';
 import { Claim, type SessionStore } from '../sessions/store.ts';
 import { Lookup, type SessionTable } from '../sessions/table.ts';
@@ -41,6 +41,7 @@ import { type Choice, chooseBackend } from './choose.ts';
 import { EVERY_METHOD, errorAnswer } from './error-answer.ts';
 import { explainLine } from './explain/explain-header.ts';
 import { type ExplainAccess, explainedRequest } from './explain/explained-request.ts';
+import { noteMove } from './note-move.ts';
 import { noteRefusal } from './note-refusal.ts';
 import { noteSession } from './note-session.ts';
 import { OpenStreams } from './open-streams.ts';
@@ -49,7 +50,7 @@ import { beginAttempt, endAttempt } from './request-spans.ts';
 import type { RequestTracing } from './request-tracing.ts';
 import { beginResume, resumeTail, takeRest, watchResponse } from './resume-response.ts';
 import { mayRetry, withinBudget } from './retry.ts';
-import { changeAsked, endSession, followRotations, rotateSession } from './session-changes.ts';
+import { changeAsked, endSession, followRotation, rotateSession } from './session-changes.ts';
 import { confirm, releaseClaim, sessionTail } from './session-confirm.ts';
 import { answered, findSession, Search } from './session-search.ts';
 import type { SessionUser } from './session-user.ts';
@@ -221,10 +222,7 @@ export class Handler implements AttemptEvents, Gate {
     if (search === Search.foreign) return this.answer(x, ERRORS.BINDING_MISMATCH);
     const { serial } = x;
     const wait = x.found.wait ?? Promise.resolve();
-    void wait.then(() => {
-      if (x.serial !== serial || !x.active) return;
-      this.#guard(x, () => this.#searchAgain(x));
-    });
+    void wait.then(() => this.searchAgain(x, serial));
   }
 
   #searchAgain(x: Exchange): void {
@@ -287,18 +285,15 @@ export class Handler implements AttemptEvents, Gate {
   }
 
   resume(x: Exchange, serial: number): void {
-    if (x.serial !== serial || !x.active) return;
-    this.#guard(x, () => this.#pass(x, x.traffic!, x.step + 1));
+    this.#late(x, serial, () => this.#pass(x, x.traffic!, x.step + 1));
   }
 
   turnAway(x: Exchange, serial: number, kind: ErrorKind): void {
-    if (x.serial !== serial || !x.active) return;
-    this.#guard(x, () => this.answer(x, kind));
+    this.#late(x, serial, () => this.answer(x, kind));
   }
 
   again(x: Exchange, serial: number): void {
-    if (x.serial !== serial || !x.active) return;
-    this.#guard(x, () => this.#pass(x, x.traffic!, x.step));
+    this.#late(x, serial, () => this.#pass(x, x.traffic!, x.step));
   }
 
   head(x: Exchange): Head {
@@ -306,8 +301,7 @@ export class Handler implements AttemptEvents, Gate {
   }
 
   searchAgain(x: Exchange, serial: number): void {
-    if (x.serial !== serial || !x.active) return;
-    this.#guard(x, () => this.#searchAgain(x));
+    this.#late(x, serial, () => this.#searchAgain(x));
   }
 
   /** Waits for what the store says of the session: only about keys that this node does not know. It settles soon, also when nobody answers. */
@@ -510,17 +504,13 @@ export class Handler implements AttemptEvents, Gate {
     let setCookie = confirm(x, head, backend, traffic, table, this.#store, journal);
     if (moved) {
       x.outcome = x.moveReason === MoveReason.failback ? Outcome.returned : Outcome.moved;
-      const reason = MOVE_REASONS[x.moveReason]!;
-      const from = x.home?.id ?? 'unknown';
-      this.#parts.rare.add('limpet_failovers_total', traffic.pool.name, from, backend.id, reason);
-      this.#parts.log.info(
-        { pool: traffic.pool.name, session: x.publicId, from, to: backend.id, reason },
-        'session moved',
-      );
+      noteMove(x, x.home, backend, this.#parts);
     }
     x.claimed = false;
     const change = changeAsked(x, head, traffic);
-    if (change !== SessionChange.none || head.has(HeaderId.limpetUser)) followRotations(x, table);
+    // What a response asks of its session is done to the session as it is now.
+    const asks = change !== SessionChange.none || head.has(HeaderId.limpetUser);
+    if (asks && x.strategy !== null && !x.fresh) followRotation(x, table);
     // A request with an id that was rotated away may end the session, but not make it somebody else's.
     if (change !== SessionChange.end && !x.superseded && (x.user !== null || head.has(HeaderId.limpetUser))) {
       if (this.#parts.users.confirm(x, head, traffic) !== null) return null;
@@ -804,6 +794,11 @@ export class Handler implements AttemptEvents, Gate {
       x.client.closeAfter();
       this.answer(x, ERRORS.INTERNAL);
     }
+  }
+
+  /** Goes on after something was waited for, unless the exchange serves another request by now. */
+  #late(x: Exchange, serial: number, work: () => void): void {
+    if (x.serial === serial && x.active) this.#guard(x, work);
   }
 
   #guard(x: Exchange, work: () => void): void {

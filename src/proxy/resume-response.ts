@@ -16,9 +16,9 @@ import type { Logger } from '../logging/logger.ts';
 import { Outcome } from '../metrics/outcomes.ts';
 import type { RareCounters } from '../metrics/rare.ts';
 import { Lookup } from '../sessions/lookup.ts';
-import { MOVE_REASONS } from '../sessions/move-reasons.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import type { SessionTable } from '../sessions/table.ts';
+import { noteMove } from './note-move.ts';
 import { mayRetry } from './retry.ts';
 import { sessionTail } from './session-confirm.ts';
 import { backendOf } from './session-search.ts';
@@ -79,12 +79,7 @@ export function takeRest(x: Exchange, upstream: Upstream, head: Head, framing: n
   parts.log.info(what, 'broken response resumed');
   parts.requester.client = x.client.address;
   const home = x.home;
-  if (takeSession(x, backend, traffic, parts)) {
-    const left = home?.id ?? 'unknown';
-    const reason = MOVE_REASONS[x.moveReason]!;
-    parts.rare.add('limpet_failovers_total', pool, left, backend.id, reason);
-    parts.log.info({ pool, session: x.publicId, from: left, to: backend.id, reason }, 'session moved');
-  }
+  if (takeSession(x, backend, traffic, parts)) noteMove(x, home, backend, parts);
   // What flows again is no retry any more: it takes nothing of the budget of others.
   if (x.retrying) {
     x.retrying = false;

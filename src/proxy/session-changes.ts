@@ -17,9 +17,6 @@ import { noteSession } from './note-session.ts';
 /** A key that its client chose is free again after an end; it stays ended for so long that whoever serves the session hears of it. */
 export const END_NOTICE_MS = 5_000;
 
-/** A session is followed through so many rotations; more are a loop. */
-const MAX_ROTATIONS = 16;
-
 const before = new Key();
 
 /** What a response asks for: a value of SessionChange. An end outdoes a rotation. */
@@ -121,12 +118,6 @@ export function keepPublicId(x: Exchange): void {
   x.publicKey.copy(x.found.key);
   x.publicId = format(x.found.key);
   x.publicTail = `\r\nLimpet-Session: ${x.publicId}\r\n\r\n`;
-}
-
-/** As `followRotation`, through however many: what a response asks of its session is done to the session as it is now. */
-export function followRotations(x: Exchange, table: SearchedRows): void {
-  if (x.strategy === null || x.fresh) return;
-  for (let rotations = 0; rotations < MAX_ROTATIONS && followRotation(x, table); rotations++);
 }
 
 /** The text that the connection remembers is not that of the key any more: it must not find this key by it again. */

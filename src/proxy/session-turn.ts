@@ -9,9 +9,6 @@ import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
 import { followRotation } from './session-changes.ts';
 import { backendOf } from './session-search.ts';
 
-/** Ids that a session may have been given while one request of it waited; more is no session but a loop. */
-const MAX_ROTATIONS = 16;
-
 /**
  * `session.dialog: half-duplex`: a request waits until those of its session that came before it are answered (see Turns). It has the turn until its
  * response is complete, or turns out to be a stream. A session that begins with this very request is known to nobody else: it needs no turn.
@@ -81,19 +78,14 @@ export class SessionTurn implements AdmissionStep {
   /** Brings what the request knows of its session up to date. It was counted when it came. False: it has to be found again. */
   #follow(x: Exchange): boolean {
     const now = Date.now();
-    for (let rotations = 0; rotations < MAX_ROTATIONS; rotations++) {
-      const found = this.#table.peek(x.found.key, now, x.row);
-      // What its cookie proves, or a key that nobody has claimed: as before.
-      if (!x.hasRow) return found === Lookup.NONE;
-      if (found === Lookup.LIVE) {
-        if (x.row.pending) return false;
-        x.began = x.row.created;
-        x.home = backendOf(x.traffic!, x.row);
-        return true;
-      }
-      if (found !== Lookup.ENDED || !followRotation(x, this.#table)) return false;
-    }
-    return false;
+    let found = this.#table.peek(x.found.key, now, x.row);
+    // What its cookie proves, or a key that nobody has claimed: as before.
+    if (!x.hasRow) return found === Lookup.NONE;
+    if (found === Lookup.ENDED && followRotation(x, this.#table)) found = this.#table.peek(x.found.key, now, x.row);
+    if (found !== Lookup.LIVE || x.row.pending) return false;
+    x.began = x.row.created;
+    x.home = backendOf(x.traffic!, x.row);
+    return true;
   }
 
   #join(x: Exchange, gate: Gate): void {

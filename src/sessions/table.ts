@@ -23,6 +23,9 @@ export { Row } from './row.ts';
 export type { SessionEntry, SessionPage, SessionQuery } from './session-list.ts';
 export type { SessionTableMemory } from './table-memory.ts';
 
+/** A session is followed through so many rotations; more are a loop. */
+const MAX_ROTATIONS = 16;
+
 /**
  * The sessions of all threads: which backend each key is bound to.
  *
@@ -356,10 +359,17 @@ export class SessionTable {
   }
 
   /**
-   * The key under which a session goes on that had this one.
-   * @returns when it was rotated, ms since epoch; 0: it was not, or too long ago to be known
+   * The key under which a session goes on that had this one, however often it has been rotated since.
+   * @param into may be `key` itself
+   * @returns when this key was rotated away, ms since epoch; 0: it was not, or too long ago to be known
    */
   successor(key: Key, into: Key): number {
+    const rotatedAt = this.#nextKey(key, into);
+    if (rotatedAt > 0) for (let n = 1; n < MAX_ROTATIONS && this.#nextKey(into, into) > 0; n++);
+    return rotatedAt;
+  }
+
+  #nextKey(key: Key, into: Key): number {
     const at = this.#access.acquire(key);
     if (at < 0) return 0;
     try {

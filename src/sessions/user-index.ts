@@ -37,8 +37,6 @@ const HELD = 6;
 const HOLD_EPOCH = 1_577_836_800_000;
 /** A session that has no row yet keeps its place for so long; then its request has been answered or never will be. */
 export const HOLD_MS = 120_000;
-/** A session may have been given so many new keys since the index was told of it. */
-const ROTATIONS = 8;
 
 /** The two words of a user's hash. */
 export interface UserWords {
@@ -64,7 +62,6 @@ export class UserIndex {
   readonly #chains: SharedChains;
   readonly #table: SessionTable;
   readonly #key = new Key();
-  readonly #next = new Key();
   readonly #row = new Row();
   #sweepAt = 0;
 
@@ -223,15 +220,14 @@ export class UserIndex {
     const row = this.#row;
     this.#read(node);
     let found = this.#table.peek(this.#key, now, row);
-    for (let hops = 0; found === Lookup.ENDED && hops < ROTATIONS; hops++) {
-      if (this.#table.successor(this.#key, this.#next) === 0) break;
-      this.#key.copy(this.#next);
+    if (found === Lookup.ENDED && this.#table.successor(this.#key, this.#key) > 0) {
       found = this.#table.peek(this.#key, now, row);
-      if (found !== Lookup.LIVE) continue;
-      chains.set(node, 0, this.#key.a);
-      chains.set(node, 1, this.#key.b);
-      chains.set(node, 2, this.#key.c);
-      chains.set(node, 3, this.#key.d);
+      if (found === Lookup.LIVE) {
+        chains.set(node, 0, this.#key.a);
+        chains.set(node, 1, this.#key.b);
+        chains.set(node, 2, this.#key.c);
+        chains.set(node, 3, this.#key.d);
+      }
     }
     if (found === Lookup.LIVE && row.userA === chains.get(node, USER_A) && row.userB === chains.get(node, USER_B))
       return row.lastSeen;

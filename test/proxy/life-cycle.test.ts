@@ -8,7 +8,7 @@ import type { AttemptEvents } from '../../src/forwarding/attempt-events.ts';
 import { type ClientSide, Exchange } from '../../src/forwarding/exchange.ts';
 import { PoolTraffic } from '../../src/forwarding/pool-traffic.ts';
 import { Outcome } from '../../src/metrics/outcomes.ts';
-import { endSession, followRotations, rotateSession } from '../../src/proxy/session-changes.ts';
+import { endSession, followRotation, rotateSession } from '../../src/proxy/session-changes.ts';
 import { confirm } from '../../src/proxy/session-confirm.ts';
 import { findSession, Search } from '../../src/proxy/session-search.ts';
 import { Key } from '../../src/sessions/key.ts';
@@ -206,7 +206,7 @@ class World {
     const key = new Key();
     key.copy(x.found.key);
     this.#keys.set(nameOf(key), key);
-    if (change !== 'none') followRotations(x, this.#table);
+    if (change !== 'none' && x.strategy !== null && !x.fresh) followRotation(x, this.#table);
     if (change === 'end') {
       line = endSession(x, this.#traffic, this.#store, null, 'test', this.now);
       assert.match(line, found === null ? /^$/ : /Max-Age=0/);

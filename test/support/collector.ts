@@ -1,6 +1,5 @@
-import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { LoopbackServer } from './loopback-server.ts';
 
 /** A span as a collector gets it, its attributes by name. */
 export interface CollectedSpan {
@@ -37,7 +36,7 @@ interface ExportRequest {
 }
 
 /** An OTLP/HTTP collector in this process: takes spans in JSON, and answers as a test says. */
-export class Collector {
+export class Collector extends LoopbackServer {
   /** Spans of the exports that it has answered with 200. */
   readonly spans: CollectedSpan[] = [];
   /** Every export, also those that it refused. */
@@ -49,42 +48,16 @@ export class Collector {
   }[] = [];
   /** Answers an export; true: it is taken. */
   answer: (response: ServerResponse) => boolean = takeAll;
-  port = 0;
-  #server: Server | null = null;
 
-  get url(): string {
-    return `http://127.0.0.1:${this.port}`;
-  }
-
-  /** Starts it, the second time on the port of the first. */
-  async start(): Promise<this> {
-    const server = createServer((request, response) => {
-      let body = '';
-      request.setEncoding('utf8').on('data', (text: string) => {
-        body += text;
-      });
-      request.on('error', () => {});
-      request.on('end', () => {
-        this.exports.push({ at: performance.now(), path: request.url ?? '', headers: request.headers, body });
-        if (this.answer(response)) this.spans.push(...spansOf(JSON.parse(body) as ExportRequest));
-      });
+  protected override serve(request: IncomingMessage, response: ServerResponse): void {
+    let body = '';
+    request.setEncoding('utf8').on('data', (text: string) => {
+      body += text;
     });
-    this.#server = server;
-    server.listen(this.port, '127.0.0.1');
-    await once(server, 'listening');
-    this.port = (server.address() as AddressInfo).port;
-    return this;
-  }
-
-  /** Refuses connections from here on, and resets those that are open. */
-  async stop(): Promise<void> {
-    const server = this.#server;
-    if (server === null) return;
-    this.#server = null;
-    const closed = once(server, 'close');
-    server.close();
-    server.closeAllConnections();
-    await closed;
+    request.on('end', () => {
+      this.exports.push({ at: performance.now(), path: request.url ?? '', headers: request.headers, body });
+      if (this.answer(response)) this.spans.push(...spansOf(JSON.parse(body) as ExportRequest));
+    });
   }
 
   /** The spans of one trace. */

@@ -1,6 +1,5 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { LoopbackServer } from './loopback-server.ts';
 
 /** Answers one request of an HttpBackend; called when its head has come. */
 export type Answer = (request: IncomingMessage, response: ServerResponse, backend: HttpBackend) => void;
@@ -13,7 +12,7 @@ export interface SeenRequest {
 }
 
 /** An application server in this process that notes what it gets and answers as a test says. */
-export class HttpBackend {
+export class HttpBackend extends LoopbackServer {
   readonly id: string;
   /** How it answers; `echo` unless a test says otherwise. */
   answer: Answer;
@@ -22,47 +21,22 @@ export class HttpBackend {
   readonly seen: SeenRequest[] = [];
   /** When each probe came, by performance.now. */
   readonly probes: number[] = [];
-  port = 0;
-  #server: Server | null = null;
 
   constructor(id: string, answer: Answer = echo) {
+    super();
     this.id = id;
     this.answer = answer;
   }
 
-  get url(): string {
-    return `http://127.0.0.1:${this.port}`;
-  }
-
-  /** Starts it, the second time on the port of the first. */
-  async start(): Promise<this> {
-    const server = createServer((request, response) => {
-      response.setHeader('X-Backend', this.id);
-      request.on('error', () => {});
-      if (request.url === '/healthz') {
-        this.probes.push(performance.now());
-        if (this.health !== 0) response.writeHead(this.health).end();
-        return;
-      }
-      this.seen.push({ method: request.method ?? '', path: request.url ?? '', headers: request.headers });
-      this.answer(request, response, this);
-    });
-    this.#server = server;
-    server.listen(this.port, '127.0.0.1');
-    await once(server, 'listening');
-    this.port = (server.address() as AddressInfo).port;
-    return this;
-  }
-
-  /** Refuses connections from here on, and resets those that are open. */
-  async stop(): Promise<void> {
-    const server = this.#server;
-    if (server === null) return;
-    this.#server = null;
-    const closed = once(server, 'close');
-    server.close();
-    server.closeAllConnections();
-    await closed;
+  protected override serve(request: IncomingMessage, response: ServerResponse): void {
+    response.setHeader('X-Backend', this.id);
+    if (request.url === '/healthz') {
+      this.probes.push(performance.now());
+      if (this.health !== 0) response.writeHead(this.health).end();
+      return;
+    }
+    this.seen.push({ method: request.method ?? '', path: request.url ?? '', headers: request.headers });
+    this.answer(request, response, this);
   }
 }
 

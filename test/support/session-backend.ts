@@ -1,31 +1,25 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Answered } from './ask.ts';
+import { LoopbackServer } from './loopback-server.ts';
 
 /**
  * An application server in this process that says what it was told of the session, and does to it what the request asks for: `?session=` is its Limpet-Session,
  * `user` its Limpet-User, `set` a Set-Cookie line, `status` its status; `hold` waits for `release`, `drop` closes the connection, `stream` is an event stream without end. Takes WebSockets,
  * which answer each message with itself.
  */
-export class SessionBackend {
+export class SessionBackend extends LoopbackServer {
   readonly id: string;
   readonly #sockets: { readonly path: string; readonly socket: WebSocket }[] = [];
   /** Paths of the requests that came. */
   readonly seen: string[] = [];
   /** Event streams that are open. */
   streams = 0;
-  port = 0;
-  #server: Server | null = null;
   readonly #held: (() => void)[] = [];
 
   constructor(id: string) {
+    super();
     this.id = id;
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${this.port}`;
   }
 
   /** WebSockets that were opened with this path. */
@@ -38,10 +32,7 @@ export class SessionBackend {
     return this.#held.length;
   }
 
-  /** Starts it, the second time on the port of the first. */
-  async start(): Promise<this> {
-    const server = createServer((request, response) => this.#answer(request, response));
-    this.#server = server;
+  protected override opened(server: Server): void {
     const sockets = new WebSocketServer({ server });
     sockets.on('headers', (headers, { url }) => {
       headers.push(`X-Backend: ${this.id}`);
@@ -52,22 +43,10 @@ export class SessionBackend {
       socket.on('error', () => {});
       socket.on('message', (data) => socket.send(data));
     });
-    server.listen(this.port, '127.0.0.1');
-    await once(server, 'listening');
-    this.port = (server.address() as AddressInfo).port;
-    return this;
   }
 
-  /** Refuses connections from here on, and resets those that are open. */
-  async stop(): Promise<void> {
-    const server = this.#server;
-    if (server === null) return;
-    this.#server = null;
+  protected override closing(): void {
     for (const { socket } of this.#sockets) socket.terminate();
-    const closed = once(server, 'close');
-    server.close();
-    server.closeAllConnections();
-    await closed;
   }
 
   /** Lets every request that is held be answered. */
@@ -75,10 +54,9 @@ export class SessionBackend {
     for (const go of this.#held.splice(0)) go();
   }
 
-  #answer(request: IncomingMessage, response: ServerResponse): void {
+  protected override serve(request: IncomingMessage, response: ServerResponse): void {
     const { searchParams } = new URL(request.url ?? '/', 'http://x');
     this.seen.push(request.url ?? '');
-    request.on('error', () => {});
     request.resume();
     response.setHeader('X-Backend', this.id);
     for (const [name, value] of linesOf(request.url)) response.appendHeader(name, value);

@@ -18,7 +18,18 @@ const LAYERS = [
   ['routing', 'affinity', 'sessions', 'limits', 'dialog', 'balancing', 'health', 'forwarding'],
   ['model'],
   ['backends', 'http2'],
-  ['http1', 'config', 'logging', 'metrics', 'tracing', 'timing', 'errors.ts', 'errors-start.ts', 'package-version.ts'],
+  [
+    'http1',
+    'sockets',
+    'config',
+    'logging',
+    'metrics',
+    'tracing',
+    'timing',
+    'errors.ts',
+    'errors-start.ts',
+    'package-version.ts',
+  ],
 ];
 
 function layerOf(path: string): number {

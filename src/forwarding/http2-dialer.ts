@@ -4,8 +4,9 @@ import type { BackendTls } from '../backends/backend-tls.ts';
 import { openBackend } from '../backends/open-backend.ts';
 import { BackendSession } from '../http2/backend-session.ts';
 import { BackendStream } from '../http2/backend-stream.ts';
+import type { OpeningEvents } from '../sockets/byte-socket.ts';
 import type { BackendDialer } from './backend-dialer.ts';
-import type { BackendSocket, SocketEvents } from './backend-socket.ts';
+import type { BackendSocket } from './backend-socket.ts';
 import type { Exchange } from './exchange.ts';
 import type { SocketDialer } from './socket-dialer.ts';
 
@@ -42,7 +43,7 @@ export class Http2Dialer implements BackendDialer {
     return this.#sessions.get(this.preamble(x))?.findLast(({ hasRoom }) => hasRoom)?.open ?? false;
   }
 
-  dial(x: Exchange, events: SocketEvents): BackendSocket {
+  dial(x: Exchange, events: OpeningEvents): BackendSocket {
     if (x.upgrade !== '') return this.#http1.dial(x, events);
     const preamble = this.preamble(x);
     const sessions = this.#sessions.get(preamble);

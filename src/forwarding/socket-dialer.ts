@@ -1,12 +1,15 @@
-import { connect, type OnReadOpts, type Socket } from 'node:net';
+import type { OnReadOpts } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Backend } from '../backends/backend.ts';
 import { backendAddress } from '../backends/backend-address.ts';
 import type { BackendTls } from '../backends/backend-tls.ts';
 import { openBackend } from '../backends/open-backend.ts';
 import { proxyHeader } from '../backends/proxy-header.ts';
+import type { OpeningEvents } from '../sockets/byte-socket.ts';
+import { tellAll, tellEnds } from '../sockets/node-socket.ts';
+import { openSocket } from '../sockets/open-socket.ts';
 import type { BackendDialer } from './backend-dialer.ts';
-import type { BackendSocket, SocketEvents } from './backend-socket.ts';
+import type { BackendSocket } from './backend-socket.ts';
 import type { Exchange } from './exchange.ts';
 
 /** The same for all connections of this thread: an idle one holds none. */
@@ -41,25 +44,13 @@ export class SocketDialer implements BackendDialer {
     return false;
   }
 
-  dial(x: Exchange, events: SocketEvents): BackendSocket {
+  dial(x: Exchange, events: OpeningEvents): BackendSocket {
     const preamble = this.preamble(x);
-    if (!this.#backend.secure) return this.#dialPlain(preamble, events);
+    if (!this.#backend.secure) return openSocket(backendAddress(this.#backend), preamble, events);
     return preamble === '' ? this.#dialTls(events) : this.#dialTlsBehind(preamble, events);
   }
 
-  #dialPlain(preamble: string, events: SocketEvents): Socket {
-    const socket = connect({
-      ...backendAddress(this.#backend),
-      noDelay: true,
-      allowHalfOpen: true,
-      onread: { buffer: shared, callback: (size, bytes) => events.onBytes(size, bytes as Buffer) },
-    });
-    // It leaves when the connection is open, before anything that is written then.
-    if (preamble !== '') socket.write(preamble, 'latin1');
-    return socket.on('connect', () => events.onOpen());
-  }
-
-  #dialTls(events: SocketEvents): TLSSocket {
+  #dialTls(events: OpeningEvents): TLSSocket {
     // `onread` and `allowHalfOpen` are documented for tls.connect too, and missing in its types.
     const options: ConnectionOptions & { readonly onread: OnReadOpts; readonly allowHalfOpen: boolean } = {
       ...this.#tls.options(HTTP1),
@@ -70,11 +61,12 @@ export class SocketDialer implements BackendDialer {
     };
     const socket = connectTls(options);
     socket.setNoDelay(true);
+    tellEnds(socket, events);
     return this.#secured(socket, events);
   }
 
   /** The header goes in front of the handshake, in the clear. */
-  #dialTlsBehind(preamble: string, events: SocketEvents): TLSSocket {
+  #dialTlsBehind(preamble: string, events: OpeningEvents): TLSSocket {
     const socket = openBackend(this.#backend, {
       tls: this.#tls,
       alpn: HTTP1,
@@ -83,17 +75,16 @@ export class SocketDialer implements BackendDialer {
       session: this.#session,
     }) as TLSSocket;
     // tls.connect takes no buffer of ours for a connection that it did not open.
-    socket.on('data', (bytes: Buffer) => {
-      if (!events.onBytes(bytes.length, bytes)) socket.pause();
-    });
+    tellAll(socket, events);
+    socket.resume();
     return this.#secured(socket, events);
   }
 
-  #secured(socket: TLSSocket, events: SocketEvents): TLSSocket {
+  #secured(socket: TLSSocket, events: OpeningEvents): TLSSocket {
     let open = false;
     socket.on('secureConnect', () => {
       open = true;
-      events.onOpen();
+      events.onOpen(socket);
     });
     socket.on('session', (session) => {
       this.#session = session;

@@ -2,14 +2,14 @@
  * The backend's side of an exchange.
  * Longer than 400 lines because it is one state machine: what each event does depends on all the others.
  */
-import { connect } from 'node:net';
 import { ERRORS } from '../errors.ts';
 import { ChunkedDecoder } from '../http1/chunked.ts';
 import { Framing, type Head, Parse } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
+import type { ByteSocket, OpeningEvents } from '../sockets/byte-socket.ts';
+import { openSocket } from '../sockets/open-socket.ts';
 import { Timed } from '../timing/timer-wheel.ts';
 import type { AttemptEvents } from './attempt-events.ts';
-import type { BackendSocket } from './backend-socket.ts';
 import type { BackendConnections } from './connections.ts';
 import { type Exchange, Stage } from './exchange.ts';
 import { trailerLines } from './trailers.ts';
@@ -24,7 +24,6 @@ const Turn = { none: 0, connecting: 1, silent: 2 } as const;
 /** How a response body goes on to the client. */
 const Relay = { none: 0, raw: 1, wire: 2, decoded: 3, rechunked: 4, rest: 5 } as const;
 
-const READ_BYTES = 65_536;
 /** Response heads larger than this are BACKEND_PROTOCOL. */
 const MAX_HEAD_BYTES = 262_144;
 /** Fields of a trailer section. */
@@ -43,14 +42,8 @@ const LINGER_MS = 2_000;
 /** Errors of connect that are this machine's, and say nothing about the backend (behaviour 71). */
 const OWN_LIMITS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL']);
 
-/**
- * Bytes read from backends of this thread: the callback runs at once after each read and takes or copies what it needs,
- * so that all connections share one buffer and an idle one holds none.
- */
-const shared = Buffer.allocUnsafeSlow(READ_BYTES);
-
 /** A connection to a backend, HTTP/1.1 for whoever looks from here. Carries one exchange at a time. */
-export class Upstream extends Timed {
+export class Upstream extends Timed implements OpeningEvents {
   readonly connections: BackendConnections;
   nextBusy: Upstream | null = null;
   previousBusy: Upstream | null = null;
@@ -63,7 +56,7 @@ export class Upstream extends Timed {
 
   readonly #handler: AttemptEvents;
   /** Not there while it waits for its turn to connect. */
-  #socket!: BackendSocket;
+  #socket!: ByteSocket;
   #phase: number = Phase.connecting;
   #turn: number = Turn.none;
   #turnPeriod = 0;
@@ -84,7 +77,6 @@ export class Upstream extends Timed {
   /** The request head has been handed to the socket. */
   #sent = false;
   #awaitsContinue = false;
-  #error: NodeJS.ErrnoException | null = null;
   #ended = false;
   #lastByteAt = 0;
   /** Of a tunnel that carries a WebSocket. */
@@ -103,22 +95,7 @@ export class Upstream extends Timed {
 
   #open(x: Exchange): void {
     const { backend, dialer, turns } = this.connections;
-    let socket: BackendSocket;
-    if (dialer === null) {
-      const { host, port } = backend;
-      socket = connect({
-        host,
-        port,
-        noDelay: true,
-        allowHalfOpen: true,
-        onread: { buffer: shared, callback: (size, bytes) => this.#onRead(size, bytes as Buffer) },
-      }).on('connect', () => this.#onConnect());
-    } else {
-      socket = dialer.dial(x, {
-        onOpen: () => this.#onConnect(),
-        onBytes: (size, bytes) => this.#onRead(size, bytes),
-      });
-    }
+    const socket = dialer === null ? openSocket(backend, '', this) : dialer.dial(x, this);
     this.#socket = socket;
     if (dialer !== null && !socket.connecting) {
       // A stream of a session that has served before: what may happen to it may happen to a connection that lay idle.
@@ -129,12 +106,6 @@ export class Upstream extends Timed {
       this.#turn = Turn.connecting;
       turns.began();
     }
-    socket.on('end', () => this.#onEnd());
-    socket.on('drain', () => this.#onDrain());
-    socket.on('error', (error) => {
-      this.#error = error;
-    });
-    socket.on('close', () => this.#onClose());
   }
 
   get exchange(): Exchange | null {
@@ -210,8 +181,9 @@ export class Upstream extends Timed {
     else if (turn === Turn.silent) this.connections.turns.heard(this.#turnPeriod);
   }
 
-  #onConnect(): void {
+  onOpen(socket: ByteSocket): void {
     try {
+      this.#socket = socket;
       if (this.#turn === Turn.connecting) {
         this.#turn = Turn.silent;
         this.#turnPeriod = this.connections.turns.opened(this.#handler.wheel);
@@ -286,7 +258,7 @@ export class Upstream extends Timed {
     else x.client.readBody();
   }
 
-  #onDrain(): void {
+  onDrain(): void {
     const x = this.#exchange;
     if (x === null) return;
     if (this.#phase === Phase.tunnel) x.client.resumeTunnel();
@@ -295,7 +267,7 @@ export class Upstream extends Timed {
 
   // ---- receiving ----
 
-  #onRead(size: number, bytes: Buffer): boolean {
+  onBytes(size: number, bytes: Buffer): boolean {
     try {
       switch (this.#phase) {
         case Phase.head:
@@ -569,7 +541,7 @@ export class Upstream extends Timed {
 
   // ---- ends ----
 
-  #onEnd(): void {
+  onEnd(): void {
     try {
       this.#ended = true;
       const x = this.#exchange;
@@ -592,7 +564,7 @@ export class Upstream extends Timed {
     else x.client.endTunnel();
   }
 
-  #onClose(): void {
+  onClose(error: NodeJS.ErrnoException | null): void {
     try {
       const phase = this.#phase;
       this.#phase = Phase.closed;
@@ -604,20 +576,20 @@ export class Upstream extends Timed {
       if (phase === Phase.tunnel) {
         if (this.#websocket?.backendClosed(x.client, this.#socket)) return;
         this.#release(x);
-        this.#handler.onTunnelClosed(x, this.#error !== null);
+        this.#handler.onTunnelClosed(x, error !== null);
         return;
       }
       this.#phase = phase;
-      const why = this.#error?.code ?? 'closed';
+      const why = error?.code ?? 'closed';
       if (!this.#sent) this.#fail(Stage.connect, OWN_LIMITS.has(why) ? 'INTERNAL' : 'BACKEND_CONNECT', why);
       // The backend has said that it has not looked at the request (RFC 9113 8.7).
       else if (why === 'REFUSED_STREAM' && phase === Phase.head) this.#fail(Stage.connect, 'BACKEND_RESET', why);
       // A first and only write that the kernel refuses: it had seen the connection's end before it took any byte of the request.
-      else if (this.#error?.syscall === 'write' && this.#onePiece && phase === Phase.head) {
+      else if (error?.syscall === 'write' && this.#onePiece && phase === Phase.head) {
         this.#fail(Stage.connect, 'BACKEND_RESET', why);
       } else this.#fail(phase === Phase.body ? Stage.committed : Stage.exchange, 'BACKEND_RESET', why);
-    } catch (error) {
-      this.#defect(error);
+    } catch (defect) {
+      this.#defect(defect);
     }
   }
 

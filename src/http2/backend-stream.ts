@@ -1,7 +1,7 @@
-import { EventEmitter } from 'node:events';
 import { type ClientHttp2Stream, constants } from 'node:http2';
 import { ChunkedDecoder } from '../http1/chunked.ts';
 import { Parse } from '../http1/parse.ts';
+import type { ByteSocket, OpeningEvents } from '../sockets/byte-socket.ts';
 import { backendRequest, trailerFields } from './backend-request.ts';
 import { BodyForm, backendResponse, fieldLines, interimResponse } from './backend-response.ts';
 import type { BackendSession, SessionUser } from './backend-session.ts';
@@ -22,21 +22,14 @@ const SESSION_CLOSES = new Set([
 /** Responses are put into their HTTP/1.1 form here: who takes them copies what is to be kept. */
 const scratch = Buffer.allocUnsafeSlow(PIECE + CHUNK_EXTRA);
 
-/** What happens to a stream that its user acts on. */
-export interface StreamEvents {
-  onOpen(): void;
-  /** bytes[0, size) have come; they are only there until it returns. False: stop reading until `resume`. */
-  onBytes(size: number, bytes: Buffer): boolean;
-}
-
 /**
  * One request to a backend on an HTTP/2 session, which looks like an HTTP/1.1 connection that carries one exchange: one HTTP/1.1 request is
  * written to it, head first and in one piece, and its response is read from it. Body framing is translated both ways, with
- * trailers. A response that breaks off ends in `error` and `close`, never in a last chunk.
+ * trailers. A response that breaks off ends in `onClose` with an error, never in a last chunk.
  */
-export class BackendStream extends EventEmitter implements SessionUser {
+export class BackendStream implements ByteSocket, SessionUser {
   readonly #session: BackendSession;
-  readonly #events: StreamEvents;
+  readonly #events: OpeningEvents;
   #stream: ClientHttp2Stream | null = null;
   #method = '';
   #wantsTrailers = false;
@@ -54,8 +47,7 @@ export class BackendStream extends EventEmitter implements SessionUser {
   #done = false;
   connecting: boolean;
 
-  constructor(session: BackendSession, events: StreamEvents) {
-    super();
+  constructor(session: BackendSession, events: OpeningEvents) {
     this.#session = session;
     this.#events = events;
     this.connecting = !session.open;
@@ -159,7 +151,7 @@ export class BackendStream extends EventEmitter implements SessionUser {
       this.#responseTrailers = fieldLines(raw);
     });
     stream.on('end', () => this.#onEnd());
-    stream.on('drain', () => this.emit('drain'));
+    stream.on('drain', () => this.#events.onDrain());
     stream.on('wantTrailers', () => {
       try {
         stream.sendTrailers(trailerFields(this.#requestTrailers));
@@ -221,6 +213,10 @@ export class BackendStream extends EventEmitter implements SessionUser {
     this.#fail(error);
   }
 
+  pause(): void {
+    this.#stream?.pause();
+  }
+
   resume(): void {
     this.#stream?.resume();
   }
@@ -230,7 +226,7 @@ export class BackendStream extends EventEmitter implements SessionUser {
   onSessionOpen(): void {
     if (!this.connecting) return;
     this.connecting = false;
-    this.#events.onOpen();
+    this.#events.onOpen(this);
   }
 
   onSessionLost(error: NodeJS.ErrnoException): void {
@@ -244,8 +240,7 @@ export class BackendStream extends EventEmitter implements SessionUser {
   #fail(error: NodeJS.ErrnoException): void {
     if (this.#done) return;
     this.#finish();
-    this.emit('error', error);
-    this.emit('close');
+    this.#events.onClose(error);
   }
 
   #finish(): void {

@@ -1,9 +1,13 @@
-import type { Duplex } from 'node:stream';
+import type { EventEmitter } from 'node:events';
+import { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import type { ByteSocket, SocketEvents } from '../sockets/byte-socket.ts';
+import { DirectSocket } from '../sockets/direct-socket.ts';
+import { tellAll } from '../sockets/node-socket.ts';
 
 /** What a Downstream reads from and writes to: a connection of a client, TLS or not, or a stream that is made to look like one. */
-export interface ClientSocket extends Duplex {
-  /** Closes once everything written has gone out. */
-  destroySoon(): void;
+export interface ClientSocket extends ByteSocket {
+  isPaused(): boolean;
   /** Closes at once so that the other side sees an error; may throw where that cannot be done (a unix socket). */
   resetAndDestroy(): unknown;
 }
@@ -26,4 +30,17 @@ export function resetConnection(socket: ClientSocket): void {
     // ERR_INVALID_HANDLE_TYPE: there is no TCP underneath.
   }
   socket.destroy();
+}
+
+/** As Node makes it, or as what is made to look like it. */
+export type Accepted = ClientSocket & EventEmitter;
+
+/** Has what happens to an accepted connection told to `events`: without net.Socket, where it is one. It is paused. */
+export function directly(accepted: Accepted, events: SocketEvents): ClientSocket {
+  if (accepted instanceof Socket && !(accepted instanceof TLSSocket)) {
+    const direct = DirectSocket.over(accepted, events);
+    if (direct !== null) return direct;
+  }
+  tellAll(accepted, events);
+  return accepted;
 }

@@ -8,11 +8,11 @@ import type { Upstream } from '../forwarding/upstream.ts';
 import { CloseReason } from '../forwarding/websocket-close.ts';
 import { Framing, type Head, Parse } from '../http1/head.ts';
 import type { Handler } from '../proxy/handler.ts';
+import type { SocketEvents } from '../sockets/byte-socket.ts';
 import { Timed } from '../timing/timer-wheel.ts';
 import { clientAddress, clientHost, clientScheme, forwardedLines } from './client-address.ts';
-import { type ClientSocket, resetConnection } from './client-socket.ts';
+import { type Accepted, type ClientSocket, directly, resetConnection } from './client-socket.ts';
 import type { ConnectionOwner } from './connection-owner.ts';
-import { readInto } from './read-into.ts';
 import { RequestBody } from './request-body.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 
@@ -33,9 +33,6 @@ const SPREAD = 0.8;
 const URGENT = 0.9;
 /** Text up to this size goes out as one string: libuv then tries it from the stack, without a request object. */
 const STRING_BYTES = 16_384;
-
-/** Bytes read from clients of this thread: each read is dealt with before the next one, so that all connections share one buffer. */
-const shared = Buffer.allocUnsafeSlow(65_536);
 
 /** Ports and address of a connection, as net.Socket has them. They are looked at only where a backend is told (`sendProxyProtocol`). */
 export interface ConnectionEnds {
@@ -60,7 +57,7 @@ export interface Origin {
  * An HTTP/1.1 connection of a client (RFC 9112). Reads requests one at a time, in order (behaviour 61),
  * hands each to the handler, and owns everything that is written to the client.
  */
-export class Downstream extends Timed implements ClientSide {
+export class Downstream extends Timed implements ClientSide, SocketEvents {
   readonly exchange: Exchange;
   address: string;
   secure: boolean;
@@ -99,13 +96,13 @@ export class Downstream extends Timed implements ClientSide {
 
   /** @param accepted a connection that has not been read from yet */
   constructor(
-    accepted: ClientSocket,
+    accepted: Accepted,
     { peer, secure, ends, certificate }: Origin,
     listener: ConnectionOwner,
     handler: Handler,
   ) {
     super();
-    const socket = readInto(accepted, shared, (size) => this.#onRead(size));
+    const socket = directly(accepted, this);
     this.#socket = socket;
     this.#listener = listener;
     this.#handler = handler;
@@ -119,12 +116,8 @@ export class Downstream extends Timed implements ClientSide {
     this.#peerTrusted = this.#trusted.has(this.#peer);
     this.address = this.#peer;
     this.#openedAt = handler.wheel.now;
-    socket.on('end', () => this.#onEnd());
-    socket.on('drain', () => this.#onDrain());
-    // What went wrong with a client's connection is the client's business: 'close' follows and tidies up.
-    socket.on('error', () => {});
-    socket.on('close', (hadError: boolean) => this.#onClose(hadError));
     this.#handler.wheel.set(this, this.#listener.config.timeouts.keepAlive);
+    socket.resume();
   }
 
   /** A client that a trusted proxy names has come to that proxy by a port that nobody knows. */
@@ -170,43 +163,40 @@ export class Downstream extends Timed implements ClientSide {
 
   /** Bytes of the client that were read before this connection was made; to be called once, at once. */
   receive(bytes: Buffer): void {
-    for (let from = 0; from < bytes.length; from += shared.length) {
-      this.#onRead(bytes.copy(shared, 0, from, Math.min(bytes.length, from + shared.length)));
-    }
+    this.onBytes(bytes.length, bytes);
   }
 
-  /** `size` bytes have been read into the shared buffer: what is kept beyond this call is copied. */
-  #onRead(size: number): void {
+  onBytes(size: number, bytes: Buffer): boolean {
     try {
       switch (this.#phase) {
         case Phase.head: {
           const pending = this.#pending;
-          if (pending === null) this.#parse(shared, size);
+          if (pending === null) this.#parse(bytes, size);
           else {
             this.#pending = null;
-            const bytes = Buffer.concat([pending, shared.subarray(0, size)]);
-            this.#parse(bytes, bytes.length);
+            const both = Buffer.concat([pending, bytes.subarray(0, size)]);
+            this.#parse(both, both.length);
           }
           break;
         }
         case Phase.exchange:
-          if (!this.exchange.bodyDone) this.#takeBody(size);
-          else this.#keep(shared, 0, size);
+          if (!this.exchange.bodyDone) this.#takeBody(bytes, size);
+          else this.#keep(bytes, 0, size);
           break;
         case Phase.drain:
-          this.#drain(size);
+          this.#drain(bytes, size);
           break;
         case Phase.tunnel:
           this.#handler.wheel.set(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
           this.exchange.bytesIn += size;
-          if (!this.#upstream!.writeTunnel(shared, size)) this.#socket.pause();
-          break;
+          return this.#upstream!.writeTunnel(bytes, size);
         default:
           break;
       }
     } catch (error) {
       this.#defect(error);
     }
+    return true;
   }
 
   /** A defect of limpet's own costs this one connection, never the worker (behaviour 69). */
@@ -305,10 +295,10 @@ export class Downstream extends Timed implements ClientSide {
     this.#forwarded = '';
   }
 
-  #takeBody(size: number): void {
-    const next = this.#decodeBody(shared, 0, size);
+  #takeBody(bytes: Buffer, size: number): void {
+    const next = this.#decodeBody(bytes, 0, size);
     if (next < 0) return;
-    if (next < size) this.#keep(shared, next, size);
+    if (next < size) this.#keep(bytes, next, size);
     const x = this.exchange;
     if (x.bodyDone) this.#handler.wheel.clear(this);
     else this.#awaitBody();
@@ -408,14 +398,14 @@ export class Downstream extends Timed implements ClientSide {
   }
 
   /** Reads and drops the rest of an upload whose answer has been given. */
-  #drain(size: number): void {
+  #drain(bytes: Buffer, size: number): void {
     this.#drained += size;
     if (this.#drained > DRAIN_BYTES) return this.#linger();
-    const result = this.#body.skip(shared, 0, size);
+    const result = this.#body.skip(bytes, 0, size);
     if (result === Parse.bad) return this.#linger();
     if (result !== Parse.done) return;
     this.exchange.bodyDone = true;
-    if (this.#body.stop < size) this.#keep(shared, this.#body.stop, size);
+    if (this.#body.stop < size) this.#keep(bytes, this.#body.stop, size);
     this.#toNextRequest();
   }
 
@@ -457,7 +447,7 @@ export class Downstream extends Timed implements ClientSide {
     return false;
   }
 
-  #onDrain(): void {
+  onDrain(): void {
     if (this.#phase === Phase.exchange || this.#phase === Phase.tunnel) {
       if (this.#phase === Phase.tunnel) this.#handler.wheel.set(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
       else if (this.exchange.bodyDone || this.#socket.isPaused()) this.#handler.wheel.clear(this);
@@ -621,7 +611,7 @@ export class Downstream extends Timed implements ClientSide {
 
   // ---- ends ----
 
-  #onEnd(): void {
+  onEnd(): void {
     try {
       this.#ended = true;
       if (this.#phase === Phase.tunnel) this.#upstream!.endTunnel();
@@ -651,18 +641,19 @@ export class Downstream extends Timed implements ClientSide {
     }
   }
 
-  #onClose(hadError: boolean): void {
+  /** What went wrong with a client's connection is the client's business. */
+  onClose(error: NodeJS.ErrnoException | null): void {
     try {
       const was = this.#phase;
       this.#phase = Phase.closed;
       this.#handler.wheel.remove(this);
       this.#pending = null;
       this.#out = '';
-      if (was === Phase.tunnel) this.#upstream!.clientClosed(hadError);
+      if (was === Phase.tunnel) this.#upstream!.clientClosed(error !== null);
       else if (this.exchange.active) this.#handler.clientGone(this.exchange);
       this.#listener.closed(this, this.#peer);
-    } catch (error) {
-      this.#handler.defect(this.exchange, error);
+    } catch (defect) {
+      this.#handler.defect(this.exchange, defect);
     }
   }
 

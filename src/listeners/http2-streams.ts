@@ -1,7 +1,6 @@
 import { type FrontListener, Http2Front } from '../http2/front.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Handler } from '../proxy/handler.ts';
-import type { ClientSocket } from './client-socket.ts';
 import type { ConnectionOwner } from './connection-owner.ts';
 import { Downstream } from './downstream.ts';
 
@@ -27,8 +26,7 @@ export function http2Streams(handler: Handler, log: Logger): Http2Front<Http2Lis
         // Of the connections of a listener the HTTP/2 connection is one, its streams are none.
         closed: () => {},
       };
-      // It has what a Downstream uses of a socket, and nothing of the machinery of a stream.
-      return new Downstream(connection as unknown as ClientSocket, origin, owner, handler);
+      return new Downstream(connection, origin, owner, handler);
     },
   });
 }

@@ -1,0 +1,41 @@
+/** What happens to a connection that its owner acts on. None of these throws. */
+export interface SocketEvents {
+  /** bytes[0, size) have come; they are only there until it returns. False: stop reading until `resume`. */
+  onBytes(size: number, bytes: Buffer): boolean;
+  /** FIN has come: the other side sends nothing more. */
+  onEnd(): void;
+  /** All that was written is out, after `writableLength` had reached the high-water mark. */
+  onDrain(): void;
+  /**
+   * It has closed. Called once, and not before the call that closes it has returned.
+   * @param error why; null: in good order, or because its owner wanted it
+   */
+  onClose(error: NodeJS.ErrnoException | null): void;
+}
+
+/** The same of a connection that is being opened. */
+export interface OpeningEvents extends SocketEvents {
+  /** It is open, encrypted where it is to be, and reads. Not called for one that is open from the beginning. */
+  onOpen(socket: ByteSocket): void;
+}
+
+/**
+ * A connection as the data path sees it: bytes go in and come out. DirectSocket is one, and so is what Node makes of TLS, and a stream
+ * of HTTP/2 that is made to look like one.
+ */
+export interface ByteSocket {
+  /** Bytes written that the system has not taken yet. */
+  readonly writableLength: number;
+  readonly writableHighWaterMark: number;
+  write(data: string | Buffer, encoding?: 'latin1'): unknown;
+  /** What is written until `uncork` leaves at once, together. */
+  cork(): void;
+  uncork(): void;
+  pause(): unknown;
+  resume(): unknown;
+  /** Sends FIN behind what was written. @param done called once it is out; not when the connection closes before */
+  end(done?: () => void): unknown;
+  destroy(): unknown;
+  /** Closes once everything written has gone out. */
+  destroySoon(): void;
+}

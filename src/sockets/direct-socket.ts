@@ -1,0 +1,284 @@
+import type { Socket } from 'node:net';
+import { getSystemErrorName } from 'node:util';
+import type { ByteSocket, SocketEvents } from './byte-socket.ts';
+import { type StreamHandle, type StreamRequest, streamBinding, takeHandle } from './node-stream-handle.ts';
+
+/** As libuv has them (uv/errno.h); the same on all systems. */
+const EOF = -4095;
+const ENOTCONN = 'ENOTCONN';
+const HIGH_WATER_MARK = 65_536;
+
+/**
+ * Bytes read by this thread: each read is dealt with before the next one, so that all connections share one buffer and an idle one holds
+ * none.
+ */
+const shared = Buffer.allocUnsafeSlow(65_536);
+
+const {
+  streamBaseState: state,
+  kReadBytesOrError,
+  kLastWriteWasAsync,
+} = streamBinding ?? {
+  streamBaseState: new Int32Array(1),
+  kReadBytesOrError: 0,
+  kLastWriteWasAsync: 0,
+};
+
+interface OwnedHandle extends StreamHandle {
+  owner: DirectSocket;
+}
+
+/** A write that the system has not taken whole. */
+interface PendingWrite extends StreamRequest {
+  owner: DirectSocket;
+  size: number;
+  /** Kept from being collected. */
+  data: unknown;
+}
+
+/** Node wants an object for each write, and looks at it only if the write is not over when the call returns. */
+let spare: PendingWrite | null = null;
+
+/**
+ * A TCP connection, or a unix socket, without net.Socket: reads come right from Node's handle, and writes go right to it.
+ *
+ * What net.Socket costs on top of that is two streams' buffers, an event and a turn of the nextTick queue for each write, and some
+ * kilobytes for each connection (bench/NOTES.md). The rest is as with net.Socket, `allowHalfOpen` and `noDelay` set: writes are tried at
+ * once and queued in order when the system takes no more, and the connection closes by itself when both sides have sent FIN.
+ */
+export class DirectSocket implements ByteSocket {
+  writableLength = 0;
+  readonly #events: SocketEvents;
+  #handle: OwnedHandle | null;
+  #paused = false;
+  #readEnded = false;
+  /** FIN is sent, or about to be. */
+  #ending = false;
+  #finished = false;
+  #closesSoon = false;
+  #needsDrain = false;
+  #corked: (string | Buffer)[] | null = null;
+  #whenFinished: (() => void) | null = null;
+  #error: NodeJS.ErrnoException | null = null;
+
+  /** Null: this Node, or this socket, has no handle that can be used so; the socket is untouched then. Reading begins with `resume`. */
+  static over(socket: Socket, events: SocketEvents): DirectSocket | null {
+    const handle = takeHandle(socket);
+    return handle === null ? null : new DirectSocket(handle as OwnedHandle, events);
+  }
+
+  private constructor(handle: OwnedHandle, events: SocketEvents) {
+    this.#events = events;
+    this.#handle = handle;
+    this.#paused = true;
+    handle.owner = this;
+    handle.onread = onRead;
+    handle.useUserBuffer(shared);
+    handle.readStop();
+  }
+
+  get writableHighWaterMark(): number {
+    return HIGH_WATER_MARK;
+  }
+
+  /** Port of the other end. */
+  get remotePort(): number | undefined {
+    const ends: { port?: number } = {};
+    this.#handle?.getpeername?.(ends);
+    return ends.port;
+  }
+
+  get localAddress(): string | undefined {
+    const ends: { address?: string } = {};
+    this.#handle?.getsockname?.(ends);
+    return ends.address;
+  }
+
+  get localPort(): number | undefined {
+    const ends: { port?: number } = {};
+    this.#handle?.getsockname?.(ends);
+    return ends.port;
+  }
+
+  // ---- reading ----
+
+  isPaused(): boolean {
+    return this.#paused;
+  }
+
+  pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#handle?.readStop();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (this.#readEnded || this.#handle === null) return;
+    const status = this.#handle.readStart();
+    if (status < 0) this.#fail(status, 'read');
+  }
+
+  /** The handle has read. @param size bytes, or a negative errno */
+  read(size: number): void {
+    if (size > 0) {
+      if (!this.#events.onBytes(size, shared)) this.pause();
+    } else if (size === EOF) {
+      this.#readEnded = true;
+      this.#events.onEnd();
+      this.#closeIfOver();
+    } else if (size < 0) this.#fail(size, 'read');
+  }
+
+  // ---- writing ----
+
+  write(data: string | Buffer): void {
+    const handle = this.#handle;
+    if (handle === null || this.#ending) return;
+    if (this.#corked !== null) {
+      this.#corked.push(data, typeof data === 'string' ? 'latin1' : 'buffer');
+      return;
+    }
+    spare ??= newWrite();
+    const status = typeof data === 'string' ? handle.writeLatin1String(spare, data) : handle.writeBuffer(spare, data);
+    if (status !== 0) this.#fail(status, 'write');
+    else if (state[kLastWriteWasAsync] !== 0) this.#await(data, data.length);
+  }
+
+  cork(): void {
+    this.#corked ??= [];
+  }
+
+  uncork(): void {
+    const chunks = this.#corked;
+    this.#corked = null;
+    const handle = this.#handle;
+    if (chunks === null || chunks.length === 0 || handle === null) return;
+    let size = 0;
+    for (let at = 0; at < chunks.length; at += 2) size += chunks[at]!.length;
+    spare ??= newWrite();
+    const status = handle.writev(spare, chunks, false);
+    if (status !== 0) this.#fail(status, 'write');
+    else if (state[kLastWriteWasAsync] !== 0) this.#await(chunks, size);
+  }
+
+  /** The write that was just made goes on by itself. */
+  #await(data: unknown, size: number): void {
+    const request = spare!;
+    spare = null;
+    request.owner = this;
+    request.size = size;
+    request.data = data;
+    this.writableLength += size;
+    if (this.writableLength >= HIGH_WATER_MARK) this.#needsDrain = true;
+  }
+
+  /** A write that had to wait is over. */
+  written(size: number, status: number): void {
+    this.writableLength -= size;
+    if (this.#handle === null) return;
+    if (status < 0) this.#fail(status, 'write');
+    else if (this.writableLength === 0 && this.#needsDrain) {
+      this.#needsDrain = false;
+      this.#events.onDrain();
+    }
+  }
+
+  // ---- ends ----
+
+  end(done?: () => void): void {
+    if (this.#corked !== null) this.uncork();
+    const handle = this.#handle;
+    if (handle === null) return;
+    if (done !== undefined) {
+      if (this.#finished) return done();
+      this.#whenFinished = done;
+    }
+    if (this.#ending) return;
+    this.#ending = true;
+    const request = new streamBinding!.ShutdownWrap() as PendingWrite;
+    request.owner = this;
+    request.oncomplete = onShutdown;
+    const status = handle.shutdown(request);
+    if (status !== 0) this.finished(status);
+  }
+
+  /** Everything is out, FIN too. */
+  finished(status: number): void {
+    if (this.#handle === null) return;
+    // The other side may have closed the connection meanwhile: there is nobody left to tell.
+    if (status < 0 && getSystemErrorName(status) !== ENOTCONN) return this.#fail(status, 'shutdown');
+    this.#finished = true;
+    const done = this.#whenFinished;
+    this.#whenFinished = null;
+    if (done !== null) done();
+    this.#closeIfOver();
+  }
+
+  #closeIfOver(): void {
+    if (this.#finished && (this.#readEnded || this.#closesSoon)) this.destroy();
+  }
+
+  destroySoon(): void {
+    this.#closesSoon = true;
+    if (this.#finished) this.destroy();
+    else this.end();
+  }
+
+  destroy(): void {
+    const handle = this.#handle;
+    if (handle === null) return;
+    this.#handle = null;
+    handle.close(onClosed);
+  }
+
+  /** Closes with an RST, where the connection has such a thing. */
+  resetAndDestroy(): void {
+    const handle = this.#handle;
+    if (handle === null) return;
+    if (handle.reset === undefined) return this.destroy();
+    this.#handle = null;
+    if (handle.reset(onClosed) !== 0) handle.close(onClosed);
+  }
+
+  #fail(status: number, syscall: string): void {
+    if (this.#handle === null) return;
+    this.#error = systemError(status, syscall);
+    this.destroy();
+  }
+
+  closed(): void {
+    this.#events.onClose(this.#error);
+  }
+}
+
+function systemError(status: number, syscall: string): NodeJS.ErrnoException {
+  const code = getSystemErrorName(status);
+  return Object.assign(new Error(`${syscall} ${code}`), { code, errno: status, syscall });
+}
+
+function newWrite(): PendingWrite {
+  const request = new streamBinding!.WriteWrap() as PendingWrite;
+  request.oncomplete = onWritten;
+  return request;
+}
+
+// Called by Node's handles: without a closure for each connection.
+
+function onRead(this: StreamHandle): undefined {
+  (this as OwnedHandle).owner.read(state[kReadBytesOrError]!);
+}
+
+function onWritten(this: StreamRequest, status: number): void {
+  const { owner, size } = this as PendingWrite;
+  owner.written(size, status);
+}
+
+function onShutdown(this: StreamRequest, status: number): void {
+  (this as PendingWrite).owner.finished(status);
+}
+
+function onClosed(this: StreamHandle): void {
+  (this as OwnedHandle).owner.closed();
+}

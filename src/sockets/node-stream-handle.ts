@@ -1,0 +1,94 @@
+import type { Socket } from 'node:net';
+
+/** A request to the operating system that takes its time: it is told by `oncomplete`. */
+export interface StreamRequest {
+  oncomplete: ((this: StreamRequest, status: number) => void) | null;
+}
+
+/**
+ * Node's own object of a TCP connection or a unix socket, under net.Socket: `StreamBase` of its src/stream_base.cc. Results are 0 or a
+ * negative errno.
+ */
+export interface StreamHandle {
+  onread: (this: StreamHandle, buffer: ArrayBuffer | undefined) => Buffer | undefined;
+  useUserBuffer(buffer: Buffer): void;
+  readStart(): number;
+  readStop(): number;
+  writeLatin1String(request: StreamRequest, text: string): number;
+  writeBuffer(request: StreamRequest, bytes: Buffer): number;
+  /** @param chunks when not `buffers`: each one followed by its encoding */
+  writev(request: StreamRequest, chunks: readonly (string | Buffer)[], buffers: boolean): number;
+  shutdown(request: StreamRequest): number;
+  close(closed: (this: StreamHandle) => void): void;
+  /** Missing in unix sockets. */
+  reset?(closed: (this: StreamHandle) => void): number;
+  getpeername?(ends: { address?: string; port?: number }): number;
+  getsockname?(ends: { address?: string; port?: number }): number;
+}
+
+interface StreamBinding {
+  readonly WriteWrap: new () => StreamRequest;
+  readonly ShutdownWrap: new () => StreamRequest;
+  /** What the latest call has left behind, at the indices below. */
+  readonly streamBaseState: Int32Array;
+  readonly kReadBytesOrError: number;
+  readonly kBytesWritten: number;
+  readonly kLastWriteWasAsync: number;
+}
+
+/** Node's binding of streams; null where this Node has none like it: then connections go through net.Socket. */
+export const streamBinding: StreamBinding | null = findBinding();
+
+/**
+ * `process.binding` is deprecated (DEP0111) without a date, and this is what net.Socket itself is made of since Node 12. Anything that is
+ * not as expected here, or the permission model, which forbids it, leaves limpet with net.Socket: slower, the same otherwise.
+ */
+function findBinding(): StreamBinding | null {
+  try {
+    const binding = (process as unknown as { binding(name: string): Partial<StreamBinding> }).binding('stream_wrap');
+    const { WriteWrap, ShutdownWrap, streamBaseState, kReadBytesOrError, kBytesWritten, kLastWriteWasAsync } = binding;
+    const whole =
+      typeof WriteWrap === 'function' &&
+      typeof ShutdownWrap === 'function' &&
+      streamBaseState instanceof Int32Array &&
+      [kReadBytesOrError, kBytesWritten, kLastWriteWasAsync].every((at) => Number.isInteger(at));
+    return whole ? (binding as StreamBinding) : null;
+  } catch {
+    return null;
+  }
+}
+
+interface WithHandle {
+  _handle: StreamHandle | null;
+}
+
+const METHODS = [
+  'useUserBuffer',
+  'readStart',
+  'readStop',
+  'writeLatin1String',
+  'writeBuffer',
+  'writev',
+  'shutdown',
+  'close',
+] as const;
+
+/**
+ * Takes the connection out of an open socket, which is left closed; null: it has none that can be used so, and the socket is untouched.
+ * Nothing may be waiting to be written, and what was read of it is its reader's.
+ */
+export function takeHandle(socket: Socket): StreamHandle | null {
+  const from = socket as unknown as WithHandle;
+  const handle = from._handle;
+  if (streamBinding === null || handle === null || METHODS.some((name) => typeof handle[name] !== 'function'))
+    return null;
+  from._handle = null;
+  // It refers to its socket, which would live as long as the connection does.
+  for (const symbol of Object.getOwnPropertySymbols(handle)) {
+    const owned = handle as unknown as Record<symbol, unknown>;
+    if (owned[symbol] === socket) owned[symbol] = null;
+  }
+  // Without its connection it has nothing to close, but its server stops counting it.
+  socket.destroy();
+  return handle;
+}

@@ -1,0 +1,35 @@
+import { connect, type Socket } from 'node:net';
+import type { ByteSocket, OpeningEvents } from './byte-socket.ts';
+import { DirectSocket } from './direct-socket.ts';
+import { tellAll } from './node-socket.ts';
+
+/**
+ * Opens a TCP connection or a unix socket.
+ * @param preamble goes out before anything else, as latin1 text; '': nothing does
+ * @returns what can be destroyed until it is open: `events.onOpen` brings the connection itself
+ */
+export function openSocket(
+  address: { readonly host: string; readonly port: number } | { readonly path: string },
+  preamble: string,
+  events: OpeningEvents,
+): Socket {
+  const socket = connect({ ...address, noDelay: true, allowHalfOpen: true });
+  let why: NodeJS.ErrnoException | null = null;
+  let open = false;
+  socket.on('error', (error) => {
+    why = error;
+  });
+  socket.on('close', () => {
+    if (!open) events.onClose(why);
+  });
+  socket.on('connect', () => {
+    open = true;
+    const direct = DirectSocket.over(socket, events);
+    if (direct === null) tellAll(socket, events);
+    const opened: ByteSocket = direct ?? socket;
+    if (preamble !== '') opened.write(preamble, 'latin1');
+    opened.resume();
+    events.onOpen(opened);
+  });
+  return socket;
+}

@@ -1,6 +1,7 @@
 import type { Backend } from '../backends/backend.ts';
 import type { AffinityConfigOf } from '../config/schema.ts';
 import type { Head } from '../http1/head.ts';
+import { Key } from '../sessions/key.ts';
 import { KeyHash } from '../sessions/key-hash.ts';
 import { COOKIE_LENGTH, CookieCodec, ID_BYTES, ID_LENGTH, issuedIn } from './cookie-codec.ts';
 import { CookieFinder } from './cookie-finder.ts';
@@ -17,8 +18,15 @@ import {
 /** How far ahead the clock of another node may be: a cookie from further in the future is refused (behaviour 9). */
 const SKEW_MS = 60_000;
 
-/** Cookies that are remembered as signed, for clients whose requests come over many connections. */
+/** Cookies that are remembered with their keys, for clients whose requests come over many connections: a power of 2. */
 const REMEMBERED = 4_096;
+
+/** A cookie that is signed, and what was read of it. */
+interface KnownCookie {
+  readonly text: string;
+  readonly key: Key;
+  readonly issued: number;
+}
 
 /** 1 for the characters of base64url. */
 const ALPHABET = new Uint8Array(256);
@@ -47,8 +55,8 @@ export class CookieAffinity implements CookieIssuer {
   /** Random bytes for the next ids: drawing them one id at a time takes longer than all the rest of a new session. */
   readonly #random = Buffer.alloc(ID_BYTES * 64);
   #drawn = this.#random.length;
-  /** By some bits of the key. */
-  readonly #signed = new Array<string>(REMEMBERED).fill('');
+  /** By the first characters of the id; one that finds its place taken has the place beside it too. */
+  readonly #known = new Array<KnownCookie | null>(REMEMBERED).fill(null);
   /** What follows the value in the line, CRLF included. */
   readonly #attributes: { readonly plain: string; readonly secure: string };
   readonly #clear: { readonly plain: string; readonly secure: string };
@@ -73,27 +81,36 @@ export class CookieAffinity implements CookieIssuer {
     const start = finder.start;
     if (finder.end - start !== COOKIE_LENGTH) return Find.invalid;
     if (holdsKeyOf(found, this, text, start, finder.end)) return Find.found;
-    for (let i = start; i < finder.end; i++) if (ALPHABET[text.charCodeAt(i)] !== 1) return Find.invalid;
-    this.#hash.hash(text, start, start + ID_LENGTH, found.key);
-    // A slice keeps the head alive that it was cut from; the exchange keeps one anyway, and a copy would cost more than the hash.
+    // A slice keeps the head alive that it was cut from; the exchange keeps one anyway, and a copy costs more.
     const value = text.slice(start, finder.end);
-    if (!this.#isSigned(value, found.key.a & (REMEMBERED - 1))) {
+    const place = placeOf(text, start);
+    const known = this.#known[place]!;
+    const cookie = known?.text === value ? known : this.#recall(value, place, text, start);
+    if (cookie === null) {
       // Its key is not that of any text.
       found.strategy = null;
       found.text = '';
       return Find.invalid;
     }
+    found.key.copy(cookie.key);
     found.strategy = this;
-    found.text = value;
-    found.issued = issuedIn(text, start);
+    found.text = cookie.text;
+    found.issued = cookie.issued;
     return Find.found;
   }
 
-  #isSigned(value: string, place: number): boolean {
-    if (this.#signed[place] === value) return true;
-    if (!this.#codec.isSigned(value)) return false;
-    this.#signed[place] = detachedSlice(value, 0, value.length);
-    return true;
+  /** A cookie that is not in its first place: in its second one, or seen for the first time; null: it was not made here, or not so. */
+  #recall(value: string, place: number, text: string, start: number): KnownCookie | null {
+    const beside = this.#known[place ^ 1]!;
+    if (beside?.text === value) return beside;
+    for (let i = start; i < start + COOKIE_LENGTH; i++) if (ALPHABET[text.charCodeAt(i)] !== 1) return null;
+    if (!this.#codec.isSigned(value)) return null;
+    const key = new Key();
+    this.#hash.hash(text, start, start + ID_LENGTH, key);
+    const cookie = { text: detachedSlice(value, 0, value.length), key, issued: issuedIn(text, start) };
+    this.#known[place ^ 1] = this.#known[place]!;
+    this.#known[place] = cookie;
+    return cookie;
   }
 
   create(found: FoundKey): void {
@@ -132,6 +149,13 @@ export class CookieAffinity implements CookieIssuer {
   clearCookie(secure: boolean): string {
     return `Set-Cookie: ${this.name}=${secure ? this.#clear.secure : this.#clear.plain}`;
   }
+}
+
+/** Place of a cookie among those that are known. Its id is random; what is no id at all has a place as well. */
+function placeOf(text: string, start: number): number {
+  let hash = text.charCodeAt(start);
+  for (let i = 1; i < 4; i++) hash = hash * 67 + text.charCodeAt(start + i);
+  return hash & (REMEMBERED - 1);
 }
 
 /**

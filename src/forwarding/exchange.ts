@@ -7,7 +7,7 @@ import type { ErrorKind } from '../errors.ts';
 import type { Head } from '../http1/head.ts';
 import { Outcome } from '../metrics/outcomes.ts';
 import type { Route } from '../routing/router.ts';
-import { Key } from '../sessions/key.ts';
+import type { PublicId } from '../sessions/public-ids.ts';
 import { Row } from '../sessions/row.ts';
 import type { Claim } from '../sessions/store.ts';
 import type { User } from '../sessions/user-hash.ts';
@@ -55,7 +55,9 @@ export interface ClientSide {
   readonly chunks: boolean;
   /** Adds text to the output; it leaves with the next flush. */
   put(text: string): void;
-  /** Adds bytes[start, end) to the output. They are copied: the caller may reuse them at once. */
+  /** Adds the head of a response as it came, which is bytes[start, end). They have to be there until the next flush. */
+  putHead(bytes: Buffer, start: number, end: number): void;
+  /** Adds bytes[start, end) to the output. They have to be there until the next flush. */
   putBytes(bytes: Buffer, start: number, end: number): void;
   /** Sends what has been put. False: the client reads slowly, stop until `Upstream.resume` is called. */
   flush(): boolean;
@@ -105,7 +107,9 @@ export class Exchange implements Waiter {
   /** `X-Request-Id` line without its CRLF; '' until the request has been looked at. */
   requestIdLine = '';
   host = '';
-  path = '';
+  /** Its path without query is `text[pathStart, pathEnd)`; `/` when that is empty. */
+  pathStart = 0;
+  pathEnd = 0;
   bytesIn = 0;
   /** Its place in a trace; null: nothing is traced. */
   trace: RequestTrace | null = null;
@@ -164,10 +168,8 @@ export class Exchange implements Waiter {
   retryAfter = 0;
   /** The store's answer about this session, while it is waited for: of the step that has just asked, and of nobody later. */
   asked: Promise<Claim> | null = null;
-  /** Public id of the key in `publicKey`, and the end of a request head that tells it to the backend: kept from request to request. */
-  readonly publicKey = new Key();
-  publicId = '';
-  publicTail = '';
+  /** Of the key that a backend was told last: kept from request to request. */
+  publicId: PublicId | null = null;
 
   // What it has to pass before a backend is chosen, see proxy/admission.ts.
   /** Index of the step it is at; -1: it has not come to any. */
@@ -237,6 +239,12 @@ export class Exchange implements Waiter {
 
   onBackendGone(): void {
     this.#handler.backendGone(this);
+  }
+
+  /** Path without query; '' while there is no request. */
+  get path(): string {
+    if (this.text === '') return '';
+    return this.pathEnd > this.pathStart ? this.text.slice(this.pathStart, this.pathEnd) : '/';
   }
 
   /** Value of X-Request-Id. */

@@ -77,6 +77,25 @@ export function responseHead(
   return `${out}${setCookie}${connection}\r\n`;
 }
 
+/**
+ * Whether a head goes to the client byte for byte when limpet has no line to add.
+ * @param framing, cookie as in `responseHead`
+ */
+export function passesAsItIs(head: Head, framing: number, cookie: string): boolean {
+  const usual = head.minor === 1 && head.bytes[head.base + 12] === 0x20;
+  if (!usual || framing === Framing.chunked || (head.connection & ConnectionToken.named) !== 0) return false;
+  for (let i = 0; i < head.count; i++) {
+    const id = head.id(i);
+    if (FATE[id] === 0 || id === HeaderId.cacheControl) continue;
+    const keeps =
+      id === HeaderId.contentLength
+        ? head.status >= 200 && head.status !== 204
+        : id === HeaderId.setCookie && (cookie === '' || !setsCookie(head, i, cookie));
+    if (!keeps) return false;
+  }
+  return true;
+}
+
 /** Whether line i sets the cookie `name`. */
 function setsCookie(head: Head, i: number, name: string): boolean {
   const start = head.valueStart(i);

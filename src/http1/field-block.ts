@@ -2,6 +2,7 @@ import { characterClass } from './character-classes.ts';
 import { connectionTokens } from './connection-tokens.ts';
 import { HeaderId, hashStep, headerId } from './header-id.ts';
 import { isHost } from './host.ts';
+import { KnownNames } from './known-names.ts';
 import { Parse } from './parse.ts';
 import { isPlainWord } from './plain-word.ts';
 
@@ -22,6 +23,10 @@ HASHED[0x5f] = 0x2d;
 const VALUE = characterClass.fieldValue();
 
 const NONE = Buffer.alloc(0);
+const NO_VIEW: DataView = new DataView(NONE.buffer);
+const NO_WORDS: Int32Array = new Int32Array(0);
+/** A buffer that connections read into has at least this size. */
+const KEPT_BYTES = 65_536;
 
 const CR = 13;
 const LF = 10;
@@ -36,8 +41,6 @@ const COLON = 58;
  * Scratch space that its owner reuses: offsets into `text`, no object for a field.
  */
 export class FieldBlock {
-  /** The block as latin1 text, with the start line when there is one, to the empty line, both included. */
-  text = '';
   /** Length of `text` plus the empty lines that were skipped before it. */
   consumed = 0;
   /** Why the last parse was refused, for the log. */
@@ -64,15 +67,34 @@ export class FieldBlock {
   /** Bit per HeaderId below 32 that occurs at least once. */
   seen = 0;
 
-  /** The bytes that were parsed last, and a view of them: connections read into one buffer, and making a view costs more than it saves. */
-  #bytes: Buffer = NONE;
-  #words: DataView = new DataView(NONE.buffer);
+  /** The bytes that were parsed last. */
+  bytes: Buffer = NONE;
+  /** Where the block begins in them. */
+  base = 0;
+  /** Its length, from the start line to the empty line, both included. */
+  length = 0;
+  #text: string | null = '';
+  /** Value of the latest Host line: most are the one before. */
+  #host = '';
+  /** Views of `bytes`, where it is what connections read into; making one for any other costs more than it saves. */
+  #viewed: Buffer = NONE;
+  #view: DataView = NO_VIEW;
+  #words: Int32Array = NO_WORDS;
   readonly #lines: Int32Array;
+  readonly #names = new KnownNames();
   readonly #maxFields: number;
 
   constructor(maxFields = 100) {
     this.#maxFields = maxFields;
     this.#lines = new Int32Array(Math.max(maxFields, 1) * STRIDE);
+  }
+
+  /**
+   * The block as latin1 text. Of a response it is made when it is asked for, which has to be while `bytes` still holds it.
+   */
+  get text(): string {
+    this.#text ??= this.bytes.latin1Slice(this.base, this.base + this.length);
+    return this.#text;
   }
 
   nameStart(i: number): number {
@@ -96,7 +118,7 @@ export class FieldBlock {
   }
   /** Offset just behind line i, its CRLF included. */
   lineEnd(i: number): number {
-    return i + 1 < this.count ? this.#lines[(i + 1) * STRIDE]! : this.text.length - 2;
+    return i + 1 < this.count ? this.#lines[(i + 1) * STRIDE]! : this.length - 2;
   }
   name(i: number): string {
     return this.text.slice(this.nameStart(i), this.nameEnd(i));
@@ -126,7 +148,7 @@ export class FieldBlock {
    * and the connection counts for nothing (RFC 9110 section 6.5.1), and is not looked at.
    */
   parseTrailers(bytes: Buffer): number {
-    const result = this.parseFields(bytes, 0, 0, bytes.length, false);
+    const result = this.parseFields(bytes, 0, 0, bytes.length, true, false);
     if (result === Parse.more) return this.bad('trailer section is incomplete');
     return result === Parse.done && this.consumed < bytes.length
       ? this.bad('bytes behind the trailer section')
@@ -141,19 +163,28 @@ export class FieldBlock {
   /**
    * Parses field lines from bytes[first) on.
    * @param base where the block began; offsets count from there
+   * @param readsText `text` is made at once
    * @param heeds what the fields say decides framing and the connection
    */
-  protected parseFields(bytes: Buffer, base: number, first: number, end: number, heeds = true): number {
+  protected parseFields(
+    bytes: Buffer,
+    base: number,
+    first: number,
+    end: number,
+    readsText: boolean,
+    heeds = true,
+  ): number {
     const lines = this.#lines;
     let count = 0;
     let at = 0;
     let p = first;
-    if (this.#bytes !== bytes) {
-      this.#bytes = bytes;
-      this.#words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    }
+    if (this.#viewed !== bytes) this.#look(bytes);
+    const view = this.#view;
     const words = this.#words;
-    const lastWord = end - 4;
+    const lastWord = Math.min(end >> 2, words.length) - 1;
+    this.bytes = bytes;
+    this.base = base;
+    this.#text = '';
     this.fieldsStart = first - base;
     this.contentLength = -1;
     this.chunked = false;
@@ -164,26 +195,42 @@ export class FieldBlock {
     this.cookieLine = -1;
     this.teTrailers = false;
     this.seen = 0;
+    const names = this.#names;
+    names.begin();
     for (;;) {
       const nameStart = p;
       let byte = 0;
       let hash = 0;
-      while (p < end && (byte = HASHED[bytes[p]!]!) !== 0) {
-        hash = hashStep(hash, byte);
-        p++;
-      }
-      if (p >= end) return Parse.more;
-      if (bytes[p] !== COLON || p === nameStart) {
-        if (bytes[p] !== CR || p > nameStart) return this.bad(nameProblem(bytes[nameStart]!));
-        if (p + 1 >= end) return Parse.more;
-        if (bytes[p + 1] !== LF) return this.bad('bare CR');
-        break;
+      let id = -1;
+      const known = names.expect(view, p, end);
+      if (known > 0) {
+        p += known;
+        hash = names.hash;
+        id = names.id;
+      } else {
+        while (p < end && (byte = HASHED[bytes[p]!]!) !== 0) {
+          hash = hashStep(hash, byte);
+          p++;
+        }
+        if (p >= end) return Parse.more;
+        if (bytes[p] !== COLON || p === nameStart) {
+          if (bytes[p] !== CR || p > nameStart) return this.bad(nameProblem(bytes[nameStart]!));
+          if (p + 1 >= end) return Parse.more;
+          if (bytes[p + 1] !== LF) return this.bad('bare CR');
+          break;
+        }
       }
       const nameEnd = p;
       p++;
       while (p < end && ((byte = bytes[p]!) === SP || byte === HTAB)) p++;
       const valueStart = p;
-      while (p <= lastWord && isPlainWord(words.getInt32(p))) p += 4;
+      // Four bytes at a time, from where words begin.
+      while ((p & 3) !== 0 && p < end && VALUE[bytes[p]!] === 1) p++;
+      if ((p & 3) === 0) {
+        let word = p >> 2;
+        while (word <= lastWord && isPlainWord(words[word]!)) word++;
+        p = word << 2;
+      }
       while (p < end && VALUE[bytes[p]!] === 1) p++;
       if (p >= end) return Parse.more;
       if (bytes[p] !== CR)
@@ -194,7 +241,10 @@ export class FieldBlock {
       while (valueEnd > valueStart && ((byte = bytes[valueEnd - 1]!) === SP || byte === HTAB)) valueEnd--;
       p += 2;
       if (count === this.#maxFields) return Parse.tooMany;
-      const id = headerId(bytes, nameStart, nameEnd, hash);
+      if (id < 0) {
+        id = headerId(bytes, nameStart, nameEnd, hash);
+        names.note(bytes, nameStart, nameEnd, hash, id);
+      }
       lines[at] = nameStart - base;
       lines[at + 1] = nameEnd - base;
       lines[at + 2] = valueStart - base;
@@ -210,8 +260,33 @@ export class FieldBlock {
     }
     this.count = count;
     this.consumed = p + 2 - base;
-    this.text = bytes.latin1Slice(base, p + 2);
+    this.length = p + 2 - base;
+    this.#text = readsText ? bytes.latin1Slice(base, p + 2) : null;
     return Parse.done;
+  }
+
+  #look(bytes: Buffer): void {
+    const { buffer, byteOffset, length } = bytes;
+    this.#viewed = bytes;
+    const kept = length >= KEPT_BYTES && (byteOffset & 3) === 0;
+    this.#view = kept ? new DataView(buffer, byteOffset, length) : NO_VIEW;
+    this.#words = kept ? new Int32Array(buffer, byteOffset, length >> 2) : NO_WORDS;
+  }
+
+  /** Value of the first Host line; '' without one. The same text gives the same string as long as it comes again and again. */
+  get hostValue(): string {
+    return this.hostLine < 0 ? '' : this.#host;
+  }
+
+  /** Takes in the value of a Host line. False: it is not valid. */
+  #noteHost(bytes: Buffer, start: number, end: number): boolean {
+    const known = this.#host;
+    let same = known !== '' && known.length === end - start;
+    for (let k = 0; same && k < known.length; k++) same = bytes[start + k] === known.charCodeAt(k);
+    if (same) return true;
+    if (!isHost(bytes, start, end)) return false;
+    this.#host = bytes.latin1Slice(start, end);
+    return true;
   }
 
   /** Takes in a field that decides framing or the connection. False: refused. */
@@ -220,7 +295,7 @@ export class FieldBlock {
       case HeaderId.host:
         if (this.hostLine >= 0) return this.#refuse('two Host lines');
         this.hostLine = line;
-        return isHost(bytes, start, end) || this.#refuse('invalid Host');
+        return this.#noteHost(bytes, start, end) || this.#refuse('invalid Host');
       case HeaderId.contentLength: {
         // Also when they agree: RFC 9110 8.6 lets us, and no two programs have to agree on which one counts.
         if (this.contentLength >= 0) return this.#refuse('two Content-Length lines');

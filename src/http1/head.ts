@@ -56,7 +56,7 @@ export class Head extends FieldBlock {
 
   get host(): string {
     if (this.authorityEnd > 0) return this.text.slice(this.authorityStart, this.authorityEnd);
-    return this.hostLine < 0 ? '' : this.value(this.hostLine);
+    return this.hostValue;
   }
   /** Path without query; `/` for an absolute-form target without a path. */
   get path(): string {
@@ -109,7 +109,7 @@ export class Head extends FieldBlock {
     }
     if (known < 10) return Parse.more;
     this.minor = bytes[p + 7]! - 0x30;
-    const result = this.parseFields(bytes, base, p + 10, end);
+    const result = this.parseFields(bytes, base, p + 10, end, true);
     if (result !== Parse.done) return result;
     this.consumed += base - start;
     this.targetStart = targetStart - base;
@@ -152,7 +152,7 @@ export class Head extends FieldBlock {
     if (bytes[p] !== CR) return this.bad('control byte in the reason phrase');
     if (p + 1 === end) return Parse.more;
     if (bytes[p + 1] !== LF) return this.bad('bare CR in the status line');
-    const result = this.parseFields(bytes, start, p + 2, end);
+    const result = this.parseFields(bytes, start, p + 2, end, false);
     if (result !== Parse.done) return result;
     this.reasonStart = reasonStart - start;
     return this.#checkFraming();

@@ -77,6 +77,10 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   #phase: number = Phase.head;
   #pending: Buffer | null = null;
   #out = '';
+  /** What goes out instead of text, as it came: #raw[#rawStart, #rawEnd); null: nothing. */
+  #raw: Buffer | null = null;
+  #rawStart = 0;
+  #rawEnd = 0;
   #close = false;
   #ended = false;
   readonly #body = new RequestBody();
@@ -256,7 +260,8 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     x.method = head.method;
     x.minor = head.minor;
     x.host = head.host;
-    x.path = head.path;
+    x.pathStart = head.pathStart;
+    x.pathEnd = head.pathEnd;
     this.chunks = head.minor === 1;
     this.#close = !head.keepAlive;
     this.#phase = Phase.exchange;
@@ -343,7 +348,6 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
       x.text = '';
       x.method = method;
       x.host = '';
-      x.path = '';
       x.minor = 1;
       this.chunks = true;
     }
@@ -412,12 +416,34 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   // ---- writing ----
 
   put(text: string): void {
+    if (this.#raw !== null) this.#readRaw();
     this.#out = this.#out === '' ? text : this.#out + text;
+  }
+
+  putHead(bytes: Buffer, start: number, end: number): void {
+    if (this.#out !== '' || this.#raw !== null) return this.put(bytes.latin1Slice(start, end));
+    this.#raw = bytes;
+    this.#rawStart = start;
+    this.#rawEnd = end;
+  }
+
+  /** What was put as it came becomes text. */
+  #readRaw(): void {
+    this.#out = this.#raw!.latin1Slice(this.#rawStart, this.#rawEnd);
+    this.#raw = null;
   }
 
   putBytes(bytes: Buffer, start: number, end: number): void {
     const size = end - start;
     this.exchange.bytesOut += size;
+    if (this.#raw !== null) {
+      // A body right behind its head: both leave in one piece.
+      if (bytes === this.#raw && start === this.#rawEnd && end - this.#rawStart <= STRING_BYTES) {
+        this.#rawEnd = end;
+        return;
+      }
+      this.#readRaw();
+    }
     if (this.#out.length + size <= STRING_BYTES) {
       this.put(bytes.latin1Slice(start, end));
       return;
@@ -437,6 +463,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
 
   flush(): boolean {
     const socket = this.#socket;
+    if (this.#raw !== null) this.#readRaw();
     if (this.#out !== '') {
       socket.write(this.#out, 'latin1');
       this.#out = '';
@@ -515,6 +542,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
 
   abort(): void {
     this.#out = '';
+    this.#raw = null;
     this.#socket.destroy();
   }
 
@@ -523,6 +551,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     if (!this.chunks) {
       // To HTTP/1.0 the end of the connection may be the end of the body: a FIN would make it look whole.
       this.#out = '';
+      this.#raw = null;
       resetConnection(this.#socket);
       return;
     }
@@ -649,6 +678,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
       this.#handler.wheel.remove(this);
       this.#pending = null;
       this.#out = '';
+      this.#raw = null;
       if (was === Phase.tunnel) this.#upstream!.clientClosed(error !== null);
       else if (this.exchange.active) this.#handler.clientGone(this.exchange);
       this.#listener.closed(this, this.#peer);

@@ -18,7 +18,7 @@ import type { AttemptEvents } from '../forwarding/attempt-events.ts';
 import { type Exchange, REQUEST_ID, Stage } from '../forwarding/exchange.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import { requestHead } from '../forwarding/request-head.ts';
-import { isCacheable, responseHead } from '../forwarding/response-head.ts';
+import { isCacheable, passesAsItIs, responseHead } from '../forwarding/response-head.ts';
 import { upgradeProtocol } from '../forwarding/tunnel.ts';
 import { Upstream } from '../forwarding/upstream.ts';
 import { ConnectionToken, Framing, Head, Parse } from '../http1/head.ts';
@@ -110,6 +110,8 @@ export class Handler implements AttemptEvents, Gate {
   readonly #response = new Head(1_000);
   readonly #idPrefix: string;
   #requests = 0;
+  /** Between the monotonic clock and that of the day, as of the latest tick: one clock is read for each request, not two. */
+  #clockOffset = Date.now() - performance.now();
   #ticks = 0;
   #quietUntil = 0;
   #madeRoomAt = 0;
@@ -164,6 +166,7 @@ export class Handler implements AttemptEvents, Gate {
 
   /** Work of a worker that is due now and then: called on each tick of the wheel. */
   tick(): void {
+    this.#clockOffset = Date.now() - performance.now();
     if (this.#streams.size > 0) this.#streams.tick(Date.now());
     if (++this.#ticks % EXPIRE_TICKS === 0 && this.#parts.queue.waiting > 0) this.#parts.queue.expire(this.wheel.now);
   }
@@ -197,7 +200,8 @@ export class Handler implements AttemptEvents, Gate {
     if (route.sticky && traffic.strategies.length > 0) {
       if (this.#store.refuses) return this.answer(x, ERRORS.STORE_DOWN);
       this.#parts.requester.client = x.client.address;
-      const search = findSession(x, head, traffic, this.#parts.table, this.#store, Date.now());
+      const now = Math.floor(x.startedAt + this.#clockOffset);
+      const search = findSession(x, head, traffic, this.#parts.table, this.#store, now);
       if (x.mismatch !== '') this.#noteMismatch(x, traffic);
       if (search !== Search.done) return this.#searchOn(x, search);
     }
@@ -430,18 +434,15 @@ export class Handler implements AttemptEvents, Gate {
     if (setCookie === null) return this.#drop(x, upstream);
     // Without a 100 the client may or may not send its body: the next bytes could be either (RFC 9110 10.1.1).
     if (framing === Framing.untilClose || (x.expectsContinue && !x.continued)) x.client.closeAfter();
-    const { keepAlive } = x.client;
-    x.client.put(
-      responseHead(
-        head,
-        framing,
-        traffic.issuer?.name ?? '',
-        setCookie,
-        (!keepAlive ? 'Connection: close\r\n' : x.minor === 0 ? 'Connection: keep-alive\r\n' : '') +
-          (x.explains ? explainLine(x, backend, null) : ''),
-        setCookie !== '' && isCacheable(head, x.method),
-      ),
-    );
+    const cookie = traffic.issuer?.name ?? '';
+    let lines = !x.client.keepAlive ? 'Connection: close\r\n' : x.minor === 0 ? 'Connection: keep-alive\r\n' : '';
+    if (x.explains) lines += explainLine(x, backend, null);
+    if (setCookie === '' && lines === '' && passesAsItIs(head, framing, cookie)) {
+      x.client.putHead(head.bytes, head.base, head.base + head.length);
+    } else {
+      const cacheable = setCookie !== '' && isCacheable(head, x.method);
+      x.client.put(responseHead(head, framing, cookie, setCookie, lines, cacheable));
+    }
     x.status = status;
     x.committed = true;
     // An event stream has no length.

@@ -9,6 +9,7 @@ import type { SessionJournal } from '../logging/session-journal.ts';
 import { SessionChange } from '../routing/session-triggers.ts';
 import { Key } from '../sessions/key.ts';
 import { format } from '../sessions/public-id.ts';
+import { PublicIds } from '../sessions/public-ids.ts';
 import type { SearchedRows } from '../sessions/searched-rows.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import type { SessionTable } from '../sessions/table.ts';
@@ -18,6 +19,7 @@ import { noteSession } from './note-session.ts';
 export const END_NOTICE_MS = 5_000;
 
 const before = new Key();
+const publicIds = new PublicIds();
 
 /** What a response asks for: a value of SessionChange. An end outdoes a rotation. */
 export function changeAsked(x: Exchange, head: Head, traffic: PoolTraffic): number {
@@ -114,10 +116,7 @@ export function followRotation(x: Exchange, table: SearchedRows): boolean {
 
 /** Works out what tells the backend of the session, unless the connection has it from the request before. */
 export function keepPublicId(x: Exchange): void {
-  if (x.publicTail !== '' && x.publicKey.equals(x.found.key)) return;
-  x.publicKey.copy(x.found.key);
-  x.publicId = format(x.found.key);
-  x.publicTail = `\r\nLimpet-Session: ${x.publicId}\r\n\r\n`;
+  if (x.publicId === null || !x.publicId.key.equals(x.found.key)) x.publicId = publicIds.of(x.found.key);
 }
 
 /** The text that the connection remembers is not that of the key any more: it must not find this key by it again. */

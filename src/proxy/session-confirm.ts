@@ -136,8 +136,8 @@ export function sessionTail(x: Exchange, traffic: PoolTraffic, backend: Backend)
   if (x.strategy === null) return x.expired === '' ? '\r\n\r\n' : `\r\nLimpet-Session-Expired: ${x.expired}\r\n\r\n`;
   if (!x.superseded) keepPublicId(x);
   const moved = x.bound && backend !== x.home;
-  if (!moved && !(x.hasRow && x.row.movedFrom >= 0) && x.expired === '') return x.publicTail;
-  let lines = x.publicTail.slice(0, -2);
+  if (!moved && !(x.hasRow && x.row.movedFrom >= 0) && x.expired === '') return x.publicId!.tail;
+  let lines = x.publicId!.tail.slice(0, -2);
   if (moved) lines += movedLine(x.home, x.moveReason);
   // Moved by an operator, or by a request that was not answered: told once, to the first backend that answers.
   else if (x.hasRow && x.row.movedFrom >= 0)

@@ -44,6 +44,7 @@ export class ImaginedClient implements ClientSide {
   }
 
   put(): void {}
+  putHead(): void {}
   putBytes(): void {}
   finished(): void {}
   abort(): void {}

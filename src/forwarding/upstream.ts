@@ -7,6 +7,7 @@ import { ChunkedDecoder } from '../http1/chunked.ts';
 import { Framing, type Head, Parse } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
 import type { ByteSocket, OpeningEvents } from '../sockets/byte-socket.ts';
+import { DirectSocket } from '../sockets/direct-socket.ts';
 import { openSocket } from '../sockets/open-socket.ts';
 import { Timed } from '../timing/timer-wheel.ts';
 import type { AttemptEvents } from './attempt-events.ts';
@@ -230,8 +231,26 @@ export class Upstream extends Timed implements OpeningEvents {
     const x = this.#exchange;
     if (x === null || !this.#sent || this.#awaitsContinue || this.#phase === Phase.closed) return;
     this.#writePieces(x);
+    this.#afterBody(x);
+  }
+
+  #afterBody(x: Exchange): void {
     if (this.#phase === Phase.head) this.#handler.wheel.set(this, x.pool!.config.timeouts.response);
     if (!x.bodyDone) this.#askForMore(x);
+  }
+
+  /** Whether more of a request body that is not kept can be handed to `sendCopy`. */
+  get takesCopies(): boolean {
+    const x = this.#exchange;
+    const open = x !== null && this.#sent && !this.#awaitsContinue && this.#phase !== Phase.closed;
+    return open && x.body.length === 0 && this.#socket instanceof DirectSocket;
+  }
+
+  /** As sendBody, of bytes that are not in the exchange: only when `takesCopies`. */
+  sendCopy(bytes: Buffer, from: number, end: number): void {
+    this.#onePiece = false;
+    if (end > from) (this.#socket as DirectSocket).writeCopy(bytes, from, end);
+    this.#afterBody(this.#exchange!);
   }
 
   #writePieces(x: Exchange): void {
@@ -693,7 +712,8 @@ export class Upstream extends Timed implements OpeningEvents {
     const socket = this.#socket;
     const websocket = this.#websocket;
     const end = websocket === null ? size : websocket.fromClient.pass(bytes, 0, size);
-    if (end > 0) socket.write(Buffer.from(bytes.subarray(0, end)));
+    if (socket instanceof DirectSocket) socket.writeCopy(bytes, 0, end);
+    else if (end > 0) socket.write(Buffer.from(bytes.subarray(0, end)));
     if (websocket?.goingAway) {
       websocket.step(this.#exchange!.client, socket);
       if (websocket.fromClient.done) return true;

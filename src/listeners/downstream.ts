@@ -9,6 +9,7 @@ import { CloseReason } from '../forwarding/websocket-close.ts';
 import { Framing, type Head, Parse } from '../http1/head.ts';
 import type { Handler } from '../proxy/handler.ts';
 import type { SocketEvents } from '../sockets/byte-socket.ts';
+import { DirectSocket } from '../sockets/direct-socket.ts';
 import { Timed } from '../timing/timer-wheel.ts';
 import { clientAddress, clientHost, clientScheme, forwardedLines } from './client-address.ts';
 import { type Accepted, type ClientSocket, directly, resetConnection } from './client-socket.ts';
@@ -301,13 +302,27 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   }
 
   #takeBody(bytes: Buffer, size: number): void {
-    const next = this.#decodeBody(bytes, 0, size);
+    const x = this.exchange;
+    const { upstream } = x;
+    // Bytes that nobody will send again go right on.
+    const passes = !x.replayable && !this.#body.openEnded && upstream?.takesCopies === true;
+    const next = passes ? this.#skipBody(bytes, size) : this.#decodeBody(bytes, 0, size);
     if (next < 0) return;
     if (next < size) this.#keep(bytes, next, size);
-    const x = this.exchange;
     if (x.bodyDone) this.#handler.wheel.clear(this);
     else this.#awaitBody();
-    x.upstream?.sendBody();
+    if (passes) upstream.sendCopy(bytes, 0, next);
+    else upstream?.sendBody();
+  }
+
+  /** Counts what bytes[0, size) holds of a request body with a length. Returns the offset behind it. */
+  #skipBody(bytes: Buffer, size: number): number {
+    const x = this.exchange;
+    x.bodyDone = this.#body.skip(bytes, 0, size) === Parse.done;
+    const { stop } = this.#body;
+    x.bytesIn += stop;
+    x.bodyBytes += stop;
+    return stop;
   }
 
   /** Adds what bytes[from, end) holds of the request body to the exchange, in wire form. Returns the offset behind it; -1: it was refused. */
@@ -449,6 +464,12 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
       return;
     }
     const socket = this.#socket;
+    if (socket instanceof DirectSocket) {
+      if (this.#out !== '') socket.write(this.#out);
+      this.#out = '';
+      socket.writeCopy(bytes, start, end);
+      return;
+    }
     const copy = Buffer.allocUnsafeSlow(size);
     bytes.copy(copy, 0, start, end);
     if (this.#out === '') socket.write(copy);

@@ -1,18 +1,21 @@
 import type { Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import type { ByteSocket, SocketEvents } from './byte-socket.ts';
+import { LENT_BYTES, lentBuffers } from './lent-buffers.ts';
 import { type StreamHandle, type StreamRequest, streamBinding, takeHandle } from './node-stream-handle.ts';
 
 /** As libuv has them (uv/errno.h); the same on all systems. */
 const EOF = -4095;
 const ENOTCONN = 'ENOTCONN';
 const HIGH_WATER_MARK = 65_536;
+/** Text up to this size is tried from the stack by libuv, and only what is left of it is kept. */
+const STRING_BYTES = 16_384;
 
 /**
  * Bytes read by this thread: each read is dealt with before the next one, so that all connections share one buffer and an idle one holds
  * none.
  */
-const shared = Buffer.allocUnsafeSlow(65_536);
+const shared = Buffer.allocUnsafeSlow(LENT_BYTES);
 
 const {
   streamBaseState: state,
@@ -34,6 +37,8 @@ interface PendingWrite extends StreamRequest {
   size: number;
   /** Kept from being collected. */
   data: unknown;
+  /** One of `lentBuffers` that `data` is in; null: none. */
+  lent: Buffer | null;
 }
 
 /** Node wants an object for each write, and looks at it only if the write is not over when the call returns. */
@@ -143,7 +148,30 @@ export class DirectSocket implements ByteSocket {
     spare ??= newWrite();
     const status = typeof data === 'string' ? handle.writeLatin1String(spare, data) : handle.writeBuffer(spare, data);
     if (status !== 0) this.#fail(status, 'write');
-    else if (state[kLastWriteWasAsync] !== 0) this.#await(data, data.length);
+    else if (state[kLastWriteWasAsync] !== 0) this.#await(data, data.length, null);
+  }
+
+  /** Writes a copy of bytes[start, end): where the system takes them at once no buffer is made for them. */
+  writeCopy(bytes: Buffer, start: number, end: number): void {
+    let from = start;
+    for (; end - from > LENT_BYTES; from += LENT_BYTES) this.#writeLent(bytes, from, from + LENT_BYTES);
+    // Little may wait for a slow reader in many pieces: of text Node keeps what is left, and no whole buffer.
+    if (end - from > STRING_BYTES) this.#writeLent(bytes, from, end);
+    else if (end > from) this.write(bytes.latin1Slice(from, end));
+  }
+
+  #writeLent(bytes: Buffer, start: number, end: number): void {
+    const handle = this.#handle;
+    if (handle === null || this.#ending) return;
+    const size = end - start;
+    const lent = lentBuffers.take();
+    bytes.copy(lent, 0, start, end);
+    const view = size === lent.length ? lent : lent.subarray(0, size);
+    spare ??= newWrite();
+    const status = handle.writeBuffer(spare, view);
+    if (status === 0 && state[kLastWriteWasAsync] !== 0) return this.#await(view, size, lent);
+    lentBuffers.giveBack(lent);
+    if (status !== 0) this.#fail(status, 'write');
   }
 
   cork(): void {
@@ -160,16 +188,17 @@ export class DirectSocket implements ByteSocket {
     spare ??= newWrite();
     const status = handle.writev(spare, chunks, false);
     if (status !== 0) this.#fail(status, 'write');
-    else if (state[kLastWriteWasAsync] !== 0) this.#await(chunks, size);
+    else if (state[kLastWriteWasAsync] !== 0) this.#await(chunks, size, null);
   }
 
   /** The write that was just made goes on by itself. */
-  #await(data: unknown, size: number): void {
+  #await(data: unknown, size: number, lent: Buffer | null): void {
     const request = spare!;
     spare = null;
     request.owner = this;
     request.size = size;
     request.data = data;
+    request.lent = lent;
     this.writableLength += size;
     if (this.writableLength >= HIGH_WATER_MARK) this.#needsDrain = true;
   }
@@ -271,7 +300,8 @@ function onRead(this: StreamHandle): undefined {
 }
 
 function onWritten(this: StreamRequest, status: number): void {
-  const { owner, size } = this as PendingWrite;
+  const { owner, size, lent } = this as PendingWrite;
+  if (lent !== null) lentBuffers.giveBack(lent);
   owner.written(size, status);
 }
 

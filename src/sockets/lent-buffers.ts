@@ -1,0 +1,20 @@
+/** Size of each, bytes: what connections read at most at once. */
+export const LENT_BYTES = 65_536;
+/** So many that are free are kept, 4 MiB; more are left to the garbage collector. */
+const MOST_FREE = 64;
+
+const free: Buffer[] = [];
+
+/**
+ * Buffers for what is on its way to the system, used again and again: making one for each read costs more than the copy into it, most of
+ * all in garbage collection. Whoever takes one gives it back when nobody looks at it any more.
+ */
+export const lentBuffers = {
+  take(): Buffer {
+    return free.pop() ?? Buffer.allocUnsafeSlow(LENT_BYTES);
+  },
+
+  giveBack(buffer: Buffer): void {
+    if (free.length < MOST_FREE) free.push(buffer);
+  },
+};

@@ -4,6 +4,7 @@ import { TLSSocket } from 'node:tls';
 import type { ByteSocket, SocketEvents } from '../sockets/byte-socket.ts';
 import { DirectSocket } from '../sockets/direct-socket.ts';
 import { tellAll } from '../sockets/node-socket.ts';
+import type { StreamHandle } from '../sockets/node-stream-handle.ts';
 
 /** What a Downstream reads from and writes to: a connection of a client, TLS or not, or a stream that is made to look like one. */
 export interface ClientSocket extends ByteSocket {
@@ -32,11 +33,12 @@ export function resetConnection(socket: ClientSocket): void {
   socket.destroy();
 }
 
-/** As Node makes it, or as what is made to look like it. */
-export type Accepted = ClientSocket & EventEmitter;
+/** As Node makes it, or as what is made to look like it, or nothing but Node's handle of the connection. */
+export type Accepted = (ClientSocket & EventEmitter) | StreamHandle;
 
 /** Has what happens to an accepted connection told to `events`: without net.Socket, where it is one. It is paused. */
 export function directly(accepted: Accepted, events: SocketEvents): ClientSocket {
+  if (!('pause' in accepted)) return new DirectSocket(accepted, events);
   if (accepted instanceof Socket && !(accepted instanceof TLSSocket)) {
     const direct = DirectSocket.over(accepted, events);
     if (direct !== null) return direct;

@@ -525,6 +525,9 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
 
   #toNextRequest(): void {
     this.#phase = Phase.head;
+    // An idle connection is to take little memory.
+    this.exchange.text = '';
+    this.exchange.requestIdLine = '';
     this.#handler.wheel.set(this, this.#listener.config.timeouts.keepAlive);
     if (this.#socket.isPaused()) this.#socket.resume();
     // An answer of our own comes while #parse runs: that goes on with the rest by itself.

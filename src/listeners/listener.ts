@@ -9,8 +9,10 @@ import type { Logger } from '../logging/logger.ts';
 import type { Counters } from '../metrics/counters.ts';
 import type { RareCounters } from '../metrics/rare.ts';
 import type { Handler } from '../proxy/handler.ts';
+import { type StreamHandle, takeConnections } from '../sockets/node-stream-handle.ts';
 import { Arrival, type ArrivalHost, type HandshakeFailure, type ProxyRefusal } from './arrival.ts';
 import { ClientCertificate } from './client-certificate.ts';
+import type { Accepted } from './client-socket.ts';
 import type { ConnectionLimits } from './connection-limits.ts';
 import type { ConnectionOwner } from './connection-owner.ts';
 import { Downstream, type Origin } from './downstream.ts';
@@ -95,6 +97,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
       this.#server.on('error', (error) => this.#trouble(error));
       const address = this.#server.address();
       this.port = typeof address === 'object' && address !== null ? address.port : bind.port;
+      takeConnections(this.#server, (client) => this.#takesDirectly(client));
       resolve(this.port);
     });
     return promise;
@@ -186,15 +189,31 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
       socket.destroy();
       return;
     }
+    if (!Arrival.isNeeded(this)) return this.#begin(socket, address);
     limits.opened(index, address);
     counters.connectionOpened(index);
-    if (!Arrival.isNeeded(this)) {
-      this.#speak(new Downstream(socket, { peer: address, secure: false }, this, handler));
-      return;
-    }
     const arrival = new Arrival(socket, address, this, handler.wheel);
     this.#arrivals.add(arrival);
     arrival.begin();
+  }
+
+  /** A connection that HTTP/1.1 begins on at once is served without a net.Socket, unless it has to wait. */
+  #takesDirectly(client: StreamHandle): boolean {
+    if (!this.#admits || Arrival.isNeeded(this) || this.#full) return false;
+    const ends: { address?: string } = {};
+    client.getpeername?.(ends);
+    const address = this.trusted.normalise(ends.address ?? '');
+    if (address === '' || this.#hasItsShare(address)) return false;
+    client.setNoDelay?.(true);
+    this.#begin(client, address);
+    return true;
+  }
+
+  #begin(accepted: Accepted, address: string): void {
+    const { limits, index, counters, handler } = this.#parts;
+    limits.opened(index, address);
+    counters.connectionOpened(index);
+    this.#speak(new Downstream(accepted, { peer: address, secure: false }, this, handler));
   }
 
   #hasItsShare(address: string): boolean {

@@ -69,17 +69,21 @@ export class DirectSocket implements ByteSocket {
   /** Null: this Node, or this socket, has no handle that can be used so; the socket is untouched then. Reading begins with `resume`. */
   static over(socket: Socket, events: SocketEvents): DirectSocket | null {
     const handle = takeHandle(socket);
-    return handle === null ? null : new DirectSocket(handle as OwnedHandle, events);
+    if (handle === null) return null;
+    // It may have been read by its former owner.
+    handle.readStop();
+    return new DirectSocket(handle, events);
   }
 
-  private constructor(handle: OwnedHandle, events: SocketEvents) {
+  /** @param handle of an open connection that nobody reads from. Reading begins with `resume` */
+  constructor(handle: StreamHandle, events: SocketEvents) {
+    const owned = handle as OwnedHandle;
     this.#events = events;
-    this.#handle = handle;
+    this.#handle = owned;
     this.#paused = true;
-    handle.owner = this;
-    handle.onread = onRead;
-    handle.useUserBuffer(shared);
-    handle.readStop();
+    owned.owner = this;
+    owned.onread = onRead;
+    owned.useUserBuffer(shared);
   }
 
   get writableHighWaterMark(): number {

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 
 /** A request to the operating system that takes its time: it is told by `oncomplete`. */
 export interface StreamRequest {
@@ -24,6 +24,12 @@ export interface StreamHandle {
   reset?(closed: (this: StreamHandle) => void): number;
   getpeername?(ends: { address?: string; port?: number }): number;
   getsockname?(ends: { address?: string; port?: number }): number;
+  setNoDelay?(on: boolean): number;
+}
+
+/** The same of a server. */
+interface ServerHandle {
+  onconnection: (this: ServerHandle, status: number, client: StreamHandle | undefined) => void;
 }
 
 interface StreamBinding {
@@ -73,6 +79,25 @@ const METHODS = [
   'close',
 ] as const;
 
+/** Whether a handle has all that DirectSocket uses of it. */
+function isWhole(handle: StreamHandle | null | undefined): handle is StreamHandle {
+  return handle !== null && handle !== undefined && METHODS.every((name) => typeof handle[name] === 'function');
+}
+
+/**
+ * Has connections that a listening server accepts offered to `take` before a net.Socket is made for them: that is most of what a new
+ * connection costs. What it does not take, and errors, go the ordinary way.
+ * @param take true: the connection is taken, and the server knows nothing of it
+ */
+export function takeConnections(server: Server, take: (client: StreamHandle) => boolean): void {
+  const handle = (server as unknown as { readonly _handle: Partial<ServerHandle> | null })._handle;
+  const ordinary = handle?.onconnection;
+  if (streamBinding === null || !handle || typeof ordinary !== 'function') return;
+  handle.onconnection = function (status, client) {
+    if (status !== 0 || !isWhole(client) || !take(client)) ordinary.call(this, status, client);
+  };
+}
+
 /**
  * Takes the connection out of an open socket, which is left closed; null: it has none that can be used so, and the socket is untouched.
  * Nothing may be waiting to be written, and what was read of it is its reader's.
@@ -80,8 +105,7 @@ const METHODS = [
 export function takeHandle(socket: Socket): StreamHandle | null {
   const from = socket as unknown as WithHandle;
   const handle = from._handle;
-  if (streamBinding === null || handle === null || METHODS.some((name) => typeof handle[name] !== 'function'))
-    return null;
+  if (streamBinding === null || !isWhole(handle)) return null;
   from._handle = null;
   // It refers to its socket, which would live as long as the connection does.
   for (const symbol of Object.getOwnPropertySymbols(handle)) {

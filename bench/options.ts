@@ -1,12 +1,15 @@
 import yargs from 'yargs';
 import { CASES, QUICK_CASES } from './cases/registry.ts';
-import { DEFAULT_PROXIES, PROXY_NAMES, type ProxyName } from './proxies/registry.ts';
+import { DEFAULT_PROXIES, PROXY_NAMES, type ProxyName, QUICK_PROXIES } from './proxies/registry.ts';
 
 /** What the benchmark was asked to do. */
 export interface Options {
   readonly cases: readonly string[];
   readonly proxies: readonly ProxyName[];
   readonly rounds: number;
+  /** Of the part at a fixed rate. */
+  readonly pacedRounds: number;
+  readonly failoverRounds: number;
   readonly seconds: number;
   readonly warmup: number;
   readonly connections: number;
@@ -36,7 +39,7 @@ export function parseOptions(args: readonly string[]): Options {
       quick: {
         type: 'boolean',
         default: false,
-        describe: `under 3 minutes: 3 rounds of 1 s of ${QUICK_CASES.join(', ')}`,
+        describe: `under 3 minutes: 3 rounds of 1 s of ${QUICK_CASES.join(', ')} with ${QUICK_PROXIES.join(', ')}`,
       },
       rounds: { type: 'number', describe: 'measured rounds of each proxy (5)', requiresArg: true },
       seconds: { type: 'number', describe: 'length of a measured round (3)', requiresArg: true },
@@ -69,8 +72,15 @@ export function parseOptions(args: readonly string[]): Options {
   const quick = parsed.quick;
   return {
     cases: parsed.cases === undefined ? (quick ? QUICK_CASES : names) : chosen('cases', parsed.cases, names),
-    proxies: parsed.proxies === undefined ? DEFAULT_PROXIES : chosen('proxies', parsed.proxies, PROXY_NAMES),
+    proxies:
+      parsed.proxies === undefined
+        ? quick
+          ? QUICK_PROXIES
+          : DEFAULT_PROXIES
+        : chosen('proxies', parsed.proxies, PROXY_NAMES),
     rounds: whole('rounds', parsed.rounds ?? (quick ? 3 : 5), 1),
+    pacedRounds: quick ? 1 : whole('rounds', parsed.rounds ?? 5, 1),
+    failoverRounds: quick ? 1 : whole('rounds', parsed.rounds ?? 5, 1),
     seconds: whole('seconds', parsed.seconds ?? (quick ? 1 : 3), 1),
     warmup: whole('warmup', parsed.warmup ?? (quick ? 1 : 2), 0),
     connections: whole('connections', parsed.connections, 1),

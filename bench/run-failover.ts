@@ -27,7 +27,7 @@ export async function runFailover(
 ): Promise<Omit<Extract<CaseReport, { kind: 'failover' }>, 'leftOut'>> {
   const { options, progress } = setting;
   const results = presents.map(() => ({ configuration: '', runs: [] as FailoverRun[] }));
-  for (let round = 0; round < options.rounds; round++) {
+  for (let round = 0; round < options.failoverRounds; round++) {
     for (const index of rotation([...presents.keys()], round)) {
       const present = presents[index]!;
       const outcome = await attempt(setting, present.kind.name, () => failOver(setting, what, present));
@@ -37,7 +37,7 @@ export async function runFailover(
       results[index]!.runs.push(run);
       const { errors, moved, sessions, lastMs } = run;
       progress(
-        `  round ${round + 1}/${options.rounds} ${present.kind.name}: ${errors} errors, ${moved} of ${sessions} sessions moved, the last after ${lastMs.toFixed(0)} ms`,
+        `  round ${round + 1}/${options.failoverRounds} ${present.kind.name}: ${errors} errors, ${moved} of ${sessions} sessions moved, the last after ${lastMs.toFixed(0)} ms`,
       );
     }
   }

@@ -91,7 +91,7 @@ export async function runRequests(
     const runner = await attempt(setting, present.kind.name, () => start(present));
     if (runner !== null) runners.push(runner);
   }
-  await eachRound(course, runners, async (runner, round) => {
+  await eachRound(course, runners, options.rounds, async (runner, round) => {
     const sample = await measure(course.bench, runner.started, generate, jobFor(course, runner, options.seconds, null));
     runner.closed.push(sample);
     progress(`  round ${round}/${options.rounds} ${line(runner, sample)}`);
@@ -129,9 +129,10 @@ function isPaced({ setting: { options }, what }: Course): boolean {
 async function eachRound(
   { setting }: Course,
   runners: readonly Runner[],
+  rounds: number,
   work: (runner: Runner, round: number) => Promise<void>,
 ): Promise<void> {
-  for (let round = 0; round < setting.options.rounds; round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const runner of rotation(runners, round)) {
       if (runner.failed) continue;
       const done = await attempt(setting, runner.present.kind.name, async () => {
@@ -146,13 +147,13 @@ async function eachRound(
 /** At half of what each proxy reached; rounds are as long as those of the closed loop. */
 async function pace(course: Course, runners: readonly Runner[]): Promise<void> {
   const { options, progress } = course.setting;
-  await eachRound(course, runners, async (runner, round) => {
+  await eachRound(course, runners, options.pacedRounds, async (runner, round) => {
     const capacity = spread(runner.closed.map((sample) => sample.rate)).median;
     runner.offered = options.rate === 'half' ? Math.max(1, Math.round(capacity / 2)) : options.rate;
     const job = jobFor(course, runner, options.seconds, runner.offered);
     const sample = await measure(course.bench, runner.started, pacedGenerator, job);
     runner.paced.push(sample);
-    progress(`  fixed rate ${round}/${options.rounds} ${line(runner, sample)}`);
+    progress(`  fixed rate ${round}/${options.pacedRounds} ${line(runner, sample)}`);
   });
 }
 

@@ -5,8 +5,10 @@
 import { PerformanceObserver } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
 import { Key } from '../src/sessions/key.ts';
-import { Lookup, Row, SessionTable } from '../src/sessions/table.ts';
+import { Row, SessionTable } from '../src/sessions/table.ts';
+import { lookupCost } from './lookup-cost.ts';
 import { machine } from './machine.ts';
+import { setNthKey } from './nth-key.ts';
 import { spread } from './statistics.ts';
 
 const ROUNDS = 7;
@@ -22,20 +24,6 @@ new PerformanceObserver((list) => {
 
 const key = new Key();
 const row = new Row();
-
-/** Makes `key` the nth of a series of keys that look random: keys kept in an array would be one more cache miss for each operation. */
-function setKey(n: number): void {
-  key.a = mix(n);
-  key.b = mix(n ^ 0x5bd1e995);
-  key.c = mix(n ^ 0x1b873593);
-  key.d = mix(n ^ 0x27d4eb2f);
-}
-
-function mix(n: number): number {
-  let h = Math.imul(n ^ (n >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return h ^ (h >>> 16);
-}
 
 /** CPU time of this process, ns: unlike the time of day it does not count what others did meanwhile. */
 function cpu(): number {
@@ -66,15 +54,10 @@ async function measure(max: number): Promise<Figures> {
   const table = new SessionTable(memory, 2);
   table.setLimits(0, IDLE, 0);
   let now = Date.now();
-  let state = 1;
-  const random = (): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) | 0;
-    return (state >>> 0) / 2 ** 32;
-  };
   longestPause = 0;
   const filling = perOperation(max, () => {
     for (let n = 0; n < max; n++) {
-      setKey(n);
+      setNthKey(key, n);
       table.claim(key, 0, n & 7, 1, 0, now, row);
     }
   });
@@ -83,34 +66,19 @@ async function measure(max: number): Promise<Figures> {
   const hits: number[] = [];
   const misses: number[] = [];
   const sweeps: number[] = [];
-  let live = 0;
+  let share = 0;
   for (let round = 0; round <= ROUNDS; round++) {
     now += 1000;
-    const making = perOperation(OPERATIONS, () => {
-      for (let n = 0; n < OPERATIONS; n++) setKey(Math.floor(random() * max));
-    });
-    const hit = perOperation(OPERATIONS, () => {
-      for (let n = 0; n < OPERATIONS; n++) {
-        setKey(Math.floor(random() * max));
-        if (table.lookup(key, now, IDLE, 0, row) === Lookup.LIVE) live++;
-      }
-    });
-    const miss = perOperation(OPERATIONS, () => {
-      for (let n = 0; n < OPERATIONS; n++) {
-        setKey(-1 - Math.floor(random() * max));
-        if (table.lookup(key, now, IDLE, 0, row) === Lookup.LIVE)
-          throw new Error('a key that was never claimed is live');
-      }
-    });
+    const { hit, miss, found } = lookupCost(table, max, now, IDLE);
+    share += found / (ROUNDS + 1);
     const buckets = Math.min(table.buckets, OPERATIONS / 8);
     const sweep = perOperation(buckets * (max / table.buckets), () => table.sweep(buckets, now));
     // The first round runs code that is not compiled yet.
     if (round === 0) continue;
-    hits.push(hit - making);
-    misses.push(miss - making);
+    hits.push(hit);
+    misses.push(miss);
     sweeps.push(sweep);
   }
-  const share = live / (OPERATIONS * (ROUNDS + 1));
   if (share < 0.99) throw new Error(`only ${share} of the lookups found their session`);
 
   const claims: number[] = [];
@@ -120,7 +88,7 @@ async function measure(max: number): Promise<Figures> {
     claims.push(
       perOperation(few, () => {
         for (let n = from; n < from + few; n++) {
-          setKey(n);
+          setNthKey(key, n);
           table.claim(key, 0, n & 7, 1, 0, now, row);
         }
       }),

@@ -2,7 +2,9 @@
  * Load at a fixed rate, see load/worker.ts. autocannon's own `overallRate` sends each second's requests in one burst at
  * the start of that second, which measures the burst; here request k is due at start + k / rate. A request that finds no
  * idle connection waits, and its latency counts from when it was due, so a stall is not hidden (coordinated omission).
+ * With a file as its first argument it writes every request there, three doubles each: when it was due, ms since epoch; its latency; how late it was sent, ms.
  */
+import { writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { createHistogram } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -21,7 +23,11 @@ interface Connection {
   sent: number;
   /** When the request under way was due; the time scale of performance.now(). */
   due: number;
+  /** How long after that it was sent. */
+  late: number;
 }
+
+const [file] = process.argv.slice(2);
 
 await serveJob(run);
 
@@ -30,6 +36,7 @@ async function run(job: LoadJob): Promise<LoadResult> {
   const rate = job.rate ?? 1;
   const upload = job.uploadBytes === 0 ? null : Buffer.from(uploadOf(job.uploadBytes));
   const microseconds = createHistogram();
+  const each: number[] = [];
   const idle: Connection[] = [];
   let requests = 0;
   let non2xx = 0;
@@ -40,9 +47,11 @@ async function run(job: LoadJob): Promise<LoadResult> {
     const address = { port: job.port, host: '127.0.0.1', noDelay: true };
     const socket = job.tls ? connectTls({ ...address, rejectUnauthorized: false }) : connect(address);
     const heads = marksOf(job, index).map((mark) => requestHead(host, job, mark));
-    const connection: Connection = { socket, heads, sent: 0, due: 0 };
+    const connection: Connection = { socket, heads, sent: 0, due: 0, late: 0 };
     const reader = new AnswerReader((status) => {
-      microseconds.record(Math.max(1, Math.round((performance.now() - connection.due) * 1000)));
+      const latency = performance.now() - connection.due;
+      microseconds.record(Math.max(1, Math.round(latency * 1000)));
+      if (file !== undefined) each.push(performance.timeOrigin + connection.due, latency, connection.late);
       requests++;
       if (status < 200 || status > 299) non2xx++;
       idle.push(connection);
@@ -70,6 +79,7 @@ async function run(job: LoadJob): Promise<LoadResult> {
     while (sent < total && idle.length > 0 && start + (sent / rate) * 1000 <= now) {
       const connection = idle.shift()!;
       connection.due = start + (sent / rate) * 1000;
+      connection.late = performance.now() - connection.due;
       const head = connection.heads[connection.sent++ % connection.heads.length]!;
       if (upload === null) connection.socket.write(head, 'latin1');
       else {
@@ -85,6 +95,7 @@ async function run(job: LoadJob): Promise<LoadResult> {
   const seconds = (performance.now() - start) / 1000;
   closing = true;
   for (const { socket } of connections) socket.destroy();
+  if (file !== undefined) writeFileSync(file, Float64Array.from(each));
   return {
     requests,
     seconds,

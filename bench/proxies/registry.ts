@@ -24,6 +24,9 @@ export type ProxyName = (typeof PROXY_NAMES)[number];
 /** What is measured when nothing is named: the floor is no proxy that anybody would run. */
 export const DEFAULT_PROXIES: readonly ProxyName[] = PROXY_NAMES.filter((name) => name !== 'floor');
 
+/** What `--quick` takes: of the libraries on node:http one that stands for all, and undici. */
+export const QUICK_PROXIES: readonly ProxyName[] = ['limpet', 'haproxy', 'nginx', 'caddy', 'http-proxy', 'undici'];
+
 const KEEP_ALIVE = 'keep-alive agent, Map learned from the application cookie';
 const library = (name: string, setup = KEEP_ALIVE) =>
   nodeLibrary({ name, package: name, script: 'http-proxy-server.ts', setup, websocket: true });

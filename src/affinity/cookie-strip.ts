@@ -69,6 +69,7 @@ function hasValue(text: string, nameEnd: number, valueEnd: number): boolean {
 /** Without the white space that stood in front of a pair that was the last; '' when nothing but separators is left. */
 function withoutBlankEnd(text: string): string {
   // Neither `trim` nor `\s` here: to them the byte 0xA0 of somebody's cookie is white space.
+  if (text === '') return '';
   const first = text.charCodeAt(0);
   if ((isBlank(first) || first === 0x3b) && /^[ \t;]*$/.test(text)) return '';
   let end = text.length;

@@ -5,7 +5,7 @@ import { Key } from '../sessions/key.ts';
 import { KeyHash } from '../sessions/key-hash.ts';
 import { COOKIE_LENGTH, CookieCodec, ID_BYTES, ID_LENGTH, issuedIn } from './cookie-codec.ts';
 import { CookieFinder } from './cookie-finder.ts';
-import { detachedSlice, holdsKeyOf } from './key-memo.ts';
+import { detachedSlice } from './key-memo.ts';
 import {
   type CookieIssuer,
   type CookieProof,
@@ -19,7 +19,9 @@ import {
 const SKEW_MS = 60_000;
 
 /** Cookies that are remembered with their keys, for clients whose requests come over many connections: a power of 2. */
-const REMEMBERED = 4_096;
+const REMEMBERED = 8_192;
+/** So many places side by side are those of a cookie. */
+const WAYS = 4;
 
 /** A cookie that is signed, and what was read of it. */
 interface KnownCookie {
@@ -55,7 +57,7 @@ export class CookieAffinity implements CookieIssuer {
   /** Random bytes for the next ids: drawing them one id at a time takes longer than all the rest of a new session. */
   readonly #random = Buffer.alloc(ID_BYTES * 64);
   #drawn = this.#random.length;
-  /** By the first characters of the id; one that finds its place taken has the place beside it too. */
+  /** By the first characters of the id, WAYS places for each. */
   readonly #known = new Array<KnownCookie | null>(REMEMBERED).fill(null);
   /** What follows the value in the line, CRLF included. */
   readonly #attributes: { readonly plain: string; readonly secure: string };
@@ -80,9 +82,9 @@ export class CookieAffinity implements CookieIssuer {
     const text = head.text;
     const start = finder.start;
     if (finder.end - start !== COOKIE_LENGTH) return Find.invalid;
-    if (holdsKeyOf(found, this, text, start, finder.end)) return Find.found;
     // A slice keeps the head alive that it was cut from; the exchange keeps one anyway, and a copy costs more.
     const value = text.slice(start, finder.end);
+    if (found.strategy === this && found.text === value) return Find.found;
     const place = placeOf(text, start);
     const known = this.#known[place]!;
     const cookie = known?.text === value ? known : this.#recall(value, place, text, start);
@@ -99,16 +101,19 @@ export class CookieAffinity implements CookieIssuer {
     return Find.found;
   }
 
-  /** A cookie that is not in its first place: in its second one, or seen for the first time; null: it was not made here, or not so. */
+  /** A cookie that is not in its first place: in another one, or seen for the first time; null: it was not made here, or not so. */
   #recall(value: string, place: number, text: string, start: number): KnownCookie | null {
-    const beside = this.#known[place ^ 1]!;
-    if (beside?.text === value) return beside;
+    for (let way = 1; way < WAYS; way++) {
+      const known = this.#known[place ^ way]!;
+      if (known?.text === value) return known;
+    }
     for (let i = start; i < start + COOKIE_LENGTH; i++) if (ALPHABET[text.charCodeAt(i)] !== 1) return null;
     if (!this.#codec.isSigned(value)) return null;
     const key = new Key();
     this.#hash.hash(text, start, start + ID_LENGTH, key);
     const cookie = { text: detachedSlice(value, 0, value.length), key, issued: issuedIn(text, start) };
-    this.#known[place ^ 1] = this.#known[place]!;
+    // The one that has been there for longest leaves, or nearly: each is moved on by one place.
+    for (let way = WAYS - 1; way > 0; way--) this.#known[place ^ way] = this.#known[place ^ (way - 1)]!;
     this.#known[place] = cookie;
     return cookie;
   }

@@ -23,7 +23,8 @@ export function calls(work: (n: number) => unknown): Pass {
 
 /** A round takes at least so long, in µs of CPU time. */
 const ROUND_US = 5_000;
-const WARM_ROUNDS = 4;
+/** V8 optimises in the background, and more than once: so much CPU time goes by before the first round that counts, µs. */
+const WARM_US = 250_000;
 const ROUNDS = 9;
 
 /**
@@ -32,12 +33,11 @@ const ROUNDS = 9;
  */
 export function measurePass(pass: Pass): number {
   let times = 1;
-  for (let took = 0; took < ROUND_US; times *= 2) took = cpuOf(pass, times);
-  const rounds: number[] = [];
-  for (let round = -WARM_ROUNDS; round < ROUNDS; round++) {
-    const took = cpuOf(pass, times);
-    if (round >= 0) rounds.push((took * 1000) / times);
+  for (let took = 0, all = 0; took < ROUND_US || all < WARM_US; all += took) {
+    took = cpuOf(pass, times);
+    if (took < ROUND_US) times *= 2;
   }
+  const rounds = Array.from({ length: ROUNDS }, () => (cpuOf(pass, times) * 1000) / times);
   return spread(rounds).median;
 }
 

@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { linkSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -145,12 +144,23 @@ export class ResidentLimpet {
     if (msg === 'snapshot written') this.writes.push({ from: to - ms, to, rows, bytes });
   }
 
-  /** From now on a snapshot is written every WRITE_EVERY if there were requests. Answers when the next one is due, ms since epoch. */
-  allowWrites(): number {
+  /** From now on a snapshot is written every WRITE_EVERY if there were requests. */
+  allowWrites(): void {
     rmdirSync(this.#blocked);
     this.#writesAllowed = true;
-    const now = Date.now();
-    return now + WRITE_EVERY - ((now - this.#readyAt) % WRITE_EVERY);
+  }
+
+  /** When the next snapshot after `time` is due, ms since epoch. */
+  nextWrite(time: number): number {
+    return time + WRITE_EVERY - ((time - this.#readyAt) % WRITE_EVERY);
+  }
+
+  /** Resolves when no snapshot is being written. */
+  async written(): Promise<void> {
+    while (existsSync(this.#blocked)) await delay(50);
+    // Its line in the log.
+    await delay(500);
+    assertRunning(this.#started);
   }
 
   /** Resident memory now, bytes. */
@@ -174,15 +184,16 @@ export class ResidentLimpet {
   /** The longest turns since `watch`: of the supervisor and each worker. */
   async turns(workers: number): Promise<readonly LoopTurns[]> {
     const all: LoopTurns[] = [];
-    const deadline = AbortSignal.timeout(10_000);
-    this.#started.child.send('turns');
-    while (all.length < workers + 1) {
-      try {
-        all.push(...((await once(this.#started.child, 'message', { signal: deadline })) as LoopTurns[]));
-      } catch (cause) {
-        throw new BenchError(`${this.name}: only ${all.length} of its threads tell of their event loop`, { cause });
-      }
+    const take = (turns: LoopTurns): void => void all.push(turns);
+    const { child } = this.#started;
+    child.on('message', take);
+    child.send('turns');
+    for (let waited = 0; all.length < workers + 1; waited += 20) {
+      assertRunning(this.#started);
+      if (waited > 10_000) throw new BenchError(`${this.name}: only ${all.length} threads tell of their event loop`);
+      await delay(20);
     }
+    child.off('message', take);
     return all;
   }
 
@@ -198,17 +209,11 @@ export class ResidentLimpet {
 
   async stop(): Promise<void> {
     // No last snapshot: nobody wants it.
-    if (this.#writesAllowed) mkdirSync(this.#blocked);
+    if (this.#writesAllowed) {
+      await this.written();
+      mkdirSync(this.#blocked);
+    }
     this.#started.child.kill('SIGCONT');
     await this.#processes.stop(this.#started);
-  }
-}
-
-/** Whether the kernel says of the process what is asked here. */
-export function readsProc(): boolean {
-  try {
-    return readFileSync('/proc/self/status', 'utf8').includes('VmRSS');
-  } catch {
-    return false;
   }
 }

@@ -6,11 +6,24 @@ import fc from 'fast-check';
 import { buildCascade } from '../../src/affinity/cascade.ts';
 import { CookieCodec } from '../../src/affinity/cookie-codec.ts';
 import { type CookieIssuer, type CookieProof, Find, FoundKey } from '../../src/affinity/strategy.ts';
+import { Head, Parse } from '../../src/http1/head.ts';
+import { SeededRandom } from '../fuzz/seeded-random.ts';
 import { contextOf, issuerOf, NOW, poolOf, requestOf, secretOf } from './pool-fixture.ts';
 
 const pool = poolOf([{ by: 'cookie' }]);
 const [a, b] = [pool.byId.get('a')!, pool.byId.get('b')!];
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+const codec = new CookieCodec([secretOf(1)], pool);
+
+function shuffled<T>(list: readonly T[], random: SeededRandom): T[] {
+  const result = [...list];
+  for (let n = result.length - 1; n > 0; n--) {
+    const other = random.below(n + 1);
+    [result[n], result[other]] = [result[other]!, result[n]!];
+  }
+  return result;
+}
 
 function issue(issuer: CookieIssuer, backend = a, began = NOW, now = NOW): FoundKey {
   const found = new FoundKey();
@@ -145,7 +158,6 @@ test('an id that was removed and added again does not revive the cookies from be
 
 test('impossible dates are refused, a small difference of clocks is not (behaviour 9)', () => {
   const issuer = issuerOf();
-  const codec = new CookieCodec([secretOf(1)], pool);
   const value = (began: number, issued: number) => codec.encode('A'.repeat(24), a, began, issued);
   assert.notEqual(proofOf(issuer, value(NOW + 60_000, NOW + 60_000)), null);
   assert.equal(proofOf(issuer, value(NOW, NOW + 60_001)), null);
@@ -220,6 +232,37 @@ test('a cookie that is not signed as it stands is no key, with whatever id; one 
       assert.equal(found.strategy, null, 'no memo of it');
     }
     assert.equal(find(two), Find.found);
+  }
+});
+
+test('each of many sessions is found by its own cookie, as often as it comes, and by none with one character changed', () => {
+  const issuer = issuerOf();
+  const random = new SeededRandom(11);
+  // More than are remembered: each place is taken over and over.
+  const sessions = Array.from({ length: 10_500 }, (_, n) => {
+    const { text, key } = issue(issuer, n % 2 === 0 ? a : b, NOW - 1_000, NOW - random.below(1_000));
+    return { text, key, issued: codec.decode(text)!.issued };
+  });
+  const head = new Head();
+  const found = new FoundKey();
+  const find = (value: string): number => {
+    const bytes = Buffer.from(`GET / HTTP/1.1\r\nHost: x\r\nCookie: limpet=${value}\r\n\r\n`, 'latin1');
+    assert.equal(head.parseRequest(bytes, 0, bytes.length), Parse.done);
+    return issuer.find(head, '', 0, found);
+  };
+  for (let round = 0; round < 2; round++) {
+    for (const [n, { text, key, issued }] of shuffled(sessions, random).entries()) {
+      const at = n % text.length;
+      const other = ALPHABET[(ALPHABET.indexOf(text[at]!) + 1 + random.below(63)) % 64]!;
+      // The second time it is known for certain, and not by the memo of the connection: that is gone with the one that was refused.
+      for (let time = 0; time < 2; time++) {
+        assert.equal(find(text), Find.found);
+        assert.ok(found.key.equals(key));
+        assert.deepEqual([found.text, found.issued, found.strategy === issuer], [text, issued, true]);
+        assert.equal(find(text.slice(0, at) + other + text.slice(at + 1)), Find.invalid);
+        assert.deepEqual([found.text, found.strategy], ['', null]);
+      }
+    }
   }
 });
 

@@ -18,8 +18,8 @@ await withProcesses(async (processes, directory) => {
   const day = new Date().toISOString().slice(0, 19).replaceAll(':', '-');
   const folder = options.out === null ? join(OWN_ROOT, 'bench/results', `scale-${day}`) : resolve(options.out);
   mkdirSync(folder, { recursive: true });
-  const text = renderScale(result);
   writeFileSync(join(folder, 'scale.json'), `${JSON.stringify(result, null, 2)}\n`);
+  const text = renderScale(result);
   writeFileSync(join(folder, 'scale.txt'), `${text}\n`);
   console.log(`\n${text}\n\nWritten to ${join(folder, 'scale.json')} and scale.txt`);
   return 0;

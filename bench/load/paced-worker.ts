@@ -2,7 +2,8 @@
  * Load at a fixed rate, see load/worker.ts. autocannon's own `overallRate` sends each second's requests in one burst at
  * the start of that second, which measures the burst; here request k is due at start + k / rate. A request that finds no
  * idle connection waits, and its latency counts from when it was due, so a stall is not hidden (coordinated omission).
- * With a file as its first argument it writes every request there, three doubles each: when it was due, ms since epoch; its latency; how late it was sent, ms.
+ * With a file as its first argument it writes every request there, three doubles each: when it was due, ms since epoch; its latency; how late it was sent, ms, by
+ * the generator's own fault: what it waited for an idle connection is not in it.
  */
 import { writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -23,7 +24,7 @@ interface Connection {
   sent: number;
   /** When the request under way was due; the time scale of performance.now(). */
   due: number;
-  /** How long after that it was sent. */
+  /** How long after that it was sent, as far as the generator itself was late. */
   late: number;
 }
 
@@ -72,14 +73,18 @@ async function run(job: LoadJob): Promise<LoadResult> {
   const start = performance.now();
   const total = Math.round(rate * job.seconds);
   let sent = 0;
+  let before = start;
   // Timers fire a millisecond apart at best: what fell due since the last turn is sent together.
   const end = start + job.seconds * 1000 + GRACE_MS;
   while (requests < total && performance.now() < end && errors === 0) {
     const now = performance.now();
+    const turn = now - before;
+    before = now;
     while (sent < total && idle.length > 0 && start + (sent / rate) * 1000 <= now) {
       const connection = idle.shift()!;
       connection.due = start + (sent / rate) * 1000;
-      connection.late = performance.now() - connection.due;
+      // What fell due in an earlier turn has waited for a connection.
+      connection.late = Math.min(turn, now - connection.due);
       const head = connection.heads[connection.sent++ % connection.heads.length]!;
       if (upload === null) connection.socket.write(head, 'latin1');
       else {

@@ -43,6 +43,7 @@ const LEAD_MS = 5000;
 
 /** Waits for the right moment to put load on a limpet that is about to write a snapshot. */
 export async function beforeWrite(limpet: ResidentLimpet): Promise<void> {
+  await limpet.firstWrite();
   await limpet.written();
   const now = Date.now();
   await delay(limpet.nextWrite(now + LEAD_MS) - LEAD_MS - now);

@@ -2,6 +2,7 @@
  * Goes into limpet with `--import`, into each of its threads: notes the longest turn of the event loop in each tenth of a second while its parent
  * wants to know. The parent sends `watch` and later `turns`, which is answered with a list for each thread. Until then it does nothing.
  */
+import { readFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads';
 import type { LoopTurns } from './resident-limpet.ts';
@@ -12,16 +13,29 @@ const RESOLUTION = 1;
 
 const histogram = monitorEventLoopDelay({ resolution: RESOLUTION });
 let turns: LoopTurns['turns'][number][] = [];
+let waited = 0;
 let timer: NodeJS.Timeout | undefined;
 
 function watch(): void {
   turns = [];
+  waited = waitedNs();
   histogram.reset();
   histogram.enable();
   timer ??= setInterval(() => {
-    turns.push({ at: Date.now(), ms: Math.max(0, histogram.max / 1e6 - RESOLUTION) });
+    const total = waitedNs();
+    turns.push({ at: Date.now(), ms: Math.max(0, histogram.max / 1e6 - RESOLUTION), waited: (total - waited) / 1e6 });
+    waited = total;
     histogram.reset();
   }, EVERY_MS).unref();
+}
+
+/** How long this thread has been ready to run and had no core so far, ns (Documentation/scheduler/sched-stats.rst); 0 where the kernel does not say. */
+function waitedNs(): number {
+  try {
+    return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[1]);
+  } catch {
+    return 0;
+  }
 }
 
 function stop(): LoopTurns {

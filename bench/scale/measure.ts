@@ -13,7 +13,7 @@ import { beforeWrite, offer } from './load.ts';
 import { FEW, type ScaleOptions } from './options.ts';
 import type { Latencies } from './requests.ts';
 import { ResidentLimpet, type ResidentSetting, WRITE_EVERY, writeConfig } from './resident-limpet.ts';
-import type { Resident, ScaleResult, WorkersResult, Writing } from './result.ts';
+import type { LongestTurns, Resident, ScaleResult, WorkersResult, Writing } from './result.ts';
 
 /** Sessions that requests are of, spread evenly. */
 const COOKIES = 100_000;
@@ -25,7 +25,7 @@ const QUIET_RATE = 250;
 const QUIET_CONNECTIONS = 8;
 const QUIET_WRITES = 2;
 /** Rows that are written in a second at the least; of a write that takes longer the end is not under load. */
-const LEAST_WRITTEN = 300_000;
+const LEAST_WRITTEN = 1_000_000;
 const LONGEST_LOAD = 115;
 /** As in src/app.ts: they make the size of the table, a little. */
 const SLOTS = 1024;
@@ -158,7 +158,8 @@ async function measureWorkers(
     many: more,
     tableBytes: buffer.byteLength + marks!.byteLength,
     bytesPerSession: (more.resident - fewer.resident) / (more.sessions - fewer.sessions),
-    p99Ratio: spread(more.rounds.map(({ p99 }, round) => p99 / fewer.rounds[round]!.p99)).median,
+    p99Ratio: ratio(fewer.rounds, more.rounds, 'p99'),
+    sentP99Ratio: ratio(fewer.rounds, more.rounds, 'sentP99'),
     loaded,
     quiet,
   };
@@ -183,18 +184,32 @@ async function measureWrites(
   const during = requests.apart(writes, true).latencies();
   const rest = requests.apart(writes, false).latencies();
   const isDuring = (at: number): boolean => writes.some(({ from, to }) => at >= from && at <= to + 100);
-  const turns = threads.map(({ thread, turns }) => ({
-    thread,
-    during: Math.max(0, ...turns.filter(({ at }) => isDuring(at)).map(({ ms }) => ms)),
-    between: Math.max(0, ...turns.filter(({ at }) => !isDuring(at)).map(({ ms }) => ms)),
-  }));
+  const turns = threads.map(({ thread, turns }): LongestTurns => {
+    const longest = (when: boolean, own: boolean): number =>
+      Math.max(0, ...turns.filter(({ at }) => isDuring(at) === when).map(({ ms, waited }) => (own ? ms - waited : ms)));
+    return {
+      thread,
+      during: longest(true, false),
+      between: longest(false, false),
+      ownDuring: longest(true, true),
+      ownBetween: longest(false, true),
+    };
+  });
   const took = writes.map(({ from, to }) => to - from).join(', ');
   progress(`  ${writes.length} snapshots written in ${took} ms at ${rate} requests a second`);
   progress(`    during: ${line(during)}`);
   progress(`    between: ${line(rest)}`);
-  for (const { thread, during, between } of turns)
-    progress(`    longest turn of ${thread}: ${during.toFixed(1)} ms during, ${between.toFixed(1)} ms between`);
+  for (const { thread, during, between, ownDuring, ownBetween } of turns) {
+    progress(
+      `    longest turn of ${thread}: ${during.toFixed(1)} ms during, ${between.toFixed(1)} ms between; without waits for a core ${ownDuring.toFixed(1)} and ${ownBetween.toFixed(1)}`,
+    );
+  }
   return { rate, writes, during, between: rest, turns };
+}
+
+/** Middle of the rounds' own ratios. */
+function ratio(few: readonly Latencies[], many: readonly Latencies[], figure: 'p99' | 'sentP99'): number {
+  return spread(many.map((round, n) => round[figure] / few[n]![figure])).median;
 }
 
 function line({ p50, p99, p999, max, late }: Latencies): string {

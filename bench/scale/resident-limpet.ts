@@ -28,8 +28,8 @@ export interface ResidentSetting {
 /** The longest turns of the event loop of a thread, see loop-delay.ts. */
 export interface LoopTurns {
   readonly thread: string;
-  /** `at`: end of the tenth of a second, ms since epoch. */
-  readonly turns: readonly { readonly at: number; readonly ms: number }[];
+  /** `at`: end of the tenth of a second, ms since epoch; `waited`: how long the thread was ready in it and had no core, ms. */
+  readonly turns: readonly { readonly at: number; readonly ms: number; readonly waited: number }[];
 }
 
 /** A snapshot that was written: times in ms since epoch. */
@@ -150,9 +150,19 @@ export class ResidentLimpet {
     this.#writesAllowed = true;
   }
 
-  /** When the next snapshot after `time` is due, ms since epoch. */
+  /** Resolves when it has written a snapshot: there have to have been requests. */
+  async firstWrite(): Promise<void> {
+    const deadline = Date.now() + 2 * WRITE_EVERY;
+    while (this.writes.length === 0) {
+      if (Date.now() > deadline) throw new BenchError(`${this.name} writes no snapshot`);
+      await delay(50);
+      await this.written();
+    }
+  }
+
+  /** When the next snapshot after `time` is due, ms since epoch, by the last one: the timer of a process that was stopped for a while has shifted. */
   nextWrite(time: number): number {
-    return time + WRITE_EVERY - ((time - this.#readyAt) % WRITE_EVERY);
+    return time + WRITE_EVERY - ((time - this.writes.at(-1)!.from) % WRITE_EVERY);
   }
 
   /** Resolves when no snapshot is being written. */

@@ -4,11 +4,13 @@ import type { ScaleOptions } from './options.ts';
 import type { Latencies } from './requests.ts';
 import type { Write } from './resident-limpet.ts';
 
-/** The longest turns of an event loop, ms: while snapshots were written, and between. */
+/** The longest turns of an event loop, ms: while snapshots were written, and between. Own: without what the thread waited for a core in that tenth of a second. */
 export interface LongestTurns {
   readonly thread: string;
   readonly during: number;
   readonly between: number;
+  readonly ownDuring: number;
+  readonly ownBetween: number;
 }
 
 /** Snapshots that were written under load. */
@@ -46,6 +48,8 @@ export interface WorkersResult {
   readonly bytesPerSession: number;
   /** Middle of the rounds' own ratios, large over small. */
   readonly p99Ratio: number;
+  /** The same of latencies from when a request was sent. */
+  readonly sentP99Ratio: number;
   readonly loaded: Writing;
   /** At a small rate. */
   readonly quiet: Writing;

@@ -14,17 +14,22 @@ export interface LoadCounts {
 
 const record = new RowRecord();
 
-/** Merges encoded rows, a whole number of them, into the table. */
+/**
+ * Merges encoded rows, a whole number of them, into the table.
+ * @param first the first row that is meant, and every `step`th one behind it
+ */
 export function loadRecords(
   bytes: Uint8Array,
   decoder: RecordDecoder,
   table: SessionTable,
   now: number,
   counts: LoadCounts,
+  first = 0,
+  step = 1,
 ): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   decoder.refresh();
-  for (let at = 0; at < bytes.byteLength; at += RECORD_BYTES) {
+  for (let at = first * RECORD_BYTES; at < bytes.byteLength; at += step * RECORD_BYTES) {
     counts.rows++;
     if (!decoder.decode(view, at, record) || record.key.isZero()) counts.leftOut++;
     else if (table.merge(record, now) === 'added') counts.added++;

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, readdir, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { StartError } from '../errors-start.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -12,6 +13,9 @@ import type { SessionNames } from './snapshot-names.ts';
 import { OpenSnapshot, type Unusable } from './snapshot-open.ts';
 import { RECORD_BYTES, RecordEncoder } from './snapshot-record.ts';
 import type { SessionTable } from './table.ts';
+
+/** Between two chunks, each of which takes about as long. */
+const REST_MS = 1;
 
 /** What a write has put down. */
 export interface WriteCounts {
@@ -37,13 +41,21 @@ export class SnapshotFile {
     this.#now = now;
   }
 
-  /** Writes the whole table. Rejects with the error of the file system, and the file as it was. */
-  async write(description: TableDescription, names: SessionNames, table: SessionTable): Promise<WriteCounts> {
+  /**
+   * Writes the whole table. Rejects with the error of the file system, and the file as it was.
+   * @param mayTakeTime asked again and again: true: traffic comes first, and a core is left free about half of the time
+   */
+  async write(
+    description: TableDescription,
+    names: SessionNames,
+    table: SessionTable,
+    mayTakeTime: () => boolean = () => false,
+  ): Promise<WriteCounts> {
     const temporary = `${this.path}.${process.pid}.tmp`;
     const handle = await open(temporary, 'w', 0o600);
     let counts: WriteCounts;
     try {
-      counts = await this.#fill(handle, description, names, table);
+      counts = await this.#fill(handle, description, names, table, mayTakeTime);
       await handle.sync();
     } catch (error) {
       await handle.close();
@@ -91,6 +103,7 @@ export class SnapshotFile {
     description: TableDescription,
     names: SessionNames,
     table: SessionTable,
+    mayTakeTime: () => boolean,
   ): Promise<WriteCounts> {
     const start = Buffer.alloc(START_BYTES);
     start.write(MAGIC, 'latin1');
@@ -109,6 +122,7 @@ export class SnapshotFile {
       bytes += chunk.byteLength;
       rows += chunk.byteLength / RECORD_BYTES;
       await writeAll(handle, chunk);
+      if (mayTakeTime()) await setTimeout(REST_MS);
     }
     const text = Buffer.from(JSON.stringify(written(description, encoder.list, writtenAt)));
     const trailer = Buffer.alloc(TRAILER_BYTES);

@@ -216,7 +216,7 @@ export class SnapshotKeeper {
     const began = this.#now();
     const description = this.#describe(kept);
     try {
-      const counts = await this.#file.write(description, kept.names, kept.table);
+      const counts = await this.#file.write(description, kept.names, kept.table, () => !this.#stopped);
       this.#written = JSON.stringify(description.backends);
       this.#log.debug({ ...counts, ms: this.#now() - began }, 'snapshot written');
       if (this.#failed) this.#log.info({}, 'the snapshot of the sessions is written again');

@@ -99,7 +99,10 @@ describe('responses reach the client byte for byte', () => {
   };
   /** Settles once limpet has read everything that was written to it. */
   const taken = async (socket: Socket): Promise<void> => {
-    while (tcpQueues(socket.remotePort!, pair.backend.port).unread > 0) await new Promise(setImmediate);
+    const { remotePort } = socket;
+    // One that is closed has no port any more.
+    while (remotePort !== undefined && tcpQueues(remotePort, pair.backend.port).unread > 0)
+      await new Promise(setImmediate);
   };
   const requestFor = (...list: readonly number[]): string =>
     list.map((id) => `GET /${id} HTTP/1.1\r\nHost: x\r\nCookie: ${cookie}\r\n\r\n`).join('');
@@ -195,18 +198,29 @@ describe('responses reach the client byte for byte', () => {
     }
   });
 
-  test('and nothing that a backend sends behind them, in the same read or in the next one', async () => {
+  test('and nothing that a backend sends behind them, in the same read or in the next one: its connection is not used again', async () => {
     const client = await pair.open();
     const behind = plain(1, 200);
     for (const size of [0, 1, 60, 10 * KIB, ONE_TEXT, 65_536]) {
       for (const together of [true, false]) {
-        const id = 1_000 + ids++;
-        const expected = plain(id, size);
-        answer(() => (together ? [Buffer.concat([expected, behind])] : [expected, behind]));
-        assertSame(await get(client, id, expected.length), expected, `${size} bytes`);
-        // What has come behind it would be here before the next response is.
-        answer(() => [plain(id + 1, 5)]);
-        assertSame(await get(client, ++ids + 999, plain(id + 1, 5).length), plain(id + 1, 5), `behind ${size} bytes`);
+        const [one, two] = [1_000 + ids++, 1_000 + ids++];
+        const expected = plain(one, size);
+        const asked: Socket[] = [];
+        pair.answer = (connection) => {
+          if (!connection.text.endsWith('\r\n\r\n')) return;
+          connection.text = '';
+          asked.push(connection.socket);
+          if (asked.length > 1) connection.socket.write(plain(two, 5));
+          else connection.socket.write(together ? Buffer.concat([expected, behind]) : expected);
+        };
+        assertSame(await get(client, one, expected.length), expected, `${size} bytes`);
+        const [first] = asked as [Socket];
+        // Nobody has asked for it. What comes when somebody has is an answer, whoever it was meant for.
+        if (!together) first.write(behind);
+        await taken(first);
+        assertSame(await get(client, two, plain(two, 5).length), plain(two, 5), `behind ${size} bytes`);
+        assert.equal(asked.length, 2);
+        assert.notEqual(asked[1], first);
       }
     }
   });

@@ -294,8 +294,9 @@ export class FieldBlock {
     switch (id) {
       case HeaderId.host:
         if (this.hostLine >= 0) return this.#refuse('two Host lines');
+        if (!this.#noteHost(bytes, start, end)) return this.#refuse('invalid Host');
         this.hostLine = line;
-        return this.#noteHost(bytes, start, end) || this.#refuse('invalid Host');
+        return true;
       case HeaderId.contentLength: {
         // Also when they agree: RFC 9110 8.6 lets us, and no two programs have to agree on which one counts.
         if (this.contentLength >= 0) return this.#refuse('two Content-Length lines');

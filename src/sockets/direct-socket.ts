@@ -27,8 +27,9 @@ const {
   kLastWriteWasAsync: 0,
 };
 
+/** Not `owner`: that is an accessor of Node's, which every read would go through. */
 interface OwnedHandle extends StreamHandle {
-  owner: DirectSocket;
+  direct: DirectSocket;
 }
 
 /** A write that the system has not taken whole. */
@@ -81,7 +82,7 @@ export class DirectSocket implements ByteSocket {
     this.#events = events;
     this.#handle = owned;
     this.#paused = true;
-    owned.owner = this;
+    owned.direct = this;
     owned.onread = onRead;
     owned.useUserBuffer(shared);
   }
@@ -167,6 +168,7 @@ export class DirectSocket implements ByteSocket {
   #writeLent(bytes: Buffer, start: number, end: number): void {
     const handle = this.#handle;
     if (handle === null || this.#ending) return;
+    if (this.#corked !== null) return this.write(Buffer.from(bytes.subarray(start, end)));
     const size = end - start;
     const lent = lentBuffers.take();
     bytes.copy(lent, 0, start, end);
@@ -270,7 +272,8 @@ export class DirectSocket implements ByteSocket {
   resetAndDestroy(): void {
     const handle = this.#handle;
     if (handle === null) return;
-    if (handle.reset === undefined) return this.destroy();
+    // While FIN waits behind what has not gone out, libuv resets nothing and would not close either.
+    if (handle.reset === undefined || (this.#ending && !this.#finished)) return this.destroy();
     this.#handle = null;
     if (handle.reset(onClosed) !== 0) handle.close(onClosed);
   }
@@ -300,7 +303,7 @@ function newWrite(): PendingWrite {
 // Called by Node's handles: without a closure for each connection.
 
 function onRead(this: StreamHandle): undefined {
-  (this as OwnedHandle).owner.read(state[kReadBytesOrError]!);
+  (this as OwnedHandle).direct.read(state[kReadBytesOrError]!);
 }
 
 function onWritten(this: StreamRequest, status: number): void {
@@ -314,5 +317,5 @@ function onShutdown(this: StreamRequest, status: number): void {
 }
 
 function onClosed(this: StreamHandle): void {
-  (this as OwnedHandle).owner.closed();
+  (this as OwnedHandle).direct.closed();
 }

@@ -32,4 +32,6 @@ export interface AttemptEvents {
   send(x: Exchange, backend: Backend): void;
   queueTimeout(x: Exchange): void;
   backendGone(x: Exchange): void;
+  /** Whether requests may go to it at this moment. */
+  isUsable(backend: Backend): boolean;
 }

@@ -164,7 +164,10 @@ export class Upstream extends Timed implements OpeningEvents {
 
   /** This connection has come free: it takes the request over that has waited longest to connect. False: there is none for it. */
   #takeOver(): boolean {
-    const waiting = this.connections.turns.nextFor(this);
+    const { turns, backend } = this.connections;
+    // Taken out a moment ago: those that wait are about to be told.
+    if (!this.#handler.isUsable(backend)) return false;
+    const waiting = turns.nextFor(this);
     if (waiting === null) return false;
     const x = waiting.#exchange!;
     const head = waiting.#requestHead;

@@ -402,6 +402,10 @@ export class Handler implements AttemptEvents, Gate {
 
   // ---- what became of it ----
 
+  isUsable(backend: Backend): boolean {
+    return this.#state.isUsable(backend.slot);
+  }
+
   /** A 1xx response other than 101. */
   onInterim(x: Exchange, head: Head): void {
     // Not in the middle of a body.

@@ -1,6 +1,7 @@
 import yargs from 'yargs';
 import { CASES, QUICK_CASES } from './cases/registry.ts';
 import { DEFAULT_PROXIES, PROXY_NAMES, type ProxyName, QUICK_PROXIES } from './proxies/registry.ts';
+import { whole } from './whole.ts';
 
 /** What the benchmark was asked to do. */
 export interface Options {
@@ -70,6 +71,7 @@ export function parseOptions(args: readonly string[]): Options {
     })
     .parseSync();
   const quick = parsed.quick;
+  const rounds = whole('rounds', parsed.rounds ?? (quick ? 3 : 5), 1);
   return {
     cases: parsed.cases === undefined ? (quick ? QUICK_CASES : names) : chosen('cases', parsed.cases, names),
     proxies:
@@ -78,9 +80,9 @@ export function parseOptions(args: readonly string[]): Options {
           ? QUICK_PROXIES
           : DEFAULT_PROXIES
         : chosen('proxies', parsed.proxies, PROXY_NAMES),
-    rounds: whole('rounds', parsed.rounds ?? (quick ? 3 : 5), 1),
-    pacedRounds: quick ? 1 : whole('rounds', parsed.rounds ?? 5, 1),
-    failoverRounds: quick ? 1 : whole('rounds', parsed.rounds ?? 5, 1),
+    rounds,
+    pacedRounds: quick ? 1 : rounds,
+    failoverRounds: quick ? 1 : rounds,
     seconds: whole('seconds', parsed.seconds ?? (quick ? 1 : 3), 1),
     warmup: whole('warmup', parsed.warmup ?? (quick ? 1 : 2), 0),
     connections: whole('connections', parsed.connections, 1),
@@ -108,9 +110,4 @@ function chosen<Name extends string>(option: string, text: string, names: readon
     return name;
   });
   return [...new Set(wanted)];
-}
-
-function whole(option: string, value: number, least: number): number {
-  if (Number.isInteger(value) && value >= least) return value;
-  throw new Error(`--${option} must be a whole number of at least ${least}`);
 }

@@ -1,4 +1,5 @@
 import yargs from 'yargs';
+import { whole } from '../whole.ts';
 
 /** The size that the large one is compared with. */
 export const FEW = 10_000;
@@ -42,9 +43,4 @@ export function parseScaleOptions(args: readonly string[]): ScaleOptions {
     rate: whole('rate', rate, 100),
     out: out ?? null,
   };
-}
-
-function whole(option: string, value: number, least: number): number {
-  if (Number.isInteger(value) && value >= least) return value;
-  throw new Error(`--${option} must be a whole number of at least ${least}`);
 }

@@ -45,7 +45,7 @@ export function responseHead(
   const named = (head.connection & ConnectionToken.named) === 0 ? null : namedFields(head);
   // A response that sets a session cookie must not be shared: `private` is merged into what it says (behaviour 4).
   const privatise = setCookie !== '' && cacheable;
-  const usual = head.minor === 1 && text.charCodeAt(12) === 0x20;
+  const usual = beginsAsUsual(head);
   let out = usual ? '' : `HTTP/1.1 ${head.status} ${text.slice(head.reasonStart, head.fieldsStart)}`;
   let run = usual ? 0 : head.fieldsStart;
   let runEnd = head.fieldsStart;
@@ -53,15 +53,10 @@ export function responseHead(
   for (let i = 0; i < head.count; i++) {
     const id = head.id(i);
     const end = head.lineEnd(i);
-    let keep = FATE[id] === 0;
-    if (FATE[id] === 2) {
-      if (id === HeaderId.setCookie) keep = cookie === '' || !setsCookie(head, i, cookie);
-      else if (id === HeaderId.contentLength)
-        keep = framing !== Framing.chunked && head.status >= 200 && head.status !== 204;
-      else {
-        keep = !privatise;
-        if (!keep) cacheControl += cacheControl === '' ? head.value(i) : `, ${head.value(i)}`;
-      }
+    let keep = stays(head, i, framing, cookie);
+    if (privatise && id === HeaderId.cacheControl) {
+      keep = false;
+      cacheControl += cacheControl === '' ? head.value(i) : `, ${head.value(i)}`;
     }
     if (keep && (named === null || !named.has(head.name(i).toLowerCase()))) {
       runEnd = end;
@@ -82,17 +77,23 @@ export function responseHead(
  * @param framing, cookie as in `responseHead`
  */
 export function passesAsItIs(head: Head, framing: number, cookie: string): boolean {
-  const usual = head.minor === 1 && head.bytes[head.base + 12] === 0x20;
-  if (!usual || framing === Framing.chunked || (head.connection & ConnectionToken.named) !== 0) return false;
-  for (let i = 0; i < head.count; i++) {
-    const id = head.id(i);
-    if (FATE[id] === 0 || id === HeaderId.cacheControl) continue;
-    const keeps =
-      id === HeaderId.contentLength
-        ? head.status >= 200 && head.status !== 204
-        : id === HeaderId.setCookie && (cookie === '' || !setsCookie(head, i, cookie));
-    if (!keeps) return false;
-  }
+  if (!beginsAsUsual(head) || framing === Framing.chunked || (head.connection & ConnectionToken.named) !== 0)
+    return false;
+  for (let i = 0; i < head.count; i++) if (!stays(head, i, framing, cookie)) return false;
+  return true;
+}
+
+/** A status line that goes on as it came. */
+function beginsAsUsual(head: Head): boolean {
+  return head.minor === 1 && head.bytes[head.base + 12] === 0x20;
+}
+
+/** Whether line i goes to the client, as far as its own name and value decide it. */
+function stays(head: Head, i: number, framing: number, cookie: string): boolean {
+  const id = head.id(i);
+  if (FATE[id] !== 2) return FATE[id] === 0;
+  if (id === HeaderId.setCookie) return cookie === '' || !setsCookie(head, i, cookie);
+  if (id === HeaderId.contentLength) return framing !== Framing.chunked && head.status >= 200 && head.status !== 204;
   return true;
 }
 

@@ -56,7 +56,7 @@ export class DirectSocket implements ByteSocket {
   writableLength = 0;
   readonly #events: SocketEvents;
   #handle: OwnedHandle | null;
-  #paused = false;
+  #paused = true;
   #readEnded = false;
   /** FIN is sent, or about to be. */
   #ending = false;
@@ -81,7 +81,6 @@ export class DirectSocket implements ByteSocket {
     const owned = handle as OwnedHandle;
     this.#events = events;
     this.#handle = owned;
-    this.#paused = true;
     owned.direct = this;
     owned.onread = onRead;
     owned.useUserBuffer(shared);

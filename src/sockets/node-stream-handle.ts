@@ -38,7 +38,6 @@ interface StreamBinding {
   /** What the latest call has left behind, at the indices below. */
   readonly streamBaseState: Int32Array;
   readonly kReadBytesOrError: number;
-  readonly kBytesWritten: number;
   readonly kLastWriteWasAsync: number;
 }
 
@@ -52,12 +51,12 @@ export const streamBinding: StreamBinding | null = findBinding();
 function findBinding(): StreamBinding | null {
   try {
     const binding = (process as unknown as { binding(name: string): Partial<StreamBinding> }).binding('stream_wrap');
-    const { WriteWrap, ShutdownWrap, streamBaseState, kReadBytesOrError, kBytesWritten, kLastWriteWasAsync } = binding;
+    const { WriteWrap, ShutdownWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync } = binding;
     const whole =
       typeof WriteWrap === 'function' &&
       typeof ShutdownWrap === 'function' &&
       streamBaseState instanceof Int32Array &&
-      [kReadBytesOrError, kBytesWritten, kLastWriteWasAsync].every((at) => Number.isInteger(at));
+      [kReadBytesOrError, kLastWriteWasAsync].every((at) => Number.isInteger(at));
     return whole ? (binding as StreamBinding) : null;
   } catch {
     return null;

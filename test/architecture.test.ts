@@ -21,6 +21,7 @@ const LAYERS = [
   [
     'http1',
     'sockets',
+    'bytes',
     'config',
     'logging',
     'metrics',
@@ -57,9 +58,9 @@ test('imports point down only', () => {
   assert.deepEqual(wrong, []);
 });
 
-test('http1 imports nothing of ours', () => {
+test('http1 imports nothing of ours but the memory that it reads', () => {
   for (const file of sources.filter((path) => path.startsWith('src/http1/'))) {
-    assert.doesNotMatch(readFileSync(join(root, file), 'utf8'), /from '\.\.\//, file);
+    assert.doesNotMatch(readFileSync(join(root, file), 'utf8'), /from '\.\.\/(?!bytes\/memory\.ts')/, file);
   }
 });
 

@@ -484,7 +484,13 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
 
   flush(): boolean {
     const socket = this.#socket;
-    if (this.#raw !== null) this.#readRaw();
+    if (this.#raw !== null) {
+      if (socket instanceof DirectSocket) {
+        const raw = this.#raw;
+        this.#raw = null;
+        socket.writeCopy(raw, this.#rawStart, this.#rawEnd);
+      } else this.#readRaw();
+    }
     if (this.#out !== '') {
       socket.write(this.#out, 'latin1');
       this.#out = '';

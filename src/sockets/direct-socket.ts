@@ -1,8 +1,11 @@
 import type { Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
+import { incoming, TRANSFER_BYTES } from '../bytes/memory.ts';
 import type { ByteSocket, SocketEvents } from './byte-socket.ts';
 import { LENT_BYTES, lentBuffers } from './lent-buffers.ts';
 import { type StreamHandle, type StreamRequest, streamBinding, takeHandle } from './node-stream-handle.ts';
+import { readiness, type Watched } from './readiness.ts';
+import { receive, send, sendText } from './transfers.ts';
 
 /** As libuv has them (uv/errno.h); the same on all systems. */
 const EOF = -4095;
@@ -11,11 +14,11 @@ const HIGH_WATER_MARK = 65_536;
 /** Text up to this size is tried from the stack by libuv, and only what is left of it is kept. */
 const STRING_BYTES = 16_384;
 
-/**
- * Bytes read by this thread: each read is dealt with before the next one, so that all connections share one buffer and an idle one holds
- * none.
- */
-const shared = Buffer.allocUnsafeSlow(LENT_BYTES);
+/** Reads of one connection before others have their turn. */
+const READS = 8;
+/** Negative errnos of Linux: nothing has come, a signal has. */
+const EAGAIN = -11;
+const EINTR = -4;
 
 const {
   streamBaseState: state,
@@ -52,10 +55,17 @@ let spare: PendingWrite | null = null;
  * kilobytes for each connection (bench/NOTES.md). The rest is as with net.Socket, `allowHalfOpen` and `noDelay` set: writes are tried at
  * once and queued in order when the system takes no more, and the connection closes by itself when both sides have sent FIN.
  */
-export class DirectSocket implements ByteSocket {
+export class DirectSocket implements ByteSocket, Watched {
   writableLength = 0;
+  watchId = 0;
   readonly #events: SocketEvents;
   #handle: OwnedHandle | null;
+  readonly #fd: number;
+  /** The same for system calls; null: everything goes through Node's handle and libuv. */
+  readonly #systemFd: bigint | null;
+  #watched = false;
+  /** There may be something to read that was not read when it was told. */
+  #mayRead = false;
   #paused = true;
   #readEnded = false;
   /** FIN is sent, or about to be. */
@@ -83,7 +93,9 @@ export class DirectSocket implements ByteSocket {
     this.#handle = owned;
     owned.direct = this;
     owned.onread = onRead;
-    owned.useUserBuffer(shared);
+    this.#fd = readiness === null ? -1 : (handle.fd ?? -1);
+    this.#systemFd = this.#fd < 0 ? null : BigInt(this.#fd);
+    if (this.#systemFd === null) owned.useUserBuffer(incoming);
   }
 
   get writableHighWaterMark(): number {
@@ -118,21 +130,49 @@ export class DirectSocket implements ByteSocket {
   pause(): void {
     if (this.#paused) return;
     this.#paused = true;
-    this.#handle?.readStop();
+    if (this.#systemFd === null) this.#handle?.readStop();
   }
 
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
     if (this.#readEnded || this.#handle === null) return;
-    const status = this.#handle.readStart();
-    if (status < 0) this.#fail(status, 'read');
+    if (this.#systemFd === null) {
+      const status = this.#handle.readStart();
+      if (status < 0) this.#fail(status, 'read');
+    } else if (!this.#watched) {
+      this.#watched = true;
+      readiness!.watch(this.#fd, this);
+    } else this.#readAgain();
+  }
+
+  onReadable(closing: boolean): void {
+    for (let reads = 0; reads < READS; reads++) {
+      if (this.#readEnded || this.#handle === null) return;
+      if (this.#paused) {
+        this.#mayRead = true;
+        return;
+      }
+      const size = receive(this.#systemFd!);
+      if (size === EAGAIN) return;
+      if (size !== EINTR) this.read(size === 0 ? EOF : size);
+      // What came is read, unless the other side has ended: FIN is not told again.
+      if (size > 0 && size < TRANSFER_BYTES && !closing) return;
+    }
+    this.#mayRead = true;
+    if (!this.#paused) this.#readAgain();
+  }
+
+  #readAgain(): void {
+    if (!this.#mayRead || this.#readEnded || this.#handle === null) return;
+    this.#mayRead = false;
+    readiness!.tellAgain(this.#fd, this);
   }
 
   /** The handle has read. @param size bytes, or a negative errno */
   read(size: number): void {
     if (size > 0) {
-      if (!this.#events.onBytes(size, shared)) this.pause();
+      if (!this.#events.onBytes(size, incoming)) this.pause();
     } else if (size === EOF) {
       this.#readEnded = true;
       this.#events.onEnd();
@@ -142,12 +182,23 @@ export class DirectSocket implements ByteSocket {
 
   // ---- writing ----
 
+  /** Nothing waits to be written, so what comes now may be offered to the system as it is. What that does not take, and why, is libuv's. */
+  get #takesAtOnce(): boolean {
+    return this.#systemFd !== null && this.writableLength === 0;
+  }
+
   write(data: string | Buffer): void {
     const handle = this.#handle;
     if (handle === null || this.#ending) return;
     if (this.#corked !== null) {
       this.#corked.push(data, typeof data === 'string' ? 'latin1' : 'buffer');
       return;
+    }
+    if (this.#takesAtOnce) {
+      const size = data.length;
+      const sent = typeof data === 'string' ? sendText(this.#systemFd!, data) : send(this.#systemFd!, data, 0, size);
+      if (sent === size) return;
+      if (sent > 0) data = typeof data === 'string' ? data.slice(sent) : data.subarray(sent);
     }
     spare ??= newWrite();
     const status = typeof data === 'string' ? handle.writeLatin1String(spare, data) : handle.writeBuffer(spare, data);
@@ -157,7 +208,12 @@ export class DirectSocket implements ByteSocket {
 
   /** Writes a copy of bytes[start, end): where the system takes them at once no buffer is made for them. */
   writeCopy(bytes: Buffer, start: number, end: number): void {
+    if (this.#handle === null || this.#ending) return;
     let from = start;
+    if (this.#takesAtOnce && this.#corked === null) {
+      const sent = send(this.#systemFd!, bytes, start, end);
+      if (sent > 0) from += sent;
+    }
     for (; end - from > LENT_BYTES; from += LENT_BYTES) this.#writeLent(bytes, from, from + LENT_BYTES);
     // Little may wait for a slow reader in many pieces: of text Node keeps what is left, and no whole buffer.
     if (end - from > STRING_BYTES) this.#writeLent(bytes, from, end);
@@ -264,7 +320,12 @@ export class DirectSocket implements ByteSocket {
     const handle = this.#handle;
     if (handle === null) return;
     this.#handle = null;
+    this.#unwatch();
     handle.close(onClosed);
+  }
+
+  #unwatch(): void {
+    if (this.#watched) readiness!.forget(this.#fd);
   }
 
   /** Closes with an RST, where the connection has such a thing. */
@@ -274,6 +335,7 @@ export class DirectSocket implements ByteSocket {
     // While FIN waits behind what has not gone out, libuv resets nothing and would not close either.
     if (handle.reset === undefined || (this.#ending && !this.#finished)) return this.destroy();
     this.#handle = null;
+    this.#unwatch();
     if (handle.reset(onClosed) !== 0) handle.close(onClosed);
   }
 

@@ -11,6 +11,8 @@ export interface StreamRequest {
  */
 export interface StreamHandle {
   onread: (this: StreamHandle, buffer: ArrayBuffer | undefined) => Buffer | undefined;
+  /** Of the operating system; -1: closed. */
+  readonly fd?: number;
   useUserBuffer(buffer: Buffer): void;
   readStart(): number;
   readStop(): number;

@@ -1,0 +1,87 @@
+/**
+ * The system calls of a connection, without libuv and Node's C++ between them and JavaScript: that part costs a fifth of a request
+ * (bench/NOTES.md). Linux on x64 and arm64, with a Node that has node:ffi (26 and later).
+ */
+
+/** The part of node:ffi that is used; it has no types yet. Pointers, and whatever else fills a register, are bigints. */
+interface Ffi {
+  dlopen(
+    path: string | null,
+    functions: Record<string, { return: string; arguments: readonly string[] }>,
+  ): { functions: Record<string, (...args: bigint[]) => unknown> };
+  getRawPointer(memory: NodeJS.TypedArray | Buffer): bigint;
+  toArrayBuffer(pointer: bigint, size: number, copy: boolean): ArrayBuffer;
+}
+
+/** Results are those of the system: -1 is a failure, and `errno` says which. */
+export interface SystemCalls {
+  /** Of the latest call that failed, at 0. */
+  readonly errno: Int32Array;
+  /** Where memory that is not on V8's heap lies: it must be kept from being collected for as long as the number is used. */
+  address(memory: NodeJS.TypedArray | Buffer): bigint;
+  /**
+   * syscall(2) with three arguments, `number` of `Call`: without what libc's own functions do for threads that are to be cancelled
+   * while they wait.
+   */
+  syscall(number: bigint, first: bigint, second: bigint, third: bigint): number;
+  epollCreate(flags: bigint): number;
+  epollControl(epoll: bigint, operation: bigint, fd: bigint, event: bigint): number;
+  epollWait(epoll: bigint, events: bigint, count: bigint, ms: bigint): number;
+  /** Closes `to` and makes it another number for `from`. */
+  dup3(from: bigint, to: bigint, flags: bigint): number;
+  close(fd: bigint): number;
+}
+
+const EBADF = 9;
+const isX64 = process.arch === 'x64';
+/** Numbers of system calls: asm/unistd_64.h, asm-generic/unistd.h. */
+export const Call = isX64 ? ({ read: 0n, write: 1n } as const) : ({ read: 63n, write: 64n } as const);
+const NO_FD = 0xffff_ffff_ffff_ffffn;
+
+/** Null: not to be had here. Connections then go through libuv: slower, the same otherwise. */
+export const systemCalls: SystemCalls | null = find();
+
+function find(): SystemCalls | null {
+  if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return null;
+  try {
+    const ffi = quietly(() => process.getBuiltinModule('node:ffi') as unknown as Ffi | undefined);
+    if (ffi === undefined) return null;
+    const p = 'pointer';
+    // All pointers: of such a signature alone V8 calls the system's function without any check of Node's between them.
+    const names = { syscall: 4, epoll_create1: 1, epoll_ctl: 4, epoll_wait: 4, dup3: 3, close: 1 };
+    const signatures = Object.entries(names).map(([name, count]) => [
+      name,
+      { return: 'int32', arguments: new Array<string>(count).fill(p) },
+    ]);
+    const { functions } = ffi.dlopen(null, {
+      ...Object.fromEntries(signatures),
+      __errno_location: { return: p, arguments: [] },
+    });
+    const errno = new Int32Array(ffi.toArrayBuffer(functions.__errno_location!() as bigint, 4, false));
+    const calls = {
+      errno,
+      address: (memory: NodeJS.TypedArray | Buffer) => ffi.getRawPointer(memory),
+      syscall: functions.syscall,
+      epollCreate: functions.epoll_create1,
+      epollControl: functions.epoll_ctl,
+      epollWait: functions.epoll_wait,
+      dup3: functions.dup3,
+      close: functions.close,
+    } as unknown as SystemCalls;
+    // A call that must fail in a known way shows that numbers go in and come out as they should.
+    return calls.syscall(Call.read, NO_FD, 0n, 0n) === -1 && errno[0] === EBADF ? calls : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Without the warning that node:ffi is experimental: there is nothing that a user of limpet could do about it. */
+function quietly<T>(load: () => T): T {
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
+  try {
+    return load();
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}

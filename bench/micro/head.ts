@@ -1,6 +1,7 @@
 import { PLAIN_GET, requestHead } from '../request-head.ts';
 import { moduleOf, type Pass, type Suite } from './pass.ts';
 
+type MemoryModule = typeof import('../../src/bytes/memory.ts');
 type HeadModule = typeof import('../../src/http1/head.ts');
 
 const FEW =
@@ -15,11 +16,13 @@ const RESPONSE =
 /** What reading a message head costs, where connections read to: at the start of a large buffer. */
 export const head: Suite = async (root) => {
   const { Head, Parse } = await moduleOf<HeadModule>(root, 'src/http1/head.ts');
+  const bytes =
+    (await moduleOf<MemoryModule>(root, 'src/bytes/memory.ts').catch(() => null))?.incoming ?? Buffer.alloc(65_536);
   const reader = (text: string, request: boolean): Pass => {
-    const bytes = Buffer.alloc(65_536);
     const end = bytes.write(text, 'latin1');
-    const parsed = new Head();
+    const parsed = new Head(100, true);
     return (times) => {
+      bytes.write(text, 'latin1');
       for (let i = 0; i < times; i++) {
         const result = request ? parsed.parseRequest(bytes, 0, end) : parsed.parseResponse(bytes, 0, end);
         if (result !== Parse.done) throw new Error(`refused: ${parsed.problem}`);

@@ -2,16 +2,8 @@ import { characterClass } from './character-classes.ts';
 import { connectionTokens } from './connection-tokens.ts';
 import { HeaderId, hashStep, headerId } from './header-id.ts';
 import { isHost } from './host.ts';
-import { KnownNames } from './known-names.ts';
+import { OrdinaryLines } from './ordinary-lines.ts';
 import { Parse } from './parse.ts';
-import { isPlainWord } from './plain-word.ts';
-
-declare global {
-  interface Buffer {
-    /** Undocumented, unchanged since Node 0.x: `toString('latin1')` without its argument checks. */
-    latin1Slice(start?: number, end?: number): string;
-  }
-}
 
 /** Int32 entries for each field line: name start, name end, value start, value end, name hash, id. */
 const STRIDE = 6;
@@ -23,10 +15,8 @@ HASHED[0x5f] = 0x2d;
 const VALUE = characterClass.fieldValue();
 
 const NONE = Buffer.alloc(0);
-const NO_VIEW: DataView = new DataView(NONE.buffer);
-const NO_WORDS: Int32Array = new Int32Array(0);
-/** A buffer that connections read into has at least this size. */
-const KEPT_BYTES = 65_536;
+/** A block of more lines than this is read byte by byte: its place would take too much memory. */
+const MOST_ORDINARY = 1_000;
 
 const CR = 13;
 const LF = 10;
@@ -76,17 +66,16 @@ export class FieldBlock {
   #text: string | null = '';
   /** Value of the latest Host line: most are the one before. */
   #host = '';
-  /** Views of `bytes`, where it is what connections read into; making one for any other costs more than it saves. */
-  #viewed: Buffer = NONE;
-  #view: DataView = NO_VIEW;
-  #words: Int32Array = NO_WORDS;
   readonly #lines: Int32Array;
-  readonly #names = new KnownNames();
+  /** Null: each byte is looked at on its own. */
+  readonly #ordinary: OrdinaryLines | null;
   readonly #maxFields: number;
 
-  constructor(maxFields = 100) {
+  /** @param often it is to be parsed again and again until the thread ends: worth memory that is never given back */
+  constructor(maxFields = 100, often = false) {
     this.#maxFields = maxFields;
-    this.#lines = new Int32Array(Math.max(maxFields, 1) * STRIDE);
+    this.#ordinary = often && maxFields <= MOST_ORDINARY ? OrdinaryLines.make(maxFields, STRIDE) : null;
+    this.#lines = this.#ordinary?.lines ?? new Int32Array(maxFields * STRIDE);
   }
 
   /**
@@ -176,12 +165,7 @@ export class FieldBlock {
   ): number {
     const lines = this.#lines;
     let count = 0;
-    let at = 0;
     let p = first;
-    if (this.#viewed !== bytes) this.#look(bytes);
-    const view = this.#view;
-    const words = this.#words;
-    const lastWord = Math.min(end >> 2, words.length) - 1;
     this.bytes = bytes;
     this.base = base;
     this.#text = '';
@@ -195,42 +179,34 @@ export class FieldBlock {
     this.cookieLine = -1;
     this.teTrailers = false;
     this.seen = 0;
-    const names = this.#names;
-    names.begin();
+    const ordinary = this.#ordinary?.begin(bytes, base, first, end) === true ? this.#ordinary : null;
     for (;;) {
+      if (ordinary !== null) {
+        p = ordinary.read(p, count);
+        for (const { count: read } = ordinary; count < read; count++) {
+          const at = count * STRIDE;
+          if (!this.#take(bytes, lines[at + 5]!, count, lines[at + 2]! + base, lines[at + 3]! + base, heeds))
+            return Parse.bad;
+        }
+      }
       const nameStart = p;
       let byte = 0;
       let hash = 0;
-      let id = -1;
-      const known = names.expect(view, p, end);
-      if (known > 0) {
-        p += known;
-        hash = names.hash;
-        id = names.id;
-      } else {
-        while (p < end && (byte = HASHED[bytes[p]!]!) !== 0) {
-          hash = hashStep(hash, byte);
-          p++;
-        }
-        if (p >= end) return Parse.more;
-        if (bytes[p] !== COLON || p === nameStart) {
-          if (bytes[p] !== CR || p > nameStart) return this.bad(nameProblem(bytes[nameStart]!));
-          if (p + 1 >= end) return Parse.more;
-          if (bytes[p + 1] !== LF) return this.bad('bare CR');
-          break;
-        }
+      while (p < end && (byte = HASHED[bytes[p]!]!) !== 0) {
+        hash = hashStep(hash, byte);
+        p++;
+      }
+      if (p >= end) return Parse.more;
+      if (bytes[p] !== COLON || p === nameStart) {
+        if (bytes[p] !== CR || p > nameStart) return this.bad(nameProblem(bytes[nameStart]!));
+        if (p + 1 >= end) return Parse.more;
+        if (bytes[p + 1] !== LF) return this.bad('bare CR');
+        break;
       }
       const nameEnd = p;
       p++;
       while (p < end && ((byte = bytes[p]!) === SP || byte === HTAB)) p++;
       const valueStart = p;
-      // Four bytes at a time, from where words begin.
-      while ((p & 3) !== 0 && p < end && VALUE[bytes[p]!] === 1) p++;
-      if ((p & 3) === 0) {
-        let word = p >> 2;
-        while (word <= lastWord && isPlainWord(words[word]!)) word++;
-        p = word << 2;
-      }
       while (p < end && VALUE[bytes[p]!] === 1) p++;
       if (p >= end) return Parse.more;
       if (bytes[p] !== CR)
@@ -241,21 +217,16 @@ export class FieldBlock {
       while (valueEnd > valueStart && ((byte = bytes[valueEnd - 1]!) === SP || byte === HTAB)) valueEnd--;
       p += 2;
       if (count === this.#maxFields) return Parse.tooMany;
-      if (id < 0) {
-        id = headerId(bytes, nameStart, nameEnd, hash);
-        names.note(bytes, nameStart, nameEnd, hash, id);
-      }
+      const id = headerId(bytes, nameStart, nameEnd, hash);
+      if (ordinary !== null) ordinary.names.note(bytes, nameStart, nameEnd, hash, id);
+      const at = count * STRIDE;
       lines[at] = nameStart - base;
       lines[at + 1] = nameEnd - base;
       lines[at + 2] = valueStart - base;
       lines[at + 3] = valueEnd - base;
       lines[at + 4] = hash;
       lines[at + 5] = id;
-      if (id !== HeaderId.other) {
-        if (id < 32) this.seen |= 1 << id;
-        if (id <= HeaderId.te && heeds && !this.#note(bytes, id, count, valueStart, valueEnd)) return Parse.bad;
-      }
-      at += STRIDE;
+      if (!this.#take(bytes, id, count, valueStart, valueEnd, heeds)) return Parse.bad;
       count++;
     }
     this.count = count;
@@ -265,12 +236,11 @@ export class FieldBlock {
     return Parse.done;
   }
 
-  #look(bytes: Buffer): void {
-    const { buffer, byteOffset, length } = bytes;
-    this.#viewed = bytes;
-    const kept = length >= KEPT_BYTES && (byteOffset & 3) === 0;
-    this.#view = kept ? new DataView(buffer, byteOffset, length) : NO_VIEW;
-    this.#words = kept ? new Int32Array(buffer, byteOffset, length >> 2) : NO_WORDS;
+  /** Takes in a line. False: refused. */
+  #take(bytes: Buffer, id: number, line: number, start: number, end: number, heeds: boolean): boolean {
+    if (id === HeaderId.other) return true;
+    if (id < 32) this.seen |= 1 << id;
+    return id > HeaderId.te || !heeds || this.#note(bytes, id, line, start, end);
   }
 
   /** Value of the first Host line; '' without one. The same text gives the same string as long as it comes again and again. */

@@ -57,8 +57,9 @@ export class CookieAffinity implements CookieIssuer {
   /** Random bytes for the next ids: drawing them one id at a time takes longer than all the rest of a new session. */
   readonly #random = Buffer.alloc(ID_BYTES * 64);
   #drawn = this.#random.length;
-  /** By the first characters of the id, WAYS places for each. */
+  /** By the first characters of the id. WAYS places side by side are those of all whose first place is one of them. */
   readonly #known = new Array<KnownCookie | null>(REMEMBERED).fill(null);
+  #pushedOut = 0;
   /** What follows the value in the line, CRLF included. */
   readonly #attributes: { readonly plain: string; readonly secure: string };
   readonly #clear: { readonly plain: string; readonly secure: string };
@@ -112,10 +113,21 @@ export class CookieAffinity implements CookieIssuer {
     const key = new Key();
     this.#hash.hash(text, start, start + ID_LENGTH, key);
     const cookie = { text: detachedSlice(value, 0, value.length), key, issued: issuedIn(text, start) };
-    // The one that has been there for longest leaves, or nearly: each is moved on by one place.
-    for (let way = WAYS - 1; way > 0; way--) this.#known[place ^ way] = this.#known[place ^ (way - 1)]!;
-    this.#known[place] = cookie;
+    this.#remember(cookie, place);
     return cookie;
+  }
+
+  /** The one that is in its first place moves on to one that is free, or takes that of another one. */
+  #remember(cookie: KnownCookie, place: number): void {
+    const known = this.#known;
+    const before = known[place]!;
+    if (before !== null) {
+      let way = 1;
+      while (way < WAYS && known[place ^ way] !== null) way++;
+      if (way === WAYS) way = 1 + (this.#pushedOut++ % (WAYS - 1));
+      known[place ^ way] = before;
+    }
+    known[place] = cookie;
   }
 
   create(found: FoundKey): void {

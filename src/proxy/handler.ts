@@ -10,6 +10,7 @@
  * No promise, no closure and no object per request on the usual path; the exchange belongs to the client's connection.
  * Longer than 400 lines because the life of a request is to be read in one place.
  */
+import { performance } from 'node:perf_hooks';
 import type { Backend } from '../backends/backend.ts';
 import type { BackendQueue } from '../backends/queue.ts';
 import type { SharedState } from '../backends/shared-state.ts';
@@ -107,7 +108,7 @@ export class Handler implements AttemptEvents, Gate {
   /** The request head that was parsed last; valid until the next one is. */
   scratchHead = new Head();
   #lastHead: { fields: number; head: Head } | null = null;
-  readonly #response = new Head(1_000);
+  readonly #response = new Head(1_000, true);
   readonly #idPrefix: string;
   #requests = 0;
   /** Between the monotonic clock and that of the day, as of the latest tick: one clock is read for each request, not two. */
@@ -141,7 +142,7 @@ export class Handler implements AttemptEvents, Gate {
   /** Scratch for a request head with at most so many fields; valid until the next request is parsed. */
   requestHead(fields: number): Head {
     if (this.#lastHead?.fields !== fields) {
-      const head = this.#heads.get(fields) ?? new Head(fields);
+      const head = this.#heads.get(fields) ?? new Head(fields, true);
       this.#heads.set(fields, head);
       this.#lastHead = { fields, head };
     }

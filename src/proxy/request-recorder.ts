@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Exchange } from '../forwarding/exchange.ts';
 import type { AccessLog, AccessRecord } from '../logging/access-log.ts';
 import type { Counters } from '../metrics/counters.ts';

@@ -20,13 +20,16 @@ export class PublicIds {
     const place = key.a & (KEPT - 1);
     const kept = this.#kept[place]!;
     if (kept?.key.equals(key) === true) return kept;
+    const other = this.#kept[place ^ 1]!;
+    if (other?.key.equals(key) === true) return other;
     const own = new Key();
     own.copy(key);
     const id = format(key);
     // In one piece: the text is put together once for many requests.
     const tail = Buffer.from(`\r\nLimpet-Session: ${id}\r\n\r\n`, 'latin1').latin1Slice();
     const made = { key: own, id, tail };
-    this.#kept[place] = made;
+    // Two whose places are the same, or side by side, both stay.
+    this.#kept[kept === null ? place : place ^ 1] = made;
     return made;
   }
 }

@@ -266,6 +266,34 @@ test('each of many sessions is found by its own cookie, as often as it comes, an
   }
 });
 
+test('as many cookies as share their places are remembered, and none pushes another one out before that', (t) => {
+  const issuer = issuerOf();
+  const place = (text: string): number => {
+    let hash = text.charCodeAt(0);
+    for (let i = 1; i < 4; i++) hash = hash * 67 + text.charCodeAt(i);
+    return (hash & 8_191) >> 2;
+  };
+  const groups = new Map<number, string[]>();
+  for (let n = 0; n < 8_000; n++) {
+    const { text } = issue(issuer, a);
+    const group = groups.get(place(text)) ?? [];
+    groups.set(place(text), group);
+    group.push(text);
+  }
+  const full = [...groups.values()].filter(({ length }) => length === 4);
+  assert.ok(full.length > 100, `${full.length} groups`);
+  const { mock } = t.mock.method(CookieCodec.prototype, 'isSigned');
+  const found = new FoundKey();
+  for (let round = 0; round < 3; round++) {
+    for (const group of full) {
+      for (const text of group)
+        assert.equal(issuer.find(requestOf([`Cookie: limpet=${text}`]), '', 0, found), Find.found);
+    }
+    // Each of them is verified once, and then known.
+    assert.equal(mock.callCount(), full.length * 4);
+  }
+});
+
 test('a secret that was dropped while limpet runs still names sessions, and proves nothing (behaviours 11, 25)', () => {
   const old = issuerOf({}, { secrets: [secretOf(1)] });
   const after = issuerOf({}, { secrets: [secretOf(2)], keySecret: secretOf(1) });

@@ -53,3 +53,19 @@ test('a session that comes again is told by the same object', () => {
   const [key] = randomKeys(1, 1) as [Key];
   assert.equal(ids.of(key), ids.of(key));
 });
+
+test('two sessions whose places are the same, or side by side, do not push each other out', () => {
+  for (const [first, second] of [
+    [5, 5],
+    [4, 5],
+    [5, 4],
+  ] as const) {
+    const ids = new PublicIds();
+    const [one, two] = [new Key(), new Key()];
+    one.set(first, 1, 2, 3);
+    two.set(second, 1, 2, 4);
+    const told = [ids.of(one), ids.of(two)];
+    for (let times = 0; times < 3; times++)
+      assert.deepEqual([ids.of(one) === told[0], ids.of(two) === told[1]], [true, true]);
+  }
+});

@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
+import type { ByteSocket, SocketEvents } from '../src/sockets/byte-socket.ts';
+import { DirectSocket } from '../src/sockets/direct-socket.ts';
+import { tellAll } from '../src/sockets/node-socket.ts';
 import { BodySkipper } from './body-skipper.ts';
 
 /** Where the answer to a login differs: it gives the client an application cookie. */
@@ -46,7 +49,7 @@ export function createResponder({ id, bodyBytes, delay, served, makeSession }: R
   const body = Buffer.alloc(bodyBytes, 'limpet benchmark body; ');
   const plain = Buffer.concat([Buffer.from(`${head}\r\n`), body]);
 
-  function answer(socket: Socket, login: boolean): void {
+  function answer(socket: ByteSocket, login: boolean): void {
     served.requests++;
     if (!login) {
       socket.write(plain);
@@ -56,16 +59,16 @@ export function createResponder({ id, bodyBytes, delay, served, makeSession }: R
     socket.write(body);
   }
 
-  function reply(socket: Socket, login: boolean): void {
+  function reply(socket: ByteSocket, login: boolean): void {
     if (delay === 0) answer(socket, login);
-    else setTimeout(() => socket.writable && answer(socket, login), delay);
+    else setTimeout(answer, delay, socket, login);
   }
 
-  function serve(socket: Socket): void {
+  function serve(accepted: Socket): void {
     let rest: Buffer | null = null;
     let skipper: BodySkipper | null = null;
-    socket.on('error', () => socket.destroy());
-    socket.on('data', function read(chunk: Buffer) {
+    /** What takes the bytes that have come. */
+    let take = (chunk: Buffer): void => {
       let bytes: Buffer = rest === null ? chunk : Buffer.concat([rest, chunk]);
       rest = null;
       while (bytes.length > 0) {
@@ -79,15 +82,14 @@ export function createResponder({ id, bodyBytes, delay, served, makeSession }: R
         const end = bytes.indexOf(HEAD_END);
         if (end < 0) {
           if (bytes.length > MAX_HEAD) socket.destroy();
-          rest = bytes;
+          rest = Buffer.from(bytes);
           return;
         }
         const start = bytes;
         bytes = bytes.subarray(end + HEAD_END.length);
         if (startsWith(start, POST_START)) skipper = new BodySkipper(start.latin1Slice(0, end + 2));
         else if (startsWith(start, WEBSOCKET_START)) {
-          socket.off('data', read);
-          echo(socket, id, start.latin1Slice(0, end + 2), served);
+          take = echo(socket, id, start.latin1Slice(0, end + 2), served);
           return;
         } else if (startsWith(start, GET_START)) reply(socket, startsWith(start, LOGIN_START));
         else {
@@ -95,25 +97,42 @@ export function createResponder({ id, bodyBytes, delay, served, makeSession }: R
           return;
         }
       }
+    };
+    const socket = directly(accepted, {
+      onBytes(size, bytes) {
+        take(bytes.subarray(0, size));
+        return true;
+      },
+      onEnd: () => socket.end(),
+      onDrain() {},
+      onClose() {},
     });
+    socket.resume();
   }
 
-  return createServer({ noDelay: true }, serve);
+  return createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true }, serve);
 }
 
-/** Answers the handshake and sends each masked text message of less than 126 bytes back; anything else ends the connection. */
-function echo(socket: Socket, id: string, head: string, served: Served): void {
+/** limpet's own connections: the less a backend costs, the less it is in the way of what is measured. */
+function directly(accepted: Socket, events: SocketEvents): ByteSocket {
+  const direct = DirectSocket.over(accepted, events);
+  if (direct === null) tellAll(accepted, events);
+  return direct ?? accepted;
+}
+
+/** Answers the handshake and returns what takes the bytes behind it and sends each masked text message of less than 126 bytes back; anything else ends the connection. */
+function echo(socket: ByteSocket, id: string, head: string, served: Served): (chunk: Buffer) => void {
   const key = /\r\nsec-websocket-key: *(\S+)\r\n/i.exec(head)?.[1];
   if (key === undefined) {
     socket.destroy();
-    return;
+    return () => {};
   }
   const accept = createHash('sha1').update(`${key}${WEBSOCKET_GUID}`).digest('base64');
   socket.write(
     `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\nX-Backend: ${id}\r\n\r\n`,
   );
   let rest: Buffer | null = null;
-  socket.on('data', (chunk: Buffer) => {
+  return (chunk) => {
     let bytes: Buffer = rest === null ? chunk : Buffer.concat([rest, chunk]);
     rest = null;
     while (bytes.length >= 6) {
@@ -131,8 +150,8 @@ function echo(socket: Socket, id: string, head: string, served: Served): void {
       served.requests++;
       bytes = bytes.subarray(6 + length);
     }
-    if (bytes.length > 0) rest = bytes;
-  });
+    if (bytes.length > 0) rest = Buffer.from(bytes);
+  };
 }
 
 function startsWith(bytes: Buffer, prefix: Buffer): boolean {

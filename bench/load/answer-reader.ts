@@ -15,7 +15,7 @@ export class AnswerReader {
     this.#onAnswer = onAnswer;
   }
 
-  /** Takes the next bytes; false when they are not an answer with a Content-Length. */
+  /** Takes the next bytes, of which it keeps none; false when they are not an answer with a Content-Length. */
   push(chunk: Buffer): boolean {
     let bytes = this.#head === null ? chunk : Buffer.concat([this.#head, chunk]);
     this.#head = null;
@@ -23,7 +23,7 @@ export class AnswerReader {
       if (this.#bodyLeft === 0) {
         const end = bytes.indexOf(HEAD_END);
         if (end < 0) {
-          this.#head = bytes;
+          this.#head = Buffer.from(bytes);
           return true;
         }
         const head = bytes.latin1Slice(0, end);

@@ -6,10 +6,12 @@
  * the generator's own fault: what it waited for an idle connection is not in it.
  */
 import { writeFileSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
 import { createHistogram } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
+import type { ByteSocket, OpeningEvents } from '../../src/sockets/byte-socket.ts';
+import { tellAll } from '../../src/sockets/node-socket.ts';
+import { openSocket } from '../../src/sockets/open-socket.ts';
 import { requestHead } from '../request-head.ts';
 import { AnswerReader } from './answer-reader.ts';
 import { type LoadJob, type LoadResult, marksOf, uploadOf } from './load.ts';
@@ -19,7 +21,7 @@ import { serveJob } from './worker-job.ts';
 const GRACE_MS = 2000;
 
 interface Connection {
-  readonly socket: Socket;
+  readonly socket: ByteSocket;
   readonly heads: readonly string[];
   sent: number;
   /** When the request under way was due; the time scale of performance.now(). */
@@ -44,11 +46,33 @@ async function run(job: LoadJob): Promise<LoadResult> {
   let errors = 0;
   let closing = false;
 
+  // limpet's own connections: what the generator itself costs is in the way of everybody's latencies.
   async function open(index: number): Promise<Connection> {
-    const address = { port: job.port, host: '127.0.0.1', noDelay: true };
-    const socket = job.tls ? connectTls({ ...address, rejectUnauthorized: false }) : connect(address);
     const heads = marksOf(job, index).map((mark) => requestHead(host, job, mark));
-    const connection: Connection = { socket, heads, sent: 0, due: 0, late: 0 };
+    const { promise, resolve, reject } = Promise.withResolvers<ByteSocket>();
+    const events: OpeningEvents = {
+      onBytes(size, bytes) {
+        if (reader.push(bytes.subarray(0, size))) return true;
+        connection.socket.destroy();
+        return false;
+      },
+      onOpen: resolve,
+      onEnd: () => connection.socket.destroy(),
+      onDrain() {},
+      onClose(error) {
+        if (!closing) errors++;
+        reject(error ?? new Error('closed'));
+      },
+    };
+    if (job.tls) {
+      const socket = connectTls({ port: job.port, host: '127.0.0.1', rejectUnauthorized: false });
+      tellAll(socket, events);
+      socket
+        .setNoDelay(true)
+        .resume()
+        .once('secureConnect', () => resolve(socket));
+    } else openSocket({ port: job.port, host: '127.0.0.1' }, '', events);
+    const connection: Connection = { socket: await promise, heads, sent: 0, due: 0, late: 0 };
     const reader = new AnswerReader((status) => {
       const latency = performance.now() - connection.due;
       microseconds.record(Math.max(1, Math.round(latency * 1000)));
@@ -57,14 +81,6 @@ async function run(job: LoadJob): Promise<LoadResult> {
       if (status < 200 || status > 299) non2xx++;
       idle.push(connection);
     });
-    socket.on('data', (chunk: Buffer) => {
-      if (!reader.push(chunk)) socket.destroy(new Error('not an answer with a Content-Length'));
-    });
-    socket.on('error', () => {});
-    socket.on('close', () => {
-      if (!closing) errors++;
-    });
-    await new Promise((resolve) => socket.once(job.tls ? 'secureConnect' : 'connect', resolve).once('close', resolve));
     return connection;
   }
 

@@ -72,6 +72,12 @@ export function machineBusy(): number {
   return (user! + nice! + system! + irq! + softirq! + steal!) / TICKS_PER_SECOND;
 }
 
+/** Seconds for which a core of this machine was ready to run something and its hypervisor ran another guest. */
+export function stolen(): number {
+  const line = readFileSync('/proc/stat', 'utf8').split('\n', 1)[0]!;
+  return Number(line.trim().split(/\s+/)[8] ?? 0) / TICKS_PER_SECOND;
+}
+
 /** Seconds of CPU of this process and everything that it has started, ended children included. */
 export function ownBusy(): number {
   const { user, system } = cpuTime(processTree(process.pid));

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads';
+import { stolen } from '../cpu.ts';
 import type { LoopTurns } from './resident-limpet.ts';
 
 const EVERY_MS = 100;
@@ -14,17 +15,21 @@ const RESOLUTION = 1;
 const histogram = monitorEventLoopDelay({ resolution: RESOLUTION });
 let turns: LoopTurns['turns'][number][] = [];
 let waited = 0;
+let taken = 0;
 let timer: NodeJS.Timeout | undefined;
 
 function watch(): void {
   turns = [];
   waited = waitedNs();
+  taken = stolen();
   histogram.reset();
   histogram.enable();
   timer ??= setInterval(() => {
-    const total = waitedNs();
-    turns.push({ at: Date.now(), ms: Math.max(0, histogram.max / 1e6 - RESOLUTION), waited: (total - waited) / 1e6 });
+    const [total, all] = [waitedNs(), stolen()];
+    const ms = Math.max(0, histogram.max / 1e6 - RESOLUTION);
+    turns.push({ at: Date.now(), ms, waited: (total - waited) / 1e6, stolen: (all - taken) * 1000 });
     waited = total;
+    taken = all;
     histogram.reset();
   }, EVERY_MS).unref();
 }

@@ -1,7 +1,7 @@
 import { spread } from '../statistics.ts';
 import { FEW } from './options.ts';
 import { type Latencies, middle } from './requests.ts';
-import type { ScaleResult, WorkersResult, Writing } from './result.ts';
+import type { LongestTurns, ScaleResult, WorkersResult, Writing } from './result.ts';
 
 /** What is expected of limpet. */
 const BARS = { p99Ratio: 1.2, bytesPerSession: 100, pauseMs: 20 };
@@ -48,7 +48,8 @@ export function renderScale({ machine, options, few, many, runs }: ScaleResult):
     of('generator late, longest, ms', ({ during, between }) => pair(during.late, between.late));
     for (const thread of ['a worker', 'the supervisor'] as const) {
       of(`longest turn of ${thread}, ms`, (writing) => pair(...turnOf(writing, thread, false)));
-      of('  without waits for a core', (writing) => pair(...turnOf(writing, thread, true)));
+      of('  with a core at hand', (writing) => pair(...turnOf(writing, thread, true)));
+      of('  tenths of a second that it is of, %', (writing) => share(writing, thread));
     }
   }
   const width = Math.max(...rows.map(([name]) => name.length)) + 2;
@@ -80,19 +81,27 @@ function verdicts({ workers, p99Ratio, bytesPerSession, loaded, quiet }: Workers
   return [
     check('p99 ratio', p99Ratio, BARS.p99Ratio),
     check('bytes a session', bytesPerSession, BARS.bytesPerSession),
-    check(
-      'longest turn of a worker while a snapshot is written, without waits for a core,',
-      pause,
-      BARS.pauseMs,
-      ' ms',
-    ),
+    check('longest turn of a worker while a snapshot is written, with a core at hand,', pause, BARS.pauseMs, ' ms'),
     check('longest request at a small rate meanwhile', quiet.during.max, BARS.pauseMs, ' ms'),
   ];
 }
 
+type Threads = 'a worker' | 'the supervisor';
+
+function turnsOf({ turns }: Writing, which: Threads): LongestTurns[] {
+  return turns.filter(({ thread }) => (thread === 'supervisor') === (which === 'the supervisor'));
+}
+
+/** How much of the time of writing is looked at, %. */
+function share(writing: Writing, which: Threads): string {
+  const sum = (figure: 'whole' | 'tenths'): number =>
+    turnsOf(writing, which).reduce((total, turns) => total + turns[figure], 0);
+  return ((sum('whole') / sum('tenths')) * 100).toFixed(0);
+}
+
 /** Longest turn while snapshots were written, and between. */
-function turnOf({ turns }: Writing, which: 'a worker' | 'the supervisor', own: boolean): [number, number] {
-  const chosen = turns.filter(({ thread }) => (thread === 'supervisor') === (which === 'the supervisor'));
+function turnOf(writing: Writing, which: Threads, own: boolean): [number, number] {
+  const chosen = turnsOf(writing, which);
   const longest = (figure: 'during' | 'between' | 'ownDuring' | 'ownBetween'): number =>
     Math.max(...chosen.map((turns) => turns[figure]));
   return own ? [longest('ownDuring'), longest('ownBetween')] : [longest('during'), longest('between')];

@@ -4,13 +4,19 @@ import type { ScaleOptions } from './options.ts';
 import type { Latencies } from './requests.ts';
 import type { Write } from './resident-limpet.ts';
 
-/** The longest turns of an event loop, ms: while snapshots were written, and between. Own: without what the thread waited for a core in that tenth of a second. */
+/**
+ * The longest turns of an event loop, ms: while snapshots were written, and between. Own: with a core at hand, which is of those tenths of a second in which
+ * the hypervisor took none away, and without what the thread waited for one.
+ */
 export interface LongestTurns {
   readonly thread: string;
   readonly during: number;
   readonly between: number;
   readonly ownDuring: number;
   readonly ownBetween: number;
+  /** Tenths of a second while snapshots were written: those that count for `ownDuring`, and all. */
+  readonly whole: number;
+  readonly tenths: number;
 }
 
 /** Snapshots that were written under load. */

@@ -221,7 +221,7 @@ async function ceilingOf(course: Course): Promise<number> {
   return result.requests / result.seconds;
 }
 
-function line({ present }: Runner, { total, rate, cores, p50, p99, problem }: Sample): string {
-  const figures = `${total.toFixed(1)} µs CPU, ${rate.toFixed(0)}/s with ${cores.toFixed(2)} cores, p50 ${p50.toFixed(2)} p99 ${p99.toFixed(2)} ms`;
+function line({ present }: Runner, { total, rate, cores, p50, p99, kept, problem }: Sample): string {
+  const figures = `${total.toFixed(1)} µs CPU, ${rate.toFixed(0)}/s with ${cores.toFixed(2)} cores, p50 ${p50.toFixed(2)} p99 ${p99.toFixed(2)} ms${kept === undefined ? '' : ` of ${(kept * 100).toFixed(0)} %`}`;
   return `${present.kind.name}: ${figures}${problem === null ? '' : `, INVALID: ${problem}`}`;
 }

@@ -6,15 +6,16 @@
  * the generator's own fault: what it waited for an idle connection is not in it.
  */
 import { writeFileSync } from 'node:fs';
-import { createHistogram } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import type { ByteSocket, OpeningEvents } from '../../src/sockets/byte-socket.ts';
 import { tellAll } from '../../src/sockets/node-socket.ts';
 import { openSocket } from '../../src/sockets/open-socket.ts';
+import { stolen } from '../cpu.ts';
 import { requestHead } from '../request-head.ts';
 import { AnswerReader } from './answer-reader.ts';
 import { type LoadJob, type LoadResult, marksOf, uploadOf } from './load.ts';
+import { LOOK_MS, type Look, undisturbed } from './undisturbed.ts';
 import { serveJob } from './worker-job.ts';
 
 /** How long answers that are still due may take after the last request. */
@@ -38,7 +39,9 @@ async function run(job: LoadJob): Promise<LoadResult> {
   const host = `127.0.0.1:${job.port}`;
   const rate = job.rate ?? 1;
   const upload = job.uploadBytes === 0 ? null : Buffer.from(uploadOf(job.uploadBytes));
-  const microseconds = createHistogram();
+  /** When each request was due, and its latency. */
+  const answered: number[] = [];
+  const looks: Look[] = [];
   const each: number[] = [];
   const idle: Connection[] = [];
   let requests = 0;
@@ -75,7 +78,7 @@ async function run(job: LoadJob): Promise<LoadResult> {
     const connection: Connection = { socket: await promise, heads, sent: 0, due: 0, late: 0 };
     const reader = new AnswerReader((status) => {
       const latency = performance.now() - connection.due;
-      microseconds.record(Math.max(1, Math.round(latency * 1000)));
+      answered.push(connection.due, latency);
       if (file !== undefined) each.push(performance.timeOrigin + connection.due, latency, connection.late);
       requests++;
       if (status < 200 || status > 299) non2xx++;
@@ -90,6 +93,8 @@ async function run(job: LoadJob): Promise<LoadResult> {
   const total = Math.round(rate * job.seconds);
   let sent = 0;
   let before = start;
+  let taken = stolen();
+  looks.push({ at: start, stolen: 0 });
   // Timers fire a millisecond apart at best: what fell due since the last turn is sent together.
   const end = start + job.seconds * 1000 + GRACE_MS;
   while (requests < total && performance.now() < end && errors === 0) {
@@ -111,19 +116,29 @@ async function run(job: LoadJob): Promise<LoadResult> {
       }
       sent++;
     }
+    if (now - looks.at(-1)!.at >= LOOK_MS) {
+      const all = stolen();
+      looks.push({ at: now, stolen: all - taken });
+      taken = all;
+    }
     await delay(1);
   }
   const seconds = (performance.now() - start) / 1000;
   closing = true;
   for (const { socket } of connections) socket.destroy();
   if (file !== undefined) writeFileSync(file, Float64Array.from(each));
+  const { latencies, kept } = undisturbed(answered, looks);
+  const sorted = Float64Array.from(latencies).sort();
+  const percentile = (percent: number): number =>
+    sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)] ?? 0;
   return {
     requests,
     seconds,
     errors: errors + (errors === 0 ? total - requests : 0),
     non2xx,
-    p50: microseconds.percentile(50) / 1000,
-    p99: microseconds.percentile(99) / 1000,
-    p999: microseconds.percentile(99.9) / 1000,
+    p50: percentile(50),
+    p99: percentile(99),
+    p999: percentile(99.9),
+    kept,
   };
 }

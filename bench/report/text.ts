@@ -94,12 +94,13 @@ function requestRows(proxies: readonly Measured[]): string[][] {
       latency((sample) => sample.p50),
       latency((sample) => sample.p99),
       latency((sample) => sample.p999),
+      paced.length === 0 ? '-' : (column((sample) => sample.kept ?? 1, paced).median * 100).toFixed(0),
       (peakMemory / 2 ** 20).toFixed(0),
       problem(closed) ?? problem(paced) ?? '0',
     ];
   });
   const cpu = ['proxy', 'CPU µs', 'min-max', 'user', 'system', 'x HAProxy', 'x nginx', 'x http-proxy'];
-  return [[...cpu, 'req/s', 'cores', 'at rate', 'p50 ms', 'p99', 'p99.9', 'peak MiB', 'errors'], ...rows];
+  return [[...cpu, 'req/s', 'cores', 'at rate', 'p50 ms', 'p99', 'p99.9', 'of %', 'peak MiB', 'errors'], ...rows];
 }
 
 function align(rows: readonly (readonly string[])[]): string {

@@ -1,44 +1,23 @@
 // What is tried in a process of its own, by test/sockets/system-calls.test.ts: node child.ts SCENARIO. Prints one line of JSON.
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
-import type { SocketEvents } from '../../src/sockets/byte-socket.ts';
-import { DirectSocket } from '../../src/sockets/direct-socket.ts';
 import { readiness } from '../../src/sockets/readiness.ts';
 import { systemCalls } from '../../src/sockets/system-calls.ts';
+import { DirectPairs } from '../support/direct-pairs.ts';
 
-const server = createServer({ allowHalfOpen: true });
-server.listen(0, '127.0.0.1');
-await once(server, 'listening');
-
-async function pair(events: Partial<SocketEvents>): Promise<{ direct: DirectSocket; peer: Socket }> {
-  const peer = connect((server.address() as AddressInfo).port, '127.0.0.1');
-  const [accepted] = (await once(server, 'connection')) as [Socket];
-  const none: SocketEvents = { onBytes: () => true, onEnd: () => {}, onDrain: () => {}, onClose: () => {} };
-  const direct = DirectSocket.over(accepted, { ...none, ...events })!;
-  direct.resume();
-  return { direct, peer };
-}
-
-async function pairsOf(
-  count: number,
-  eventsOf: (n: number) => Partial<SocketEvents>,
-): Promise<Awaited<ReturnType<typeof pair>>[]> {
-  const pairs = [];
-  for (let n = 0; n < count; n++) pairs.push(await pair(eventsOf(n)));
-  return pairs;
-}
+const pairs = await DirectPairs.listen();
 
 const say = (what: unknown): void => console.log(JSON.stringify(what));
 
 /** Whether the system is called, and bytes come and go. */
 async function echo(): Promise<void> {
-  const { direct, peer } = await pair({
+  const { direct, peer } = await pairs.open({
     onBytes(size, bytes) {
       direct.write(bytes.latin1Slice(0, size).toUpperCase());
       return true;
     },
   });
+  direct.resume();
   peer.write('bytes');
   const [answer] = (await once(peer, 'data')) as [Buffer];
   say({ calls: systemCalls !== null, readiness: readiness !== null, answer: answer.toString() });
@@ -50,23 +29,25 @@ async function defect(): Promise<void> {
   const errors: string[] = [];
   process.on('uncaughtException', ({ message }) => errors.push(message));
   const told = new Set<number>();
-  const pairs = await pairsOf(20, (n) => ({
+  const open = await pairs.openMany(20, (n) => ({
     onBytes() {
       told.add(n);
       if (n % 3 === 0) throw new Error(`defect ${n}`);
       return true;
     },
   }));
-  for (const { peer } of pairs) peer.write('x');
-  while (told.size < pairs.length) await new Promise(setImmediate);
+  for (const { direct } of open) direct.resume();
+  for (const { peer } of open) peer.write('x');
+  while (told.size < open.length) await new Promise(setImmediate);
   say({ told: told.size, errors: errors.length });
   process.exit();
 }
 
 /** It ends by itself when nothing is open any more, and not before. */
 async function end(): Promise<void> {
-  const { direct, peer } = await pair({ onEnd: () => say({ heard: 'end' }) });
-  server.close();
+  const { direct, peer } = await pairs.open({ onEnd: () => say({ heard: 'end' }) });
+  direct.resume();
+  pairs.close();
   peer.unref();
   setTimeout(() => {
     peer.end();
@@ -78,10 +59,10 @@ async function end(): Promise<void> {
 /** Threads that are ended in the midst of it leave the process alone. */
 async function terminate(): Promise<void> {
   if (!isMainThread) {
-    const pairs = await pairsOf(10, () => ({}));
-    for (const { peer } of pairs) peer.write('x');
+    const open = await pairs.openMany(10, () => ({}));
+    for (const { direct } of open) direct.resume();
     setInterval(() => {
-      for (const { peer, direct } of pairs) {
+      for (const { peer, direct } of open) {
         peer.write('x');
         direct.write('y');
       }
@@ -94,7 +75,8 @@ async function terminate(): Promise<void> {
     await once(worker, 'message');
     await worker.terminate();
   }
-  const own = await pair({});
+  const own = await pairs.open({});
+  own.direct.resume();
   own.peer.end('still');
   say({ ended: 3 });
   process.exit();

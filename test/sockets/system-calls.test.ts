@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { SocketEvents } from '../../src/sockets/byte-socket.ts';
-import { DirectSocket } from '../../src/sockets/direct-socket.ts';
+import type { DirectSocket } from '../../src/sockets/direct-socket.ts';
 import { SeededRandom } from '../fuzz/seeded-random.ts';
+import { DirectPairs } from '../support/direct-pairs.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -20,29 +19,11 @@ async function child(scenario: string, flags: readonly string[] = []): Promise<{
   return { said: JSON.parse(stdout), stderr };
 }
 
-let server: Server;
+let pairs: DirectPairs;
 before(async () => {
-  server = createServer({ allowHalfOpen: true });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  pairs = await DirectPairs.listen();
 });
-after(() => server.close());
-
-async function pair(events: Partial<SocketEvents>): Promise<{ direct: DirectSocket; peer: Socket }> {
-  const peer = connect((server.address() as AddressInfo).port, '127.0.0.1');
-  const [accepted] = (await once(server, 'connection')) as [Socket];
-  const none: SocketEvents = { onBytes: () => true, onEnd: () => {}, onDrain: () => {}, onClose: () => {} };
-  return { direct: DirectSocket.over(accepted, { ...none, ...events })!, peer };
-}
-
-async function pairsOf(
-  count: number,
-  eventsOf: (n: number) => Partial<SocketEvents>,
-): Promise<Awaited<ReturnType<typeof pair>>[]> {
-  const pairs = [];
-  for (let n = 0; n < count; n++) pairs.push(await pair(eventsOf(n)));
-  return pairs;
-}
+after(() => pairs.close());
 
 describe('system calls without libuv', () => {
   test('are there on this machine, and nothing warns of them', async () => {
@@ -67,7 +48,7 @@ describe('system calls without libuv', () => {
 
 describe('what is written', () => {
   test('while more waits for a slow reader comes behind that, although the system would take it', async () => {
-    const { direct, peer } = await pair({});
+    const { direct, peer } = await pairs.open({});
     const words = new Uint32Array(1 << 23);
     for (let n = 0; n < words.length; n++) words[n] = n;
     const all = Buffer.from(words.buffer);
@@ -110,17 +91,17 @@ describe('what can be read', () => {
   test('is told of more connections than are looked at in one turn', async () => {
     const told = new Set<number>();
     const { promise, resolve } = Promise.withResolvers<void>();
-    const pairs = await pairsOf(600, (n) => ({
+    const open = await pairs.openMany(600, (n) => ({
       onBytes() {
         told.add(n);
         if (told.size === 600) resolve();
         return true;
       },
     }));
-    for (const { direct } of pairs) direct.resume();
-    for (const { peer } of pairs) peer.write('x');
+    for (const { direct } of open) direct.resume();
+    for (const { peer } of open) peer.write('x');
     await promise;
-    for (const { direct, peer } of pairs) {
+    for (const { direct, peer } of open) {
       direct.destroy();
       peer.destroy();
     }
@@ -129,21 +110,21 @@ describe('what can be read', () => {
   test('of a connection that another one has just closed is told to nobody', async () => {
     const heard: number[] = [];
     const both: DirectSocket[] = [];
-    const pairs = await pairsOf(2, (n) => ({
+    const open = await pairs.openMany(2, (n) => ({
       onBytes() {
         heard.push(n);
         both[1 - n]!.destroy();
         return true;
       },
     }));
-    both.push(...pairs.map(({ direct }) => direct));
-    for (const { peer } of pairs) peer.on('error', () => {});
-    await Promise.all(pairs.map(({ peer }) => new Promise((resolve) => peer.write('x', resolve))));
+    both.push(...open.map(({ direct }) => direct));
+    for (const { peer } of open) peer.on('error', () => {});
+    await Promise.all(open.map(({ peer }) => new Promise((resolve) => peer.write('x', resolve))));
     // Both have bytes before either is read.
     for (const direct of both) direct.resume();
     for (let n = 0; n < 5; n++) await new Promise(setImmediate);
     assert.equal(heard.length, 1);
-    for (const { direct, peer } of pairs) {
+    for (const { direct, peer } of open) {
       direct.destroy();
       peer.destroy();
     }
@@ -160,7 +141,7 @@ describe('what can be read', () => {
       const came = Buffer.alloc(total);
       let size = 0;
       const { promise, resolve } = Promise.withResolvers<void>();
-      const { direct, peer } = await pair({
+      const { direct, peer } = await pairs.open({
         onBytes(more, bytes) {
           bytes.copy(came, size, 0, more);
           size += more;

@@ -16,9 +16,10 @@ const STRING_BYTES = 16_384;
 
 /** Reads of one connection before others have their turn. */
 const READS = 8;
-/** Negative errnos of Linux: nothing has come, a signal has. */
+/** Negative errnos of Linux. */
 const EAGAIN = -11;
 const EINTR = -4;
+const ENOMEM = -12;
 
 const {
   streamBaseState: state,
@@ -62,7 +63,7 @@ export class DirectSocket implements ByteSocket, Watched {
   #handle: OwnedHandle | null;
   readonly #fd: number;
   /** The same for system calls; null: everything goes through Node's handle and libuv. */
-  readonly #systemFd: bigint | null;
+  #systemFd: bigint | null;
   #watched = false;
   /** There may be something to read that was not read when it was told. */
   #mayRead = false;
@@ -140,10 +141,14 @@ export class DirectSocket implements ByteSocket, Watched {
     if (this.#systemFd === null) {
       const status = this.#handle.readStart();
       if (status < 0) this.#fail(status, 'read');
-    } else if (!this.#watched) {
-      this.#watched = true;
-      readiness!.watch(this.#fd, this);
-    } else this.#readAgain();
+    } else if (this.#watched) this.#readAgain();
+    else if (readiness!.watch(this.#fd, this)) this.#watched = true;
+    else {
+      this.#systemFd = null;
+      this.#handle.useUserBuffer(incoming);
+      this.#paused = true;
+      this.resume();
+    }
   }
 
   onReadable(closing: boolean): void {
@@ -166,7 +171,7 @@ export class DirectSocket implements ByteSocket, Watched {
   #readAgain(): void {
     if (!this.#mayRead || this.#readEnded || this.#handle === null) return;
     this.#mayRead = false;
-    readiness!.tellAgain(this.#fd, this);
+    if (!readiness!.tellAgain(this.#fd, this)) this.#fail(ENOMEM, 'read');
   }
 
   /** The handle has read. @param size bytes, or a negative errno */

@@ -10,9 +10,10 @@ export interface Watched {
 
 /** How a thread learns which of its connections can be read (epoll(7), edge-triggered). */
 export interface Readiness {
-  watch(fd: number, socket: Watched): void;
-  /** Has what is there to be read told once more. */
-  tellAgain(fd: number, socket: Watched): void;
+  /** False: the system has no more room for it (`fs.epoll.max_user_watches`, memory). */
+  watch(fd: number, socket: Watched): boolean;
+  /** Has what is there to be read told once more. False: it cannot be. */
+  tellAgain(fd: number, socket: Watched): boolean;
   /** To be called before the connection closes, which ends its part in epoll by itself. */
   forget(fd: number): void;
 }
@@ -83,13 +84,11 @@ function make(): Readiness | null {
   let count = 0;
   let lastId = 0;
 
-  const control = (operation: bigint, fd: number, id: number): void => {
+  const control = (operation: bigint, fd: number, id: number): boolean => {
     wanted[0] = WATCHED;
     wanted[DATA] = fd;
     wanted[DATA + 1] = id;
-    if (epollControl(epoll, operation, BigInt(fd), wantedAt) < 0) {
-      throw new Error(`epoll_ctl: errno ${systemCalls!.errno[0]}`);
-    }
+    return epollControl(epoll, operation, BigInt(fd), wantedAt) === 0;
   };
 
   handle.onmessage = () => {
@@ -115,12 +114,13 @@ function make(): Readiness | null {
     watch(fd, socket) {
       lastId = (lastId + 1) >>> 0;
       socket.watchId = lastId;
-      control(ADD, fd, lastId);
+      if (!control(ADD, fd, lastId)) return false;
       watched[fd] = socket;
       if (count++ === 0) handle.ref();
+      return true;
     },
     tellAgain(fd, socket) {
-      control(MODIFY, fd, socket.watchId);
+      return control(MODIFY, fd, socket.watchId);
     },
     forget(fd) {
       if (watched[fd] === undefined) return;

@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { DirectSocket } from '../../src/sockets/direct-socket.ts';
+import { readiness } from '../../src/sockets/readiness.ts';
 import { SeededRandom } from '../fuzz/seeded-random.ts';
 import { DirectPairs } from '../support/direct-pairs.ts';
 
@@ -105,6 +106,29 @@ describe('what can be read', () => {
       direct.destroy();
       peer.destroy();
     }
+  });
+
+  test('of a connection that the system has no room to watch is found out by libuv', async (t) => {
+    const watch = t.mock.method(readiness!, 'watch', () => false);
+    let text = '';
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { direct, peer } = await pairs.open({
+      onBytes(size, bytes) {
+        text += bytes.latin1Slice(0, size);
+        direct.write('seen');
+        return true;
+      },
+      onEnd: resolve,
+    });
+    direct.resume();
+    assert.deepEqual([watch.mock.callCount(), direct.isPaused()], [1, false]);
+    peer.write('bytes');
+    const [answer] = (await once(peer, 'data')) as [Buffer];
+    peer.end();
+    await promise;
+    assert.deepEqual([text, answer.toString()], ['bytes', 'seen']);
+    direct.end();
+    await once(peer, 'close');
   });
 
   test('of a connection that another one has just closed is told to nobody', async () => {

@@ -461,8 +461,10 @@ pools:
         held[done]!.response.end('done');
         await eventually(`number ${done + 4} to arrive`, () => held.length >= Math.min(done + 4, 19));
       }
+      const arrived = held.map(({ path }) => path);
+      // The first three wait for nobody: whose connection to the backend is open first is between their workers.
       assert.deepEqual(
-        held.map(({ path }) => path),
+        [...arrived.slice(0, 3).sort(), ...arrived.slice(3)],
         order.filter((path) => path !== '/narrow/7'),
       );
       assert.equal(most, 3);

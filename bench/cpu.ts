@@ -65,17 +65,22 @@ export function cpuTime(pids: readonly number[]): CpuTime {
   return { user: user / TICKS_PER_SECOND, system: system / TICKS_PER_SECOND };
 }
 
-/** Seconds of CPU that the whole machine has used since boot, stolen time included (the hypervisor's other guests). */
-export function machineBusy(): number {
+/** Ticks of the whole machine since boot, by the names of proc(5). */
+function machineTicks(): Record<'user' | 'nice' | 'system' | 'irq' | 'softirq' | 'steal', number> {
   const line = readFileSync('/proc/stat', 'utf8').split('\n', 1)[0]!;
   const [user, nice, system, , , irq, softirq, steal] = line.trim().split(/\s+/).slice(1).map(Number);
-  return (user! + nice! + system! + irq! + softirq! + steal!) / TICKS_PER_SECOND;
+  return { user: user!, nice: nice!, system: system!, irq: irq!, softirq: softirq!, steal: steal! };
+}
+
+/** Seconds of CPU that the whole machine has used since boot, stolen time included (the hypervisor's other guests). */
+export function machineBusy(): number {
+  const { user, nice, system, irq, softirq, steal } = machineTicks();
+  return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND;
 }
 
 /** Seconds for which a core of this machine was ready to run something and its hypervisor ran another guest. */
 export function stolen(): number {
-  const line = readFileSync('/proc/stat', 'utf8').split('\n', 1)[0]!;
-  return Number(line.trim().split(/\s+/)[8] ?? 0) / TICKS_PER_SECOND;
+  return machineTicks().steal / TICKS_PER_SECOND;
 }
 
 /** Seconds of CPU of this process and everything that it has started, ended children included. */

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
-import type { ByteSocket, SocketEvents } from '../src/sockets/byte-socket.ts';
-import { DirectSocket } from '../src/sockets/direct-socket.ts';
-import { tellAll } from '../src/sockets/node-socket.ts';
+import { directly } from '../src/listeners/client-socket.ts';
+import type { ByteSocket } from '../src/sockets/byte-socket.ts';
 import { BodySkipper } from './body-skipper.ts';
 
 /** Where the answer to a login differs: it gives the client an application cookie. */
@@ -98,6 +97,7 @@ export function createResponder({ id, bodyBytes, delay, served, makeSession }: R
         }
       }
     };
+    // limpet's own connections: the less a backend costs, the less it is in the way of what is measured.
     const socket = directly(accepted, {
       onBytes(size, bytes) {
         take(bytes.subarray(0, size));
@@ -111,13 +111,6 @@ export function createResponder({ id, bodyBytes, delay, served, makeSession }: R
   }
 
   return createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true }, serve);
-}
-
-/** limpet's own connections: the less a backend costs, the less it is in the way of what is measured. */
-function directly(accepted: Socket, events: SocketEvents): ByteSocket {
-  const direct = DirectSocket.over(accepted, events);
-  if (direct === null) tellAll(accepted, events);
-  return direct ?? accepted;
 }
 
 /** Answers the handshake and returns what takes the bytes behind it and sends each masked text message of less than 126 bytes back; anything else ends the connection. */

@@ -50,7 +50,8 @@ interface PendingWrite extends StreamRequest {
 let spare: PendingWrite | null = null;
 
 /**
- * A TCP connection, or a unix socket, without net.Socket: reads come right from Node's handle, and writes go right to it.
+ * A TCP connection, or a unix socket, without net.Socket: reads and writes are calls of the system where they can be made from here
+ * (`transfers.ts`, `readiness.ts`), and go right through Node's handle otherwise.
  *
  * What net.Socket costs on top of that is two streams' buffers, an event and a turn of the nextTick queue for each write, and some
  * kilobytes for each connection (bench/NOTES.md). The rest is as with net.Socket, `allowHalfOpen` and `noDelay` set: writes are tried at
@@ -174,7 +175,7 @@ export class DirectSocket implements ByteSocket, Watched {
     if (!readiness!.tellAgain(this.#fd, this)) this.#fail(ENOMEM, 'read');
   }
 
-  /** The handle has read. @param size bytes, or a negative errno */
+  /** The system, or the handle, has read. @param size bytes, or a negative errno */
   read(size: number): void {
     if (size > 0) {
       if (!this.#events.onBytes(size, incoming)) this.pause();

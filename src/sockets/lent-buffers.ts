@@ -1,5 +1,7 @@
+import { TRANSFER_BYTES } from '../bytes/memory.ts';
+
 /** Size of each, bytes: what connections read at most at once. */
-export const LENT_BYTES = 65_536;
+export const LENT_BYTES = TRANSFER_BYTES;
 /** So many that are free are kept, 4 MiB; more are left to the garbage collector. */
 const MOST_FREE = 64;
 

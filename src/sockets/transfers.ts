@@ -13,7 +13,7 @@ export function receive(fd: bigint): number {
 }
 
 /** Offers the first `size` bytes of `outgoing` to the system. Returns how many it has taken; -1: none, and whoever tries again is told why. */
-export function sendOutgoing(fd: bigint, size: number): number {
+function sendOutgoing(fd: bigint, size: number): number {
   return syscall(Call.write, fd, outgoingAt, BigInt(size));
 }
 

@@ -2,51 +2,62 @@
  * Goes into limpet with `--import`, into each of its threads: notes the longest turn of the event loop in each tenth of a second while its parent
  * wants to know. The parent sends `watch` and later `turns`, which is answered with a list for each thread. Until then it does nothing.
  */
-import { readFileSync } from 'node:fs';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads';
-import { stolen } from '../cpu.ts';
 import type { LoopTurns } from './resident-limpet.ts';
 
 const EVERY_MS = 100;
-/** Timers fire so far apart when nothing delays them, ms. */
+/** Timers fire so far apart when nothing delays them, ms: a turn that takes longer shows in full. */
 const RESOLUTION = 1;
 
-const histogram = monitorEventLoopDelay({ resolution: RESOLUTION });
 let turns: LoopTurns['turns'][number][] = [];
-let waited = 0;
-let taken = 0;
+let longest = { ms: 0, own: 0 };
+/** At the timer's last turn, ms. */
+let last = { at: 0, own: 0 };
+let begin = 0;
 let timer: NodeJS.Timeout | undefined;
+/** How long this thread has slept in Atomics.wait, which is how the locks of the session table wait, ms. */
+let slept = 0;
+
+const { wait } = Atomics;
+Atomics.wait = (...args: unknown[]) => {
+  const from = performance.now();
+  try {
+    return (wait as (...args: unknown[]) => ReturnType<typeof wait>)(...args);
+  } finally {
+    slept += performance.now() - from;
+  }
+};
 
 function watch(): void {
   turns = [];
-  waited = waitedNs();
-  taken = stolen();
-  histogram.reset();
-  histogram.enable();
-  timer ??= setInterval(() => {
-    const [total, all] = [waitedNs(), stolen()];
-    const ms = Math.max(0, histogram.max / 1e6 - RESOLUTION);
-    turns.push({ at: Date.now(), ms, waited: (total - waited) / 1e6, stolen: (all - taken) * 1000 });
-    waited = total;
-    taken = all;
-    histogram.reset();
-  }, EVERY_MS).unref();
+  last = { at: performance.now(), own: own() };
+  begin = last.at;
+  longest = { ms: 0, own: 0 };
+  timer ??= setInterval(look, RESOLUTION).unref();
 }
 
-/** How long this thread has been ready to run and had no core so far, ns (Documentation/scheduler/sched-stats.rst); 0 where the kernel does not say. */
-function waitedNs(): number {
-  try {
-    return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[1]);
-  } catch {
-    return 0;
-  }
+function look(): void {
+  const now = { at: performance.now(), own: own() };
+  longest = {
+    ms: Math.max(longest.ms, now.at - last.at - RESOLUTION),
+    own: Math.max(longest.own, now.own - last.own),
+  };
+  last = now;
+  if (now.at - begin < EVERY_MS) return;
+  turns.push({ at: Date.now(), ...longest });
+  longest = { ms: 0, own: 0 };
+  begin = now.at;
+}
+
+/** CPU time of this thread, and how long it waited for locks, ms. */
+function own(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000 + slept;
 }
 
 function stop(): LoopTurns {
   clearInterval(timer);
   timer = undefined;
-  histogram.disable();
   return { thread: isMainThread ? 'supervisor' : `worker ${threadId}`, turns };
 }
 

@@ -185,32 +185,23 @@ async function measureWrites(
   const rest = requests.apart(writes, false).latencies();
   const isDuring = (at: number): boolean => writes.some(({ from, to }) => at >= from && at <= to + 100);
   const turns = threads.map(({ thread, turns }): LongestTurns => {
-    // What was taken is counted with the next tick, which may be that of the next tenth.
-    const whole = turns.filter(({ stolen }, n) => stolen === 0 && (turns[n + 1]?.stolen ?? 0) === 0);
-    const longest = (when: boolean, own: boolean): number =>
-      Math.max(
-        0,
-        ...(own ? whole : turns)
-          .filter(({ at }) => isDuring(at) === when)
-          .map(({ ms, waited }) => (own ? ms - waited : ms)),
-      );
+    const longest = (when: boolean, figure: 'ms' | 'own'): number =>
+      Math.max(0, ...turns.filter(({ at }) => isDuring(at) === when).map((turn) => turn[figure]));
     return {
       thread,
-      during: longest(true, false),
-      between: longest(false, false),
-      ownDuring: longest(true, true),
-      ownBetween: longest(false, true),
-      whole: whole.filter(({ at }) => isDuring(at)).length,
-      tenths: turns.filter(({ at }) => isDuring(at)).length,
+      during: longest(true, 'ms'),
+      between: longest(false, 'ms'),
+      ownDuring: longest(true, 'own'),
+      ownBetween: longest(false, 'own'),
     };
   });
   const took = writes.map(({ from, to }) => to - from).join(', ');
   progress(`  ${writes.length} snapshots written in ${took} ms at ${rate} requests a second`);
   progress(`    during: ${line(during)}`);
   progress(`    between: ${line(rest)}`);
-  for (const { thread, during, between, ownDuring, ownBetween, whole, tenths } of turns) {
+  for (const { thread, during, between, ownDuring, ownBetween } of turns) {
     progress(
-      `    longest turn of ${thread}: ${during.toFixed(1)} ms during, ${between.toFixed(1)} ms between; with a core at hand ${ownDuring.toFixed(1)} (of ${whole} of ${tenths} tenths) and ${ownBetween.toFixed(1)}`,
+      `    longest turn of ${thread}: ${during.toFixed(1)} ms during, ${between.toFixed(1)} ms between; its own ${ownDuring.toFixed(1)} and ${ownBetween.toFixed(1)}`,
     );
   }
   return { rate, writes, during, between: rest, turns };

@@ -48,8 +48,7 @@ export function renderScale({ machine, options, few, many, runs }: ScaleResult):
     of('generator late, longest, ms', ({ during, between }) => pair(during.late, between.late));
     for (const thread of ['a worker', 'the supervisor'] as const) {
       of(`longest turn of ${thread}, ms`, (writing) => pair(...turnOf(writing, thread, false)));
-      of('  with a core at hand', (writing) => pair(...turnOf(writing, thread, true)));
-      of('  tenths of a second that it is of, %', (writing) => share(writing, thread));
+      of('  its own: CPU and locks', (writing) => pair(...turnOf(writing, thread, true)));
     }
   }
   const width = Math.max(...rows.map(([name]) => name.length)) + 2;
@@ -81,7 +80,7 @@ function verdicts({ workers, p99Ratio, bytesPerSession, loaded, quiet }: Workers
   return [
     check('p99 ratio', p99Ratio, BARS.p99Ratio),
     check('bytes a session', bytesPerSession, BARS.bytesPerSession),
-    check('longest turn of a worker while a snapshot is written, with a core at hand,', pause, BARS.pauseMs, ' ms'),
+    check('longest turn of a worker while a snapshot is written, its own,', pause, BARS.pauseMs, ' ms'),
     check('longest request at a small rate meanwhile', quiet.during.max, BARS.pauseMs, ' ms'),
   ];
 }
@@ -90,13 +89,6 @@ type Threads = 'a worker' | 'the supervisor';
 
 function turnsOf({ turns }: Writing, which: Threads): LongestTurns[] {
   return turns.filter(({ thread }) => (thread === 'supervisor') === (which === 'the supervisor'));
-}
-
-/** How much of the time of writing is looked at, %. */
-function share(writing: Writing, which: Threads): string {
-  const sum = (figure: 'whole' | 'tenths'): number =>
-    turnsOf(writing, which).reduce((total, turns) => total + turns[figure], 0);
-  return ((sum('whole') / sum('tenths')) * 100).toFixed(0);
 }
 
 /** Longest turn while snapshots were written, and between. */

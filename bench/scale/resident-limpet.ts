@@ -28,15 +28,11 @@ export interface ResidentSetting {
 /** The longest turns of the event loop of a thread, see loop-delay.ts. */
 export interface LoopTurns {
   readonly thread: string;
-  /**
-   * `at`: end of the tenth of a second, ms since epoch; `waited`: how long the thread was ready in it and had no core, ms; `stolen`: how long the
-   * hypervisor had taken a core away by then, ms.
-   */
+  /** `at`: end of the tenth of a second, ms since epoch; `own`: the most CPU time and waiting for locks of a turn in it, ms. */
   readonly turns: readonly {
     readonly at: number;
     readonly ms: number;
-    readonly waited: number;
-    readonly stolen: number;
+    readonly own: number;
   }[];
 }
 

@@ -5,8 +5,8 @@ import type { Latencies } from './requests.ts';
 import type { Write } from './resident-limpet.ts';
 
 /**
- * The longest turns of an event loop, ms: while snapshots were written, and between. Own: with a core at hand, which is of those tenths of a second in which
- * the hypervisor took none away, and without what the thread waited for one.
+ * The longest turns of an event loop, ms: while snapshots were written, and between. Own: CPU time of the thread and its waits for locks, without what it
+ * waited for a core of the machine or of the hypervisor.
  */
 export interface LongestTurns {
   readonly thread: string;
@@ -14,9 +14,6 @@ export interface LongestTurns {
   readonly between: number;
   readonly ownDuring: number;
   readonly ownBetween: number;
-  /** Tenths of a second while snapshots were written: those that count for `ownDuring`, and all. */
-  readonly whole: number;
-  readonly tenths: number;
 }
 
 /** Snapshots that were written under load. */

@@ -81,7 +81,7 @@ function verdicts({ workers, p99Ratio, bytesPerSession, loaded, quiet }: Workers
     check('p99 ratio', p99Ratio, BARS.p99Ratio),
     check('bytes a session', bytesPerSession, BARS.bytesPerSession),
     check('longest turn of a worker while a snapshot is written, its own,', pause, BARS.pauseMs, ' ms'),
-    check('longest request at a small rate meanwhile', quiet.during.max, BARS.pauseMs, ' ms'),
+    check('longest request at a small rate meanwhile, from its sending,', quiet.during.sentMax, BARS.pauseMs, ' ms'),
   ];
 }
 

@@ -40,20 +40,19 @@ for (const [value, c] of [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /** Three bytes are four characters, so the date begins at one and ends with one. */
 const ISSUED_CHARACTERS = (ISSUED / 3) * 4;
 
-/** When the cookie at `start` says that it was made, ms since epoch: read without looking at the MAC. Its characters are base64url. HOT */
-export function issuedIn(text: string, start: number): number {
-  const at = start + ISSUED_CHARACTERS;
-  const high =
-    (DIGITS[text.charCodeAt(at)]! << 18) |
-    (DIGITS[text.charCodeAt(at + 1)]! << 12) |
-    (DIGITS[text.charCodeAt(at + 2)]! << 6) |
-    DIGITS[text.charCodeAt(at + 3)]!;
-  const low =
-    (DIGITS[text.charCodeAt(at + 4)]! << 18) |
-    (DIGITS[text.charCodeAt(at + 5)]! << 12) |
-    (DIGITS[text.charCodeAt(at + 6)]! << 6) |
-    DIGITS[text.charCodeAt(at + 7)]!;
-  return high * 0x1000000 + low;
+/** When a cookie, whose characters these are, says that it was made, ms since epoch: read without looking at the MAC. HOT */
+export function issuedIn(characters: Uint8Array): number {
+  return groupAt(characters, ISSUED_CHARACTERS) * 0x1000000 + groupAt(characters, ISSUED_CHARACTERS + 4);
+}
+
+/** Four characters: 24 bits. */
+function groupAt(characters: Uint8Array, at: number): number {
+  return (
+    (DIGITS[characters[at]!]! << 18) |
+    (DIGITS[characters[at + 1]!]! << 12) |
+    (DIGITS[characters[at + 2]!]! << 6) |
+    DIGITS[characters[at + 3]!]!
+  );
 }
 
 /** Fields of a cookie whose MAC is right. */

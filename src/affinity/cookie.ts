@@ -1,11 +1,11 @@
 import type { Backend } from '../backends/backend.ts';
 import type { AffinityConfigOf } from '../config/schema.ts';
 import type { Head } from '../http1/head.ts';
-import { Key } from '../sessions/key.ts';
+import type { Key } from '../sessions/key.ts';
 import { KeyHash } from '../sessions/key-hash.ts';
 import { COOKIE_LENGTH, CookieCodec, ID_BYTES, ID_LENGTH, issuedIn } from './cookie-codec.ts';
 import { CookieFinder } from './cookie-finder.ts';
-import { detachedSlice } from './key-memo.ts';
+import { KnownCookies } from './known-cookies.ts';
 import {
   type CookieIssuer,
   type CookieProof,
@@ -17,18 +17,6 @@ import {
 
 /** How far ahead the clock of another node may be: a cookie from further in the future is refused (behaviour 9). */
 const SKEW_MS = 60_000;
-
-/** Cookies that are remembered with their keys, for clients whose requests come over many connections: a power of 2. */
-const REMEMBERED = 8_192;
-/** So many places side by side are those of a cookie. */
-const WAYS = 4;
-
-/** A cookie that is signed, and what was read of it. */
-interface KnownCookie {
-  readonly text: string;
-  readonly key: Key;
-  readonly issued: number;
-}
 
 /** 1 for the characters of base64url. */
 const ALPHABET = new Uint8Array(256);
@@ -57,9 +45,8 @@ export class CookieAffinity implements CookieIssuer {
   /** Random bytes for the next ids: drawing them one id at a time takes longer than all the rest of a new session. */
   readonly #random = Buffer.alloc(ID_BYTES * 64);
   #drawn = this.#random.length;
-  /** By the first characters of the id. WAYS places side by side are those of all whose first place is one of them. */
-  readonly #known = new Array<KnownCookie | null>(REMEMBERED).fill(null);
-  #pushedOut = 0;
+  /** For clients whose requests come over many connections. */
+  readonly #known = new KnownCookies();
   /** What follows the value in the line, CRLF included. */
   readonly #attributes: { readonly plain: string; readonly secure: string };
   readonly #clear: { readonly plain: string; readonly secure: string };
@@ -83,51 +70,29 @@ export class CookieAffinity implements CookieIssuer {
     const text = head.text;
     const start = finder.start;
     if (finder.end - start !== COOKIE_LENGTH) return Find.invalid;
-    // A slice keeps the head alive that it was cut from; the exchange keeps one anyway, and a copy costs more.
+    // Keeps the head alive that it is cut from, but no longer than the exchange does; a copy costs more than all the rest here.
     const value = text.slice(start, finder.end);
-    if (found.strategy === this && found.text === value) return Find.found;
-    const place = placeOf(text, start);
-    const known = this.#known[place]!;
-    const cookie = known?.text === value ? known : this.#recall(value, place, text, start);
-    if (cookie === null) {
+    const known = this.#known;
+    if (!known.find(value, found.key) && !this.#verifyNew(value, found.key)) {
       // Its key is not that of any text.
       found.strategy = null;
-      found.text = '';
+      found.cookie = '';
       return Find.invalid;
     }
-    found.key.copy(cookie.key);
     found.strategy = this;
-    found.text = cookie.text;
-    found.issued = cookie.issued;
+    found.cookie = value;
+    found.issued = issuedIn(known.bytes);
     return Find.found;
   }
 
-  /** A cookie that is not in its first place: in another one, or seen for the first time; null: it was not made here, or not so. */
-  #recall(value: string, place: number, text: string, start: number): KnownCookie | null {
-    for (let way = 1; way < WAYS; way++) {
-      const known = this.#known[place ^ way]!;
-      if (known?.text === value) return known;
-    }
-    for (let i = start; i < start + COOKIE_LENGTH; i++) if (ALPHABET[text.charCodeAt(i)] !== 1) return null;
-    if (!this.#codec.isSigned(value)) return null;
-    const key = new Key();
-    this.#hash.hash(text, start, start + ID_LENGTH, key);
-    const cookie = { text: detachedSlice(value, 0, value.length), key, issued: issuedIn(text, start) };
-    this.#remember(cookie, place);
-    return cookie;
-  }
-
-  /** The one that is in its first place moves on to one that is free, or takes that of another one. */
-  #remember(cookie: KnownCookie, place: number): void {
-    const known = this.#known;
-    const before = known[place]!;
-    if (before !== null) {
-      let way = 1;
-      while (way < WAYS && known[place ^ way] !== null) way++;
-      if (way === WAYS) way = 1 + (this.#pushedOut++ % (WAYS - 1));
-      known[place ^ way] = before;
-    }
-    known[place] = cookie;
+  /** A cookie that is not known. False: it was not made here, or not so. */
+  #verifyNew(value: string, key: Key): boolean {
+    const { bytes } = this.#known;
+    for (let i = 0; i < COOKIE_LENGTH; i++) if (ALPHABET[bytes[i]!] !== 1) return false;
+    if (!this.#codec.isSigned(value)) return false;
+    this.#hash.hash(value, 0, ID_LENGTH, key);
+    this.#known.remember(key);
+    return true;
   }
 
   create(found: FoundKey): void {
@@ -138,13 +103,13 @@ export class CookieAffinity implements CookieIssuer {
     const id = this.#random.toString('base64url', this.#drawn, (this.#drawn += ID_BYTES));
     this.#hash.hash(id, 0, ID_LENGTH, found.key);
     found.strategy = this;
-    found.text = id;
+    found.cookie = id;
     found.issued = 0;
   }
 
   verify(found: FoundKey, now: number, proof: CookieProof): boolean {
     if (found.strategy !== this) return false;
-    const fields = this.#codec.decode(found.text);
+    const fields = this.#codec.decode(found.cookie);
     if (fields === null || fields.began > fields.issued || fields.issued > now + SKEW_MS) return false;
     const { began, issued, backend, binding } = fields;
     proof.began = began;
@@ -157,8 +122,8 @@ export class CookieAffinity implements CookieIssuer {
   setCookie(found: FoundKey, backend: Backend, began: number, now: number, secure: boolean, binding = 0): string {
     if (found.strategy !== this) throw new Error(`the key of this session was not made by the cookie ${this.name}`);
     // A clock that was set back must not make a cookie that was issued before its session began.
-    const value = this.#codec.encode(found.text.slice(0, ID_LENGTH), backend, began, Math.max(now, began), binding);
-    found.text = value;
+    const value = this.#codec.encode(found.cookie.slice(0, ID_LENGTH), backend, began, Math.max(now, began), binding);
+    found.cookie = value;
     found.issued = Math.floor(Math.max(now, began));
     return `Set-Cookie: ${this.name}=${value}${secure ? this.#attributes.secure : this.#attributes.plain}`;
   }
@@ -166,13 +131,6 @@ export class CookieAffinity implements CookieIssuer {
   clearCookie(secure: boolean): string {
     return `Set-Cookie: ${this.name}=${secure ? this.#clear.secure : this.#clear.plain}`;
   }
-}
-
-/** Place of a cookie among those that are known. Its id is random; what is no id at all has a place as well. */
-function placeOf(text: string, start: number): number {
-  let hash = text.charCodeAt(start);
-  for (let i = 1; i < 4; i++) hash = hash * 67 + text.charCodeAt(start + i);
-  return hash & (REMEMBERED - 1);
 }
 
 /**

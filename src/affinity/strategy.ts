@@ -33,9 +33,11 @@ export class FoundKey {
   /** The strategy that wrote `key`, and the text it was made of: the memo. Null: no key yet. */
   strategy: AffinityStrategy | null = null;
   text = '';
+  /** Limpet's own cookie, as it came or was made: a part of the request's head, so it is gone when the exchange is over. '' when the key is of another source. */
+  cookie = '';
   /** Until when the memo holds, ms since epoch: a token's key does not outlive the token. Only its own strategy reads it. */
   until = 0;
-  /** When the cookie in `text` says that it was issued, ms since epoch: not verified. Only limpet's own cookie writes it; 0: it was not read from a request. */
+  /** When `cookie` says that it was issued, ms since epoch: not verified. Only limpet's own cookie writes it; 0: it was not read from a request. */
   issued = 0;
   /** Set with Find.pending. Never rejects. */
   wait: Promise<void> | null = null;
@@ -52,7 +54,7 @@ export interface AffinityStrategy {
   /**
    * Looks for the `nth` key (from 0) of this kind in the request; several cookies of one name are several keys (behaviour 6).
    * @param client address of the client, behind trusted proxies, as text
-   * @returns a value of Find; with `found`, `found.key`, `found.text` and `found.strategy` are set
+   * @returns a value of Find; with `found`, `found.key` and `found.strategy` are set
    */
   find(head: Head, client: string, nth: number, found: FoundKey): number;
 
@@ -79,11 +81,11 @@ export interface CookieProof {
 export interface CookieIssuer extends AffinityStrategy {
   /** Cookie name. */
   readonly name: string;
-  /** Makes a new session id and writes its key and text to `found`. */
+  /** Makes a new session id and writes it, as `found.cookie`, and its key to `found`. */
   create(found: FoundKey): void;
-  /** Checks the cookie in `found.text` (behaviours 9, 11). Writes to `proof`; false when it does not verify or its dates are impossible. Off the hot path. */
+  /** Checks `found.cookie` (behaviours 9, 11). Writes to `proof`; false when it does not verify or its dates are impossible. Off the hot path. */
   verify(found: FoundKey, now: number, proof: CookieProof): boolean;
-  /** `Set-Cookie` line with CRLF for the session in `found` (made or read) on this backend; the new text is left in `found.text`. */
+  /** `Set-Cookie` line with CRLF for the session in `found` (made or read) on this backend; the new one is left in `found.cookie`. */
   setCookie(found: FoundKey, backend: Backend, began: number, now: number, secure: boolean, binding?: number): string;
   /** `Set-Cookie` line with CRLF that makes the browser forget it. */
   clearCookie(secure: boolean): string;

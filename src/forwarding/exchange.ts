@@ -7,7 +7,7 @@ import type { ErrorKind } from '../errors.ts';
 import type { Head } from '../http1/head.ts';
 import { Outcome } from '../metrics/outcomes.ts';
 import type { Route } from '../routing/router.ts';
-import type { PublicId } from '../sessions/public-ids.ts';
+import { PublicId } from '../sessions/public-id.ts';
 import { Row } from '../sessions/row.ts';
 import type { Claim } from '../sessions/store.ts';
 import type { User } from '../sessions/user-hash.ts';
@@ -169,7 +169,7 @@ export class Exchange implements Waiter {
   /** The store's answer about this session, while it is waited for: of the step that has just asked, and of nobody later. */
   asked: Promise<Claim> | null = null;
   /** Of the key that a backend was told last: kept from request to request. */
-  publicId: PublicId | null = null;
+  readonly publicId = new PublicId();
 
   // What it has to pass before a backend is chosen, see proxy/admission.ts.
   /** Index of the step it is at; -1: it has not come to any. */

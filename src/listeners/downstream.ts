@@ -533,6 +533,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     this.#phase = Phase.head;
     // An idle connection is to take little memory.
     this.exchange.text = '';
+    this.exchange.found.cookie = '';
     this.exchange.requestIdLine = '';
     this.#handler.wheel.set(this, this.#listener.config.timeouts.keepAlive);
     if (this.#socket.isPaused()) this.#socket.resume();

@@ -15,5 +15,5 @@ export function noteMove(
   const from = home?.id ?? 'unknown';
   const reason = MOVE_REASONS[x.moveReason]!;
   rare.add('limpet_failovers_total', pool, from, backend.id, reason);
-  log.info({ pool, session: x.publicId?.id, from, to: backend.id, reason }, 'session moved');
+  log.info({ pool, session: x.publicId.id, from, to: backend.id, reason }, 'session moved');
 }

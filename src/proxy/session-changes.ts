@@ -9,7 +9,6 @@ import type { SessionJournal } from '../logging/session-journal.ts';
 import { SessionChange } from '../routing/session-triggers.ts';
 import { Key } from '../sessions/key.ts';
 import { format } from '../sessions/public-id.ts';
-import { PublicIds } from '../sessions/public-ids.ts';
 import type { SearchedRows } from '../sessions/searched-rows.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import type { SessionTable } from '../sessions/table.ts';
@@ -19,7 +18,6 @@ import { noteSession } from './note-session.ts';
 export const END_NOTICE_MS = 5_000;
 
 const before = new Key();
-const publicIds = new PublicIds();
 
 /** What a response asks for: a value of SessionChange. An end outdoes a rotation. */
 export function changeAsked(x: Exchange, head: Head, traffic: PoolTraffic): number {
@@ -107,21 +105,17 @@ export function rotateSession(
  */
 export function followRotation(x: Exchange, table: SearchedRows): boolean {
   if (table.successor(x.found.key, before) === 0) return false;
-  if (!x.superseded) keepPublicId(x);
+  if (!x.superseded) x.publicId.tell(x.found.key);
   x.found.key.copy(before);
   forgetKey(x);
   x.superseded = true;
   return true;
 }
 
-/** Works out what tells the backend of the session, unless the connection has it from the request before. */
-export function keepPublicId(x: Exchange): void {
-  if (x.publicId === null || !x.publicId.key.equals(x.found.key)) x.publicId = publicIds.of(x.found.key);
-}
-
 /** The text that the connection remembers is not that of the key any more: it must not find this key by it again. */
 function forgetKey(x: Exchange): void {
   x.found.strategy = null;
   x.found.text = '';
+  x.found.cookie = '';
   x.found.issued = 0;
 }

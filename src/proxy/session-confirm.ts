@@ -13,7 +13,7 @@ import { MOVE_REASONS } from '../sessions/move-reasons.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import type { SessionTable } from '../sessions/table.ts';
 import { noteSession } from './note-session.ts';
-import { END_NOTICE_MS, keepPublicId } from './session-changes.ts';
+import { END_NOTICE_MS } from './session-changes.ts';
 
 /** A cookie's date is refreshed when this share of the idle limit has passed since it was sent. */
 const REFRESH_SHARE = 0.1;
@@ -134,10 +134,10 @@ function learn(
 /** What ends the request head: CRLF, the lines that tell the backend of the session (interface section 5), the empty line. */
 export function sessionTail(x: Exchange, traffic: PoolTraffic, backend: Backend): string {
   if (x.strategy === null) return x.expired === '' ? '\r\n\r\n' : `\r\nLimpet-Session-Expired: ${x.expired}\r\n\r\n`;
-  if (!x.superseded) keepPublicId(x);
+  if (!x.superseded) x.publicId.tell(x.found.key);
   const moved = x.bound && backend !== x.home;
-  if (!moved && !(x.hasRow && x.row.movedFrom >= 0) && x.expired === '') return x.publicId!.tail;
-  let lines = x.publicId!.tail.slice(0, -2);
+  if (!moved && !(x.hasRow && x.row.movedFrom >= 0) && x.expired === '') return x.publicId.tail;
+  let lines = x.publicId.tail.slice(0, -2);
   if (moved) lines += movedLine(x.home, x.moveReason);
   // Moved by an operator, or by a request that was not answered: told once, to the first backend that answers.
   else if (x.hasRow && x.row.movedFrom >= 0)

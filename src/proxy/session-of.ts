@@ -7,5 +7,5 @@ export function sessionOf(x: Exchange): string {
   // Nobody was ever told of that one.
   if (x.fresh && x.attempts === 0) return '';
   // A request that never went out has no id at hand, or that of the request before it on its connection.
-  return x.publicId?.key.equals(x.found.key) === true ? x.publicId.id : format(x.found.key);
+  return x.publicId.id !== '' && x.publicId.key.equals(x.found.key) ? x.publicId.id : format(x.found.key);
 }

@@ -1,4 +1,4 @@
-import type { Key } from './key.ts';
+import { Key } from './key.ts';
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 const CODES = Uint8Array.from(ALPHABET, (letter) => letter.charCodeAt(0));
@@ -39,6 +39,23 @@ export function format(key: Key): string {
     CODES[(d >>> 2) & 63]!,
     CODES[(d & 3) << 4]!,
   );
+}
+
+/** What a backend is told of a session. Each connection has one, and makes it anew when its session is another one than before. */
+export class PublicId {
+  readonly key = new Key();
+  /** Of `key`; '' when there was no session yet. */
+  id = '';
+  /** End of a request head: CRLF of the line before, the line with the id, the empty line. */
+  tail = '';
+
+  /** Makes it that of a key. */
+  tell(key: Key): void {
+    if (this.id !== '' && this.key.equals(key)) return;
+    this.key.copy(key);
+    this.id = format(key);
+    this.tail = `\r\nLimpet-Session: ${this.id}\r\n\r\n`;
+  }
 }
 
 /**

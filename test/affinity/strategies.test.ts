@@ -21,7 +21,7 @@ function cookieOf(seed: number): string {
     const found = new FoundKey();
     issuer.create(found);
     issuer.setCookie(found, poolOf([]).backends[0]!, NOW, NOW, false);
-    cookies.set(seed, (text = found.text));
+    cookies.set(seed, (text = found.cookie));
   }
   return text;
 }

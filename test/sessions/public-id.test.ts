@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Key } from '../../src/sessions/key.ts';
-import { format, parse } from '../../src/sessions/public-id.ts';
+import { format, PublicId, parse } from '../../src/sessions/public-id.ts';
 
 const words = fc.integer({ min: -0x80000000, max: 0x7fffffff });
 const keys = fc.tuple(words, words, words, words).map(([a, b, c, d]) => {
@@ -55,4 +55,33 @@ test('another spelling of the same bits, padding and the all-zero key are refuse
   for (const text of ['AAAAAQAAAAIAAAADAAAABB', 'AAAAAQAAAAIAAAADAAAABA==', 'AAAAAAAAAAAAAAAAAAAAAA', '']) {
     assert.equal(parse(text, new Key()), false, text);
   }
+});
+
+test('what a backend is told is of the key that was told last, and a text that was handed out stays as it was', () => {
+  fc.assert(
+    fc.property(fc.array(keys, { minLength: 1, maxLength: 20 }), (list) => {
+      const told = new PublicId();
+      const key = new Key();
+      const texts: string[] = [];
+      // Each twice: one object for all of them, as an exchange has it, and each session again before the next.
+      for (const next of list.flatMap((one) => [one, one])) {
+        key.copy(next);
+        told.tell(key);
+        assert.deepEqual({ ...told.key }, { ...next });
+        assert.equal(told.id, format(next));
+        texts.push(told.tail);
+      }
+      assert.deepEqual(
+        texts,
+        list.flatMap((one) => Array(2).fill(`\r\nLimpet-Session: ${format(one)}\r\n\r\n`)),
+      );
+    }),
+  );
+});
+
+test('nothing is told before the first key', () => {
+  const told = new PublicId();
+  assert.deepEqual([told.id, told.tail], ['', '']);
+  told.tell(new Key());
+  assert.equal(told.id, format(new Key()));
 });

@@ -77,7 +77,7 @@ function decodeCookie(options: CookieOptions, given: string | undefined): void {
   const reader = readerOf(options);
   const found = reader.read(value);
   if (found === null) {
-    const issued = new Date(issuedIn(value, 0));
+    const issued = new Date(issuedIn(Buffer.from(value, 'latin1')));
     const when = Number.isNaN(issued.getTime()) ? null : issued.toISOString();
     if (options.json) printJson({ verifies: false, issued: when });
     throw new CliError(

@@ -16,13 +16,20 @@ export interface Offer {
   readonly connections: number;
 }
 
+/** What was seen of them. */
+export interface Offered {
+  readonly requests: Requests;
+  /** p99 of those during which the hypervisor took no core away, ms, and their share; 0: too few, and the p99 is that of all. */
+  readonly calm: { readonly p99: number; readonly kept: number };
+}
+
 /** Puts load on a limpet. Throws a BenchError when a request fails. */
 export async function offer(
   processes: Processes,
   directory: string,
   limpet: ResidentLimpet,
   load: Offer,
-): Promise<Requests> {
+): Promise<Offered> {
   const file = join(directory, 'requests');
   const job = { ...PLAIN_GET, ...load, port: limpet.port, tls: false };
   const result = await workerGenerator('./paced-worker.ts', [file])(processes, [], job, () => {});
@@ -33,9 +40,10 @@ export async function offer(
   }
   const bytes = readFileSync(file);
   rmSync(file);
-  return new Requests(
-    new Float64Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer),
+  const values = new Float64Array(
+    bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer,
   );
+  return { requests: new Requests(values), calm: { p99: result.p99, kept: result.kept ?? 0 } };
 }
 
 /** How much of the load comes before the first write, ms. */

@@ -11,7 +11,7 @@ import { spread } from '../statistics.ts';
 import { type Filled, fill } from './fill.ts';
 import { beforeWrite, offer } from './load.ts';
 import { FEW, type ScaleOptions } from './options.ts';
-import type { Latencies } from './requests.ts';
+import type { Latencies, Round } from './requests.ts';
 import { ResidentLimpet, type ResidentSetting, WRITE_EVERY, writeConfig } from './resident-limpet.ts';
 import type { LongestTurns, Resident, ScaleResult, WorkersResult, Writing } from './result.ts';
 
@@ -105,8 +105,8 @@ async function measureWorkers(
   const empty = await start('empty', options.sessions, null);
   await empty.stop();
   const parts = [
-    { size: few, limpet: await start('few', FEW, few.snapshot), rounds: [] as Latencies[] },
-    { size: many, limpet: await start('many', options.sessions, many.snapshot), rounds: [] as Latencies[] },
+    { size: few, limpet: await start('few', FEW, few.snapshot), rounds: [] as Round[] },
+    { size: many, limpet: await start('many', options.sessions, many.snapshot), rounds: [] as Round[] },
   ] as const;
   const sessions = await Promise.all(parts.map(({ limpet }) => limpet.sessions()));
 
@@ -116,15 +116,17 @@ async function measureWorkers(
     for (const { size, limpet, rounds } of rotation(parts, round)) {
       await limpet.resume();
       const load = { marks: size.marks, rate, connections: CONNECTIONS };
-      const requests = await offer(processes, directory, limpet, {
+      const { requests, calm } = await offer(processes, directory, limpet, {
         ...load,
         seconds: round === 0 ? WARMUP_SECONDS : seconds,
       });
       limpet.freeze();
       if (round === 0) continue;
       const latencies = requests.latencies();
-      rounds.push(latencies);
-      progress(`  round ${round}/${options.rounds}: ${limpet.name}: ${line(latencies)}`);
+      rounds.push({ ...latencies, calm });
+      progress(
+        `  round ${round}/${options.rounds}: ${limpet.name}: ${line(latencies)}; p99 ${calm.p99.toFixed(2)} of ${(calm.kept * 100).toFixed(0)} %`,
+      );
     }
   }
 
@@ -159,6 +161,7 @@ async function measureWorkers(
     tableBytes: buffer.byteLength + marks!.byteLength,
     bytesPerSession: (more.resident - fewer.resident) / (more.sessions - fewer.sessions),
     p99Ratio: ratio(fewer.rounds, more.rounds, 'p99'),
+    calmP99Ratio: calmRatio(fewer.rounds, more.rounds),
     sentP99Ratio: ratio(fewer.rounds, more.rounds, 'sentP99'),
     loaded,
     quiet,
@@ -177,7 +180,7 @@ async function measureWrites(
   await beforeWrite(limpet);
   const known = limpet.writes.length;
   limpet.watch();
-  const requests = await offer(processes, directory, limpet, { marks: size.marks, rate, seconds, connections });
+  const { requests } = await offer(processes, directory, limpet, { marks: size.marks, rate, seconds, connections });
   const threads = await limpet.turns(workers);
   await limpet.written();
   const writes = limpet.writes.slice(known);
@@ -210,6 +213,14 @@ async function measureWrites(
 /** Middle of the rounds' own ratios. */
 function ratio(few: readonly Latencies[], many: readonly Latencies[], figure: 'p99' | 'sentP99'): number {
   return spread(many.map((round, n) => round[figure] / few[n]![figure])).median;
+}
+
+function calmRatio(few: readonly Round[], many: readonly Round[]): number | null {
+  const ratios = many.flatMap(({ calm }, n) => {
+    const other = few[n]!.calm;
+    return calm.kept > 0 && other.kept > 0 ? [calm.p99 / other.p99] : [];
+  });
+  return ratios.length === 0 ? null : spread(ratios).median;
 }
 
 function line({ p50, p99, p999, max, late }: Latencies): string {

@@ -15,6 +15,12 @@ export interface Latencies {
   readonly late: number;
 }
 
+/** Those of a round. */
+export interface Round extends Latencies {
+  /** See `Offered`. */
+  readonly calm: { readonly p99: number; readonly kept: number };
+}
+
 /** Every request of a load, in the order of their answers. */
 export class Requests {
   /** Three numbers each, see paced-worker.ts. */

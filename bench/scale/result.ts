@@ -1,7 +1,7 @@
 import type { Machine } from '../machine.ts';
 import type { Filled } from './fill.ts';
 import type { ScaleOptions } from './options.ts';
-import type { Latencies } from './requests.ts';
+import type { Latencies, Round } from './requests.ts';
 import type { Write } from './resident-limpet.ts';
 
 /**
@@ -36,7 +36,7 @@ export interface Resident {
   /** Bytes, when it had started, and after all load. */
   readonly resident: number;
   readonly residentAfter: number;
-  readonly rounds: readonly Latencies[];
+  readonly rounds: readonly Round[];
 }
 
 /** What was measured with so many workers. */
@@ -51,6 +51,8 @@ export interface WorkersResult {
   readonly bytesPerSession: number;
   /** Middle of the rounds' own ratios, large over small. */
   readonly p99Ratio: number;
+  /** The same of requests without stolen time, of the rounds in which both sizes have enough of them; null: there was no such round. */
+  readonly calmP99Ratio: number | null;
   /** The same of latencies from when a request was sent. */
   readonly sentP99Ratio: number;
   readonly loaded: Writing;

@@ -2,6 +2,19 @@ import { Lookup } from './lookup.ts';
 import type { RowAccess } from './row-access.ts';
 import { BUCKET_ROWS } from './row-layout.ts';
 
+/** The whole table is gone through in this time. */
+const ROUND_MS = 60_000;
+/** So many buckets take 0.3 ms: on a machine whose cores are busy, a longer turn keeps requests from one of them. */
+const PORTION = 512;
+const RAREST_MS = 250;
+const OFTENEST_MS = 10;
+
+/** How often how many buckets of a table are to be swept. */
+export function sweepPace(buckets: number): { readonly everyMs: number; readonly buckets: number } {
+  const everyMs = Math.max(OFTENEST_MS, Math.min(RAREST_MS, Math.floor((ROUND_MS * PORTION) / buckets)));
+  return { everyMs, buckets: Math.min(buckets, Math.max(64, Math.ceil((buckets * everyMs) / ROUND_MS))) };
+}
+
 /** Goes round the buckets of a session table and frees what has expired, some buckets at a time. */
 export class Sweep {
   readonly #access: RowAccess;

@@ -9,8 +9,6 @@ import { type SharedNames, UserNames } from './user-names.ts';
 
 /** Buckets that are gone through at once when the index is filled. */
 const FILL_BUCKETS = 2_048;
-/** A whole round of the sweep takes so many calls. */
-const SWEEP_CALLS = 240;
 /** Between two log lines about a full index. */
 const QUIET_MS = 60_000;
 
@@ -66,14 +64,14 @@ export class Users {
     }
   }
 
-  /** Some of a round over the index and the table: to be called a few times a second. Never throws. */
-  sweep(): void {
+  /** Some of a round over the index and the table. Never throws. @param share of the round */
+  sweep(share: number): void {
     if (this.#limited.size === 0 && this.index.size === 0) return;
     const { table, now, log } = this.#parts;
     try {
-      this.index.sweep(Math.ceil(this.index.chains / SWEEP_CALLS), now());
+      this.index.sweep(Math.ceil(this.index.chains * share), now());
       if (this.#limited.size === 0) return;
-      this.#at += this.#fill(this.#at, Math.ceil(table.buckets / SWEEP_CALLS));
+      this.#at += this.#fill(this.#at, Math.ceil(table.buckets * share));
       if (this.#at >= table.buckets) this.#at = 0;
     } catch (error) {
       // A thread died with a lock, which is about to be taken from it: what was left out has its turn in the next round.

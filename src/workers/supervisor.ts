@@ -11,6 +11,7 @@ import type { LineSink, Logger } from '../logging/logger.ts';
 import { CounterSums } from '../metrics/counter-sums.ts';
 import type { RareTotals } from '../metrics/rare-totals.ts';
 import type { RunningModel } from '../model/running-model.ts';
+import { sweepPace } from '../sessions/sweep.ts';
 import type { SessionTable } from '../sessions/table.ts';
 import type { Users } from '../sessions/users.ts';
 import type { SpanExporter } from '../tracing/span-exporter.ts';
@@ -25,9 +26,6 @@ const LAST_WORDS_MS = 500;
 /** How long TLS tickets are sealed with the same keys: whoever steals them can read what was recorded in that time. */
 const TICKET_KEYS_MS = 12 * 3_600_000;
 const TICKET_KEYS_BYTES = 48;
-/** How often expired rows are swept out, and in how many portions the whole table is gone through. */
-const SWEEP_MS = 250;
-const SWEEP_PORTIONS = 240;
 
 export interface SupervisorParts {
   readonly workers: number;
@@ -111,12 +109,12 @@ export class Supervisor {
     this.ports = await this.#spawn(this.#places[0]!);
     await Promise.all(this.#places.slice(1).map((place) => this.#spawn(place)));
     const { table } = this.#parts;
-    const portion = Math.max(64, Math.ceil(table.buckets / SWEEP_PORTIONS));
+    const { everyMs, buckets } = sweepPace(table.buckets);
     this.#sweeper = setInterval(() => {
-      table.sweep(portion, Date.now());
+      table.sweep(buckets, Date.now());
       this.turns.sweep();
-      this.#parts.users.sweep();
-    }, SWEEP_MS);
+      this.#parts.users.sweep(buckets / table.buckets);
+    }, everyMs);
     this.#sweeper.unref();
     this.#rotation = setInterval(() => this.rotateTicketKeys(), TICKET_KEYS_MS);
     this.#rotation.unref();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { StripedLocks } from '../../src/sessions/locks.ts';
+import { sweepPace } from '../../src/sessions/sweep.ts';
 import { Lookup, Row, SessionTable } from '../../src/sessions/table.ts';
 import { tableOffsets } from '../../src/sessions/table-memory.ts';
 import { randomKeys } from './random-keys.ts';
@@ -59,4 +60,15 @@ test('a bucket that another thread holds is left for the next round: sweeping ne
   assert.equal(table.sweep(table.buckets, T + 100), 0);
   for (let n = 0; n < memory.stripes; n++) other.unlock(n);
   assert.equal(table.sweep(table.buckets, T + 100), 1);
+});
+
+test('the whole table is gone through in a minute, in turns that stay short however large it is', () => {
+  for (const buckets of [1, 100, 15_000, 122_880, 131_072, 1_562_500, 16_000_000]) {
+    const pace = sweepPace(buckets);
+    const roundMs = Math.ceil(buckets / pace.buckets) * pace.everyMs;
+    assert.ok(roundMs <= 61_000, `${buckets}: ${roundMs} ms`);
+    assert.ok(pace.everyMs >= 10 && pace.everyMs <= 250);
+    // Up to ten million sessions; beyond, the machine's cores are more.
+    if (buckets <= 1_562_500) assert.ok(pace.buckets <= 520, `${buckets}: ${pace.buckets} at a time`);
+  }
 });

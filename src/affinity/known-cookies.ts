@@ -1,8 +1,11 @@
 import type { Key } from '../sessions/key.ts';
 import { COOKIE_LENGTH } from './cookie-codec.ts';
 
-/** A power of 2. 12 MB for each pool and worker, of which the system provides what is used. */
+/** At the most, a power of 2: 12 MB for each pool and worker. */
 const PLACES = 131_072;
+/** At first. When half of them are taken, or all that a cookie may have, there come to be GROWTH times as many: each reload begins anew, and most pools never need more. */
+const FIRST_PLACES = 1_024;
+const GROWTH = 4;
 /** So many places side by side are those of a cookie. */
 const WAYS = 4;
 /** In 32-bit words: a place, its cookie's text, and where the key follows. */
@@ -18,19 +21,19 @@ const encoder = new TextEncoder();
  * thread for 8 ms several times a second.
  */
 export class KnownCookies {
-  readonly #mask: number;
-  readonly #shift: number;
-  /** Made for the first cookie: a pool that has none takes no memory. */
+  readonly #most: number;
+  #places = 0;
+  #shift = 32;
   #words = new Int32Array(0);
+  #taken = 0;
   #pushedOut = 0;
   /** The text that was looked at last, as bytes. One beyond U+007F has two of them, so it is like none that is known. */
   readonly bytes = Buffer.alloc(COOKIE_LENGTH + 4);
   readonly #looked = new Int32Array(this.bytes.buffer, this.bytes.byteOffset, TEXT_WORDS + 1);
 
-  /** @param places a power of 2, 4 or more */
-  constructor(places = PLACES) {
-    this.#mask = places - 1;
-    this.#shift = 32 - Math.log2(places);
+  /** @param most how many are remembered: a power of 2, 4 or more */
+  constructor(most = PLACES) {
+    this.#most = most;
   }
 
   /** Whether a text of COOKIE_LENGTH characters is known: `key` is its key then, and as it was otherwise. HOT */
@@ -39,7 +42,7 @@ export class KnownCookies {
     const words = this.#words;
     // What an empty place holds is no cookie.
     if (words.length === 0 || this.#looked[0] === 0) return false;
-    const first = this.#first();
+    const first = this.#first(this.#looked, 0);
     for (let way = 0; way < WAYS; way++) {
       const at = (first ^ way) * PLACE_WORDS;
       if (!this.#isAt(at)) continue;
@@ -56,24 +59,51 @@ export class KnownCookies {
 
   /** Remembers the text that was looked at last, whose signature is good. */
   remember(key: Key): void {
-    if (this.#words.length === 0) this.#words = new Int32Array((this.#mask + 1) * PLACE_WORDS);
+    const isTight = this.#taken * 2 >= this.#places || this.#freeWay(this.#first(this.#looked, 0)) === WAYS;
+    if (isTight && this.#places < this.#most) this.#grow();
+    const at = this.#put(this.#looked, 0);
     const words = this.#words;
-    const first = this.#first();
-    let way = 0;
-    while (way < WAYS && words[(first ^ way) * PLACE_WORDS] !== 0) way++;
-    if (way === WAYS) way = this.#pushedOut++ & (WAYS - 1);
-    const at = (first ^ way) * PLACE_WORDS;
-    words.set(this.#looked.subarray(0, TEXT_WORDS), at);
     words[at + TEXT_WORDS] = key.a;
     words[at + TEXT_WORDS + 1] = key.b;
     words[at + TEXT_WORDS + 2] = key.c;
     words[at + TEXT_WORDS + 3] = key.d;
   }
 
-  /** The first place of what was looked at last, by its first eight characters, which are random in each that is known. */
-  #first(): number {
-    const looked = this.#looked;
-    return (Math.imul(looked[0]! ^ Math.imul(looked[1]!, GOLDEN), GOLDEN) >>> this.#shift) & this.#mask;
+  #grow(): void {
+    const before = this.#words;
+    this.#places = Math.min(this.#most, this.#places === 0 ? FIRST_PLACES : this.#places * GROWTH);
+    this.#shift = 32 - Math.log2(this.#places);
+    this.#words = new Int32Array(this.#places * PLACE_WORDS);
+    this.#taken = 0;
+    for (let from = 0; from < before.length; from += PLACE_WORDS) {
+      if (before[from] === 0) continue;
+      const at = this.#put(before, from);
+      this.#words.set(before.subarray(from + TEXT_WORDS, from + TEXT_WORDS + 4), at + TEXT_WORDS);
+    }
+  }
+
+  /** Puts a text, words[from, from + TEXT_WORDS), into one of its places, a free one if there is one. @returns where that begins */
+  #put(text: Int32Array, from: number): number {
+    const words = this.#words;
+    const first = this.#first(text, from);
+    let way = this.#freeWay(first);
+    if (way === WAYS) way = this.#pushedOut++ & (WAYS - 1);
+    else this.#taken++;
+    const at = (first ^ way) * PLACE_WORDS;
+    words.set(text.subarray(from, from + TEXT_WORDS), at);
+    return at;
+  }
+
+  /** WAYS: none of the places is free. */
+  #freeWay(first: number): number {
+    let way = 0;
+    while (way < WAYS && this.#words[(first ^ way) * PLACE_WORDS] !== 0) way++;
+    return way;
+  }
+
+  /** The first place of a text, by its first eight characters, which are random in each that is known. */
+  #first(text: Int32Array, from: number): number {
+    return Math.imul(text[from]! ^ Math.imul(text[from + 1]!, GOLDEN), GOLDEN) >>> this.#shift;
   }
 
   #isAt(at: number): boolean {

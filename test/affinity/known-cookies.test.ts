@@ -73,3 +73,21 @@ test('nothing is known at first, not even a text of zeros', () => {
   remember(known, randomText(), randomKeys(1, 1)[0]!);
   assert.equal(known.find('\u0000'.repeat(COOKIE_LENGTH), new Key()), false);
 });
+
+test('what is known stays known, with its key, while there come to be more places', () => {
+  const known = new KnownCookies(16_384);
+  const texts = Array.from({ length: 6_000 }, randomText);
+  const keys = randomKeys(texts.length, 9);
+  const found = new Key();
+  for (const [n, text] of texts.entries()) {
+    remember(known, text, keys[n]!);
+    assert.ok(known.find(text, found) && found.equals(keys[n]!));
+  }
+  let count = 0;
+  for (const [n, text] of texts.entries()) {
+    if (!known.find(text, found)) continue;
+    assert.ok(found.equals(keys[n]!));
+    count++;
+  }
+  assert.ok(count > texts.length * 0.9, `${count}`);
+});

@@ -118,7 +118,7 @@ test('the dashboard shows pools, sessions and events, drains a backend, ends and
   await dialog.getByRole('button', { name: 'Drain', exact: true }).click();
   await eventually('the drain', async () => (await admin.backend('shop', 'a')).state === 'drain', PATIENCE);
   await page.locator('#feed').getByText('shop/a: ready, weight 1 → drain, weight 1').waitFor();
-  assert.equal(await drain.isDisabled(), true);
+  await page.getByRole('button', { name: 'Drain shop/a', exact: true, disabled: true }).waitFor();
   await page.getByRole('button', { name: 'Ready shop/a', exact: true }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Ready', exact: true }).click();
   await eventually('it is back', async () => (await admin.backend('shop', 'a')).state === 'ready', PATIENCE);
@@ -158,6 +158,44 @@ test('the dashboard shows pools, sessions and events, drains a backend, ends and
   // It comes back by itself.
   await limpet.stop();
   await page.getByText('unreachable').waitFor();
+});
+
+test('what a change has done is shown, and focus stays in its row, although a look at what was before is under way', {
+  skip,
+}, async (t) => {
+  const control = new FakeControlPlane();
+  let backend = BACKEND;
+  control.pools = () => [{ name: 'shop', balance: 'random', sessions: 3, backends: [backend] }];
+  control.patchBackend = () => ({ ok: true, value: (backend = { ...backend, state: 'drain' }) });
+  const { address } = await startAdmin(t, {}, control);
+  const { page, wrong } = await open(t, address);
+  const drain = page.getByRole('button', { name: 'Drain shop/a', exact: true });
+  await drain.waitFor();
+  const seen = Promise.withResolvers<void>();
+  const changed = Promise.withResolvers<void>();
+  await page.route(
+    '**/api/v1/pools',
+    async (route) => {
+      const response = await route.fetch();
+      seen.resolve();
+      await changed.promise;
+      await route.fulfill({ response });
+    },
+    { times: 1 },
+  );
+  await seen.promise;
+  await drain.click();
+  const patched = page.waitForResponse((response) => response.request().method() === 'PATCH');
+  await page.getByRole('dialog').getByRole('button', { name: 'Drain', exact: true }).click();
+  await (await patched).finished();
+  changed.resolve();
+  await eventually(
+    'focus is on what can be done next',
+    async () => (await page.evaluate('document.activeElement.ariaLabel')) === 'Ready shop/a',
+    PATIENCE,
+  );
+  assert.equal(await drain.isDisabled(), true);
+  assert.deepEqual(wrong, []);
 });
 
 test('with a token the dashboard asks for it, keeps it in its tab alone, and shows what names itself like markup as text', {

@@ -15,7 +15,8 @@ const $ = (id) => document.getElementById(id);
 const rates = new Rates();
 const figures = new Map();
 let timer = 0;
-let looking = false;
+/** The look that is under way: a promise, or null. */
+let looking = null;
 let again = false;
 let listening = false;
 
@@ -28,6 +29,8 @@ async function act(change) {
     failed(error);
     return;
   }
+  // One that is under way may have seen what was before the change.
+  await looking;
   await look();
 }
 
@@ -42,12 +45,14 @@ function failed(error) {
   trouble(error.message);
 }
 
-async function look() {
-  if (looking) {
-    again = true;
-    return;
-  }
-  looking = true;
+/** @returns done when what it saw is shown; the look that is under way, if there is one */
+function look() {
+  if (looking === null) looking = lookOnce();
+  else again = true;
+  return looking;
+}
+
+async function lookOnce() {
   clearTimeout(timer);
   try {
     const [status, { pools }] = await Promise.all([call('GET', 'status'), call('GET', 'pools')]);
@@ -70,7 +75,7 @@ async function look() {
     $('trouble').dataset.kind = 'look';
     if (error.status === 401) return;
   } finally {
-    looking = false;
+    looking = null;
   }
   const wait = again ? SOON_MS : EVERY_MS;
   again = false;
@@ -83,7 +88,7 @@ function tick() {
 }
 
 function soon() {
-  if (looking) again = true;
+  if (looking !== null) again = true;
   else {
     clearTimeout(timer);
     timer = setTimeout(tick, SOON_MS);

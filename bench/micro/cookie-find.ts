@@ -37,7 +37,7 @@ const backend: Backend = {
 export const cookieFind: Suite = async (root) => {
   const { CookieAffinity } = await moduleOf<CookieModule>(root, 'src/affinity/cookie.ts');
   const { stripCookies } = await moduleOf<StripModule>(root, 'src/affinity/cookie-strip.ts');
-  const { FoundKey } = await moduleOf<StrategyModule>(root, 'src/affinity/strategy.ts');
+  const { Find, FoundKey } = await moduleOf<StrategyModule>(root, 'src/affinity/strategy.ts');
   const { routeSchema } = await moduleOf<ListenerSchema>(root, 'src/config/listener-schema.ts');
   const { poolSchema } = await moduleOf<PoolSchema>(root, 'src/config/pool-schema.ts');
   const { Head: HeadClass, Parse } = await moduleOf<HeadModule>(root, 'src/http1/head.ts');
@@ -65,8 +65,8 @@ export const cookieFind: Suite = async (root) => {
   const proof: CookieProof = { began: 0, issued: 0, backend: null, binding: 0 };
   function cookie(): string {
     issuer.create(found);
-    issuer.setCookie(found, backend, Date.now(), Date.now(), false);
-    return `limpet=${found.text}`;
+    const line = issuer.setCookie(found, backend, Date.now(), Date.now(), false);
+    return /limpet=[^;]+/.exec(line)![0];
   }
   function parsed(cookies: string): Head {
     const head = new HeadClass();
@@ -86,6 +86,8 @@ export const cookieFind: Suite = async (root) => {
   const another = parsed(cookie());
   const among = parsed(`${others}; ${cookie()}; lang=en`);
   const without = parsed(others);
+  for (const head of [alone, another, among])
+    if (issuer.find(head, '', 0, found) !== Find.found) throw new Error('a cookie that was made here is not found');
 
   const pools = new Map([['shop', pool]]);
   const route = (match: object) => routeSchema.parse({ match, pool: 'shop' });

@@ -11,6 +11,8 @@ const LONGEST_PAUSE = 500;
 /** A connection that owes an answer for so long is given up and made anew: its other end may be gone without a word. */
 const SILENCE = 5_000;
 const CONNECT_TIMEOUT = 2_000;
+/** So often a Cluster is asked which master has what, ms. */
+const SLOTS_REFRESH = 2_000;
 /** Keys that are written to see whether a Cluster is whole: with so many, all masters have one. */
 const CLUSTER_PROBES = 16;
 
@@ -31,6 +33,7 @@ export interface ConnectionEvents {
 export class RedisConnection {
   readonly #client: Redis | Cluster;
   readonly #prefix: string;
+  readonly #slotsRefresh: NodeJS.Timeout | null = null;
   #closed = false;
   /** A Cluster: a script may have one key only. */
   readonly cluster: boolean;
@@ -68,6 +71,12 @@ export class RedisConnection {
       }, LONGEST_PAUSE).unref();
     });
     if (events.onMessage !== undefined) client.on('message', events.onMessage);
+    // The library can do this itself, but goes on for good when it is closed while an answer is on its way.
+    if ('refreshSlotsCache' in client) {
+      this.#slotsRefresh = setInterval(() => {
+        if (this.ready) client.refreshSlotsCache();
+      }, SLOTS_REFRESH).unref();
+    }
   }
 
   /** Whether a command would be sent. */
@@ -116,6 +125,7 @@ export class RedisConnection {
 
   close(): void {
     this.#closed = true;
+    if (this.#slotsRefresh !== null) clearInterval(this.#slotsRefresh);
     this.#client.disconnect();
   }
 }
@@ -161,7 +171,6 @@ function clientOf(library: Library, config: RedisConfig): Redis | Cluster {
       retryDelayOnClusterDown: 50,
       retryDelayOnTryAgain: 50,
       slotsRefreshTimeout: CONNECT_TIMEOUT,
-      slotsRefreshInterval: 2_000,
       redisOptions: common,
     } satisfies ClusterOptions;
     return new library.Cluster([...config.cluster], options);

@@ -16,7 +16,7 @@ export interface LimpetProcess {
   readonly process: ChildProcess;
   /** Every line of its log so far, parsed. */
   readonly log: Record<string, unknown>[];
-  /** Settles with the first log line, past or future, that passes. Rejects after `ms`. */
+  /** Settles with the first log line, past or future, that passes. Rejects after `ms`, and when limpet has ended. */
   logged(test: (line: Record<string, unknown>) => boolean, ms?: number): Promise<Record<string, unknown>>;
   /** Standard error so far. */
   stderr(): string;
@@ -59,23 +59,31 @@ export async function startLimpetProcess(
     for (const line of lines) log.push(JSON.parse(line) as Record<string, unknown>);
     for (const watcher of watchers) watcher();
   });
+  let closed = false;
+  child.on('close', () => {
+    closed = true;
+    for (const watcher of watchers) watcher();
+  });
   const logged: LimpetProcess['logged'] = (test, ms = 10_000) => {
     const { promise, resolve, reject } = Promise.withResolvers<Record<string, unknown>>();
     let seen = 0;
-    const timer = setTimeout(() => {
+    const done = (): void => {
+      clearTimeout(timer);
       watchers.delete(look);
-      reject(
-        new Error(`no such log line within ${ms} ms; stderr: ${stderr}; last lines: ${JSON.stringify(log.slice(-5))}`),
-      );
-    }, ms);
+    };
+    const fail = (why: string): void => {
+      done();
+      reject(new Error(`no such log line ${why}; stderr: ${stderr}; last lines: ${JSON.stringify(log.slice(-5))}`));
+    };
+    const timer = setTimeout(() => fail(`within ${ms} ms`), ms);
     const look = (): void => {
       for (; seen < log.length; seen++) {
         if (!test(log[seen]!)) continue;
-        clearTimeout(timer);
-        watchers.delete(look);
+        done();
         resolve(log[seen]!);
         return;
       }
+      if (closed) fail('before limpet ended');
     };
     watchers.add(look);
     look();

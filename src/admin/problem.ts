@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { REASON_PHRASES } from '../http1/reason-phrases.ts';
 import type { Answer } from './answer.ts';
 
 /** One mistake of several, with the path of the key that it is about; one in a configuration file has its place there too. */
@@ -22,7 +22,7 @@ export function problem(
   headers: Readonly<Record<string, string>> = {},
   errors: readonly Mistake[] = [],
 ): Answer {
-  const members = { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, detail, instance };
+  const members = { type: 'about:blank', title: REASON_PHRASES[status] ?? 'Error', status, detail, instance };
   const body = JSON.stringify(errors.length === 0 ? members : { ...members, errors }, null, 2);
   return { status, type: 'application/problem+json', body: `${body}\n`, headers };
 }

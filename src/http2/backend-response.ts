@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { REASON_PHRASES } from '../http1/reason-phrases.ts';
 
 /** How the body of a response is written as HTTP/1.1. */
 export const BodyForm = { none: 0, plain: 1, chunked: 2 } as const;
@@ -58,5 +58,5 @@ export function fieldLines(raw: readonly string[]): string {
 }
 
 function statusLine(status: number): string {
-  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
+  return `HTTP/1.1 ${status} ${REASON_PHRASES[status] ?? ''}\r\n`;
 }

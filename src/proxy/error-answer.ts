@@ -1,4 +1,5 @@
 import type { ErrorKind } from '../errors.ts';
+import { REASON_PHRASES } from '../http1/reason-phrases.ts';
 
 /** What an answer of limpet's own is made of. */
 export interface ErrorAnswer {
@@ -23,28 +24,10 @@ export interface ErrorAnswer {
 /** Methods that limpet passes on: all but CONNECT. */
 export const EVERY_METHOD = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE';
 
-const REASONS: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'Not Found',
-  405: 'Method Not Allowed',
-  408: 'Request Timeout',
-  413: 'Content Too Large',
-  414: 'URI Too Long',
-  417: 'Expectation Failed',
-  429: 'Too Many Requests',
-  431: 'Request Header Fields Too Large',
-  500: 'Internal Server Error',
-  502: 'Bad Gateway',
-  503: 'Service Unavailable',
-  504: 'Gateway Timeout',
-};
-
 /** A response of limpet's own as text: status by kind, a short body as HTML, JSON or text by Accept, never anything of the request in it. */
 export function errorAnswer(answer: ErrorAnswer): string {
   const { kind, requestId } = answer;
-  const reason = REASONS[kind.status] ?? 'Error';
+  const reason = REASON_PHRASES[kind.status] ?? 'Error';
   const [type, body] = errorBody(kind, reason, requestId, answer.accept);
   const lines = [
     `HTTP/1.1 ${kind.status} ${reason}`,

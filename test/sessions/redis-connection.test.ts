@@ -12,7 +12,8 @@ import { RedisSupervisor } from '../../src/sessions/redis/redis-supervisor.ts';
 import { SessionTable } from '../../src/sessions/table.ts';
 import { claimOn } from '../contracts/session-store.ts';
 import { eventually } from '../support/eventually.ts';
-import { freePort, RedisServer } from '../support/redis.ts';
+import { freePort } from '../support/free-port.ts';
+import { RedisServer } from '../support/redis.ts';
 import { openRedisNode } from '../support/redis-nodes.ts';
 import { randomKeys } from './random-keys.ts';
 

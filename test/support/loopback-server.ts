@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { freePort } from './free-port.ts';
 
 /** An HTTP server in this process that can be stopped and come back at the same port. */
 export abstract class LoopbackServer {
@@ -19,9 +19,9 @@ export abstract class LoopbackServer {
     });
     this.#server = server;
     this.opened(server);
+    this.port ||= await freePort();
     server.listen(this.port, '127.0.0.1');
     await once(server, 'listening');
-    this.port = (server.address() as AddressInfo).port;
     return this;
   }
 

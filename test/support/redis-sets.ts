@@ -1,5 +1,6 @@
 import { eventually } from './eventually.ts';
-import { freePort, RedisServer } from './redis.ts';
+import { freePort } from './free-port.ts';
+import { RedisServer } from './redis.ts';
 
 /** Several servers that belong together. */
 export interface RedisSet {

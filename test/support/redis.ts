@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { eventually } from './eventually.ts';
+import { freePort } from './free-port.ts';
 import { findRedisServer, REDIS_MISSING } from './redis-binary.ts';
 
 /** A real redis-server on a free port of the loopback address, which keeps nothing on disk. */
@@ -109,17 +109,5 @@ export class RedisServer {
     this.#client?.disconnect();
     await this.kill();
     await rm(this.#directory, { recursive: true, force: true });
-  }
-}
-
-/** A port that nobody listens on at the moment. @param most the highest that will do */
-export async function freePort(most = 65_535): Promise<number> {
-  for (;;) {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
-    server.close();
-    await once(server, 'close');
-    if (port <= most) return port;
   }
 }

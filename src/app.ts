@@ -17,6 +17,7 @@ import type { Config } from './config/schema.ts';
 import { watchFile } from './config/watch.ts';
 import { StartError } from './errors-start.ts';
 import { HealthMonitor } from './health/monitor.ts';
+import { Restarts } from './health/restarts.ts';
 import { RateTable } from './limits/rate-table.ts';
 import { allowanceOf } from './listeners/configured-allowance.ts';
 import { ConnectionLimits } from './listeners/connection-limits.ts';
@@ -198,6 +199,11 @@ async function start(
   spans.change(config.tracing.otlp);
   const { tokenFile } = config.admin;
   const token = tokenFile === null ? null : BearerToken.fromFile(tokenFile);
+  const restarts = new Restarts({
+    count: (...labels) => rare.add([{ name: 'limpet_backend_restarts_total', labels, count: 1 }]),
+    log,
+    now: Date.now,
+  });
   const supervisor = new Supervisor({
     workers,
     start: {
@@ -297,6 +303,7 @@ async function start(
     users: users.names,
     counters,
     rare,
+    restarts,
     events: stream,
     journal: () => audit.journal,
     explain: (query) => explainer.explain(query),

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { CookieProof } from '../../src/affinity/strategy.ts';
 import type { Backend } from '../../src/backends/backend.ts';
+import { BackendLife } from '../../src/backends/backend-life.ts';
 import type { Pool } from '../../src/backends/pool.ts';
+import { allocateSharedState, SharedLayout } from '../../src/backends/shared-layout.ts';
 import type { Head } from '../../src/http1/head.ts';
 import { PLAIN_GET, requestHead } from '../request-head.ts';
 import { calls, moduleOf, type Suite } from './pass.ts';
@@ -20,6 +22,7 @@ const backend: Backend = {
   poolIndex: 0,
   slot: 0,
   generation: 1,
+  life: new BackendLife(new SharedLayout(allocateSharedState(1, 64)), 0, 1),
   since: 0,
   departing: false,
   socketPath: null,

@@ -1,4 +1,6 @@
 import type { Backend } from '../../src/backends/backend.ts';
+import { BackendLife } from '../../src/backends/backend-life.ts';
+import { allocateSharedState, SharedLayout } from '../../src/backends/shared-layout.ts';
 import { moduleOf, type Pass, type Suite } from './pass.ts';
 
 type HashModule = typeof import('../../src/backends/name-hash.ts');
@@ -12,6 +14,7 @@ function backendsOf(count: number, nameHash: (name: string) => number): Backend[
     poolIndex: 0,
     slot,
     generation: 1,
+    life: new BackendLife(new SharedLayout(allocateSharedState(1, 64)), 0, 1),
     since: 0,
     departing: false,
     socketPath: null,

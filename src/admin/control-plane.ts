@@ -92,6 +92,10 @@ export interface BackendView {
   readonly latency: number | null;
   /** When state or health changed last. */
   readonly lastChange: string;
+  /** Which life of its process this is, as far as limpet knows: one more with each restart. */
+  readonly life: number;
+  /** When that began; null: before limpet knew the backend. */
+  readonly lifeBegan: string | null;
   readonly lastError: ErrorCode | null;
 }
 
@@ -184,6 +188,8 @@ export interface ControlPlane {
   pools(): readonly PoolView[];
   pool(name: string): Result<PoolView>;
   patchBackend(pool: string, id: string, patch: BackendPatch): Result<BackendView>;
+  /** The process of a backend was restarted: its sessions move to a replica that has their state (behaviour 114). */
+  backendRestarted(pool: string, id: string): Result<BackendView>;
   sessions(query: SessionQuery): Promise<Result<SessionPage>>;
   session(key: string): Promise<Result<SessionView>>;
   /** The session ends now, and its key stays refused until its cookie could not be valid any more (behaviour 24). */

@@ -123,6 +123,15 @@ export class LiveControlPlane implements ControlPlane {
     return { ok: true, value: backendView(backend, this.#parts) };
   }
 
+  backendRestarted(poolName: string, id: string): Result<BackendView> {
+    const pool = findPool(this.#parts.pools(), poolName);
+    if ('ok' in pool) return pool;
+    const backend = findBackend(pool, id);
+    if ('ok' in backend) return backend;
+    this.#parts.restarts.end(backend, backend.life.number, 'operator');
+    return { ok: true, value: backendView(backend, this.#parts) };
+  }
+
   sessions(query: SessionQuery): Promise<Result<SessionPage>> {
     return this.#sessions.list(query);
   }

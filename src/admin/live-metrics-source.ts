@@ -10,6 +10,7 @@ export function liveMetricsSource(parts: LiveParts, reloads: Reloads | null): Me
     listeners,
     activeRequests: (slot) => state.active(slot),
     isUp: (slot) => state.health(slot) !== 'down' && !state.ejected(slot),
+    life: (slot) => state.layout.life[slot]!,
     sessions: (slot) => table.sessions(slot),
     sessionsOfPool: (pool) => table.sessionsOfPool(pool),
     evictions: () => table.evictions,

@@ -43,12 +43,10 @@ export class LiveMoves {
     const moved = new Map<string, number>();
     const row = new Row();
     let stayed = 0;
-    await visitLeaving(table, [leaving], state, now, (_nth, _entry, key, to) => {
+    await visitLeaving(table, [leaving], state, now, (_nth, { generation }, key, to) => {
       if (to === null) stayed++;
       // One that its own traffic has moved in between is no session of this backend any more.
-      else if (
-        table.move(key, backend.slot, to.slot, to.generation, MoveReason.drain, now(), row, backend.generation)
-      ) {
+      else if (table.move(key, backend.slot, to.slot, to.life.stamp, MoveReason.drain, now(), row, generation)) {
         moved.set(to.id, (moved.get(to.id) ?? 0) + 1);
       }
     });

@@ -4,6 +4,7 @@ import type { SharedState } from '../backends/shared-state.ts';
 import type { ConfigError } from '../config/config-error.ts';
 import type { ConfigChange } from '../config/diff.ts';
 import type { DeadTurns } from '../dialog/dead-turns.ts';
+import type { Restarts } from '../health/restarts.ts';
 import type { SessionJournal } from '../logging/session-journal.ts';
 import type { CountersMemory } from '../metrics/counters-memory.ts';
 import type { RareTotals } from '../metrics/rare-totals.ts';
@@ -75,6 +76,7 @@ export interface LiveParts {
   readonly users: UserNames;
   readonly counters: CountersMemory;
   readonly rare: RareTotals;
+  readonly restarts: Restarts;
   readonly events: EventStream;
   /** The audit log as it is now; null, or absent: it is off. */
   readonly journal?: () => SessionJournal | null;

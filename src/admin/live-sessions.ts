@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Backend } from '../backends/backend.ts';
+import { boundBackend } from '../backends/bound-backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import { Key } from '../sessions/key.ts';
 import { MoveReason } from '../sessions/move-reasons.ts';
@@ -10,7 +11,7 @@ import type { Result, SessionPage, SessionQuery, SessionView } from './control-p
 import { findBackend, findPool } from './find-backend.ts';
 import type { LiveParts, StoredSession } from './live-parts.ts';
 import { type Refused, refused } from './refused.ts';
-import { boundBackend, sessionView } from './views.ts';
+import { sessionView } from './views.ts';
 
 /** Rows of the table that are looked at before probes and other requests have their turn. */
 const ROWS_AT_ONCE = 65_536;
@@ -122,11 +123,11 @@ export class LiveSessions {
       const { key, pool, row } = found;
       const target = findBackend(pool, to);
       if ('ok' in target) return target;
-      const from = boundBackend(pool, row) ?? null;
+      const from = boundBackend(pool, row);
       if (from === target) return { ok: true, value: this.#view(id, pool, row) };
       if (!state.isUsable(target.slot) || state.adminState(target.slot) === 'drain') return unavailable(target, state);
       const { backend: slot, generation } = row;
-      if (table.move(key, slot, target.slot, target.generation, MoveReason.operator, now(), row, generation)) {
+      if (table.move(key, slot, target.slot, target.life.stamp, MoveReason.operator, now(), row, generation)) {
         rare.add([
           { name: 'limpet_failovers_total', labels: [pool.name, from?.id ?? 'unknown', to, 'operator'], count: 1 },
         ]);
@@ -165,7 +166,7 @@ export class LiveSessions {
     row.state = Lookup.LIVE;
     row.pool = pool.index;
     row.backend = backend?.slot ?? -1;
-    row.generation = backend?.generation ?? 0;
+    row.generation = backend?.life.stamp ?? 0;
     row.by = stored.by;
     row.created = stored.created;
     row.lastSeen = stored.lastSeen;
@@ -182,13 +183,13 @@ export class LiveSessions {
     const { table, now } = this.#parts;
     const { key, pool, row } = found;
     const backend = boundBackend(pool, row);
-    if (backend === undefined) {
+    if (backend === null) {
       return refused(
         409,
         `The backend of the session ${id} is not in the configuration of this node: move it on a node that has it.`,
       );
     }
-    table.adopt(key, pool.index, backend.slot, backend.generation, row.by, row.created, now(), row);
+    table.adopt(key, pool.index, backend.slot, row.generation, row.by, row.created, now(), row);
     return row.state === Lookup.LIVE ? found : unknownSession(id);
   }
 

@@ -1,5 +1,6 @@
 import { KEY_SOURCES } from '../affinity/strategy.ts';
 import type { Backend } from '../backends/backend.ts';
+import { boundBackend } from '../backends/bound-backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { UserNames } from '../sessions/user-names.ts';
 import type { BackendView, PoolView, SessionView } from './control-plane.ts';
@@ -36,7 +37,7 @@ export function poolView(pool: Pool, live: Live): PoolView {
 
 /** A backend, as the admin API shows it. */
 export function backendView(backend: Backend, { state, table, discovered }: Live): BackendView {
-  const { id, url, slot, departing } = backend;
+  const { id, url, slot, departing, life } = backend;
   const latency = state.latency(slot);
   return {
     id,
@@ -52,6 +53,8 @@ export function backendView(backend: Backend, { state, table, discovered }: Live
     failures: state.failures(slot),
     latency: latency === 0 ? null : Math.round(latency * 1000) / 1000,
     lastChange: iso(state.lastChange(slot)),
+    life: life.number,
+    lifeBegan: life.began === 0 ? null : iso(life.began),
     lastError: state.lastError(slot),
   };
 }
@@ -72,12 +75,6 @@ export function sessionView(key: string, pool: Pool, fields: SessionFields, user
     user: users.name(fields.userA, fields.userB),
     moves: fields.moves,
   };
-}
-
-/** The backend that a row names, unless another one has its slot now (behaviour 12). */
-export function boundBackend(pool: Pool, { backend, generation }: SessionFields): Backend | undefined {
-  const found = pool.bySlot[backend];
-  return found?.generation === generation ? found : undefined;
 }
 
 /** ISO 8601 in UTC. */

@@ -1,7 +1,9 @@
 import type { BackendConfig, Config, PoolConfig } from '../config/schema.ts';
 import type { Backend } from './backend.ts';
+import { BackendLife } from './backend-life.ts';
 import { nameHash } from './name-hash.ts';
 import type { Pool } from './pool.ts';
+import { allocateSharedState, SharedLayout } from './shared-layout.ts';
 import type { SlotAssignment } from './slots.ts';
 
 /** What a reload keeps of the pools besides their slots. */
@@ -10,6 +12,8 @@ export interface PoolPlaces {
   readonly indices?: ReadonlyMap<string, number>;
   /** `pool/id` of the backends that are in the configuration no more and serve the sessions they have. */
   readonly departing?: ReadonlySet<string>;
+  /** Where the lives of the backends are counted; absent: each is in its first one. */
+  readonly layout?: SharedLayout;
 }
 
 const NONE: ReadonlySet<string> = new Set();
@@ -23,11 +27,19 @@ const NONE: ReadonlySet<string> = new Set();
 export function buildPools(
   config: Config,
   slots: ReadonlyMap<string, SlotAssignment>,
-  { indices, departing = NONE }: PoolPlaces = {},
+  { indices, departing = NONE, layout = firstLives(slots) }: PoolPlaces = {},
 ): Pool[] {
   return Object.entries(config.pools).map(([name, poolConfig], place) =>
-    buildPool(name, indices?.get(name) ?? place, poolConfig, slots, departing),
+    buildPool(name, indices?.get(name) ?? place, poolConfig, slots, departing, layout),
   );
+}
+
+/** For a model that no traffic runs by. */
+function firstLives(slots: ReadonlyMap<string, SlotAssignment>): SharedLayout {
+  const last = Math.max(0, ...Array.from(slots.values(), ({ slot }) => slot));
+  const layout = new SharedLayout(allocateSharedState(1, last + 1));
+  layout.life.fill(1);
+  return layout;
 }
 
 function buildPool(
@@ -36,6 +48,7 @@ function buildPool(
   config: PoolConfig,
   slots: ReadonlyMap<string, SlotAssignment>,
   departing: ReadonlySet<string>,
+  layout: SharedLayout,
 ): Pool {
   // Replicas may point at each other, so they are filled in when all backends exist.
   const replicasOf = new Map<string, Backend[]>();
@@ -44,7 +57,8 @@ function buildPool(
     if (assignment === undefined) throw new Error(`backend ${name}/${entry.id} has no slot`);
     const replicas: Backend[] = [];
     replicasOf.set(entry.id, replicas);
-    return buildBackend(name, index, entry, assignment, replicas, departing.has(`${name}/${entry.id}`));
+    const life = new BackendLife(layout, assignment.slot, assignment.generation);
+    return buildBackend(name, index, entry, assignment, life, replicas, departing.has(`${name}/${entry.id}`));
   });
 
   const byId = new Map(backends.map((backend) => [backend.id, backend]));
@@ -67,6 +81,7 @@ function buildBackend(
   poolIndex: number,
   entry: BackendConfig,
   { slot, generation, since = 0 }: SlotAssignment,
+  life: BackendLife,
   replicas: readonly Backend[],
   departing: boolean,
 ): Backend {
@@ -76,6 +91,7 @@ function buildBackend(
     poolIndex,
     slot,
     generation,
+    life,
     since,
     departing,
     ...placeOf(entry.url),

@@ -53,6 +53,12 @@ export class SharedLayout {
   readonly ejectedUntil: Float64Array;
   /** WINDOW_PARTS cells a slot: which part of time it is (high bits) and the failures in it (low bits). */
   readonly window: Int32Array;
+  /** By slot: which life of its backend this is, see BackendLife; 1 is the first. */
+  readonly life: Int32Array;
+  /** Two cells a slot, by the parity of the life: when it began, ms since epoch; 0: before limpet knew the backend. */
+  readonly lifeBegan: Float64Array;
+  /** By slot: the latest life in which the backend has answered. */
+  readonly answered: Int32Array;
   /** One cell: who decides on an ejection right now (row + 1); 0: nobody. */
   readonly ejectionLock: Int32Array;
   /** By slot: who decides on a place below maxRequests right now (row + 1); 0: nobody. */
@@ -100,6 +106,9 @@ export class SharedLayout {
     this.lastError = ints(slots);
     this.latency = floats(slots);
     this.window = ints(slots * WINDOW_PARTS);
+    this.life = ints(slots);
+    this.lifeBegan = floats(slots * 2);
+    this.answered = ints(slots);
     this.ejectionLock = ints(1);
     this.placeLock = ints(slots);
     this.tickets = ints(slots);

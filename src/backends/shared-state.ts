@@ -60,7 +60,7 @@ export class SharedState {
   }
 
   /**
-   * A backend takes the slot: health unknown, not ejected, counters zero unless `keepCounts` says that they are its own. The requests in flight are left alone: each worker
+   * A backend takes the slot: in its first life, health unknown, not ejected, counters zero unless `keepCounts` says that they are its own. The requests in flight are left alone: each worker
    * counts its own down, and SlotRegistry gives out no slot that has any.
    */
   reset(
@@ -84,6 +84,9 @@ export class SharedState {
     layout.configuredWeight[slot] = weight;
     layout.weight[slot] = weight;
     layout.lastChange[slot] = this.#wallClock();
+    layout.lifeBegan.fill(0, slot * 2, slot * 2 + 2);
+    layout.answered[slot] = 0;
+    Atomics.store(layout.life, slot, 1);
     Atomics.store(layout.flags, slot, bits.IN_USE | bits.ADMIN_FLAGS[admin] | (weight > 0 ? 0 : bits.WEIGHTLESS));
   }
 

@@ -1,7 +1,7 @@
 /** Where the live state of a backend is, and which user of the slot it is. */
 export interface SlotAssignment {
   readonly slot: number;
-  /** 1..65535: how often the slot has been given out; after 65535 it is 1 again. */
+  /** 1..65535: the stamp of its first life, of no life that an earlier user of the slot has had for long; after 65535 it is 1 again. */
   readonly generation: number;
   /** When the backend's id came back after it had been gone, ms since epoch; absent: it was never gone. */
   readonly since?: number;
@@ -25,6 +25,7 @@ interface Returned {
 export class SlotRegistry {
   readonly #slots: number;
   readonly #busy: (slot: number) => boolean;
+  readonly #lives: (slot: number) => number;
   readonly #now: () => number;
   readonly #assigned = new Map<string, SlotAssignment>();
   readonly #generations: Uint16Array;
@@ -35,10 +36,17 @@ export class SlotRegistry {
   /**
    * `busy` says whether something still refers to a slot, which is not given out then: requests in flight, rows of the table.
    * @param now wall clock, ms since epoch
+   * @param lives how many lives the last user of a slot has had: each has a stamp of its own
    */
-  constructor(slots: number, busy: (slot: number) => boolean = () => false, now: () => number = Date.now) {
+  constructor(
+    slots: number,
+    busy: (slot: number) => boolean = () => false,
+    now: () => number = Date.now,
+    lives: (slot: number) => number = () => 1,
+  ) {
     this.#slots = slots;
     this.#busy = busy;
+    this.#lives = lives;
     this.#now = now;
     this.#generations = new Uint16Array(slots);
   }
@@ -67,7 +75,9 @@ export class SlotRegistry {
         `no slot is free for backend ${name}: limpet holds at most ${this.#slots} backends, with removed ones that still drain`,
       );
     }
-    const generation = (this.#generations[slot]! % LAST_GENERATION) + 1;
+    const before = this.#generations[slot]!;
+    const spent = before === 0 ? 0 : Math.max(0, this.#lives(slot) - 1);
+    const generation = ((before + spent) % LAST_GENERATION) + 1;
     this.#generations[slot] = generation;
     const assignment: SlotAssignment = this.#known.has(name)
       ? { slot, generation, since: this.#now() }

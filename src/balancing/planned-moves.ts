@@ -108,7 +108,7 @@ export async function visitLeaving(
     );
     for (const entry of page.sessions) {
       const nth = nthOf.get(entry.backend);
-      if (nth === undefined || leaving[nth]!.backend.generation !== entry.generation) continue;
+      if (nth === undefined || !leaving[nth]!.backend.life.owns(entry.generation)) continue;
       parse(entry.key, key);
       visit(nth, entry, key, targetOf(leaving[nth]!, entry, key, state, gone, scratch));
     }
@@ -120,14 +120,14 @@ export async function visitLeaving(
 
 function targetOf(
   { pool, home }: Leaving,
-  { provisional }: SessionEntry,
+  { provisional, lastSeen }: SessionEntry,
   key: Key,
   state: SharedState,
   gone: readonly number[],
   scratch: Backend[],
 ): Backend | null {
   if (pool === null) return null;
-  const found = failoverTarget(pool, home, key, state, gone, gone.length, scratch);
+  const found = failoverTarget(pool, home, key, state, gone, gone.length, scratch, lastSeen);
   // A session that no backend has answered yet has no state that could be lost.
   if (found === null || provisional || pool.config.failover.onLost === 'move') return found;
   const holds = home?.replicas.some(({ slot, generation }) => slot === found.slot && generation === found.generation);

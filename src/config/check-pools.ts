@@ -18,6 +18,7 @@ export function checkPools(parts: Parts, report: Report): void {
     checkBackends(pool, report);
     checkDiscovery(pool, report);
     checkReplicas(pool, report);
+    checkFailback(pool, report);
     checkTimes(pool, report);
     checkBackendTls(pool, report);
     checkAffinity(pool, parts, report);
@@ -97,6 +98,15 @@ function checkReplicas(pool: PoolParts, report: Report): void {
     if (to.indexOf(kind) !== index)
       report.error([...pool.path, 'failover', 'to', index], `${kind} stands twice in this list`);
   }
+}
+
+function checkFailback(pool: PoolParts, report: Report): void {
+  const { failback, restarted } = pool.failover;
+  if (failback === undefined || failback === 'never' || restarted === 'stay') return;
+  report.warn(
+    [...pool.path, 'failover', 'failback'],
+    `${failback} leads sessions back to a server that has lost their state if it was restarted meanwhile: write failback: never, or restarted: stay for servers that keep their sessions on disk`,
+  );
 }
 
 function checkTimes(pool: PoolParts, report: Report): void {

@@ -105,6 +105,12 @@ const failover = z.strictObject({
     .describe('Where the sessions of a dead backend go, in this order'),
   onLost: z.enum(['move', 'reject']).default('move').describe('reject: 503, and the session ends'),
   failback: z.enum(['never', 'when-idle', 'immediate']).default('never').describe('When a moved session goes back'),
+  restarted: z
+    .enum(['move', 'stay'])
+    .default('move')
+    .describe(
+      'Sessions of a backend whose process was restarted: move to a replica that has their state; stay: it keeps them on disk',
+    ),
   resume: flag()
     .default(false)
     .describe('true: continue a broken GET response on another backend (Range and If-Range; it needs a strong ETag)'),
@@ -159,6 +165,12 @@ const health = z.strictObject({
   active: active.nullable().default(null).describe('Probes; null: none'),
   passive: passive.nullable().prefault({}).describe('What traffic says; null: not looked at'),
   slowStart: timer('zero').prefault('0s').describe('Time in which a recovered backend comes to its full weight'),
+  lifeline: z
+    .enum(['auto', 'silent', 'off'])
+    .default('auto')
+    .describe(
+      'Connection whose end tells of a restart: auto: that of the last probe; silent: also one that sends nothing',
+    ),
   whenAllDown: z.enum(['reject', 'try']).default('reject').describe('reject: 503; try: use all'),
 });
 

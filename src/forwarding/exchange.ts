@@ -135,6 +135,12 @@ export class Exchange implements Waiter {
   bound = false;
   /** The backend it is bound to; null when it is not bound, or that backend is gone. */
   home: Backend | null = null;
+  /** Stamp of the life of `home` that has the session's state, see BackendLife. */
+  stamp = 0;
+  /** When the session was last seen before this request, ms since epoch; Infinity: it has no state yet that could be lost. */
+  seenAt = Number.POSITIVE_INFINITY;
+  /** The stamp that its row is to have when the backend that was chosen answers; -1: that of the moment. */
+  bindsTo = -1;
   /** A row stands for the key, and `row` is a copy of it. */
   hasRow = false;
   /** This request made that row and no backend has answered yet. */
@@ -272,6 +278,9 @@ export class Exchange implements Waiter {
     this.strategy = null;
     this.bound = false;
     this.home = null;
+    this.stamp = 0;
+    this.seenAt = Number.POSITIVE_INFINITY;
+    this.bindsTo = -1;
     this.hasRow = false;
     this.claimed = false;
     this.fresh = false;

@@ -8,6 +8,8 @@ export interface MetricsSource {
   activeRequests(slot: number): number;
   /** False while probes or traffic say that the backend is down. */
   isUp(slot: number): boolean;
+  /** Which life of its process the backend of a slot is in. */
+  life(slot: number): number;
   /** Sessions bound to the backend of a slot. */
   sessions(slot: number): number;
   /** Sessions of a pool, by its index. */

@@ -4,6 +4,10 @@ export const RARE_METRICS = {
     labels: ['pool', 'from', 'to', 'reason'],
     help: 'Sessions moved from one backend to another.',
   },
+  limpet_backend_restarts_total: {
+    labels: ['pool', 'backend', 'sign'],
+    help: 'Ends of the process of a backend, by what told of it: boot, refused, operator, store.',
+  },
   limpet_retries_total: {
     labels: ['pool', 'reason'],
     help: 'Attempts after the first one of a request, by what went wrong before.',

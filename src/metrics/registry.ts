@@ -128,6 +128,12 @@ export function metricsRegistry({ source, sums, rare, processMetrics }: MetricsP
     ['pool', 'backend'],
     (set) => perBackend((labels, slot) => set(labels, source.isUp(slot) ? 1 : 0)),
   );
+  gauge(
+    'limpet_backend_life',
+    'Which life of its process the backend is in: one more with each restart.',
+    ['pool', 'backend'],
+    (set) => perBackend((labels, slot) => set(labels, source.life(slot))),
+  );
   counter(
     'limpet_session_evictions_total',
     'Sessions that were dropped because the table was full (sessions.max).',

@@ -60,7 +60,12 @@ export class ModelKeeper {
   constructor(parts: ModelKeeperParts) {
     const { state, sessions } = parts;
     this.#parts = parts;
-    this.#slots = new SlotRegistry(parts.slots, (slot) => state.active(slot) > 0 || sessions(slot) > 0);
+    this.#slots = new SlotRegistry(
+      parts.slots,
+      (slot) => state.active(slot) > 0 || sessions(slot) > 0,
+      Date.now,
+      (slot) => state.layout.life[slot]!,
+    );
     this.#poolIndices = new IndexRegistry('pools', parts.pools);
     this.#listenerIndices = new IndexRegistry('listeners', parts.listeners);
   }
@@ -118,7 +123,11 @@ export class ModelKeeper {
         secrets,
         keySecret: this.#parts.keySecret,
       };
-      const pools = buildPools(config, model.slots, { indices: model.pools, departing });
+      const pools = buildPools(config, model.slots, {
+        indices: model.pools,
+        departing,
+        layout: this.#parts.state.layout,
+      });
       return { model, sources, pools, joined };
     } catch (error) {
       this.#leave(joined);

@@ -1,7 +1,8 @@
 import type { Backend } from '../backends/backend.ts';
+import { boundBackend } from '../backends/bound-backend.ts';
 import type { SharedState } from '../backends/shared-state.ts';
 import { openCandidates } from '../balancing/candidates.ts';
-import { failoverTarget } from '../balancing/failover-target.ts';
+import { failoverTarget, replicaTarget } from '../balancing/failover-target.ts';
 import { ERRORS, type ErrorKind } from '../errors.ts';
 import type { Exchange } from '../forwarding/exchange.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
@@ -11,7 +12,7 @@ import type { SearchedRows } from '../sessions/searched-rows.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import { failbackTarget } from './failback.ts';
 import { followRotation } from './session-changes.ts';
-import { backendOf, claim, Search } from './session-search.ts';
+import { claim, Search } from './session-search.ts';
 
 /** A backend, or why there is none. */
 export interface Choice {
@@ -45,6 +46,7 @@ export function chooseBackend(
   table: SearchedRows,
   store: SessionStore,
 ): Choice {
+  x.bindsTo = -1;
   if (x.bound || x.claimed) return bound(x, traffic, state, table, store);
   const { pool, candidates } = traffic;
   // It came late with an id that was rotated away: it has no session, but the backend of the one it had.
@@ -73,7 +75,7 @@ function bound(
 ): Choice {
   const { pool } = traffic;
   if (x.triedCount > 0 && x.hasRow) follow(x, traffic, state, table);
-  const home = x.claimed && !x.bound ? backendOf(traffic, x.row) : x.home;
+  const home = x.claimed && !x.bound ? boundBackend(pool, x.row) : x.home;
   const tried = home !== null && isTried(x, home);
   if (x.triedCount === 0 && x.hasRow && x.row.origin >= 0) {
     const first = goesBack(x, traffic, state);
@@ -82,10 +84,19 @@ function bound(
       return chosen(first);
     }
   }
+  if (x.bound && home !== null) {
+    x.bindsTo = x.stamp;
+    if (!home.life.isNow(x.stamp) && pool.config.failover.restarted === 'move') {
+      const replica = afterRestart(x, home, tried, traffic, state);
+      if (replica !== null) return chosen(replica);
+      if (x.bindsTo !== x.stamp && pool.config.failover.onLost === 'reject') return lose(x, traffic, store);
+    } else x.bindsTo = home.life.stamp;
+  }
   if (home !== null && !tried && state.isUsable(home.slot)) return chosen(home);
   const { onLost } = pool.config.failover;
   x.moveReason = reason(home, state);
-  const target = failoverTarget(pool, home, x.found.key, state, x.tried, x.triedCount, traffic.candidates);
+  const { tried: all, triedCount, seenAt } = x;
+  const target = failoverTarget(pool, home, x.found.key, state, all, triedCount, traffic.candidates, seenAt);
   if (onLost === 'reject' && !x.claimed && (target === null || home === null || !home.replicas.includes(target))) {
     // One failed attempt at a backend that is not known to be down loses nothing yet.
     return home !== null && state.isUsable(home.slot) ? chosen(null) : lose(x, traffic, store);
@@ -103,6 +114,30 @@ function bound(
   return chosen(null);
 }
 
+/**
+ * Where a session goes that was bound to an earlier life of its backend (behaviour 114): to a replica that still has its state. Null: it stays. If no replica has
+ * its state either, it takes on the life that its backend has now: so nothing piles up when servers are restarted one after another.
+ */
+function afterRestart(
+  x: Exchange,
+  home: Backend,
+  tried: boolean,
+  { pool, candidates }: PoolTraffic,
+  state: SharedState,
+): Backend | null {
+  const { key } = x.found;
+  const replica = replicaTarget(pool, home, key, state, x.tried, x.triedCount, candidates, x.seenAt);
+  if (replica !== null) {
+    x.bindsTo = -1;
+    // Until it has answered again it is a backend that is down, whatever else is known of it.
+    const back = !tried && home.life.hasAnswered && state.isUsable(home.slot);
+    x.moveReason = back ? MoveReason['backend-restarted'] : reason(home, state);
+    return replica;
+  }
+  if (replicaTarget(pool, home, key, state, [], 0, candidates, x.seenAt) === null) x.bindsTo = home.life.stamp;
+  return null;
+}
+
 /** The backend that the session had to leave, if it goes back there now. When that does not answer, the next attempt is where the session is. */
 function goesBack(x: Exchange, { pool, failedAt }: PoolTraffic, state: SharedState): Backend | null {
   const failed = failedAt[x.row.origin];
@@ -116,8 +151,10 @@ function follow(x: Exchange, traffic: PoolTraffic, state: SharedState, table: Se
   if (table.peek(x.found.key, now, x.row) === Lookup.ENDED && followRotation(x, table))
     table.peek(x.found.key, now, x.row);
   if (x.row.state !== Lookup.LIVE) return;
-  const lives = backendOf(traffic, x.row);
-  if (lives !== null && x.bound && lives !== x.home && !isTried(x, lives) && state.isUsable(lives.slot)) x.home = lives;
+  const lives = boundBackend(traffic.pool, x.row);
+  if (lives === null || !x.bound || lives === x.home || isTried(x, lives) || !state.isUsable(lives.slot)) return;
+  x.home = lives;
+  x.stamp = x.row.generation;
 }
 
 /** The session's state is gone and the pool rejects instead of moving: the session ends. */

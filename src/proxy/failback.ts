@@ -7,8 +7,6 @@ import type { Row } from '../sessions/row.ts';
 const IDLE_MS = 30_000;
 /** A backend that has failed so recently, ms, is not gone back to: without probes nothing else says that it is still dead. */
 const CALM_MS = 5_000;
-/** Bits of a backend's generation that a row keeps of the one that it had to leave. */
-const GENERATION_BITS = 7;
 
 /**
  * The backend that a session goes back to with this request (`failover.failback`, behaviour 34), or null: it stays where it is.
@@ -28,7 +26,7 @@ export function failbackTarget(
   const backend = pool.bySlot[row.origin];
   // Gone from the configuration, or another one in its place by now (behaviour 12).
   if (backend === undefined || backend.departing) return null;
-  if ((backend.generation & GENERATION_BITS) !== row.originGeneration) return null;
+  if (!backend.life.endsWith(row.originGeneration)) return null;
   if (!state.isOpen(backend.slot)) return null;
   if (failback === 'when-idle' && found - row.lastSeen < IDLE_MS) return null;
   // Full, it would make the session wait for a place that it has where it is.

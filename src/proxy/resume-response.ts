@@ -7,6 +7,7 @@
  * session refreshes it. What the answer says of sessions otherwise (Set-Cookie, `Limpet-Session`, `Limpet-User`) counts for nothing: the response that broke has said it.
  */
 import type { Backend } from '../backends/backend.ts';
+import { boundBackend } from '../backends/bound-backend.ts';
 import { type Exchange, Stage } from '../forwarding/exchange.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import { CONDITIONS, rangeLines, refusal, restOf, resumable } from '../forwarding/resume.ts';
@@ -21,7 +22,6 @@ import type { SessionTable } from '../sessions/table.ts';
 import { noteMove } from './note-move.ts';
 import { mayRetry } from './retry.ts';
 import { sessionTail } from './session-confirm.ts';
-import { backendOf } from './session-search.ts';
 
 /** What it needs of a worker. */
 export interface ResumeParts {
@@ -96,7 +96,7 @@ function takeSession(x: Exchange, backend: Backend, traffic: PoolTraffic, { tabl
   const { row } = x;
   // The choice of this backend has looked at the row anew.
   if (x.strategy === null || !x.hasRow || row.state !== Lookup.LIVE) return false;
-  const moves = backendOf(traffic, row) !== backend;
+  const moves = boundBackend(traffic.pool, row) !== backend;
   if (!moves && row.movedFrom < 0) return false;
   const key = x.found.key;
   const now = Date.now();

@@ -55,10 +55,12 @@ export function confirm(
   const moved = x.bound && backend !== x.home;
   if (!x.hasRow) {
     // A cookie's session: a new one, or one whose row is gone.
-    if (x.bound) store.adopt(key, pool, x.home, backend, by, x.began, x.moveReason, now, row);
-    else {
+    if (x.bound) {
+      const homeStamp = backend === x.home ? stampOf(x, backend) : x.stamp;
+      store.adopt(key, pool, x.home, backend, by, x.began, x.moveReason, now, row, homeStamp);
+    } else {
       x.began = now;
-      table.claim(key, pool.index, backend.slot, backend.generation, by, now, row, false);
+      table.claim(key, pool.index, backend.slot, stampOf(x, backend), by, now, row, false);
     }
     if (x.binding !== 0) table.setBinding(key, x.binding);
     table.confirm(key, backend.slot, now);
@@ -66,12 +68,12 @@ export function confirm(
     // Its cookie names no backend of the pool: there is no row that could have moved.
     if (journal !== null && x.bound && x.home === null)
       noteSession(journal, 'moved', x, backend.id, '', MOVE_REASONS[x.moveReason]!, now);
-  } else if (row.backend !== backend.slot || row.generation !== backend.generation) {
+  } else if (row.backend !== backend.slot || !backend.life.owns(row.generation)) {
     store.move(key, pool, backend, x.moveReason, now, row);
     table.confirm(key, backend.slot, now);
-  } else if (row.provisional || row.movedFrom >= 0) {
+  } else if (row.provisional || row.movedFrom >= 0 || row.generation !== stampOf(x, backend)) {
     if (row.movedFrom >= 0) x.outcome = Outcome.moved;
-    table.confirm(key, backend.slot, now);
+    table.confirm(key, backend.slot, now, stampOf(x, backend));
   }
   if (traffic.learners.length > 0) learn(x, head, backend, traffic, store, journal, now);
   const issuer = traffic.issuer;
@@ -92,13 +94,18 @@ export function needsCookie({ fresh, outcome, row }: Exchange, moved: boolean, i
   );
 }
 
+/** Stamp of the life of the backend that has the session's state with this answer. */
+function stampOf({ bindsTo }: Exchange, { life }: Backend): number {
+  return bindsTo < 0 ? life.stamp : bindsTo;
+}
+
 /** The usual case: a session that was where it is, told of all there is to tell, with a cookie that is fresh enough. */
 function isSettled(x: Exchange, backend: Backend, traffic: PoolTraffic): boolean {
   const { row } = x;
   if (!x.hasRow || x.home !== backend || row.movedFrom >= 0 || row.provisional || traffic.learners.length > 0)
     return false;
-  // A row of another generation of the backend's id has no home.
-  if (row.backend !== backend.slot) return false;
+  // One whose backend was restarted and that has nowhere else to go begins with this life of it.
+  if (row.backend !== backend.slot || row.generation !== x.bindsTo) return false;
   return x.strategy !== traffic.issuer || x.foundAt - row.issued < traffic.pool.config.session.idle * REFRESH_SHARE;
 }
 

@@ -3,6 +3,7 @@
  */
 import { type CookieProof, Find, type FoundKey } from '../affinity/strategy.ts';
 import type { Backend } from '../backends/backend.ts';
+import { boundBackend } from '../backends/bound-backend.ts';
 import type { Exchange } from '../forwarding/exchange.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import type { Head } from '../http1/head.ts';
@@ -82,7 +83,8 @@ export function findSession(
           if (binding !== null) observe(x, table);
           if (strategy.owned && found.issued > x.row.issued + precisionOf(x.row))
             follow(found, x.row, traffic, table, now);
-          x.home = backendOf(traffic, x.row);
+          x.seenAt = x.row.lastSeen;
+          goByRow(x, traffic);
           return x.row.pending
             ? asked(x, traffic, table, store.join(found.key, traffic.pool, x.row, now))
             : Search.done;
@@ -158,7 +160,7 @@ function isLate(x: Exchange, head: Head, traffic: PoolTraffic, table: SearchedRo
   if (rotatedAt === 0 || now - rotatedAt > LATE_MS) return false;
   const line = head.find(SITE, SITE_HASH);
   if (line < 0 || head.value(line) !== 'same-origin') return false;
-  if (table.peek(successor, now, other) === Lookup.LIVE) x.home = backendOf(traffic, other);
+  if (table.peek(successor, now, other) === Lookup.LIVE) x.home = boundBackend(traffic.pool, other);
   return true;
 }
 
@@ -183,9 +185,10 @@ function follow(found: FoundKey, row: Row, traffic: PoolTraffic, table: Searched
   // A date that somebody made up changes nothing.
   if (row.issued === 0 || !traffic.issuer!.verify(found, now, proof)) return;
   const { backend } = proof;
-  if (backend !== null && (backend.slot !== row.backend || backend.generation !== row.generation)) {
+  if (backend !== null && (backend.slot !== row.backend || !backend.life.owns(row.generation))) {
     // The application was told of the move by the node that made it.
-    table.settle(found.key, backend.slot, backend.generation, row.created, row.moves + 1, now, row);
+    const stamp = backend.life.stampAt(proof.issued);
+    table.settle(found.key, backend.slot, stamp, row.created, row.moves + 1, now, row);
   }
   table.setIssued(found.key, proof.issued);
   row.issued = proof.issued;
@@ -232,6 +235,8 @@ function adopt(
     x.bound = true;
     x.began = proof.began;
     x.home = proof.backend;
+    x.stamp = proof.backend?.life.stampAt(proof.issued) ?? 0;
+    x.seenAt = proof.issued;
     x.outcome = Outcome.adopted;
     return Outcome.adopted;
   }
@@ -290,16 +295,17 @@ export function answered(x: Exchange, traffic: PoolTraffic, table: SearchedRows,
       x.claimed = claim === Claim.made;
       if (x.claimed && x.binding !== 0) table.setBinding(x.found.key, x.binding);
       x.bound = !x.claimed;
-      x.home = x.claimed ? null : backendOf(traffic, x.row);
+      if (x.claimed) x.home = null;
+      else goByRow(x, traffic);
       if (x.bound && !owned) x.outcome = Outcome.bound;
       return Search.done;
   }
 }
 
-/** The backend that a row names, or null when it is not in the pool any more, or not the one it was (behaviour 12). */
-export function backendOf(traffic: PoolTraffic, row: Row): Backend | null {
-  const backend = traffic.pool.bySlot[row.backend];
-  return backend !== undefined && backend.generation === row.generation ? backend : null;
+/** The session is where its row says. */
+export function goByRow(x: Exchange, traffic: PoolTraffic): void {
+  x.home = boundBackend(traffic.pool, x.row);
+  x.stamp = x.row.generation;
 }
 
 /**
@@ -325,6 +331,6 @@ export function claim(
   if (x.claimed) return Search.done;
   x.bound = true;
   x.outcome = Outcome.bound;
-  x.home = backendOf(traffic, x.row);
+  goByRow(x, traffic);
   return Search.done;
 }

@@ -7,7 +7,7 @@ import { Lookup, type SessionTable } from '../sessions/table.ts';
 import type { TimerWheel } from '../timing/timer-wheel.ts';
 import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
 import { followRotation } from './session-changes.ts';
-import { backendOf } from './session-search.ts';
+import { goByRow } from './session-search.ts';
 
 /**
  * `session.dialog: half-duplex`: a request waits until those of its session that came before it are answered (see Turns). It has the turn until its
@@ -84,7 +84,7 @@ export class SessionTurn implements AdmissionStep {
     if (found === Lookup.ENDED && followRotation(x, this.#table)) found = this.#table.peek(x.found.key, now, x.row);
     if (found !== Lookup.LIVE || x.row.pending) return false;
     x.began = x.row.created;
-    x.home = backendOf(x.traffic!, x.row);
+    goByRow(x, x.traffic!);
     return true;
   }
 

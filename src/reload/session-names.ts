@@ -1,31 +1,33 @@
+import type { Backend } from '../backends/backend.ts';
 import type { ModelKeeper } from '../model/model-keeper.ts';
 import type { SessionNames } from '../sessions/snapshot-names.ts';
 
 /** The names of backends by their places in the model that is in effect, for sessions that leave this process or come to it. */
 export function sessionNames(keeper: ModelKeeper): SessionNames {
   let of = keeper.pools;
-  let bySlot = namesBySlot(keeper);
+  let bySlot = backendsBySlot(keeper);
   return {
     backends: (slot, generation) => {
       if (of !== keeper.pools) {
         of = keeper.pools;
-        bySlot = namesBySlot(keeper);
+        bySlot = backendsBySlot(keeper);
       }
       const found = bySlot[slot];
-      return found !== undefined && (generation === -1 || found.generation === generation) ? found.name : null;
+      return found !== undefined && (generation === -1 || found.life.owns(generation))
+        ? `${found.pool}/${found.id}`
+        : null;
     },
     resolve: (pool, id) => {
-      const index = keeper.model.pools.get(pool);
-      const place = keeper.model.slots.get(`${pool}/${id}`);
-      return index === undefined || place === undefined
+      const backend = keeper.pools.find(({ name }) => name === pool)?.byId.get(id);
+      return backend === undefined
         ? null
-        : { pool: index, slot: place.slot, generation: place.generation };
+        : { pool: backend.poolIndex, slot: backend.slot, generation: backend.life.stamp };
     },
   };
 }
 
-function namesBySlot(keeper: ModelKeeper): { name: string; generation: number }[] {
-  const names: { name: string; generation: number }[] = [];
-  for (const [name, { slot, generation }] of keeper.model.slots) names[slot] = { name, generation };
-  return names;
+function backendsBySlot(keeper: ModelKeeper): Backend[] {
+  const backends: Backend[] = [];
+  for (const pool of keeper.pools) for (const backend of pool.backends) backends[backend.slot] = backend;
+  return backends;
 }

@@ -20,8 +20,8 @@ export class MemoryStore implements SessionStore {
     this.#users = users;
   }
 
-  claim(key: Key, pool: Pool, { slot, generation }: Backend, by: number, now: number, row: Row, binding = 0): Claim {
-    const made = this.#table.claim(key, pool.index, slot, generation, by, now, row, true, false, binding);
+  claim(key: Key, pool: Pool, { slot, life }: Backend, by: number, now: number, row: Row, binding = 0): Claim {
+    const made = this.#table.claim(key, pool.index, slot, life.stamp, by, now, row, true, false, binding);
     return made ? Claim.made : Claim.bound;
   }
 
@@ -45,11 +45,13 @@ export class MemoryStore implements SessionStore {
     reason: number,
     now: number,
     row: Row,
+    stamp = (home ?? backend).life.stamp,
   ): void {
     const first = home ?? backend;
-    this.#table.adopt(key, pool.index, first.slot, first.generation, by, created, now, row);
+    const { life } = backend;
+    this.#table.adopt(key, pool.index, first.slot, home === null ? life.stamp : stamp, by, created, now, row);
     if (home === null || home === backend || row.state !== Lookup.LIVE) return;
-    this.#table.move(key, home.slot, backend.slot, backend.generation, reason, now, row, home.generation);
+    this.#table.move(key, home.slot, backend.slot, life.stamp, reason, now, row, stamp);
   }
 
   bind(key: Key, pool: Pool, backend: Backend, by: number, now: number): void {
@@ -57,7 +59,7 @@ export class MemoryStore implements SessionStore {
   }
 
   move(key: Key, _pool: Pool, backend: Backend, reason: number, now: number, row: Row): void {
-    this.#table.move(key, row.backend, backend.slot, backend.generation, reason, now, row);
+    this.#table.move(key, row.backend, backend.slot, backend.life.stamp, reason, now, row);
   }
 
   release(key: Key, _pool: Pool, slot: number): void {
@@ -107,11 +109,13 @@ export function bindLearned(
   by: number,
   now: number,
 ): void {
+  const { slot, life } = backend;
+  const { stamp } = life;
   if (
-    !table.claim(key, pool.index, backend.slot, backend.generation, by, now, row, true) &&
-    (row.backend !== backend.slot || row.generation !== backend.generation)
+    !table.claim(key, pool.index, slot, stamp, by, now, row, true) &&
+    (row.backend !== slot || !life.owns(row.generation))
   ) {
-    table.move(key, row.backend, backend.slot, backend.generation, MoveReason.relearned, now, row);
+    table.move(key, row.backend, slot, stamp, MoveReason.relearned, now, row);
   }
-  table.confirm(key, backend.slot, now);
+  table.confirm(key, slot, now, stamp);
 }

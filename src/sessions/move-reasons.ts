@@ -10,6 +10,7 @@ export const MOVE_REASONS = [
   'relearned',
   'failback',
   'drain',
+  'backend-restarted',
 ] as const;
 /** One of MOVE_REASONS. */
 export type MoveReason = (typeof MOVE_REASONS)[number];
@@ -29,6 +30,8 @@ export const MoveReason = {
   failback: 5,
   /** The time that its draining backend was given is over. */
   drain: 6,
+  /** The backend's process has ended, and another one answers in its place without the session's state (behaviour 114). */
+  'backend-restarted': 7,
 } as const satisfies { readonly [R in MoveReason]: number };
 
 /** 1 for the reasons after which a session may go back to where it was (`failover.failback`), by their index. At most 16 reasons fit into a row. */

@@ -20,7 +20,7 @@ export const BODY_WORDS = 14;
 export const KEY_B = 0;
 export const KEY_C = 1;
 export const KEY_D = 2;
-/** backend slot u16 | generation u16 << 16: one word, so that no reader ever sees the one without the other. */
+/** backend slot u16 | stamp of the backend's life u16 << 16 (see BackendLife): one word, so that no reader ever sees the one without the other. */
 export const BINDING = 3;
 /** u32, saturating. */
 export const REQUESTS = 4;
@@ -31,7 +31,7 @@ export const CREATED = 6;
 /** Two words: double, ms since epoch; of a tombstone, the time until which it stands. */
 export const LAST_SEEN = 8;
 /**
- * Where it was moved from: backend slot + 1 as u16, zero: nowhere | reason, 4 bits << 16 | MOVE_TOLD | low 3 bits of that backend's generation << 21 | moves u8 << 24.
+ * Where it was moved from: backend slot + 1 as u16, zero: nowhere | reason, 4 bits << 16 | MOVE_TOLD | low 3 bits of the stamp of that backend's life << 21 | moves u8 << 24.
  */
 export const MOVED = 10;
 /** What the session is bound to besides its backend: 32-bit hash. Zero: nothing. */

@@ -264,6 +264,12 @@ export class RowWriter {
     if (this.#marks !== null) this.#marks[row] = CHANGED;
   }
 
+  /** A live row is bound to this life of its backend, see BackendLife. `confirm` or another change comes with it. */
+  restamp(row: number, stamp: number): void {
+    const at = bodyOf(this.#rows, row) + BINDING;
+    this.#words[at] = (this.#words[at]! & 0xffff) | (stamp << 16);
+  }
+
   /** Notes what a live row is bound to besides its backend. */
   setBinding(row: number, hash: number): void {
     this.#words[bodyOf(this.#rows, row) + BINDING_HASH] = hash;

@@ -10,7 +10,7 @@ export class Row {
   pool = -1;
   /** Slot of the backend. */
   backend = -1;
-  /** Of the backend when the session was bound to it: another one than the slot's names a backend that is gone (behaviour 12). */
+  /** Stamp of the life of the backend that has the session's state, see BackendLife: one of an earlier life, or of a backend that is gone (behaviours 12, 114). */
   generation = 0;
   /** When the session began, ms since epoch. */
   created = 0;
@@ -34,7 +34,7 @@ export class Row {
   movedReason = 0;
   /** Slot that it had to leave when its backend was not available, where it may go back to; -1: none. */
   origin = -1;
-  /** The low 3 bits of that backend's generation. */
+  /** The low 3 bits of the stamp of that backend's life. */
   originGeneration = 0;
   /** Hash of what it is bound to besides its backend, u32; 0: nothing. */
   binding = 0;

@@ -1,3 +1,4 @@
+import { boundBackend } from '../backends/bound-backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { SessionEvent, SessionJournal } from '../logging/session-journal.ts';
 import { MOVE_REASONS } from './move-reasons.ts';
@@ -61,6 +62,6 @@ export class SessionEvents implements RowObserver {
 
 /** Empty: it is not in the pool any more. */
 function backendId(pool: Pool | undefined, slot: number, generation: number): string {
-  const backend = pool?.bySlot[slot];
-  return backend !== undefined && backend.generation === generation ? backend.id : '';
+  const backend = pool === undefined ? null : boundBackend(pool, { backend: slot, generation });
+  return backend?.id ?? '';
 }

@@ -92,6 +92,7 @@ export interface SessionStore {
   /**
    * A session that the table does not have, bound to `home`, was answered by `backend`: makes its row there; `row` is it.
    * @param home null: it was bound to none that is known
+   * @param stamp of the life of `home` that it was bound to, or, when `home` has answered it, is bound to from now on; absent: the one that it is in
    */
   adopt(
     key: Key,
@@ -103,6 +104,7 @@ export interface SessionStore {
     reason: number,
     now: number,
     row: Row,
+    stamp?: number,
   ): void;
 
   /** The application says that this key lives on this backend (behaviour 17): it does from now on, whatever was known of it, and it is confirmed. */

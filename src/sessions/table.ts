@@ -241,8 +241,9 @@ export class SessionTable {
   /**
    * A backend has answered: its session is no longer provisional, its move has been told, and it was seen at `now`.
    * False, with nothing changed: the session is gone, or bound to another backend.
+   * @param stamp of the life of the backend that has its state from now on (see BackendLife); -1: as it is
    */
-  confirm(key: Key, slot: number, now: number): boolean {
+  confirm(key: Key, slot: number, now: number, stamp = -1): boolean {
     const at = this.#access.acquire(key);
     if (at < 0) return false;
     try {
@@ -251,6 +252,7 @@ export class SessionTable {
       if (!bound) return false;
       const first = rows.isOwnClaim(at);
       writer.confirm(at, now);
+      if (stamp >= 0) writer.restamp(at, stamp);
       if (first && observer !== null) observer.began(this.#access.see(at)!);
       return true;
     } finally {

@@ -31,7 +31,9 @@ export function buildTraffic(
   parts: TrafficParts,
 ): PoolTraffic[] {
   const known = new Map(before?.pools.map((traffic) => [traffic.pool.name, traffic]));
-  return buildPools(model.config, model.slots, { indices: model.pools, departing: model.departing }).map((pool) => {
+  const { layout } = parts.state;
+  const { pools: indices, departing } = model;
+  return buildPools(model.config, model.slots, { indices, departing, layout }).map((pool) => {
     const old = known.get(pool.name) ?? null;
     if (old !== null && before !== null && isSame(pool, old.pool, model, before.model)) return old;
     return build(pool, old, model, parts);

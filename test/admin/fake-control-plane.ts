@@ -18,6 +18,8 @@ export const BACKEND: BackendView = {
   latency: 1.5,
   lastChange: '2026-01-31T12:00:00.000Z',
   lastError: null,
+  life: 1,
+  lifeBegan: null,
 };
 
 export const SESSION: SessionView = {
@@ -92,6 +94,11 @@ export class FakeControlPlane implements ControlPlane {
 
   patchBackend(...call: Parameters<ControlPlane['patchBackend']>): ReturnType<ControlPlane['patchBackend']> {
     this.calls.push(['patchBackend', ...call]);
+    return { ok: true, value: BACKEND };
+  }
+
+  backendRestarted(...call: Parameters<ControlPlane['backendRestarted']>): ReturnType<ControlPlane['patchBackend']> {
+    this.calls.push(['backendRestarted', ...call]);
     return { ok: true, value: BACKEND };
   }
 

@@ -74,6 +74,8 @@ test('a pool shows its backends with state and health as two fields (39)', async
     failures: 1,
     latency: 1.235,
     lastChange: new Date(now + 5000).toISOString(),
+    life: 1,
+    lifeBegan: null,
     lastError: 'BACKEND_RESET',
   });
   assert.deepEqual([b!.weight, b!.health, b!.latency, b!.lastError], [3, 'unknown', null, null]);

@@ -7,6 +7,7 @@ import { buildPools } from '../../src/backends/build-pools.ts';
 import { SharedState } from '../../src/backends/shared-state.ts';
 import { SlotRegistry } from '../../src/backends/slots.ts';
 import { parseConfig } from '../../src/config/load.ts';
+import { Restarts } from '../../src/health/restarts.ts';
 import { Counters } from '../../src/metrics/counters.ts';
 import { RareTotals } from '../../src/metrics/rare-totals.ts';
 import { Key } from '../../src/sessions/key.ts';
@@ -74,7 +75,7 @@ export class LiveLimpet {
       for (const { id, state, weight } of pool.backends)
         this.state.reset(slots.assign(name, id).slot, { admin: state, weight });
     }
-    this.pools = buildPools(config, slots.assignments);
+    this.pools = buildPools(config, slots.assignments, { layout: this.state.layout });
     for (const { index, config: pool } of this.pools)
       this.table.setLimits(index, pool.session.idle, pool.session.lifetime);
     const parts: LiveParts = {
@@ -91,6 +92,7 @@ export class LiveLimpet {
       users: this.users,
       counters,
       rare: new RareTotals(),
+      restarts: new Restarts({ count: () => {}, log: { warn() {} }, now: () => this.now }),
       events: new EventStream(),
       onAdminChange: (change) => void this.changes.push(change),
       preview: (text) => this.#preview(text),

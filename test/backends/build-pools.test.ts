@@ -15,7 +15,8 @@ test('a backend has its address, slot, generation and limits resolved', () => {
     { id: 'b', url: 'http://[::1]:8080' },
   ]);
   const [pool] = buildPools(config, SLOTS);
-  const { replicas, ...a } = pool!.byId.get('a')!;
+  const { replicas, life, ...a } = pool!.byId.get('a')!;
+  assert.deepEqual([life.number, life.began, life.stamp], [1, 0, 7]);
   assert.deepEqual(replicas, []);
   assert.deepEqual(a, {
     id: 'a',

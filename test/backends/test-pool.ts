@@ -27,7 +27,7 @@ export function testPool(backends: readonly WrittenBackend[], settings: object =
   const state = new SharedState(memory, 0);
   const registry = new SlotRegistry(state.slots);
   for (const { id } of config.pools.shop!.backends) registry.assign('shop', id);
-  const pool: Pool = buildPools(config, registry.assignments)[0]!;
+  const pool: Pool = buildPools(config, registry.assignments, { layout: state.layout })[0]!;
   config.pools.shop!.backends.forEach((backend, index) => {
     state.reset(pool.backends[index]!.slot, { admin: backend.state, weight: backend.weight });
   });

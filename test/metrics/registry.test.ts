@@ -25,6 +25,7 @@ const source: MetricsSource = {
     { bind: 'unix:/run/"limpet".sock', index: 1 },
   ],
   activeRequests: (slot) => slot * 10,
+  life: (slot) => slot,
   isUp: (slot) => slot !== 5,
   sessions: (slot) => slot + 1,
   sessionsOfPool: (pool) => 100 + pool,

@@ -118,6 +118,9 @@ export class EventSources {
       // What an operator moves is told with the session's key.
       if (reason !== 'operator') stream.publish({ event: 'failover', pool, from, to, reason, count });
     });
+    this.#grown('limpet_backend_restarts_total', last, ([pool = '', backend = '', sign = ''], count) =>
+      stream.publish({ event: 'backend-restarted', pool, backend, sign, count }),
+    );
     this.#grown('limpet_binding_mismatches_total', last, ([pool = '', action = ''], count) =>
       stream.publish({ event: 'binding-mismatch', pool, action, count }),
     );

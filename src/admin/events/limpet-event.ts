@@ -16,6 +16,14 @@ export type LimpetEvent =
       readonly to: HealthChange['to'];
       readonly reason: string;
     }
+  /** The process of a backend has ended and another one takes its place: `sign` as in `limpet_backend_restarts_total`. */
+  | {
+      readonly event: 'backend-restarted';
+      readonly pool: string;
+      readonly backend: string;
+      readonly sign: string;
+      readonly count: number;
+    }
   /** Sessions moved by their traffic, by failback or by a drain whose time is over; `reason` as in `limpet_failovers_total`. */
   | {
       readonly event: 'failover';

@@ -28,6 +28,10 @@ export function poolRoutes(control: ControlPlane): Route[] {
       const changed = control.patchBackend(params.pool!, params.backend!, body);
       return changed.ok ? json(changed.value) : refusal(changed, path);
     }),
+    change('POST', '/api/v1/pools/:pool/backends/:backend/restarted', NOTHING, ({ params, path }) => {
+      const restarted = control.backendRestarted(params.pool!, params.backend!);
+      return restarted.ok ? json(restarted.value) : refusal(restarted, path);
+    }),
     change('POST', '/api/v1/pools/:pool/backends/:backend/evacuate', NOTHING, async ({ params, path }) => {
       const evacuated = await control.evacuate(params.pool!, params.backend!);
       return evacuated.ok ? json(evacuated.value) : refusal(evacuated, path);

@@ -1,4 +1,5 @@
 import { Find } from '../../affinity/strategy.ts';
+import { boundBackend } from '../../backends/bound-backend.ts';
 import type { Pool } from '../../backends/pool.ts';
 import type { AffinityConfig } from '../../config/schema.ts';
 import { Lookup } from '../../sessions/lookup.ts';
@@ -136,9 +137,8 @@ function bindingWords({ config }: Pool): string {
   return bindTo.length === 0 ? '' : `, bound to ${bindTo.join(', ')}, ${watched}`;
 }
 
-function backendName(pool: Pool, { backend: slot, generation }: Row): string {
-  const backend = pool.bySlot[slot];
-  return backend !== undefined && backend.generation === generation ? backend.id : 'a backend that is gone';
+function backendName(pool: Pool, row: Row): string {
+  return boundBackend(pool, row)?.id ?? 'a backend that is gone';
 }
 
 function proofStep({ id, proof }: Extract<TrailEvent, { kind: 'verify' }>, pool: Pool, now: number): ExplainStep {

@@ -51,8 +51,9 @@ export class StoreView implements SessionStore {
     if (this.#table.peek(key, now, row) === Lookup.LIVE) return Claim.bound;
     const own = copyOf(key);
     const make = (): Claim => {
-      const { slot, generation } = backend;
-      const made = Object.assign(new Row(), { pool: pool.index, backend: slot, generation, by, created: now });
+      const { slot, life } = backend;
+      const bound = { pool: pool.index, backend: slot, generation: life.stamp };
+      const made = Object.assign(new Row(), { ...bound, by, created: now });
       this.#table.imagine(
         own,
         Object.assign(made, { state: Lookup.LIVE, lastSeen: now, requests: 1, provisional: true }),
@@ -129,7 +130,7 @@ export class StoreView implements SessionStore {
     const backend = pool.byId.get(name);
     const row = Object.assign(new Row(), { pool: pool.index, by, created, lastSeen, moves, state: Lookup.LIVE });
     row.backend = backend?.slot ?? -1;
-    row.generation = backend?.generation ?? 0;
+    row.generation = backend?.life.stamp ?? 0;
     this.#table.imagine(key, row);
     return backend === undefined ? Claim.elsewhere : Claim.bound;
   }

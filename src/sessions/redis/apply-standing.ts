@@ -1,4 +1,5 @@
 import type { Backend } from '../../backends/backend.ts';
+import { boundBackend } from '../../backends/bound-backend.ts';
 import type { Pool } from '../../backends/pool.ts';
 import type { Key } from '../key.ts';
 import { Lookup } from '../lookup.ts';
@@ -17,8 +18,7 @@ export function backendNamed(pool: Pool, standing: Standing): Backend | null {
 
 /** Id of the backend that a row names; null when that one is gone (behaviour 12). */
 export function idOf(pool: Pool, slot: number, generation: number): string | null {
-  const backend = pool.bySlot[slot];
-  return backend !== undefined && backend.generation === generation ? backend.id : null;
+  return boundBackend(pool, { backend: slot, generation })?.id ?? null;
 }
 
 /**
@@ -41,7 +41,7 @@ export function applyStanding(table: SessionTable, key: Key, pool: Pool, standin
   table.settle(
     key,
     backend.slot,
-    backend.generation,
+    backend.life.stamp,
     standing.created,
     standing.moves,
     now,
@@ -70,7 +70,7 @@ export function insert(
   record.pending = false;
   record.pool = pool.index;
   record.backend = backend?.slot ?? 0;
-  record.generation = backend?.generation ?? 0;
+  record.generation = backend?.life.stamp ?? 0;
   record.by = by;
   record.requests = 1;
   record.issued = 0;

@@ -1,3 +1,7 @@
+/**
+ * The sessions of all nodes that share a Redis, as one worker asks for them. Longer than 400 lines: every question of SessionStore has its answer here, with what
+ * becomes of it when nobody answers.
+ */
 import type { Backend } from '../../backends/backend.ts';
 import type { Pool } from '../../backends/pool.ts';
 import type { Logger } from '../../logging/logger.ts';
@@ -117,8 +121,8 @@ export class RedisStore implements SessionStore {
   ): Claim | Promise<Claim> {
     const connection = this.#reachable();
     if (connection === null && this.#rejects) return Claim.refused;
-    const { slot, generation } = backend;
-    const made = this.#table.claim(key, pool.index, slot, generation, by, now, row, true, connection !== null, binding);
+    const { slot, life } = backend;
+    const made = this.#table.claim(key, pool.index, slot, life.stamp, by, now, row, true, connection !== null, binding);
     if (!made) return row.pending ? this.join(key, pool, row, now) : Claim.bound;
     if (connection === null) return Claim.made;
     return this.#ask(connection, key, pool, backend.id, slot, by, now, true, true, now, binding);
@@ -158,12 +162,14 @@ export class RedisStore implements SessionStore {
     reason: number,
     now: number,
     row: Row,
+    stamp = (home ?? backend).life.stamp,
   ): void {
     const first = home ?? backend;
-    this.#table.adopt(key, pool.index, first.slot, first.generation, by, created, now, row);
+    const { life } = backend;
+    this.#table.adopt(key, pool.index, first.slot, home === null ? life.stamp : stamp, by, created, now, row);
     if (home === backend || row.state !== Lookup.LIVE) return;
     if (home !== null) {
-      this.#table.move(key, home.slot, backend.slot, backend.generation, reason, now, row, home.generation);
+      this.#table.move(key, home.slot, backend.slot, life.stamp, reason, now, row, stamp);
     }
     this.#tellMove(key, pool, home?.id ?? '', backend, row, now, false);
   }
@@ -176,7 +182,7 @@ export class RedisStore implements SessionStore {
 
   move(key: Key, pool: Pool, backend: Backend, reason: number, now: number, row: Row): void {
     const from = idOf(pool, row.backend, row.generation) ?? '';
-    this.#table.move(key, row.backend, backend.slot, backend.generation, reason, now, row, row.generation);
+    this.#table.move(key, row.backend, backend.slot, backend.life.stamp, reason, now, row, row.generation);
     this.#tellMove(key, pool, from, backend, row, now, false);
   }
 
@@ -357,9 +363,9 @@ export class RedisStore implements SessionStore {
       if (claims) this.#table.clearPending(key);
       return Claim.elsewhere;
     }
-    const { slot, generation } = backend;
+    const { slot, life } = backend;
     const { created, moves, provisional } = standing;
-    const settled = claims && this.#table.settle(key, slot, generation, created, moves, now, this.#row, !provisional);
+    const settled = claims && this.#table.settle(key, slot, life.stamp, created, moves, now, this.#row, !provisional);
     if (ask.made && standing.verdict === 'stands') {
       this.#table.disown(key);
       // Made for this client, but it is the session of the one that it began with.

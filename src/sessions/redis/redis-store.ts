@@ -1,5 +1,5 @@
 /**
- * The sessions of all nodes that share a Redis, as one worker asks for them. Longer than 400 lines: every question of SessionStore has its answer here, with what
+ * The sessions of all nodes that share a Redis, as one worker asks for them. Longer than 400 lines because every question of SessionStore has its answer here, with what
  * becomes of it when nobody answers.
  */
 import type { Backend } from '../../backends/backend.ts';

@@ -8,6 +8,7 @@ import { proxyHeader } from '../backends/proxy-header.ts';
 import type { OpeningEvents } from '../sockets/byte-socket.ts';
 import { tellAll, tellEnds } from '../sockets/node-socket.ts';
 import { openSocket } from '../sockets/open-socket.ts';
+import { readBeforeClosing } from '../sockets/read-before-closing.ts';
 import type { BackendDialer } from './backend-dialer.ts';
 import type { BackendSocket } from './backend-socket.ts';
 import type { Exchange } from './exchange.ts';
@@ -82,6 +83,7 @@ export class SocketDialer implements BackendDialer {
 
   #secured(socket: TLSSocket, events: OpeningEvents): TLSSocket {
     let open = false;
+    readBeforeClosing(socket, events);
     socket.on('secureConnect', () => {
       open = true;
       events.onOpen(socket);

@@ -75,6 +75,8 @@ export class Upstream extends Timed implements OpeningEvents {
   #sentPieces = 0;
   /** All that has been sent of the request left in one small write. */
   #onePiece = false;
+  /** Nothing of the request has been sent: its first and only write was refused whole. */
+  #refused = false;
   /** The request head has been handed to the socket. */
   #sent = false;
   #awaitsContinue = false;
@@ -278,6 +280,15 @@ export class Upstream extends Timed implements OpeningEvents {
   #askForMore(x: Exchange): void {
     if (this.#socket.writableLength >= this.#socket.writableHighWaterMark) x.client.holdBody();
     else x.client.readBody();
+  }
+
+  /**
+   * A server may answer before it has read all of a request, and close with the rest unread (RFC 9112 9.6): its answer lies here.
+   * What lies here before anything was sent is no answer.
+   */
+  onWriteFailed(whole: boolean): boolean {
+    this.#refused = whole && this.#onePiece && this.#phase === Phase.head;
+    return !this.#refused;
   }
 
   onDrain(): void {
@@ -606,10 +617,8 @@ export class Upstream extends Timed implements OpeningEvents {
       if (!this.#sent) this.#fail(Stage.connect, OWN_LIMITS.has(why) ? 'INTERNAL' : 'BACKEND_CONNECT', why);
       // The backend has said that it has not looked at the request (RFC 9113 8.7).
       else if (why === 'REFUSED_STREAM' && phase === Phase.head) this.#fail(Stage.connect, 'BACKEND_RESET', why);
-      // A first and only write that the kernel refuses: it had seen the connection's end before it took any byte of the request.
-      else if (error?.syscall === 'write' && this.#onePiece && phase === Phase.head) {
-        this.#fail(Stage.connect, 'BACKEND_RESET', why);
-      } else this.#fail(phase === Phase.body ? Stage.committed : Stage.exchange, 'BACKEND_RESET', why);
+      else if (this.#refused) this.#fail(Stage.connect, 'BACKEND_RESET', why);
+      else this.#fail(phase === Phase.body ? Stage.committed : Stage.exchange, 'BACKEND_RESET', why);
     } catch (defect) {
       this.#defect(defect);
     }

@@ -214,7 +214,8 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   #keep(bytes: Buffer, from: number, end: number): void {
     const rest = bytes.subarray(from, end);
     this.#pending = this.#pending === null ? Buffer.from(rest) : Buffer.concat([this.#pending, rest]);
-    if (this.#pending.length > PIPELINE_BYTES) this.#socket.pause();
+    // A head that is not whole yet has a limit of its own.
+    if (this.#pending.length > PIPELINE_BYTES && this.#phase === Phase.exchange) this.#socket.pause();
   }
 
   /** Takes requests out of bytes[0, end) for as long as they can be answered at once, and keeps the rest. */

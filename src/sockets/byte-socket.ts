@@ -7,6 +7,12 @@ export interface SocketEvents {
   /** All that was written is out, after `writableLength` had reached the high-water mark. */
   onDrain(): void;
   /**
+   * A write has failed: the connection takes nothing more, and closes. Not called by connections that read to their end by themselves.
+   * @param whole of what was to be written the system has taken nothing
+   * @returns true: what has come before is told first. Absent: false
+   */
+  onWriteFailed?(whole: boolean): boolean;
+  /**
    * It has closed. Called once, and not before the call that closes it has returned.
    * @param error why; null: in good order, or because its owner wanted it
    */

@@ -77,6 +77,7 @@ export class DirectSocket implements ByteSocket, Watched {
   #needsDrain = false;
   #corked: (string | Buffer)[] | null = null;
   #whenFinished: (() => void) | null = null;
+  /** Why it closes; while it is open still: nothing more can be written, and what has come is being read. */
   #error: NodeJS.ErrnoException | null = null;
 
   /** Null: this Node, or this socket, has no handle that can be used so; the socket is untouched then. Reading begins with `resume`. */
@@ -160,7 +161,10 @@ export class DirectSocket implements ByteSocket, Watched {
         return;
       }
       const size = receive(this.#systemFd!);
-      if (size === EAGAIN) return;
+      if (size === EAGAIN) {
+        if (this.#error !== null) this.destroy();
+        return;
+      }
       if (size !== EINTR) this.read(size === 0 ? EOF : size);
       // What came is read, unless the other side has ended: FIN is not told again.
       if (size > 0 && size < TRANSFER_BYTES && !closing) return;
@@ -179,6 +183,9 @@ export class DirectSocket implements ByteSocket, Watched {
   read(size: number): void {
     if (size > 0) {
       if (!this.#events.onBytes(size, incoming)) this.pause();
+    } else if (this.#error !== null) {
+      // All that had come has been read. An end is none here: whether the other side has sent one nobody knows.
+      this.destroy();
     } else if (size === EOF) {
       this.#readEnded = true;
       this.#events.onEnd();
@@ -200,15 +207,19 @@ export class DirectSocket implements ByteSocket, Watched {
       this.#corked.push(data, typeof data === 'string' ? 'latin1' : 'buffer');
       return;
     }
+    let whole = true;
     if (this.#takesAtOnce) {
       const size = data.length;
       const sent = typeof data === 'string' ? sendText(this.#systemFd!, data) : send(this.#systemFd!, data, 0, size);
       if (sent === size) return;
-      if (sent > 0) data = typeof data === 'string' ? data.slice(sent) : data.subarray(sent);
+      if (sent > 0) {
+        whole = false;
+        data = typeof data === 'string' ? data.slice(sent) : data.subarray(sent);
+      }
     }
     spare ??= newWrite();
     const status = typeof data === 'string' ? handle.writeLatin1String(spare, data) : handle.writeBuffer(spare, data);
-    if (status !== 0) this.#fail(status, 'write');
+    if (status !== 0) this.#failWrite(status, whole);
     else if (state[kLastWriteWasAsync] !== 0) this.#await(data, data.length, null);
   }
 
@@ -238,7 +249,7 @@ export class DirectSocket implements ByteSocket, Watched {
     const status = handle.writeBuffer(spare, view);
     if (status === 0 && state[kLastWriteWasAsync] !== 0) return this.#await(view, size, lent);
     lentBuffers.giveBack(lent);
-    if (status !== 0) this.#fail(status, 'write');
+    if (status !== 0) this.#failWrite(status, false);
   }
 
   cork(): void {
@@ -254,7 +265,7 @@ export class DirectSocket implements ByteSocket, Watched {
     for (let at = 0; at < chunks.length; at += 2) size += chunks[at]!.length;
     spare ??= newWrite();
     const status = handle.writev(spare, chunks, false);
-    if (status !== 0) this.#fail(status, 'write');
+    if (status !== 0) this.#failWrite(status, false);
     else if (state[kLastWriteWasAsync] !== 0) this.#await(chunks, size, null);
   }
 
@@ -274,7 +285,7 @@ export class DirectSocket implements ByteSocket, Watched {
   written(size: number, status: number): void {
     this.writableLength -= size;
     if (this.#handle === null) return;
-    if (status < 0) this.#fail(status, 'write');
+    if (status < 0) this.#failWrite(status, false);
     else if (this.writableLength === 0 && this.#needsDrain) {
       this.#needsDrain = false;
       this.#events.onDrain();
@@ -349,6 +360,25 @@ export class DirectSocket implements ByteSocket, Watched {
     if (this.#handle === null) return;
     this.#error = systemError(status, syscall);
     this.destroy();
+  }
+
+  /** @param whole no byte of what was to be written has been taken */
+  #failWrite(status: number, whole: boolean): void {
+    if (this.#handle === null || this.#error !== null) return;
+    const reads = this.#events.onWriteFailed?.(whole) ?? false;
+    if (!reads || this.#readEnded || (this.#systemFd !== null && !this.#watched)) return this.#fail(status, 'write');
+    this.#error = systemError(status, 'write');
+    this.#ending = true;
+    setImmediate(() => this.#readRest());
+  }
+
+  /** What had come before the connection broke: then it closes. While it is not to be read, that waits for `resume`. */
+  #readRest(): void {
+    if (this.#systemFd !== null) return this.onReadable(true);
+    // Behind the next look of libuv's at its connections.
+    setImmediate(() => {
+      if (!this.#paused) this.destroy();
+    });
   }
 
   closed(): void {

@@ -11,6 +11,8 @@ export interface BackendState {
   readonly requests: number;
   readonly failures: number;
   readonly lastError: string | null;
+  readonly life: number;
+  readonly lifeBegan: string | null;
 }
 
 /** A session as the admin API shows it. */
@@ -40,6 +42,11 @@ export class Admin {
 
   async patch(pool: string, id: string, change: { state?: string; weight?: number }): Promise<void> {
     await this.#json('PATCH', `/api/v1/pools/${pool}/backends/${id}`, change);
+  }
+
+  /** Says that the process of a backend was restarted. */
+  async restarted(pool: string, id: string): Promise<void> {
+    await this.#json('POST', `/api/v1/pools/${pool}/backends/${id}/restarted`);
   }
 
   async sessions(pool: string): Promise<SessionState[]> {

@@ -30,7 +30,10 @@ export function explainChoice(
     return bound('none', `${refusalWords(x, pool, state, error)} limpet answers ${error.status} ${error.code}.`);
   const { home } = x;
   if (x.bound && backend === home)
-    return bound(backend.id, `The session is bound to ${backend.id}, which is ${stateWords(state, backend)}.`);
+    return bound(
+      backend.id,
+      `The session is bound to ${backend.id}, which is ${stateWords(state, backend)}.${restartWords(x, pool, backend)}`,
+    );
   if (!x.bound && backend === home) {
     return bound(
       backend.id,
@@ -47,7 +50,9 @@ export function explainChoice(
     const why =
       home === null
         ? 'The backend that it was bound to is not in the pool any more'
-        : `Its backend ${home.id} is ${stateWords(state, home)}`;
+        : x.moveReason === MoveReason['backend-restarted']
+          ? `Its backend ${home.id} was restarted${began(home)}, after the session was last there, and has lost its state`
+          : `Its backend ${home.id} is ${stateWords(state, home)}`;
     return bound(
       backend.id,
       `${why}, so it moves (${MOVE_REASONS[x.moveReason]}) to ${backend.id}, ${targetWords(pool, home, backend)}.`,
@@ -69,6 +74,18 @@ export function explainChoice(
   const chance = certain ? '' : '; another draw, or the turn of another worker, may choose another one';
   const detail = `${pool.config.balance} among ${list.join(', ')}: ${backend.id} now${chance}.${left}`;
   return { step: { step, outcome: backend.id, detail }, candidates };
+}
+
+/** Of a session that stays with a backend that was restarted since it was last there; '' for all others. */
+function restartWords(x: Exchange, { config }: Pool, home: Backend): string {
+  if (home.life.isNow(x.stamp)) return '';
+  const what = ` It was restarted${began(home)}, after the session was last there`;
+  if (config.failover.restarted === 'stay') return `${what}, and failover.restarted is stay.`;
+  return `${what}, but no replica has its state either: it stays, and begins anew there.`;
+}
+
+function began({ life }: Backend): string {
+  return life.began === 0 ? '' : ` (${new Date(life.began).toISOString()})`;
 }
 
 function targetWords({ config }: Pool, home: Backend | null, target: Backend): string {

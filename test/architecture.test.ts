@@ -64,6 +64,13 @@ test('http1 imports nothing of ours but the memory that it reads', () => {
   }
 });
 
+test('H1: one file blames backends for what becomes of requests, and probes do for what becomes of them', () => {
+  const blames = /recordFailure\(|setLastError\(|outlier\??\.record\(|failedAt\[[^\]]*\] = /;
+  const known = ['src/backends/shared-state.ts', 'src/health/monitor.ts', 'src/proxy/blame.ts'];
+  const found = sources.filter((file) => blames.test(readFileSync(join(root, file), 'utf8')));
+  assert.deepEqual(found.sort(), known);
+});
+
 test('a file of more than 400 lines says at its head why', () => {
   for (const file of sources) {
     const lines = readFileSync(join(root, file), 'utf8').split('\n');

@@ -10,6 +10,9 @@ export interface SharedStateMemory {
 /** Parts that the window of passive failures is divided into. */
 export const WINDOW_PARTS = 10;
 
+/** Those who have spoken against a backend lately, of all backends together: a power of two. 64 KiB. */
+const ACCUSERS = 8_192;
+
 /** Cells between the wake cells of two workers. */
 export const WAKE_APART = 32;
 
@@ -52,7 +55,9 @@ export class SharedLayout {
   readonly lastChange: Float64Array;
   readonly ejectedUntil: Float64Array;
   /** WINDOW_PARTS cells a slot: which part of time it is (high bits) and the failures in it (low bits). */
-  readonly window: Int32Array;
+  readonly window: BigInt64Array;
+  /** Memory of Accusers, in health/. */
+  readonly accusers: BigInt64Array;
   /** By slot: which life of its backend this is, see BackendLife; 1 is the first. */
   readonly life: Int32Array;
   /** Two cells a slot, by the parity of the life: when it began, ms since epoch; 0: before limpet knew the backend. */
@@ -96,6 +101,10 @@ export class SharedLayout {
       const start = take(length * 8);
       return measureOnly ? new Float64Array(0) : new Float64Array(buffer, start, length);
     };
+    const longs = (length: number): BigInt64Array => {
+      const start = take(length * 8);
+      return measureOnly ? new BigInt64Array(0) : new BigInt64Array(buffer, start, length);
+    };
 
     this.flags = ints(slots);
     this.weight = floats(slots);
@@ -105,7 +114,8 @@ export class SharedLayout {
     this.ejectedUntil = floats(slots);
     this.lastError = ints(slots);
     this.latency = floats(slots);
-    this.window = ints(slots * WINDOW_PARTS);
+    this.window = longs(slots * WINDOW_PARTS);
+    this.accusers = longs(ACCUSERS);
     this.life = ints(slots);
     this.lifeBegan = floats(slots * 2);
     this.answered = ints(slots);

@@ -80,7 +80,7 @@ export class SharedState {
     layout.lastError[slot] = 0;
     layout.ejectedUntil[slot] = 0;
     layout.slowStart[slot] = 1;
-    layout.window.fill(0, slot * WINDOW_PARTS, (slot + 1) * WINDOW_PARTS);
+    layout.window.fill(0n, slot * WINDOW_PARTS, (slot + 1) * WINDOW_PARTS);
     layout.configuredWeight[slot] = weight;
     layout.weight[slot] = weight;
     layout.lastChange[slot] = this.#wallClock();

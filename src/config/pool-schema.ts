@@ -129,11 +129,11 @@ const retry = z.strictObject({
 const timeouts = z.strictObject({
   connect: timer().prefault('2s').describe('To an open connection'),
   response: timer().prefault('60s').describe('To the response headers: 504'),
-  idle: timer().prefault('60s').describe('Between two reads of a response body'),
-  tunnel: timer()
+  idle: timer('zero').prefault('60s').describe('Between two reads of a response body; 0: no limit'),
+  tunnel: timer('zero')
     .prefault('1h')
     .describe(
-      'No byte in either direction of a WebSocket or other upgrade; no byte of a request body of unknown length whose response has begun',
+      'No byte in either direction of a WebSocket or other upgrade; no byte of a request body of unknown length whose response has begun; 0: no limit',
     ),
   queue: timer('zero')
     .prefault('5s')
@@ -155,7 +155,11 @@ const active = z.strictObject({
 });
 
 const passive = z.strictObject({
-  failures: integer(1, 1_000_000).default(5).describe('Failures within the window until a backend is ejected'),
+  failures: integer(1, 1_000_000)
+    .default(5)
+    .describe(
+      'Failures within the window until a backend is ejected; those that a request can provoke count once for each session, or address without one',
+    ),
   window: timer().prefault('10s').describe('Time in which failures are counted'),
   eject: timer().prefault('30s').describe('Time until an ejected backend is tried again'),
   maxEjected: percentage().prefault('50%').describe('Most of a pool that is ejected at once; never the last backend'),

@@ -56,9 +56,11 @@ export function formatSize(bytes: number): string {
 function durationBetween(least: number, most: number) {
   const range = least === 0 ? `at most ${formatDuration(most)}` : `${formatDuration(least)} to ${formatDuration(most)}`;
   const error = `must be a duration such as 500ms, 5s, 30m or 12h (${range})`;
-  const written = z.string({ error }).regex(DURATION, { error, abort: true });
+  const text = z.string({ error }).regex(DURATION, { error, abort: true });
+  // Of 0 nobody has to say the unit.
+  const written = least === 0 ? z.union([text, z.literal(0)], { error }) : text;
   return z.codec(written, z.number({ error }).min(least, { error }).max(most, { error }), {
-    decode: parseDuration,
+    decode: (value) => (value === 0 ? 0 : parseDuration(value)),
     encode: formatDuration,
   });
 }

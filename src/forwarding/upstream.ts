@@ -40,6 +40,8 @@ const CONTINUE_MS = 1_000;
 const IDLE_MS = 4_000;
 /** Time for a backend to answer a Close frame when its client has gone before it. */
 const LINGER_MS = 2_000;
+/** Time for what is still on its way to the backend after a tunnel, where `timeouts.idle` sets none. */
+const LAST_BYTES_MS = 60_000;
 /** Errors of connect that are this machine's, and say nothing about the backend (behaviour 71). */
 const OWN_LIMITS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL']);
 
@@ -307,7 +309,7 @@ export class Upstream extends Timed implements OpeningEvents {
           return this.#readHead(size, bytes);
         case Phase.body: {
           const x = this.#exchange!;
-          this.#handler.wheel.set(this, x.pool!.config.timeouts.idle);
+          this.#handler.wheel.limit(this, x.pool!.config.timeouts.idle);
           const more = this.#relayBody(x, bytes, 0, size);
           if (!more) return false;
           return this.#phase === Phase.body ? this.#flush(x) : true;
@@ -353,7 +355,7 @@ export class Upstream extends Timed implements OpeningEvents {
         if (end - from > MAX_HEAD_BYTES) return this.#malformed('response head too large');
         this.#held = Buffer.from(data.subarray(from, end));
         // 1xx responses that came before it do not wait for the rest.
-        return from === 0 || x.client.flush();
+        return from === 0 || this.#flush(x);
       }
       if (result !== Parse.done)
         return this.#malformed(result === Parse.tooMany ? 'too many response headers' : head.problem);
@@ -361,7 +363,7 @@ export class Upstream extends Timed implements OpeningEvents {
       if (head.status >= 200) return this.#final(x, head, data, from, end);
       if (head.status === 101) return this.#switch(x, head, data, from, end);
       this.#interim(x, head);
-      if (from === end) return x.client.flush();
+      if (from === end) return this.#flush(x);
     }
   }
 
@@ -447,7 +449,7 @@ export class Upstream extends Timed implements OpeningEvents {
       this.#complete(x, from === end);
       return true;
     }
-    this.#handler.wheel.set(this, x.pool!.config.timeouts.idle);
+    this.#handler.wheel.limit(this, x.pool!.config.timeouts.idle);
     if (from < end && !this.#relayBody(x, data, from, end)) return false;
     return this.#phase === Phase.body && this.#exchange === x ? this.#flush(x) : true;
   }
@@ -567,7 +569,9 @@ export class Upstream extends Timed implements OpeningEvents {
   /** Reads on after the client has taken what it was sent. */
   resume(): void {
     const x = this.#exchange;
-    if (this.#phase === Phase.body && x !== null) this.#handler.wheel.set(this, x.pool!.config.timeouts.idle);
+    if (x !== null && this.#phase === Phase.body) this.#handler.wheel.limit(this, x.pool!.config.timeouts.idle);
+    else if (x !== null && this.#phase === Phase.head && !this.#awaitsContinue)
+      this.#handler.wheel.set(this, x.pool!.config.timeouts.response);
     // The client has taken what another connection brought, while this one waits for its turn to bring the rest.
     if (this.#phase !== Phase.waiting) this.#socket.resume();
   }
@@ -688,7 +692,10 @@ export class Upstream extends Timed implements OpeningEvents {
         break;
       case Phase.head:
         if (x !== null && this.#awaitsContinue) this.#stopWaiting(x);
-        else this.timeOut();
+        // The backend has taken all that there is of a request of which its client owes the rest: it is not the one who is late.
+        else if (x !== null && !x.bodyDone && this.#socket.writableLength < this.#socket.writableHighWaterMark)
+          this.#handler.wheel.set(this, x.pool!.config.timeouts.response);
+        else this.#fail(Stage.exchange, 'BACKEND_TIMEOUT', 'response');
         break;
       case Phase.body:
         this.#fail(Stage.committed, 'BACKEND_TIMEOUT', 'idle');
@@ -699,11 +706,11 @@ export class Upstream extends Timed implements OpeningEvents {
     }
   }
 
-  /** The backend is taken to hang: gives up waiting for its response headers. */
-  timeOut(): void {
+  /** The backend was taken out: gives up waiting for its response head. Says nothing against it that is not known. */
+  takeBack(): void {
     if (this.#phase === Phase.waiting) this.#giveUp(false);
-    else if (this.#phase === Phase.connecting) this.#fail(Stage.connect, 'BACKEND_CONNECT', 'ETIMEDOUT');
-    else if (this.#phase === Phase.head) this.#fail(Stage.exchange, 'BACKEND_TIMEOUT', 'response');
+    else if (this.#phase === Phase.connecting) this.#fail(Stage.connect, 'BACKEND_CONNECT', 'taken out');
+    else if (this.#phase === Phase.head) this.#fail(Stage.exchange, 'BACKEND_TIMEOUT', 'taken out');
   }
 
   /** Waits for response headers: a retry elsewhere is still possible. */
@@ -758,7 +765,7 @@ export class Upstream extends Timed implements OpeningEvents {
     if (this.#phase === Phase.tunnel) {
       // After a FIN of both sides what is still on its way to the backend gets there; after an RST nobody wants it.
       if (reset && !told) this.close();
-      else this.#linger(told ? LINGER_MS : x.pool!.config.timeouts.idle, told);
+      else this.#linger(told ? LINGER_MS : x.pool!.config.timeouts.idle || LAST_BYTES_MS, told);
     }
     this.#handler.onTunnelClosed(x, reset);
   }
@@ -778,7 +785,7 @@ export class Upstream extends Timed implements OpeningEvents {
   /** No byte in either direction for the tunnel timeout. */
   tunnelIdle(): boolean {
     const timeout = this.#exchange?.pool?.config.timeouts.tunnel ?? 0;
-    return this.#handler.wheel.now - this.#lastByteAt >= timeout;
+    return timeout > 0 && this.#handler.wheel.now - this.#lastByteAt >= timeout;
   }
 }
 

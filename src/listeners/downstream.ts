@@ -192,7 +192,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
           this.#drain(bytes, size);
           break;
         case Phase.tunnel:
-          this.#handler.wheel.set(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
+          this.#handler.wheel.limit(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
           this.exchange.bytesIn += size;
           return this.#upstream!.writeTunnel(bytes, size);
         default:
@@ -395,16 +395,17 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
 
   #awaitBody(): void {
     this.#awaitedMs = this.#bodyMs;
-    this.#handler.wheel.set(this, this.#awaitedMs);
+    this.#handler.wheel.limit(this, this.#awaitedMs);
   }
 
   /** The client has been silent in the middle of its body. */
   #onSilentBody(): void {
-    const more = this.#bodyMs - this.#awaitedMs;
-    if (more > 0) {
+    const limit = this.#bodyMs;
+    const more = limit - this.#awaitedMs;
+    if (more > 0 || limit === 0) {
       // The response has begun since the time for it was set.
-      this.#awaitedMs += more;
-      this.#handler.wheel.set(this, more);
+      this.#awaitedMs = limit;
+      this.#handler.wheel.limit(this, Math.max(more, 0));
     } else if (this.exchange.committed) {
       this.#handler.clientGone(this.exchange);
       this.abort();
@@ -498,13 +499,14 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     }
     // `write` says false for a large chunk even when the kernel took all of it; the length does not lie.
     if (socket.writableLength < socket.writableHighWaterMark) return true;
-    this.#handler.wheel.set(this, this.#writeMs);
+    this.#handler.wheel.limit(this, this.#writeMs);
     return false;
   }
 
   onDrain(): void {
     if (this.#phase === Phase.exchange || this.#phase === Phase.tunnel) {
-      if (this.#phase === Phase.tunnel) this.#handler.wheel.set(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
+      if (this.#phase === Phase.tunnel)
+        this.#handler.wheel.limit(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
       else if (this.exchange.bodyDone || this.#socket.isPaused()) this.#handler.wheel.clear(this);
       else this.#awaitBody();
       (this.#upstream ?? this.exchange.upstream)?.resume();
@@ -556,7 +558,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
       this.#waitForFin();
     } else {
       // A client that reads slowly still gets the whole response; the time for our last words begins behind it.
-      this.#handler.wheel.set(this, this.#writeMs);
+      this.#handler.wheel.set(this, this.#lastMs);
       socket.end(() => this.#waitForFin());
     }
     socket.resume();
@@ -567,7 +569,12 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     else this.#handler.wheel.set(this, LINGER_MS);
   }
 
-  /** How long the client may take nothing of what is written to it. */
+  /** As #writeMs, of the last that is written: never without a limit. */
+  get #lastMs(): number {
+    return this.#writeMs || this.#listener.config.timeouts.keepAlive;
+  }
+
+  /** How long the client may take nothing of what is written to it; 0: no limit. */
   get #writeMs(): number {
     return this.exchange.pool?.config.timeouts.idle ?? this.#listener.config.timeouts.keepAlive;
   }
@@ -640,7 +647,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     this.#phase = Phase.tunnel;
     this.#upstream = upstream;
     this.flush();
-    this.#handler.wheel.set(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
+    this.#handler.wheel.limit(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
     const early = this.#pending;
     this.#pending = null;
     if (early !== null) {
@@ -661,7 +668,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     if (this.#phase !== Phase.tunnel) return;
     this.flush();
     this.#phase = Phase.closing;
-    this.#handler.wheel.set(this, this.#socket.writableLength === 0 ? LINGER_MS : this.#writeMs);
+    this.#handler.wheel.set(this, this.#socket.writableLength === 0 ? LINGER_MS : this.#lastMs);
     this.#socket.destroySoon();
   }
 
@@ -737,7 +744,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
         break;
       case Phase.tunnel:
         if (this.#upstream!.tunnelIdle()) this.#socket.destroy();
-        else this.#handler.wheel.set(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
+        else this.#handler.wheel.limit(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
         break;
       default:
         this.#socket.destroy();

@@ -14,7 +14,7 @@ import { performance } from 'node:perf_hooks';
 import type { Backend } from '../backends/backend.ts';
 import type { BackendQueue } from '../backends/queue.ts';
 import type { SharedState } from '../backends/shared-state.ts';
-import { ERROR_CODES, ERRORS, type ErrorKind } from '../errors.ts';
+import { ERRORS, type ErrorKind } from '../errors.ts';
 import type { AttemptEvents } from '../forwarding/attempt-events.ts';
 import { type Exchange, REQUEST_ID, Stage } from '../forwarding/exchange.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
@@ -38,6 +38,7 @@ import { Claim, type SessionStore } from '../sessions/store.ts';
 import { Lookup, type SessionTable } from '../sessions/table.ts';
 import type { TimerWheel } from '../timing/timer-wheel.ts';
 import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
+import { blame, blameStatus, countRetried, keepAccuser, noteRetried } from './blame.ts';
 import { type Choice, chooseBackend } from './choose.ts';
 import { EVERY_METHOD, errorAnswer } from './error-answer.ts';
 import { explainLine } from './explain/explain-header.ts';
@@ -422,7 +423,7 @@ export class Handler implements AttemptEvents, Gate {
     const now = performance.now();
     if (x.trace !== null) x.trace.status = status;
     const failed = status === 502 || status === 503 || status === 504;
-    if (failed) traffic.outlier?.record(backend, false, Date.now());
+    if (failed) blameStatus(x, backend, traffic);
     if (traffic.resumes) {
       if (x.committed) return this.#goOn(x, upstream, head, framing);
       watchResponse(x, head, framing);
@@ -536,6 +537,7 @@ export class Handler implements AttemptEvents, Gate {
       const line = rotateSession(x, traffic, table, this.#store, journal, setCookie, Date.now());
       const rotated = line !== '' && line !== setCookie;
       setCookie = line;
+      if (rotated) keepAccuser(x, this.#former, backend, traffic);
       if (rotated && x.step >= 0) for (const step of this.#parts.admission) step.onRotated?.(x, this.#former);
     }
     return setCookie;
@@ -597,7 +599,8 @@ export class Handler implements AttemptEvents, Gate {
     if (race && !x.freshOnly) return this.#afterRace(x, stage, kind, traffic);
     if (kind === ERRORS.INTERNAL) return this.#afterOwnLimit(x, kind, why);
     this.#endAttempt(x);
-    this.#blame(x, backend, traffic, kind);
+    x.lastError = kind;
+    blame(x, backend, this.#state, stage, kind, why, this.wheel.now);
     x.freshOnly = false;
     if (kind === ERRORS.BACKEND_PROTOCOL) return this.answer(x, kind);
     // The client has part of it: never started again (behaviour 29).
@@ -654,25 +657,13 @@ export class Handler implements AttemptEvents, Gate {
     this.send(x, x.backend!);
   }
 
-  #blame(x: Exchange, backend: Backend, traffic: PoolTraffic, kind: ErrorKind): void {
-    x.lastError = kind;
-    // Taken away from a backend in maintenance: the operator's doing.
-    if (this.#state.adminState(backend.slot) === 'maintenance') return;
-    traffic.failedAt[backend.slot] = this.wheel.now;
-    this.#state.recordFailure(backend.slot, ERROR_CODES.indexOf(kind.code));
-    traffic.outlier?.record(backend, false, Date.now());
-  }
-
   #retryOnStatus(x: Exchange, upstream: Upstream, traffic: PoolTraffic): boolean {
     if (!x.idempotent || !mayRetry(x, Stage.exchange) || x.attempts > x.pool!.config.retry.attempts) return false;
-    traffic.failedAt[x.backend!.slot] = this.wheel.now;
+    noteRetried(x, traffic, this.wheel.now);
     // Only when there is somewhere else to go: otherwise this answer is the best there is.
     const choice = chooseBackend(x, traffic, this.#state, this.#parts.table, this.#store);
     if (choice.backend === null || !withinBudget(x, traffic, choice.backend, this.wheel.now)) return false;
-    // A failure, but none of those that have a code: the last one that had stays the last.
-    const { slot } = x.backend!;
-    const last = this.#state.lastError(slot);
-    this.#state.recordFailure(slot, last === null ? -1 : ERROR_CODES.indexOf(last));
+    countRetried(x.backend!, this.#state);
     upstream.abandon();
     this.#endAttempt(x);
     this.#retry(x, traffic, 'status');
@@ -831,7 +822,7 @@ export class Handler implements AttemptEvents, Gate {
         if (upstream.waiting && x !== null && mayRetry(x, upstream.connecting ? Stage.connect : Stage.exchange))
           waiting.push(upstream);
       }
-      for (const upstream of waiting) upstream.timeOut();
+      for (const upstream of waiting) upstream.takeBack();
     }
   }
 }

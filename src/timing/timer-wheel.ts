@@ -53,6 +53,12 @@ export class TimerWheel {
     }
   }
 
+  /** As `set`, of a limit that is lifted by 0. */
+  limit(item: Timed, ms: number): void {
+    if (ms === 0) this.clear(item);
+    else this.set(item, ms);
+  }
+
   /** Takes the deadline away; the item stays on the wheel until its tick comes by. */
   clear(item: Timed): void {
     item.deadline = 0;

@@ -4,6 +4,7 @@ import type { SharedStateMemory } from '../../src/backends/shared-layout.ts';
 import { SharedState } from '../../src/backends/shared-state.ts';
 import type { SlotAssignment } from '../../src/backends/slots.ts';
 import type { Config } from '../../src/config/schema.ts';
+import { Evidence } from '../../src/health/evidence.ts';
 import { Outlier } from '../../src/health/outlier.ts';
 
 const { memory, config, slots, worker, gate } = workerData as {
@@ -16,6 +17,7 @@ const { memory, config, slots, worker, gate } = workerData as {
 const state = new SharedState(memory, worker);
 const [pool] = buildPools(config, slots);
 const outlier = new Outlier(pool!, state);
+const NOBODY = { session: 0, began: 0, address: 0 };
 const threads = memory.workers;
 let most = 0;
 
@@ -34,7 +36,8 @@ for (let round = 0; round < 300; round++) {
   if (worker === 0) for (const { slot } of pool!.backends) state.setEjected(slot, false);
   meet();
   // Each begins somewhere else, so that they meet at different backends.
-  for (let i = 0; i < 6; i++) outlier.record(pool!.backends[(i + 2 * worker) % 6]!, false, 1_700_000_000_000);
+  for (let i = 0; i < 6; i++)
+    outlier.record(pool!.backends[(i + 2 * worker) % 6]!, Evidence.connect, NOBODY, 1_700_000_000_000);
   meet();
   most = Math.max(most, pool!.backends.filter(({ slot }) => state.ejected(slot)).length);
 }

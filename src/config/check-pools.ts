@@ -20,6 +20,7 @@ export function checkPools(parts: Parts, report: Report): void {
     checkReplicas(pool, report);
     checkFailback(pool, report);
     checkTimes(pool, report);
+    checkProbe(pool, report);
     checkBackendTls(pool, report);
     checkAffinity(pool, parts, report);
     checkDialog(pool, report);
@@ -107,6 +108,21 @@ function checkFailback(pool: PoolParts, report: Report): void {
     [...pool.path, 'failover', 'failback'],
     `${failback} leads sessions back to a server that has lost their state if it was restarted meanwhile: write failback: never, or restarted: stay for servers that keep their sessions on disk`,
   );
+}
+
+/** What a probe by TCP does not say. */
+function checkProbe({ active, path }: PoolParts, report: Report): void {
+  if (active?.type !== 'tcp') return;
+  for (const [name, given] of [
+    ['host', active.host != null],
+    ['headers', Object.keys(active.headers ?? {}).length > 0],
+  ] as const) {
+    if (given)
+      report.error(
+        [...path, 'health', 'active', name],
+        'says nothing with type: tcp, which only connects: leave it out, or use type: http',
+      );
+  }
 }
 
 function checkTimes(pool: PoolParts, report: Report): void {

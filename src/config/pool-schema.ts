@@ -140,6 +140,24 @@ const timeouts = z.strictObject({
     .describe('Waiting for a backend below maxRequests, or in a burst for a turn to connect: 503'),
 });
 
+/** `host`, `host:port`, `[v6]` or `[v6]:port`. */
+const HOST_AND_PORT = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/;
+/** RFC 9110 section 5.5, without obs-text. */
+const FIELD_VALUE = /^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/;
+/** Framing and connection are limpet's own (RFC 9110 section 7.6.1, RFC 9113 section 8.2.2), and the host has a key of its own. */
+const OWN_FIELDS = new Set(
+  'connection content-length expect host http2-settings keep-alive proxy-connection te trailer transfer-encoding upgrade'.split(
+    ' ',
+  ),
+);
+
+function probeHeader() {
+  return headerName().refine((name) => !OWN_FIELDS.has(name.toLowerCase()), {
+    error:
+      "is no header that a probe can have: framing and connection are limpet's own, and the host is health.active.host",
+  });
+}
+
 const active = z.strictObject({
   path: text('must be a path that begins with /', /^\/[\x21-\x7e]*$/)
     .default('/healthz')
@@ -151,6 +169,14 @@ const active = z.strictObject({
   rise: integer(1, 1000).default(2).describe('Good probes in a row until a backend is up'),
   fall: integer(1, 1000).default(3).describe('Failed probes in a row until a backend is down'),
   port: integer(1, 65_535).nullable().default(null).describe("Port of the probe; null: the backend's"),
+  host: text('must be a host, with a port or without, such as shop.example', HOST_AND_PORT)
+    .nullable()
+    .default(null)
+    .describe("Host that the probe asks for, such as one that the application allows; null: the backend's address"),
+  headers: z
+    .record(probeHeader(), text('must be the text of the header: put it in quotes', FIELD_VALUE))
+    .default({})
+    .describe('More header fields of the probe, by name'),
   type: z.enum(['http', 'tcp']).default('http').describe('tcp: a connection that opens is enough'),
 });
 

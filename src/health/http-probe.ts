@@ -7,6 +7,7 @@ import type { ActiveHealthConfig } from '../config/schema.ts';
 import type { ErrorCode } from '../errors.ts';
 import { http2Probe } from './http2-probe.ts';
 import type { ProbedPool, ProbeFactory, ProbeResult } from './probe.ts';
+import { probeFields } from './probe-fields.ts';
 import { ProbeTls } from './probe-tls.ts';
 
 /** So much of a body is read, that the backend sees its answer taken; more is cut off. */
@@ -50,6 +51,7 @@ async function ask(
   signal.addEventListener('abort', end);
   if (signal.aborted) end();
 
+  const { host, fields } = probeFields(config, backend);
   const client = new Client(`http://${backend.authority}`, {
     // All time is counted here, from the start to the status: undici's own timers are coarse.
     headersTimeout: 0,
@@ -72,8 +74,7 @@ async function ask(
     const { statusCode, body } = await client.request({
       path: config.path,
       method: config.method as Dispatcher.HttpMethod,
-      // RFC 9112 section 3.2: the authority of the backend, also when another port is probed.
-      headers: { host: backend.authority, 'user-agent': 'limpet', accept: '*/*' },
+      headers: { host, ...fields },
       reset: true,
       signal: deadline.signal,
     });

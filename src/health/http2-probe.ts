@@ -5,6 +5,7 @@ import type { Backend } from '../backends/backend.ts';
 import type { ActiveHealthConfig } from '../config/schema.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { ProbeResult } from './probe.ts';
+import { probeFields } from './probe-fields.ts';
 
 /**
  * Sends the request of a probe over HTTP/2, on a connection of its own. Settles with what came of it within the timeout, sooner when
@@ -56,14 +57,14 @@ export function http2Probe(
     else settle(failure(message, connected ? 'BACKEND_RESET' : 'BACKEND_CONNECT'));
   };
   session.on('error', failed);
+  const { host, fields } = probeFields(config, backend);
   const stream = session.request(
     {
       ':method': config.method,
       ':scheme': scheme,
-      ':authority': backend.authority,
+      ':authority': host,
       ':path': config.path,
-      'user-agent': 'limpet',
-      accept: '*/*',
+      ...fields,
     },
     { endStream: true },
   );

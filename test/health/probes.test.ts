@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
+import { createServer as createHttp2Server } from 'node:http2';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { poolSchema } from '../../src/config/pool-schema.ts';
@@ -95,6 +96,27 @@ test('an HTTP probe sends the request that is configured, with the authority of 
   assert.deepEqual(await check(httpProbe, server.port, { path: '/ready?deep=1', method: 'HEAD' }), OK);
   const host = `127.0.0.1:${server.port}`;
   assert.deepEqual(requests, [{ method: 'HEAD', url: '/ready?deep=1', host, agent: 'limpet', connection: 'close' }]);
+});
+
+test('H5: a probe has the host and the header fields that are configured, over HTTP/1.1 and HTTP/2', async (t) => {
+  const asked: unknown[] = [];
+  const active = { host: 'shop.example:8000', headers: { 'X-Probe': 'yes, me', 'User-Agent': 'mine' } };
+  const answer: RequestListener = ({ headers }, response) => {
+    const { host = headers[':authority'], 'x-probe': probe, 'user-agent': agent, accept } = headers;
+    asked.push({ host, probe, agent, accept });
+    // As Django does.
+    response.statusCode = host === 'shop.example:8000' ? 200 : 400;
+    response.end();
+  };
+  const one = await http(t, answer);
+  assert.deepEqual(await check(httpProbe, one.port, active), OK);
+  const two = await listen(t, createHttp2Server(answer as never));
+  const config = poolSchema.parse({ health: { active: { interval: '60s', timeout: '30s', ...active } } });
+  const { pool } = testPool([{ id: 'a', url: `http://127.0.0.1:${two.port}` }], { http2: true });
+  const probe = httpProbe(config.health.active!, pool.config, 'shop');
+  assert.deepEqual(await probe.check(pool.backends[0]!, new AbortController().signal), OK);
+  const said = { host: 'shop.example:8000', probe: 'yes, me', agent: 'mine', accept: '*/*' };
+  assert.deepEqual(asked, [said, said]);
 });
 
 test('statuses are held against the ranges that are expected', async (t) => {

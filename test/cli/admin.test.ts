@@ -119,6 +119,13 @@ test('drain, ready and maintenance change the state of one backend', async (cont
   );
 });
 
+test('M1, 114: restarted says that the process of one backend is another one now', async (context) => {
+  const { run, seen } = await fake(context, () => ({ json: { id: 'a', life: 2 } }));
+  assert.match((await run('backends', 'restarted', 'shop/a')).stdout, /^shop\/a begins another life/);
+  assert.deepEqual(JSON.parse((await run('backends', 'restarted', 'shop/a', '--json')).stdout), { id: 'a', life: 2 });
+  assert.deepEqual(new Set(seen.map(({ line }) => line)), new Set(['POST /api/v1/pools/shop/backends/a/restarted']));
+});
+
 test('sessions list fetches page after page until the limit', async (context) => {
   const { run, seen } = await fake(context, ({ line }) => {
     const query = new URL(line.split(' ')[1] ?? '', 'http://x').searchParams;

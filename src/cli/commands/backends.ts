@@ -74,6 +74,12 @@ export const backendsCommand: CommandModule<GlobalOptions, AdminOptions> = {
       );
     }
     return commands
+      .command(
+        'restarted <backend>',
+        'Say that the process of a backend was restarted; its sessions move to a replica that has their state',
+        (argument) => stateOptions(argument, 'restarted'),
+        (options) => restarted(options),
+      )
       .strict()
       .example('$0 backends', 'list them with state, health and sessions')
       .example('$0 backends drain shop/a', 'no new sessions for backend a of pool shop')
@@ -83,10 +89,10 @@ export const backendsCommand: CommandModule<GlobalOptions, AdminOptions> = {
   handler: () => {},
 };
 
-function stateOptions(argv: Argv<AdminOptions>, state: string): Argv<StateOptions> {
+function stateOptions(argv: Argv<AdminOptions>, command: string): Argv<StateOptions> {
   return argv
     .positional('backend', { type: 'string', demandOption: true, describe: 'POOL/ID' })
-    .example(`$0 backends ${state} shop/a`, `backend a of pool shop`);
+    .example(`$0 backends ${command} shop/a`, `backend a of pool shop`);
 }
 
 function drainOptions(argv: Argv<AdminOptions>): Argv<DrainOptions> {
@@ -157,6 +163,13 @@ async function setState(options: StateOptions, state: keyof typeof STATES): Prom
   const document = await withAdminClient(options, (client) => client.call('PATCH', path, { state }));
   if (options.json) printJson(document ?? { pool, id, state });
   else printLine(`${pool}/${id} ${STATES[state].done}`);
+}
+
+async function restarted(options: StateOptions): Promise<void> {
+  const { pool, id, path } = backendName(options.backend);
+  const document = await withAdminClient(options, (client) => client.call('POST', `${path}/restarted`));
+  if (options.json) printJson(document ?? { pool, id });
+  else printLine(`${pool}/${id} begins another life: sessions that it had go to a replica that has their state`);
 }
 
 /** The maps of a list in an answer. */

@@ -154,8 +154,8 @@ export interface ReloadView {
   readonly warnings: readonly string[];
 }
 
-/** What to imagine: a backend (`POOL/ID`) that is gone, or another configuration as YAML text. */
-export type SimulationQuery = { readonly drain: string } | { readonly config: string };
+/** What to imagine: a backend (`POOL/ID`) that is gone, or whose process was restarted, or another configuration as YAML text. */
+export type SimulationQuery = { readonly drain: string } | { readonly restarted: string } | { readonly config: string };
 
 export interface SimulationView extends MovePlan {
   /** What the other configuration changes. */

@@ -21,12 +21,19 @@ export class LiveMoves {
   async simulate(query: SimulationQuery): Promise<Result<SimulationView>> {
     const { table, state, now } = this.#parts;
     if ('config' in query) return this.#simulateConfig(query.config);
-    const at = query.drain.indexOf('/');
+    const [what, name] = 'drain' in query ? ['drain', query.drain] : ['restarted', query.restarted];
+    const at = name.indexOf('/');
     if (at < 0)
-      return refused(400, `drain: a backend is named POOL/ID, such as shop/a, not ${JSON.stringify(query.drain)}.`);
-    const found = this.#find(query.drain.slice(0, at), query.drain.slice(at + 1));
+      return refused(400, `${what}: a backend is named POOL/ID, such as shop/a, not ${JSON.stringify(name)}.`);
+    const found = this.#find(name.slice(0, at), name.slice(at + 1));
     if ('ok' in found) return found;
-    const leaving: Leaving = { ...found, home: found.backend, reason: 'drain', when: 'when-it-goes' };
+    const { pool, backend } = found;
+    if (what === 'restarted' && pool.config.failover.restarted === 'stay')
+      return { ok: true, value: { total: 0, moves: [], sessions: [] } };
+    const leaving: Leaving =
+      what === 'drain'
+        ? { pool, backend, home: backend, reason: 'drain', when: 'when-it-goes' }
+        : { pool, backend, home: backend, reason: 'backend-restarted', when: 'now' };
     return { ok: true, value: await planMoves(table, [leaving], state, now) };
   }
 

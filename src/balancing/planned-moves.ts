@@ -6,10 +6,12 @@ import { Key } from '../sessions/key.ts';
 import type { MoveReason } from '../sessions/move-reasons.ts';
 import { parse } from '../sessions/public-id.ts';
 import type { SessionEntry, SessionTable } from '../sessions/table.ts';
-import { failoverTarget } from './failover-target.ts';
+import { failoverTarget, replicaTarget } from './failover-target.ts';
 
 /** Rows of the table that are looked at before everything else in this thread has its turn. */
 const ROWS_AT_ONCE = 65_536;
+/** Of a session whose backend was restarted: nobody else has its state, and it stays. */
+const STAYS = Symbol('stays');
 /** Sessions that a plan names one by one. */
 const NAMED = 100;
 
@@ -110,7 +112,8 @@ export async function visitLeaving(
       const nth = nthOf.get(entry.backend);
       if (nth === undefined || !leaving[nth]!.backend.life.owns(entry.generation)) continue;
       parse(entry.key, key);
-      visit(nth, entry, key, targetOf(leaving[nth]!, entry, key, state, gone, scratch));
+      const target = targetOf(leaving[nth]!, entry, key, state, gone, scratch);
+      if (target !== STAYS) visit(nth, entry, key, target);
     }
     cursor = page.cursor;
     if (cursor === null) return;
@@ -118,15 +121,20 @@ export async function visitLeaving(
   }
 }
 
+/** Null: nowhere. */
 function targetOf(
-  { pool, home }: Leaving,
+  { pool, home, reason }: Leaving,
   { provisional, lastSeen }: SessionEntry,
   key: Key,
   state: SharedState,
   gone: readonly number[],
   scratch: Backend[],
-): Backend | null {
+): Backend | typeof STAYS | null {
   if (pool === null) return null;
+  if (reason === 'backend-restarted' && home !== null) {
+    const replica = replicaTarget(pool, home, key, state, gone, gone.length, scratch, lastSeen);
+    return replica ?? (pool.config.failover.onLost === 'reject' && !provisional ? null : STAYS);
+  }
   const found = failoverTarget(pool, home, key, state, gone, gone.length, scratch, lastSeen);
   // A session that no backend has answered yet has no state that could be lost.
   if (found === null || provisional || pool.config.failover.onLost === 'move') return found;

@@ -67,7 +67,7 @@ test('bad usage is status 2 and one line on standard error that says what to do'
     [['backends', 'drain', 'shop/a/b', '--wait'], /^limpet: a backend is named POOL\/ID/],
     [['backends', 'ready', 'shop/a', '--wait'], /^limpet: unknown argument: wait/],
     [['reload', 'now'], /^limpet: unknown/],
-    [['simulate'], /^limpet: give one of --drain POOL\/ID and --config FILE/],
+    [['simulate'], /^limpet: give one of --drain POOL\/ID, --restarted POOL\/ID and --config FILE/],
     [['simulate', '-c', 'limpet.yaml'], /^limpet: give one of --drain/],
     [['simulate', '--drain', 'shop/a', '--config', 'new.yaml'], /^limpet: give one of --drain/],
     [['simulate', '--drain', 'a'], /^limpet: a backend is named POOL\/ID, such as shop\/a, not "a"/],

@@ -112,8 +112,11 @@ describe('a backend that was restarted', () => {
       const answer = await get('/', cookie);
       assert.deepEqual([answer.backend, told(answer)], [id, undefined]);
     }
-    const moved = await admin.metric('limpet_failovers_total', { pool: 'shop', reason: 'backend-restarted' });
-    assert.ok(moved >= idle.length, `${moved} moves are counted`);
+    await eventually('all moves to be counted', async () => {
+      return (
+        (await admin.metric('limpet_failovers_total', { pool: 'shop', reason: 'backend-restarted' })) >= idle.length
+      );
+    });
     assert.equal(await admin.metric('limpet_backend_life', { pool: 'shop', backend: 'a' }), 2);
   });
 
@@ -203,6 +206,28 @@ describe('a backend that was restarted', () => {
     assert.deepEqual([answer.backend, told(answer)], ['b', 'from=a; reason=backend-restarted']);
     const next = await get('/', answer.cookie);
     assert.deepEqual([next.backend, told(next)], ['b', undefined]);
+  });
+
+  test('M1, 114: simulate says who would move before a server is restarted', async () => {
+    const cookie = await sessionOn('a');
+    const other = await sessionOn('a', '/stay');
+    const simulate = async (restarted: string): Promise<unknown> => {
+      const response = await fetch(`${limpet.admin}/api/v1/simulate`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ restarted }),
+      });
+      assert.equal(response.status, 200);
+      const { moves } = (await response.json()) as { moves: { to: string; reason: string; when: string }[] };
+      return moves.map(({ to, reason, when }) => ({ to, reason, when }));
+    };
+    assert.deepEqual(await simulate('shop/a'), [{ to: 'b', reason: 'backend-restarted', when: 'now' }]);
+    assert.deepEqual(await simulate('stay/a'), []);
+    await restart('b');
+    assert.deepEqual(await simulate('shop/a'), [], 'b has lost its copies: who is on a would stay');
+    assert.equal((await get('/', cookie)).backend, 'a');
+    assert.equal((await get('/stay', other)).backend, 'a');
+    assert.deepEqual(await simulate('shop/a'), [{ to: 'b', reason: 'backend-restarted', when: 'now' }]);
   });
 
   test('M1, 114: explain says why, the event stream and the log that it was restarted', async () => {

@@ -11,10 +11,11 @@ const NOTHING = z.strictObject({});
 const simulation = z
   .strictObject({
     drain: z.string({ error: 'must be a backend as POOL/ID, such as shop/a' }).optional(),
+    restarted: z.string({ error: 'must be a backend as POOL/ID, such as shop/a' }).optional(),
     config: z.string({ error: 'must be a configuration as YAML text' }).optional(),
   })
-  .refine(({ drain, config }) => (drain === undefined) !== (config === undefined), {
-    error: 'give one of drain (POOL/ID) and config (YAML text)',
+  .refine((wish) => Object.values(wish).filter((value) => value !== undefined).length === 1, {
+    error: 'give one of drain (POOL/ID), restarted (POOL/ID) and config (YAML text)',
   });
 
 /** Another configuration: take it over, or see what it would do first. */
@@ -28,8 +29,9 @@ export function reloadRoutes(control: ControlPlane): Route[] {
       'POST',
       '/api/v1/simulate',
       simulation,
-      async ({ path, body: { drain, config } }) => {
-        const simulated = await control.simulate(drain === undefined ? { config: config! } : { drain });
+      async ({ path, body: { drain, restarted, config } }) => {
+        const query = drain !== undefined ? { drain } : restarted !== undefined ? { restarted } : { config: config! };
+        const simulated = await control.simulate(query);
         return simulated.ok ? json(simulated.value) : refusal(simulated, path);
       },
       CONFIG_BYTES,

@@ -13,6 +13,7 @@ import { withAdminClient } from '../with-admin-client.ts';
 
 interface SimulateOptions extends AdminOptions {
   readonly drain: string | undefined;
+  readonly restarted: string | undefined;
 }
 
 /** A table of a million sessions is gone through. */
@@ -53,6 +54,11 @@ function builder(argv: Argv<GlobalOptions>): Argv<SimulateOptions> {
       requiresArg: true,
       describe: 'POOL/ID: as if this backend had drained and gone',
     })
+    .option('restarted', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'POOL/ID: as if the process of this backend was restarted now',
+    })
     .example('$0 simulate --drain shop/a', 'where the sessions of backend a of pool shop would go')
     .example('$0 simulate --config new.yaml', 'what a reload with this file would do')
     .epilogue(
@@ -78,12 +84,16 @@ function givenConfigs(args: readonly string[]): {
 }
 
 async function simulate(options: SimulateOptions, { other, running }: ReturnType<typeof givenConfigs>): Promise<void> {
-  const { drain, json } = options;
-  if ((drain === undefined) === (other === undefined)) {
-    throw new CliError('give one of --drain POOL/ID and --config FILE; -c names the file of the running limpet', 2);
+  const { drain, restarted, json } = options;
+  if ([drain, restarted, other].filter((wish) => wish !== undefined).length !== 1) {
+    throw new CliError(
+      'give one of --drain POOL/ID, --restarted POOL/ID and --config FILE; -c names the file of the running limpet',
+      2,
+    );
   }
-  if (drain !== undefined) backendName(drain);
-  const query = other === undefined ? { drain } : { config: readText(other) };
+  const named = drain ?? restarted;
+  if (named !== undefined) backendName(named);
+  const query = other !== undefined ? { config: readText(other) } : drain !== undefined ? { drain } : { restarted };
   // The two differ in what a reload can change, which the address of the admin API is not.
   const own = running ?? (other === undefined || existsSync('limpet.yaml') ? 'limpet.yaml' : other);
   const document = await withAdminClient({ ...options, config: own }, (client) =>

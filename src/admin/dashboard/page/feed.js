@@ -83,6 +83,8 @@ function describe(name, data) {
       return data.to === 'unknown'
         ? `Health of ${backend} is unknown: ${data.reason}`
         : `${backend} is ${data.to}: ${data.reason}`;
+    case 'backend-restarted':
+      return `${backend} was restarted (${data.sign}): its sessions go to a replica that has their state`;
     case 'failover':
       return `${sessions(data.count)} of ${data.pool} moved from ${data.from} to ${data.to}: ${data.reason}`;
     case 'binding-mismatch':

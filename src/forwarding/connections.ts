@@ -14,8 +14,12 @@ export class BackendConnections {
   readonly dialer: BackendDialer | null;
   readonly turns: ConnectTurns;
   readonly #idle: Upstream[] = [];
+  /** Idle ones that belong to one connection of a client, by its exchange; null: there has been none. */
+  #owned: Map<Exchange, Upstream> | null = null;
   /** Connections are kept beyond their exchange. Not when the backend is gone or has moved, nor when each is one stream of a session. */
   keeps: boolean;
+  /** The backend is gone or has moved: no connection outlives its exchange. */
+  retired = false;
   /** Head of the list of connections that carry an exchange. */
   busy: Upstream | null = null;
 
@@ -43,6 +47,36 @@ export class BackendConnections {
     this.#idle.push(upstream);
   }
 
+  /** The idle connection that belongs to this client's connection. */
+  takeOwned(x: Exchange): Upstream | null {
+    const upstream = this.#owned?.get(x) ?? null;
+    if (upstream === null) return null;
+    this.#owned!.delete(x);
+    // Behind a proxy that shares its connections among its clients this may be somebody else.
+    if (upstream.ownerAddress === x.client.address) return upstream;
+    upstream.close();
+    return null;
+  }
+
+  /** Keeps a connection whose exchange is over for the connection of its client, which closes it (`closeOwned`). */
+  keepOwned(upstream: Upstream, x: Exchange): void {
+    this.#owned ??= new Map();
+    this.#owned.get(x)?.close();
+    this.#owned.set(x, upstream);
+    if (x.owned?.includes(this)) return;
+    x.owned = [...(x.owned ?? []).filter(({ retired }) => !retired), this];
+  }
+
+  /** It has closed. */
+  dropOwned(upstream: Upstream, x: Exchange): void {
+    if (this.#owned?.get(x) === upstream) this.#owned.delete(x);
+  }
+
+  /** The client's connection has closed, and its own ones with it. */
+  closeOwned(x: Exchange): void {
+    this.#owned?.get(x)?.close();
+  }
+
   /** Takes a connection out of the idle ones because it closed. */
   drop(upstream: Upstream): void {
     const at = this.#idle.lastIndexOf(upstream);
@@ -67,12 +101,14 @@ export class BackendConnections {
   /** Ends the idle ones; those that are busy end with their exchange. */
   retire(): void {
     this.keeps = false;
+    this.retired = true;
     this.closeIdle();
   }
 
   /** Closes those that carry no exchange. False: there were none. */
   closeIdle(): boolean {
     const idle = this.#idle.splice(0);
+    if (this.#owned !== null) idle.push(...this.#owned.values());
     for (const upstream of idle) upstream.close();
     return (this.dialer?.closeIdle() ?? false) || idle.length > 0;
   }

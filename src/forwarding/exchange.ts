@@ -13,6 +13,7 @@ import type { Claim } from '../sessions/store.ts';
 import type { User } from '../sessions/user-hash.ts';
 import type { RequestTrace } from '../tracing/request-trace.ts';
 import type { AttemptEvents } from './attempt-events.ts';
+import type { BackendConnections } from './connections.ts';
 import type { PoolTraffic } from './pool-traffic.ts';
 import type { Resumption } from './resume.ts';
 import type { Upstream } from './upstream.ts';
@@ -53,6 +54,8 @@ export interface ClientSide {
   readonly trustedRequestId: string;
   /** The body of a response may be sent in chunked coding. */
   readonly chunks: boolean;
+  /** It is one of the streams of a connection, which others of it may be somebody else's. */
+  readonly multiplexed: boolean;
   /** Adds text to the output; it leaves with the next flush. */
   put(text: string): void;
   /** Adds the head of a response as it came, which is bytes[start, end). They have to be there until the next flush. */
@@ -205,6 +208,10 @@ export class Exchange implements Waiter {
   /** Why it failed; null when it did not. */
   lastError: ErrorKind | null = null;
   upstream: Upstream | null = null;
+  /** It brings a proof of who is at the other end of its connection (connection-auth.ts). */
+  personal = false;
+  /** Where there are connections to backends that belong to this client's connection alone; null: nowhere. Not of one request. */
+  owned: readonly BackendConnections[] | null = null;
   /** The last failed attempt was on a connection that had served before (behaviour 30). */
   freshOnly = false;
   attemptStartedAt = 0;
@@ -305,6 +312,7 @@ export class Exchange implements Waiter {
     this.lastError = null;
     this.counted = false;
     this.upstream = null;
+    this.personal = false;
     this.freshOnly = false;
     this.status = 0;
     this.committed = false;

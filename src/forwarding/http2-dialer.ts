@@ -14,7 +14,8 @@ const HTTP2 = ['h2'];
 
 /**
  * HTTP/2 to a backend: by ALPN over TLS, with prior knowledge otherwise (RFC 9113 3.3). One session for all requests, and more
- * when it has no stream left. A request that wants to switch protocols goes over HTTP/1.1, as HTTP/2 has no Upgrade (RFC 9113 8.6).
+ * when it has no stream left. A request that wants to switch protocols goes over HTTP/1.1, as HTTP/2 has no Upgrade (RFC 9113 8.6), and
+ * so does one that says who is at the other end of its connection, as a session is everybody's.
  */
 export class Http2Dialer implements BackendDialer {
   readonly #backend: Backend;
@@ -38,13 +39,13 @@ export class Http2Dialer implements BackendDialer {
   }
 
   isOpen(x: Exchange): boolean {
-    if (x.upgrade !== '') return false;
+    if (overHttp1(x)) return false;
     // As `dial` looks for one.
     return this.#sessions.get(this.preamble(x))?.findLast(({ hasRoom }) => hasRoom)?.open ?? false;
   }
 
   dial(x: Exchange, events: OpeningEvents): BackendSocket {
-    if (x.upgrade !== '') return this.#http1.dial(x, events);
+    if (overHttp1(x)) return this.#http1.dial(x, events);
     const preamble = this.preamble(x);
     const sessions = this.#sessions.get(preamble);
     const session =
@@ -90,4 +91,8 @@ export class Http2Dialer implements BackendDialer {
     sessions.splice(at, 1);
     if (sessions.length === 0) this.#sessions.delete(preamble);
   }
+}
+
+function overHttp1({ upgrade, personal }: Exchange): boolean {
+  return upgrade !== '' || personal;
 }

@@ -105,7 +105,7 @@ export class PoolTraffic {
     // A request that began before a reload may still choose a backend that is gone: a list of its own, which nobody finds.
     const connections = this.#link.connections(backend);
     if (this.pool.bySlot[backend.slot] === backend) this.#connections[backend.slot] = connections;
-    else connections.keeps = false;
+    else connections.retire();
     return connections;
   }
 

@@ -11,6 +11,7 @@ import { DirectSocket } from '../sockets/direct-socket.ts';
 import { openSocket } from '../sockets/open-socket.ts';
 import { Timed } from '../timing/timer-wheel.ts';
 import type { AttemptEvents } from './attempt-events.ts';
+import { asksConnectionAuth } from './connection-auth.ts';
 import type { BackendConnections } from './connections.ts';
 import { type Exchange, Stage } from './exchange.ts';
 import { trailerLines } from './trailers.ts';
@@ -64,6 +65,10 @@ export class Upstream extends Timed implements OpeningEvents {
   #turn: number = Turn.none;
   #turnPeriod = 0;
   #exchange: Exchange | null = null;
+  /** Of the client's connection that this one belongs to: somebody has said here who he is. Null: it is anybody's. */
+  #owner: Exchange | null = null;
+  /** Address of that client. */
+  ownerAddress = '';
   /** Bytes of a response head that is not complete. */
   #held: Buffer | null = null;
   #relay: number = Relay.none;
@@ -122,6 +127,7 @@ export class Upstream extends Timed implements OpeningEvents {
   /** Sends the request of `x` with this head, now or once connected. */
   start(x: Exchange, head: string): void {
     this.#exchange = x;
+    if (x.personal) this.#own(x);
     this.#requestHead = head;
     this.#sentPieces = 0;
     this.#sent = false;
@@ -414,6 +420,7 @@ export class Upstream extends Timed implements OpeningEvents {
     this.#left = framing === Framing.length ? head.contentLength : 0;
     this.#keepAlive = head.keepAlive && framing !== Framing.untilClose && !announcesBodyInVain(head);
     this.#idleMs = idleMs(head);
+    if (this.connections.keeps && asksConnectionAuth(head)) this.#own(x);
     let towards: number = framing;
     switch (framing) {
       case Framing.none:
@@ -534,7 +541,14 @@ export class Upstream extends Timed implements OpeningEvents {
     // A request that is still being sent, or bytes behind the response: this connection's state is unknown.
     const done = x.bodyDone && this.#sentPieces === x.body.length;
     const { turns } = this.connections;
-    if (clean && this.#keepAlive && done && !this.#ended && this.#idleMs > 0 && this.connections.keeps) {
+    const usable = clean && this.#keepAlive && done && !this.#ended;
+    if (usable && this.#owner !== null && !this.connections.retired && !x.client.multiplexed) {
+      this.reused = true;
+      this.#phase = Phase.idle;
+      // It lasts as long as the client's: on another one that would have to say anew who he is.
+      this.#handler.wheel.clear(this);
+      this.connections.keepOwned(this, x);
+    } else if (usable && this.#owner === null && this.#idleMs > 0 && this.connections.keeps) {
       this.reused = true;
       this.#phase = Phase.idle;
       this.#handler.wheel.set(this, this.#idleMs);
@@ -607,7 +621,7 @@ export class Upstream extends Timed implements OpeningEvents {
       this.#phase = Phase.closed;
       this.#handler.wheel.remove(this);
       if (this.#turn !== Turn.none) this.#endTurn();
-      if (phase === Phase.idle) this.connections.drop(this);
+      if (phase === Phase.idle) this.#drop();
       const x = this.#exchange;
       if (x === null) return;
       if (phase === Phase.tunnel) {
@@ -670,10 +684,21 @@ export class Upstream extends Timed implements OpeningEvents {
     this.close();
   }
 
+  #own(x: Exchange): void {
+    this.#owner = x;
+    this.ownerAddress = x.client.address;
+  }
+
+  /** It is not one of the idle ones any more. */
+  #drop(): void {
+    if (this.#owner === null) this.connections.drop(this);
+    else this.connections.dropOwned(this, this.#owner);
+  }
+
   /** Closes the connection; its exchange, when it has one, has been dealt with. */
   close(): void {
     const phase = this.#phase;
-    if (phase === Phase.idle) this.connections.drop(this);
+    if (phase === Phase.idle) this.#drop();
     this.#phase = Phase.closed;
     this.#handler.wheel.remove(this);
     if (phase === Phase.waiting) return this.connections.turns.leave(this);

@@ -9,6 +9,8 @@ export interface ConnectionOwner {
   readonly trusted: TrustedProxies;
   /** Connections close after their response. */
   readonly stopping: boolean;
+  /** Its connections are streams of one that it has accepted. */
+  readonly multiplexed: boolean;
   /** The connection has closed. @param address its peer */
   closed(connection: Downstream, address: string): void;
 }

@@ -151,6 +151,10 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     return this.#certificate?.identity ?? '';
   }
 
+  get multiplexed(): boolean {
+    return this.#listener.multiplexed;
+  }
+
   get keepAlive(): boolean {
     return !this.#close && !this.#stopping;
   }
@@ -720,6 +724,8 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
       this.#raw = null;
       if (was === Phase.tunnel) this.#upstream!.clientClosed(error !== null);
       else if (this.exchange.active) this.#handler.clientGone(this.exchange);
+      const { owned } = this.exchange;
+      if (owned !== null) for (const connections of owned) connections.closeOwned(this.exchange);
       this.#listener.closed(this, this.#peer);
     } catch (defect) {
       this.#handler.defect(this.exchange, defect);

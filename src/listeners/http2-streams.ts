@@ -5,7 +5,7 @@ import type { ConnectionOwner } from './connection-owner.ts';
 import { Downstream } from './downstream.ts';
 
 /** A listener whose connections may speak HTTP/2. */
-export type Http2Listener = FrontListener & Omit<ConnectionOwner, 'closed'>;
+export type Http2Listener = FrontListener & Omit<ConnectionOwner, 'closed' | 'multiplexed'>;
 
 /** HTTP/2 towards the clients of a worker: every stream is served by a Downstream, as if it were a connection of HTTP/1.1. */
 export function http2Streams(handler: Handler, log: Logger): Http2Front<Http2Listener> {
@@ -23,6 +23,7 @@ export function http2Streams(handler: Handler, log: Logger): Http2Front<Http2Lis
         get stopping() {
           return listener.stopping;
         },
+        multiplexed: true,
         // Of the connections of a listener the HTTP/2 connection is one, its streams are none.
         closed: () => {},
       };

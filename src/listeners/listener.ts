@@ -47,6 +47,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   /** As the latest configuration has it: connections look here for each request. */
   config: ListenerConfig;
   trusted: TrustedProxies;
+  readonly multiplexed = false;
   /** For connections from here on; null: they are not encrypted. */
   tls: TlsFront | null = null;
   /** Takes no new connection, and closes those it has after their response. */

@@ -16,6 +16,7 @@ import type { BackendQueue } from '../backends/queue.ts';
 import type { SharedState } from '../backends/shared-state.ts';
 import { ERRORS, type ErrorKind } from '../errors.ts';
 import type { AttemptEvents } from '../forwarding/attempt-events.ts';
+import { bringsConnectionAuth } from '../forwarding/connection-auth.ts';
 import { type Exchange, REQUEST_ID, Stage } from '../forwarding/exchange.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import { requestHead } from '../forwarding/request-head.ts';
@@ -387,7 +388,9 @@ export class Handler implements AttemptEvents, Gate {
     x.tried[x.triedCount++] = backend.slot;
     x.attemptStartedAt = x.attempts === 1 ? x.startedAt : performance.now();
     const connections = traffic.connections(backend);
-    const upstream = (x.freshOnly ? null : connections.take(x)) ?? new Upstream(connections, this, x);
+    x.personal = bringsConnectionAuth(head);
+    const owned = x.owned === null || x.freshOnly ? null : connections.takeOwned(x);
+    const upstream = owned ?? (x.freshOnly ? null : connections.take(x)) ?? new Upstream(connections, this, x);
     x.upstream = upstream;
     const tail = x.committed ? resumeTail(x, traffic, backend) : sessionTail(x, traffic, backend);
     upstream.start(x, requestHead(x, head, backend, traffic.cookies, tail));

@@ -1,3 +1,7 @@
+/**
+ * A connection without net.Socket.
+ * Longer than 400 lines because it is one state machine: reading, writing and closing depend on each other.
+ */
 import type { Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { incoming, TRANSFER_BYTES } from '../bytes/memory.ts';

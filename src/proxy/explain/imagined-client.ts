@@ -23,6 +23,7 @@ export class ImaginedClient implements ClientSide {
   readonly trustedRequestId = '';
   readonly chunks = true;
   readonly keepAlive = true;
+  readonly multiplexed = false;
 
   constructor({ address, secure, trusted, host }: ClientAsTold) {
     this.address = address;

@@ -51,8 +51,11 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
   /** The end of the request has not come. */
   #bodyOpen = false;
   #chunked = false;
-  /** A CONNECT that is refused: what follows its head belongs to nobody. */
-  #discards = false;
+  /**
+   * A CONNECT that is no tunnel yet: what follows its head belongs to the tunnel, or to nobody (RFC 9113 8.5, RFC 8441 5). It stays in the
+   * stream until the tunnel is there, and is never read as HTTP; a refusal ends the stream.
+   */
+  #holds = false;
   #paused = true;
   /** Of a request for a WebSocket: what the backend has to answer the handshake with; '' otherwise. */
   #accept = NONE;
@@ -83,8 +86,8 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
    */
   attach(stream: ServerHttp2Stream, request: RequestText, whole: boolean, key: string): void {
     this.#stream = stream;
-    this.#discards = !whole && request.method === 'CONNECT';
-    this.#bodyOpen = !whole && !this.#discards;
+    this.#holds = !whole && (request.websocket || request.method === 'CONNECT');
+    this.#bodyOpen = !whole && !this.#holds;
     this.#chunked = request.chunked;
     this.#accept = request.websocket ? webSocketAccept(key) : NONE;
     this.#resetByUs = false;
@@ -97,11 +100,11 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
     stream.on('close', this.#onStreamClose);
     stream.on('drain', this.#onStreamDrain);
     this.emit('data', Buffer.from(request.text, 'latin1'));
-    if (whole || stream !== this.#stream) return;
-    if (this.#discards) {
-      stream.resume();
-      return;
-    }
+    if (this.#bodyOpen && stream === this.#stream) this.#read(stream);
+  }
+
+  /** Lets what the stream brings come out. */
+  #read(stream: ServerHttp2Stream): void {
     stream.on('trailers', this.#onStreamTrailers);
     stream.on('end', this.#onStreamEnd);
     if (this.#paused) stream.pause();
@@ -145,7 +148,8 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
     if (stream === null) return;
     this.#stream = null;
     const reset = stream.rstCode !== NGHTTP2_NO_ERROR;
-    const whole = this.#reader.done && !this.#bodyOpen && !this.#tunnel && !reset;
+    // One that has asked for a tunnel is not used again: nothing of it may come near another request.
+    const whole = this.#reader.done && !this.#bodyOpen && this.#accept === NONE && !reset;
     if (whole && !this.#ended && !this.#closed) {
       this.#owner.freed(this);
       return;
@@ -191,7 +195,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
     if (this.#tunnel) this.#send(bytes);
     else {
       this.#reader.feed(bytes);
-      if (this.#discards && this.#reader.done) this.#endRequest();
+      if (this.#holds && this.#reader.done) this.#endRequest();
     }
     return this.writableLength < this.writableHighWaterMark;
   }
@@ -298,7 +302,10 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
     const at = fields.indexOf(ACCEPT);
     fields.splice(at, 2);
     this.#tunnel = true;
+    this.#holds = false;
+    this.#bodyOpen = true;
     respond(this.#stream!, fields, TUNNEL);
+    this.#read(this.#stream!);
   }
 
   onHead(head: Head, whole: boolean, open: boolean): void {
@@ -357,7 +364,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
   #refuse(): void {
     const stream = this.#stream!;
     respond(stream, [':status', '502', 'content-length', '0', 'limpet-error', 'BACKEND_PROTOCOL'], WHOLE);
-    if (this.#bodyOpen) this.#endRequest();
+    if (this.#bodyOpen || this.#holds) this.#endRequest();
     this.#closeSoon();
   }
 }

@@ -4,9 +4,10 @@
  */
 import { ERRORS, type ErrorKind } from '../errors.ts';
 import { type ClientSide, Exchange } from '../forwarding/exchange.ts';
+import { upgradeProtocol } from '../forwarding/tunnel.ts';
 import type { Upstream } from '../forwarding/upstream.ts';
 import { CloseReason } from '../forwarding/websocket-close.ts';
-import { Framing, type Head, Parse } from '../http1/head.ts';
+import { ConnectionToken, Framing, type Head, Parse } from '../http1/head.ts';
 import type { Handler } from '../proxy/handler.ts';
 import type { SocketEvents } from '../sockets/byte-socket.ts';
 import { DirectSocket } from '../sockets/direct-socket.ts';
@@ -83,6 +84,11 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   #rawStart = 0;
   #rawEnd = 0;
   #close = false;
+  /**
+   * The request asks for another protocol. What comes behind it before its answer is whole may have been sent in hope of that protocol: refused, such
+   * bytes are no request, and end the connection (RFC 9931).
+   */
+  #switches = false;
   #ended = false;
   readonly #body = new RequestBody();
   /** What the deadline of the body was set with. */
@@ -214,8 +220,9 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     this.abort();
   }
 
-  /** Keeps a copy of bytes[from, end), which belong to a later request. */
+  /** Keeps a copy of bytes[from, end), which belong to a later request, or to a tunnel. */
   #keep(bytes: Buffer, from: number, end: number): void {
+    if (this.#switches) this.#close = true;
     const rest = bytes.subarray(from, end);
     this.#pending = this.#pending === null ? Buffer.from(rest) : Buffer.concat([this.#pending, rest]);
     // A head that is not whole yet has a limit of its own.
@@ -269,7 +276,9 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     x.pathStart = head.pathStart;
     x.pathEnd = head.pathEnd;
     this.chunks = head.minor === 1;
-    this.#close = !head.keepAlive;
+    // A client of CONNECT may send bytes of its tunnel without waiting: its refusal ends the connection (RFC 9931).
+    this.#close = !head.keepAlive || head.method === 'CONNECT';
+    this.#switches = (head.connection & ConnectionToken.upgrade) !== 0 && upgradeProtocol(head) !== '';
     this.#phase = Phase.exchange;
     if (this.#listener.trusted !== this.#trusted) this.#trustAnew();
     if (this.#peerTrusted) {
@@ -290,6 +299,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
       // The rest is not read before there is a backend to take it (behaviour 32).
       if (!x.bodyDone) this.#socket.pause();
     }
+    if (this.#switches && next < end) this.#close = true;
     handler.handle(x, head);
     return next;
   }
@@ -522,11 +532,12 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     this.flush();
     // Requests that came before a FIN are answered all the same, in their order (behaviours 60, 61).
     const last = this.#ended && this.#pending === null && !this.#parsing;
-    if (this.#close || last || this.#stopping) {
+    const { bodyDone } = this.exchange;
+    if (this.#close || last || this.#stopping || (this.#switches && !bodyDone)) {
       this.#linger();
       return;
     }
-    if (!this.exchange.bodyDone) {
+    if (!bodyDone) {
       this.#phase = Phase.drain;
       this.#drained = 0;
       this.#handler.wheel.set(this, DRAIN_MS);
@@ -538,6 +549,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
 
   #toNextRequest(): void {
     this.#phase = Phase.head;
+    this.#switches = false;
     // An idle connection is to take little memory.
     this.exchange.text = '';
     this.exchange.found.cookie = '';

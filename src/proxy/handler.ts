@@ -183,12 +183,12 @@ export class Handler implements AttemptEvents, Gate {
     const { explain } = this.#parts;
     if (explain !== null && came.has(HeaderId.limpetExplain)) this.#explain(x, came, explain);
     const head = x.explains ? this.scratchHead : came;
+    if ((head.connection & ConnectionToken.upgrade) !== 0) x.upgrade = upgradeProtocol(head);
     if (head.method === 'CONNECT') return this.answer(x, ERRORS.METHOD_NOT_ALLOWED);
     if (head.expect !== 0) {
       if (head.expect === 2) return this.answer(x, ERRORS.EXPECTATION_FAILED);
       x.expectsContinue = head.minor === 1 && !x.bodyDone;
     }
-    if ((head.connection & ConnectionToken.upgrade) !== 0) x.upgrade = upgradeProtocol(head);
     const route = this.#router.match(head);
     if (route === null) return this.answer(x, ERRORS.NO_ROUTE);
     x.route = route;
@@ -725,8 +725,9 @@ export class Handler implements AttemptEvents, Gate {
     x.committed = true;
     const { journal } = this.#parts;
     if (journal !== null) noteRefusal(journal, x, kind);
-    // An upload that nobody will read: the connection ends with the answer.
-    if (!x.bodyDone) x.client.closeAfter();
+    // An upload that nobody will read ends the connection with the answer. So does a request for another protocol: our answer comes so fast
+    // that bytes sent in hope of that protocol may come behind it.
+    if (!x.bodyDone || x.upgrade !== '') x.client.closeAfter();
     const { keepAlive } = x.client;
     const text = errorAnswer({
       kind,

@@ -14,15 +14,6 @@ export const STRICTER_REQUESTS: readonly Disagreement[] = [
     ],
   },
   {
-    why: 'The bytes behind a request for an upgrade are the next request when the backend does not agree to it, and these are none.',
-    ids: [
-      'llhttp/request/connection/Upgrade GET request [request]',
-      'llhttp/request/connection/Upgrade POST request [request]',
-      'llhttp/request/connection/Multiple tokens with folding and LWS [request] +Host',
-      'llhttp/request/connection/Emitting part of body and pausing [request] +Host',
-    ],
-  },
-  {
     why: 'CONNECT is answered with 405 (behaviour 67): limpet is no forward proxy.',
     ids: [
       'llhttp/request/method/CONNECT request [request]',

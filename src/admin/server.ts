@@ -6,6 +6,7 @@ import { type Bind, isLocalBind, parseBind } from '../config/bind.ts';
 import type { AdminConfig } from '../config/schema.ts';
 import { StartError } from '../errors-start.ts';
 import type { Logger } from '../logging/logger.ts';
+import { Deadline } from '../timing/deadline.ts';
 import type { Answer } from './answer.ts';
 import { Api } from './api.ts';
 import { BearerToken } from './bearer-token.ts';
@@ -97,9 +98,9 @@ export class AdminServer {
   /** Takes no more requests; those under way may end until the deadline, then their connections are cut. */
   close(deadlineMs = 1000): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(() => this.#server.closeAllConnections(), deadlineMs);
+    const deadline = new Deadline(deadlineMs, () => this.#server.closeAllConnections());
     this.#server.close(() => {
-      clearTimeout(timer);
+      deadline.cancel();
       resolve();
     });
     return promise;

@@ -1,7 +1,8 @@
 import type { JWTVerifyGetKey } from 'jose';
 import * as errors from 'jose/errors';
 import { createLocalJWKSet } from 'jose/jwks/local';
-import { createRemoteJWKSet } from 'jose/jwks/remote';
+import { createRemoteJWKSet, customFetch } from 'jose/jwks/remote';
+import { Deadline } from '../timing/deadline.ts';
 
 /** Times of a key set that is fetched, ms. Arguments for tests; the defaults are what runs. */
 export interface JwksTimes {
@@ -41,7 +42,9 @@ export function jwksSource(
   times: JwksTimes = TIMES,
 ): JWTVerifyGetKey {
   const remote = createRemoteJWKSet(new URL(url), {
-    timeoutDuration: times.timeout,
+    // Ours, which counts no pause of limpet's own, comes first.
+    timeoutDuration: 10 * times.timeout,
+    [customFetch]: (address, options) => fetchWithin(times.timeout, address, options),
     cooldownDuration: times.cooldown,
     cacheMaxAge: times.maxAge,
   });
@@ -90,5 +93,17 @@ export function jwksSource(
     context.warn(
       `the key set at ${url} cannot be read: ${failing.message}${cause}. Tokens are checked with the keys known so far; tried again every ${times.retry / 1000} s`,
     );
+  }
+}
+
+async function fetchWithin(ms: number, url: string, options: RequestInit): Promise<Response> {
+  const late = new AbortController();
+  const deadline = new Deadline(ms, () => late.abort(new errors.JWKSTimeout()));
+  try {
+    const answer = await fetch(url, { ...options, signal: late.signal });
+    // With its body: that has to come in time as well.
+    return new Response(await answer.arrayBuffer(), { status: answer.status });
+  } finally {
+    deadline.cancel();
   }
 }

@@ -38,8 +38,13 @@ export class BackendConnections {
   }
 
   /** An idle connection that this exchange may use. */
-  take(_x: Exchange): Upstream | null {
-    return this.#idle.pop() ?? null;
+  take(x: Exchange): Upstream | null {
+    for (;;) {
+      const upstream = this.#idle.pop();
+      if (upstream === undefined) return null;
+      if (upstream.isFresh(x.attemptStartedAt)) return upstream;
+      upstream.close();
+    }
   }
 
   /** Keeps a connection whose exchange is over. */

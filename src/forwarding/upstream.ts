@@ -77,6 +77,8 @@ export class Upstream extends Timed implements OpeningEvents {
   #decoder: ChunkedDecoder | null = null;
   #keepAlive = false;
   #idleMs = IDLE_MS;
+  /** Since when it lies idle, by performance.now, or a little before. */
+  #idleSince = 0;
   #requestHead = '';
   /** Number of pieces of the exchange's body that have been written. */
   #sentPieces = 0;
@@ -170,6 +172,14 @@ export class Upstream extends Timed implements OpeningEvents {
   /** Whether its request, which waits for a turn to connect, can go out on this connection, which has served before. */
   canGoOn(upstream: Upstream): boolean {
     return this.preamble === upstream.preamble && this.#exchange?.freshOnly === false;
+  }
+
+  /**
+   * Whether an idle connection may still be used. Its deadline counts no pause of limpet's own, but the backend has not waited.
+   * @param now by performance.now; may lie behind
+   */
+  isFresh(now: number): boolean {
+    return Math.max(now, this.#handler.wheel.lookedAt) - this.#idleSince < this.#idleMs;
   }
 
   /** This connection has come free: it takes the request over that has waited longest to connect. False: there is none for it. */
@@ -551,6 +561,7 @@ export class Upstream extends Timed implements OpeningEvents {
     } else if (usable && this.#owner === null && this.#idleMs > 0 && this.connections.keeps) {
       this.reused = true;
       this.#phase = Phase.idle;
+      this.#idleSince = this.#handler.wheel.lookedAt;
       this.#handler.wheel.set(this, this.#idleMs);
       if (turns.first !== null) return this.#completeForNext(x);
       this.connections.keep(this);
@@ -810,7 +821,7 @@ export class Upstream extends Timed implements OpeningEvents {
   /** No byte in either direction for the tunnel timeout. */
   tunnelIdle(): boolean {
     const timeout = this.#exchange?.pool?.config.timeouts.tunnel ?? 0;
-    return timeout > 0 && this.#handler.wheel.now - this.#lastByteAt >= timeout;
+    return timeout > 0 && this.#handler.wheel.due - this.#lastByteAt >= timeout;
   }
 }
 

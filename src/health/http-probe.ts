@@ -5,6 +5,7 @@ import { openBackend } from '../backends/open-backend.ts';
 import { proxyHeader } from '../backends/proxy-header.ts';
 import type { ActiveHealthConfig } from '../config/schema.ts';
 import type { ErrorCode } from '../errors.ts';
+import { Deadline } from '../timing/deadline.ts';
 import { http2Probe } from './http2-probe.ts';
 import type { ProbedPool, ProbeFactory, ProbeResult } from './probe.ts';
 import { probeFields } from './probe-fields.ts';
@@ -41,13 +42,13 @@ async function ask(
   const { Client } = await import('undici');
   let socket: Socket | undefined;
   let connected = false;
-  const deadline = new AbortController();
+  const over = new AbortController();
   const end = (): void => {
-    deadline.abort();
+    over.abort();
     // undici looks at the signal only when it has a connection; one that nobody answers would stay open for minutes.
     if (!connected) socket?.destroy(new Error('no connection'));
   };
-  const timer = setTimeout(end, config.timeout);
+  const deadline = new Deadline(config.timeout, end);
   signal.addEventListener('abort', end);
   if (signal.aborted) end();
 
@@ -76,18 +77,18 @@ async function ask(
       method: config.method as Dispatcher.HttpMethod,
       headers: { host, ...fields },
       reset: true,
-      signal: deadline.signal,
+      signal: over.signal,
     });
-    await body.dump({ limit: BODY_LIMIT, signal: deadline.signal }).catch(() => {});
+    await body.dump({ limit: BODY_LIMIT, signal: over.signal }).catch(() => {});
     const expected = config.expect.some(({ from, to }) => statusCode >= from && statusCode <= to);
     return expected ? { ok: true } : { ok: false, reason: `status ${statusCode}`, code: null };
   } catch (error) {
-    if (!deadline.signal.aborted) return { ok: false, ...describe(error, connected) };
+    if (!over.signal.aborted) return { ok: false, ...describe(error, connected) };
     return connected
       ? { ok: false, reason: `no answer within ${config.timeout} ms`, code: 'BACKEND_TIMEOUT' }
       : { ok: false, reason: `no connection within ${config.timeout} ms`, code: 'BACKEND_CONNECT' };
   } finally {
-    clearTimeout(timer);
+    deadline.cancel();
     signal.removeEventListener('abort', end);
     socket?.destroy();
     await client.destroy();

@@ -4,6 +4,7 @@ import { TLSSocket } from 'node:tls';
 import type { Backend } from '../backends/backend.ts';
 import type { ActiveHealthConfig } from '../config/schema.ts';
 import type { ErrorCode } from '../errors.ts';
+import { Deadline } from '../timing/deadline.ts';
 import type { ProbeResult } from './probe.ts';
 import { probeFields } from './probe-fields.ts';
 
@@ -36,17 +37,17 @@ export function http2Probe(
   const session = connect(`${scheme}://${backend.authority}`, { createConnection: () => opened });
   const settle = (result: ProbeResult): void => {
     verdict ??= result;
-    clearTimeout(timer);
+    deadline.cancel();
     signal.removeEventListener('abort', aborted);
     session.destroy();
     opened.destroy();
     resolve(verdict);
   };
   const aborted = (): void => settle(failure('aborted', null));
-  const timer = setTimeout(() => {
+  const deadline = new Deadline(config.timeout, () => {
     const what = connected ? 'answer' : 'connection';
     settle(failure(`no ${what} within ${config.timeout} ms`, connected ? 'BACKEND_TIMEOUT' : 'BACKEND_CONNECT'));
-  }, config.timeout);
+  });
   signal.addEventListener('abort', aborted);
   session.on('connect', () => {
     connected = true;

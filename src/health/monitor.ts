@@ -5,6 +5,7 @@ import type { Health, SharedState } from '../backends/shared-state.ts';
 import type { ActiveHealthConfig } from '../config/schema.ts';
 import { ERROR_CODES } from '../errors.ts';
 import { type Clock, SYSTEM_CLOCK } from '../timing/clock.ts';
+import { threadWheel } from '../timing/thread-wheel.ts';
 import type { HealthChange } from './health-change.ts';
 import type { ProbeFactory, ProbeResult } from './probe.ts';
 import { ProbeLoop } from './probe-loop.ts';
@@ -26,6 +27,8 @@ export interface HealthMonitorOptions {
   readonly onChange?: (change: HealthChange) => void;
   readonly clock?: Clock;
   readonly random?: () => number;
+  /** Whether limpet itself stood still since then, by performance.now. */
+  readonly paused?: (since: number) => boolean;
   readonly probes?: { readonly [Type in ActiveHealthConfig['type']]: ProbeFactory };
 }
 
@@ -56,6 +59,7 @@ export class HealthMonitor {
   readonly #onChange: (change: HealthChange) => void;
   readonly #clock: Clock;
   readonly #random: () => number;
+  readonly #paused: (since: number) => boolean;
   readonly #probes: { readonly [Type in ActiveHealthConfig['type']]: ProbeFactory };
   readonly #slowStart: SlowStart;
   #watched = new Map<number, Watched>();
@@ -69,6 +73,7 @@ export class HealthMonitor {
     this.#onChange = options.onChange ?? (() => {});
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#random = options.random ?? Math.random;
+    this.#paused = options.paused ?? ((since) => threadWheel.paused(since, performance.now()));
     this.#probes = options.probes ?? PROBES;
     this.#slowStart = new SlowStart(options.state);
   }
@@ -77,6 +82,8 @@ export class HealthMonitor {
   start(pools: readonly Pool[]): void {
     if (this.#running) throw new Error('the health monitor is running already');
     this.#running = true;
+    // It tells when limpet stood still, and has to turn for that.
+    threadWheel.start();
     this.update(pools);
     this.#schedule();
   }
@@ -113,6 +120,7 @@ export class HealthMonitor {
 
   /** Stops at once: probes under way are broken off; resolves when the last has ended. */
   async stop(): Promise<void> {
+    if (this.#running) threadWheel.stop();
     this.#running = false;
     this.#clock.clear(this.#timer);
     await Promise.all(Array.from(this.#watched.values(), ({ loop }) => loop?.stop()));
@@ -146,6 +154,7 @@ export class HealthMonitor {
       interval: active.interval,
       clock: this.#clock,
       random: this.#random,
+      paused: this.#paused,
       onResult: (result) => this.#observe(watched, active, result),
     });
     watched.loop.start(delay);

@@ -2,6 +2,9 @@ import type { Backend } from '../backends/backend.ts';
 import type { Clock } from '../timing/clock.ts';
 import type { Probe, ProbeResult } from './probe.ts';
 
+/** Behind a pause of limpet's own, until a probe that came to nothing is made again: others that wait have their turn first. */
+const AGAIN_MS = 100;
+
 /** What a ProbeLoop works with. */
 export interface ProbeLoopOptions {
   readonly backend: Backend;
@@ -9,6 +12,8 @@ export interface ProbeLoopOptions {
   /** From the start of one probe to the start of the next, in ms, within a tenth of it. */
   readonly interval: number;
   readonly clock: Clock;
+  /** Whether limpet itself stood still since then, by performance.now: what fails meanwhile says nothing of the backend. */
+  readonly paused: (since: number) => boolean;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly onResult: (result: ProbeResult) => void;
@@ -48,13 +53,15 @@ export class ProbeLoop {
   }
 
   async #run(): Promise<void> {
-    const { backend, probe, interval, clock, random, onResult } = this.#options;
+    const { backend, probe, interval, clock, random, paused, onResult } = this.#options;
     const check = new AbortController();
     this.#check = check;
     const started = clock.now();
+    const began = performance.now();
     const result = await probe.check(backend, check.signal);
     if (this.#check !== check) return;
     this.#check = null;
+    if (!result.ok && paused(began)) return this.#schedule(AGAIN_MS);
     // Not trusted when the clock of the system was set back meanwhile.
     const taken = Math.max(0, clock.now() - started);
     this.#schedule(Math.max(0, interval * (0.9 + 0.2 * random()) - taken));

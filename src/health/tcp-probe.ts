@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { backendAddress } from '../backends/backend-address.ts';
+import { Deadline } from '../timing/deadline.ts';
 import type { ProbeFactory, ProbeResult } from './probe.ts';
 
 /** A probe that only opens a connection: the backend is well when its system accepts it within the timeout. */
@@ -8,15 +9,14 @@ export const tcpProbe: ProbeFactory = ({ port, timeout }) => ({
     new Promise<ProbeResult>((resolve) => {
       const socket = connect(backendAddress(backend, port));
       const settle = (result: ProbeResult): void => {
-        clearTimeout(timer);
+        deadline.cancel();
         signal.removeEventListener('abort', aborted);
         socket.destroy();
         resolve(result);
       };
       const aborted = (): void => settle({ ok: false, reason: 'aborted', code: null });
-      const timer = setTimeout(
-        () => settle({ ok: false, reason: `no connection within ${timeout} ms`, code: 'BACKEND_CONNECT' }),
-        timeout,
+      const deadline = new Deadline(timeout, () =>
+        settle({ ok: false, reason: `no connection within ${timeout} ms`, code: 'BACKEND_CONNECT' }),
       );
       if (signal.aborted) return aborted();
       signal.addEventListener('abort', aborted);

@@ -8,6 +8,7 @@ import {
 } from 'node:http2';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { Deadline } from '../timing/deadline.ts';
 
 /** Streams at once until the backend has said how many it takes (RFC 9113 6.5.2 recommends no less than this). */
 const STREAMS_AT_FIRST = 100;
@@ -129,12 +130,11 @@ export class BackendSession {
     if (this.#pinging || this.#closed || !this.open || this.#session.destroyed) return;
     if (now - since < SILENT_MS || this.heardAt > since) return;
     this.#pinging = true;
-    const timer = setTimeout(() => {
+    const deadline = new Deadline(PING_MS, () => {
       this.#session.destroy(failure('ETIMEDOUT', 'no answer to a PING'), constants.NGHTTP2_NO_ERROR);
-    }, PING_MS);
-    timer.unref();
+    });
     this.#session.ping(() => {
-      clearTimeout(timer);
+      deadline.cancel();
       this.#pinging = false;
     });
   }

@@ -225,7 +225,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
 
   #speak(connection: ClientConnection): void {
     this.#connections.add(connection);
-    if (this.stopping) connection.stop(this.#deadline - performance.now(), Math.random);
+    if (this.stopping) connection.stop(this.#deadline - this.#parts.handler.wheel.now, Math.random);
   }
 
   arrived(arrival: Arrival, socket: Socket, early: Buffer | null): void {
@@ -319,7 +319,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   stop(graceMs: number): void {
     if (this.stopping) return;
     this.stopping = true;
-    this.#deadline = performance.now() + graceMs;
+    this.#deadline = this.#parts.handler.wheel.now + graceMs;
     this.#path?.remove();
     // Behind the events of this turn: what the system has ready to be accepted is accepted, not reset (behaviour 47).
     setImmediate(() => this.#server.close());
@@ -336,7 +336,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   /** To be called on each tick. */
   closeIdle(): void {
     if (!this.stopping) return;
-    if (performance.now() >= this.#deadline) return this.stopNow();
+    if (this.#parts.handler.wheel.due >= this.#deadline) return this.stopNow();
     for (const connection of this.#connections) connection.closeIdle();
   }
 }

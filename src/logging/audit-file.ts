@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, writeSync, write as writeToDescriptor } from 'node:fs';
 import { whyUnwritable } from '../config/files.ts';
 import { StartError } from '../errors-start.ts';
+import { Deadline } from '../timing/deadline.ts';
 
 /** Characters that wait in memory while the file cannot be written. */
 const LONGEST_BACKLOG = 16 * 2 ** 20;
@@ -88,9 +89,9 @@ export class AuditFile {
   /** Takes no more lines and settles when those that wait are written, or lost after `deadlineMs`. */
   close(deadlineMs = 2_000): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(() => this.#end(), deadlineMs);
+    const deadline = new Deadline(deadlineMs, () => this.#end());
     this.#onEnd = () => {
-      clearTimeout(timer);
+      deadline.cancel();
       resolve();
     };
     this.#tryNow();

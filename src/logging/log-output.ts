@@ -1,5 +1,6 @@
 import { fstatSync, writeSync, write as writeToDescriptor } from 'node:fs';
 import { StartError } from '../errors-start.ts';
+import { Deadline } from '../timing/deadline.ts';
 import type { LineSink } from './logger.ts';
 import type { LineFormat } from './pretty-format.ts';
 
@@ -83,9 +84,9 @@ export class LogOutput implements LineSink {
   /** Takes no more lines and settles when those that wait are written, or after `deadlineMs` at the latest. */
   close(deadlineMs = 2000): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(() => this.#finish(), deadlineMs);
+    const deadline = new Deadline(deadlineMs, () => this.#finish());
     this.#closing = () => {
-      clearTimeout(timer);
+      deadline.cancel();
       resolve();
     };
     if (this.#writing === null) this.#finish();

@@ -10,6 +10,7 @@ import { Lookup } from '../sessions/lookup.ts';
 import { MoveReason } from '../sessions/move-reasons.ts';
 import type { SearchedRows } from '../sessions/searched-rows.ts';
 import type { SessionStore } from '../sessions/store.ts';
+import { threadWheel } from '../timing/thread-wheel.ts';
 import { failbackTarget } from './failback.ts';
 import { followRotation } from './session-changes.ts';
 import { claim, Search } from './session-search.ts';
@@ -141,7 +142,7 @@ function afterRestart(
 /** The backend that the session had to leave, if it goes back there now. When that does not answer, the next attempt is where the session is. */
 function goesBack(x: Exchange, { pool, failedAt }: PoolTraffic, state: SharedState): Backend | null {
   const failed = failedAt[x.row.origin];
-  const failedAgo = failed === undefined ? Number.POSITIVE_INFINITY : performance.now() - failed;
+  const failedAgo = failed === undefined ? Number.POSITIVE_INFINITY : threadWheel.now - failed;
   return failbackTarget(x.row, pool, state, x.foundAt, failedAgo);
 }
 

@@ -171,7 +171,7 @@ export class Handler implements AttemptEvents, Gate {
   tick(): void {
     this.#clockOffset = Date.now() - performance.now();
     if (this.#streams.size > 0) this.#streams.tick(Date.now());
-    if (++this.#ticks % EXPIRE_TICKS === 0 && this.#parts.queue.waiting > 0) this.#parts.queue.expire(this.wheel.now);
+    if (++this.#ticks % EXPIRE_TICKS === 0 && this.#parts.queue.waiting > 0) this.#parts.queue.expire(this.wheel.due);
   }
 
   // ---- a request has come ----
@@ -601,9 +601,14 @@ export class Handler implements AttemptEvents, Gate {
     );
     if (race && !x.freshOnly) return this.#afterRace(x, stage, kind, traffic);
     if (kind === ERRORS.INTERNAL) return this.#afterOwnLimit(x, kind, why);
+    // In a timeout no pause is counted as it is.
+    const excused =
+      (kind === ERRORS.BACKEND_CONNECT || kind === ERRORS.BACKEND_RESET) &&
+      this.wheel.paused(x.attemptStartedAt, performance.now());
+    if (excused && !x.freshOnly && mayRetry(x, stage) && this.isUsable(backend)) return this.#afterPause(x);
     this.#endAttempt(x);
     x.lastError = kind;
-    blame(x, backend, this.#state, stage, kind, why, this.wheel.now);
+    if (!excused) blame(x, backend, this.#state, stage, kind, why, this.wheel.now);
     x.freshOnly = false;
     if (kind === ERRORS.BACKEND_PROTOCOL) return this.answer(x, kind);
     // The client has part of it: never started again (behaviour 29).
@@ -635,6 +640,18 @@ export class Handler implements AttemptEvents, Gate {
     x.triedCount--;
     x.attempts--;
     this.#parts.rare.add('limpet_retries_total', traffic.pool.name, 'keep-alive-race');
+    this.send(x, x.backend!);
+  }
+
+  /**
+   * limpet itself stood still during the attempt, which may be why it failed: the backend gave up waiting, or a connect came too late to
+   * be looked at. Nobody is to blame, and the session stays where its state is: the same backend gets the request once more.
+   */
+  #afterPause(x: Exchange): void {
+    x.freshOnly = true;
+    x.triedCount--;
+    x.attempts--;
+    this.#parts.rare.add('limpet_retries_total', x.traffic!.pool.name, 'own-pause');
     this.send(x, x.backend!);
   }
 

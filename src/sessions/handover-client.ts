@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { Deadline } from '../timing/deadline.ts';
 import { Frame, PROTOCOL, readFrames, sendFrame } from './handover-frames.ts';
 import { HandoverIntake } from './handover-intake.ts';
 import { HandoverPeer } from './handover-peer.ts';
@@ -8,6 +9,7 @@ import { parseDescription, type TableDescription, type WrittenDescription, writt
 import type { LoadCounts } from './snapshot-load.ts';
 import type { SessionNames } from './snapshot-names.ts';
 import type { SessionTable } from './table.ts';
+import { whileSilent } from './while-silent.ts';
 
 /** How long the old process may be silent where an answer is due, ms. */
 const PATIENCE = 10_000;
@@ -46,7 +48,7 @@ export class HandoverClient {
     const socket = await connectTo(path);
     if (socket === null) return null;
     const { promise, resolve, reject } = Promise.withResolvers<HandoverClient>();
-    socket.setTimeout(PATIENCE, () => socket.destroy(new Error(`it says nothing for ${PATIENCE / 1000} s`)));
+    const talks = whileSilent(socket, PATIENCE, `it says nothing for ${PATIENCE / 1000} s`);
     socket.on('error', reject);
     socket.once('close', () => reject(new Error('it ended the connection')));
     let client: HandoverClient | null = null;
@@ -58,7 +60,7 @@ export class HandoverClient {
       if (type === Frame.REFUSED) throw new Error(payload.toString());
       const description = type === Frame.DESCRIPTION ? parseDescription(payload.toString()) : null;
       if (description === null) throw new Error('its answer cannot be understood');
-      socket.setTimeout(0);
+      talks();
       client = new HandoverClient(socket, description, now);
       resolve(client);
     });
@@ -74,10 +76,10 @@ export class HandoverClient {
     const intake = new HandoverIntake(this.description, names, table, this.#now);
     this.#intake = intake;
     const socket = this.#socket;
-    socket.setTimeout(PATIENCE, () => socket.destroy(new Error('it is silent')));
+    const talks = whileSilent(socket, PATIENCE, 'it is silent');
     sendFrame(socket, Frame.WANTED);
     const whole = await this.#whole.promise;
-    socket.setTimeout(0);
+    talks();
     return whole ? { ...intake.counts } : null;
   }
 
@@ -95,9 +97,9 @@ export class HandoverClient {
   async own(): Promise<void> {
     if (this.#socket.destroyed) return;
     sendFrame(this.#socket, Frame.OWNER);
-    const timer = setTimeout(() => this.#socket.destroy(new Error('it does not let go')), PATIENCE);
+    const deadline = new Deadline(PATIENCE, () => this.#socket.destroy(new Error('it does not let go')));
     await this.#released.promise;
-    clearTimeout(timer);
+    deadline.cancel();
   }
 
   /** Asks the other process to stop gracefully. False: it is gone already. */

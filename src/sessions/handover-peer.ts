@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
+import { Deadline } from '../timing/deadline.ts';
 import { Frame, sendFrame } from './handover-frames.ts';
 import { MarkReader } from './row-marks.ts';
 import type { RowRecord } from './row-record.ts';
@@ -54,7 +55,7 @@ export class HandoverPeer {
   async finish(deadlineMs: number): Promise<boolean> {
     this.#stopping.abort();
     const socket = this.#socket;
-    const timer = globalThis.setTimeout(() => socket.destroy(), deadlineMs);
+    const deadline = new Deadline(deadlineMs, () => socket.destroy());
     await this.#running;
     let sent = false;
     if (!socket.destroyed) {
@@ -67,7 +68,7 @@ export class HandoverPeer {
       socket.end();
       await promise;
     }
-    clearTimeout(timer);
+    deadline.cancel();
     return sent;
   }
 

@@ -8,6 +8,7 @@ import { MarkReader } from './row-marks.ts';
 import { parseDescription, type TableDescription, written } from './snapshot-description.ts';
 import type { SessionNames } from './snapshot-names.ts';
 import type { SessionTable } from './table.ts';
+import { whileSilent } from './while-silent.ts';
 
 /** How long a process may take to say who it is, and to take the last changes, ms. */
 const PATIENCE = 10_000;
@@ -78,7 +79,7 @@ export class HandoverServer {
     this.#sockets.add(socket);
     let peer: HandoverPeer | null = null;
     let intake: HandoverIntake | null = null;
-    socket.setTimeout(PATIENCE, () => socket.destroy(new Error('it does not say who it is')));
+    const known = whileSilent(socket, PATIENCE, 'it does not say who it is');
     socket.on('error', (err) => log.warn({ err }, 'the process that takes over is gone'));
     socket.once('close', () => {
       this.#sockets.delete(socket);
@@ -89,7 +90,8 @@ export class HandoverServer {
     readFrames(socket, (type, payload) => {
       switch (type) {
         case Frame.HELLO:
-          this.#greet(socket, payload);
+          // It has things of its own to do before it wants the sessions, and cannot be gone without this end being told.
+          if (this.#greet(socket, payload)) known();
           return;
         case Frame.WANTED:
         case Frame.OWNER:
@@ -122,7 +124,8 @@ export class HandoverServer {
     });
   }
 
-  #greet(socket: Socket, payload: Buffer): void {
+  /** Whether it may go on. */
+  #greet(socket: Socket, payload: Buffer): boolean {
     const { describe, now } = this.#parts;
     const { protocol } = JSON.parse(payload.toString()) as { readonly protocol?: unknown };
     const refusal =
@@ -135,10 +138,9 @@ export class HandoverServer {
       sendFrame(socket, Frame.REFUSED, refusal);
       socket.end();
     } else {
-      // It has things of its own to do before it wants the sessions, and cannot be gone without this end being told.
-      socket.setTimeout(0);
       sendFrame(socket, Frame.DESCRIPTION, JSON.stringify(written(describe(), [], now())));
     }
+    return refusal === null;
   }
 
   /** From now on the other process writes the file, and listens for the next one. */

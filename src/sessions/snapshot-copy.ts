@@ -1,4 +1,5 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
+import { threadWheel } from '../timing/thread-wheel.ts';
 import type { MarkReader } from './row-marks.ts';
 import type { RowRecord } from './row-record.ts';
 import { RECORD_BYTES, type RecordEncoder } from './snapshot-record.ts';
@@ -43,8 +44,8 @@ export async function* copyTable(
       await setImmediate();
       continue;
     }
-    busySince ??= performance.now();
-    if (performance.now() - busySince > PATIENCE)
+    busySince ??= threadWheel.now;
+    if (threadWheel.now - busySince > PATIENCE)
       throw Object.assign(new Error('a lock of the session table cannot be had'), { code: 'SESSION_TABLE_BUSY' });
     await setTimeout(20);
   }

@@ -1,3 +1,4 @@
+import { backlog } from '../timing/backlog.ts';
 import { systemCalls } from './system-calls.ts';
 
 /** A connection that is read when the system says that something has come. */
@@ -95,6 +96,8 @@ function make(): Readiness | null {
     // What has come meanwhile costs one system call here, and a turn of Node's loop otherwise.
     for (let round = 0; round < ROUNDS; round++) {
       const ready = epollWait(epoll, eventsAt, MOST, 0n);
+      // Fewer than there is room for: those are all.
+      backlog.left = ready === EVENTS;
       if (ready <= 0) return;
       for (let at = 0; at < ready * WORDS; at += WORDS) {
         const socket = watched[events[at + DATA]!];

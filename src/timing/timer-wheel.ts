@@ -1,5 +1,16 @@
+import { backlog } from './backlog.ts';
+
 /** Milliseconds between two looks at the wheel: how late a deadline may be noticed. */
 const TICK_MS = 50;
+/** A turn of the thread's event loop that took longer came late: the thread, its process or the whole machine stood still. */
+const LATE_MS = 2 * TICK_MS;
+/**
+ * What a deadline is set later than asked for. Whatever came in time was there a whole turn before that, and has been looked at: this is
+ * what makes the order of timers and readiness within one turn of the event loop of no account.
+ */
+const MARGIN_MS = LATE_MS;
+/** For so many ticks in a row deadlines wait for connections that have something to be read; then they are due all the same. */
+const BACKLOG_TICKS = 40;
 const SLOTS = 1024;
 
 /**
@@ -17,33 +28,60 @@ export abstract class Timed {
   abstract onDeadline(): void;
 }
 
-/** A hashed timing wheel (Varghese and Lauck, 1987) with lazy moves; one a worker. */
+/**
+ * A hashed timing wheel (Varghese and Lauck, 1987) with lazy moves; one a thread (`threadWheel`).
+ *
+ * It is the one place that decides what is late. Its time counts only turns of the event loop in which limpet could have looked: one that
+ * took longer than two ticks, because the thread was busy or the process or machine stood still, counts as one tick, and what became due
+ * in it has to wait until readiness has been looked at. So nobody is blamed for what limpet did not do, and what is set behind a pause
+ * counts from then on.
+ */
 export class TimerWheel {
-  /** Coarse monotonic time in ms, at most one tick behind. */
+  /** Coarse time in ms, at most two ticks behind, from an arbitrary beginning: to be compared with itself alone, never with other clocks. */
   now = performance.now();
+  /** What was due by then may be taken for late: `now`, or less behind a turn that came late. */
+  due = this.now;
+  /** When the latest turn that came late was noticed, by performance.now. */
+  pausedAt = Number.NEGATIVE_INFINITY;
+  /** When the wheel was looked at last, by performance.now: the present as far as nothing stands still. */
+  lookedAt = this.now;
+  /** Called on every tick: the work that a worker does now and then. */
+  onTick: () => void;
   readonly #slots: (Timed | null)[] = new Array<Timed | null>(SLOTS).fill(null);
   #tick = 0;
+  #backlogTicks = 0;
   #timer: NodeJS.Timeout | null = null;
-  readonly #onTick: () => void;
+  #users = 0;
 
-  /** @param onTick called on every tick with the work that a worker does now and then. */
   constructor(onTick: () => void = () => {}) {
-    this.#onTick = onTick;
+    this.onTick = onTick;
     this.#tick = Math.floor(this.now / TICK_MS);
   }
 
+  /** To be called by each who needs it: it turns, and keeps the thread alive, until all have called `stop`. */
   start(): void {
-    this.#timer ??= setInterval(() => this.advance(performance.now()), TICK_MS);
+    if (this.#users++ > 0) return;
+    this.lookedAt = performance.now();
+    this.#timer = setInterval(() => this.advance(performance.now()), TICK_MS);
   }
 
   stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
+    if (--this.#users > 0 || this.#timer === null) return;
+    clearInterval(this.#timer);
     this.#timer = null;
   }
 
-  /** Sets or moves the deadline of `item` to `ms` from now; fires never early, up to two ticks late. */
+  /**
+   * Whether limpet itself stood still at some time between the two, by performance.now.
+   * @param until the present: a pause that has just ended is seen in it before the next tick
+   */
+  paused(since: number, until: number): boolean {
+    return since < this.pausedAt || until - this.lookedAt > LATE_MS;
+  }
+
+  /** Sets or moves the deadline of `item` to `ms` from now; fires never early, up to three ticks late. */
   set(item: Timed, ms: number): void {
-    const deadline = this.now + ms + TICK_MS;
+    const deadline = this.now + ms + MARGIN_MS;
     item.deadline = deadline;
     const tick = Math.floor(deadline / TICK_MS);
     if (item.wheelTick < 0) this.#link(item, tick);
@@ -70,17 +108,28 @@ export class TimerWheel {
     if (item.wheelTick >= 0) this.#unlink(item);
   }
 
-  /** Fires what is due at `now`. Called by the interval, and by tests. */
-  advance(now: number): void {
-    this.now = now;
-    const target = Math.floor(now / TICK_MS);
-    // After a long pause of the process one turn of the wheel visits everything.
-    if (target - this.#tick > SLOTS) this.#tick = target - SLOTS;
+  /** Fires what is due. Called by the interval, and by tests. @param at now, by performance.now */
+  advance(at: number): void {
+    const took = at - this.lookedAt;
+    this.lookedAt = at;
+    if (took > LATE_MS) {
+      this.pausedAt = at;
+      // Between the last look and this one there was one at readiness: what was due by then is late, however often this happens.
+      this.due = this.now;
+      this.now += TICK_MS;
+    } else {
+      this.now += took;
+      if (!backlog.left || ++this.#backlogTicks > BACKLOG_TICKS) {
+        this.#backlogTicks = 0;
+        this.due = this.now;
+      }
+    }
+    const target = Math.floor(this.due / TICK_MS);
     while (this.#tick < target) {
       this.#tick++;
-      this.#visit(this.#tick & (SLOTS - 1), now);
+      this.#visit(this.#tick & (SLOTS - 1), this.due);
     }
-    this.#onTick();
+    this.onTick();
   }
 
   #visit(slot: number, now: number): void {

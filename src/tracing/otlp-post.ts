@@ -1,4 +1,5 @@
 import type { Agent } from 'undici';
+import { Deadline } from '../timing/deadline.ts';
 
 /** What became of an export (OTLP specification, "OTLP/HTTP Response" and "Failures"). */
 export type Posted =
@@ -32,6 +33,8 @@ export class OtlpPost {
 
   /** Never rejects. @param body an ExportTraceServiceRequest as JSON */
   async send(body: string, signal: AbortSignal): Promise<Posted> {
+    const late = new AbortController();
+    const deadline = new Deadline(DEAF_MS, () => late.abort(new Error(`no answer within ${DEAF_MS} ms`)));
     try {
       // Only where spans are sent: it takes a third of the time of a start.
       const { Agent, request } = await import('undici');
@@ -42,7 +45,7 @@ export class OtlpPost {
         headers: { 'content-type': 'application/json', 'user-agent': this.#userAgent },
         body,
         dispatcher: this.#agent,
-        signal: AbortSignal.any([signal, AbortSignal.timeout(DEAF_MS)]),
+        signal: AbortSignal.any([signal, late.signal]),
       });
       let text = '';
       for await (const chunk of answer.body.setEncoding('utf8')) {
@@ -57,6 +60,8 @@ export class OtlpPost {
     } catch (error) {
       const { message, code } = error as NodeJS.ErrnoException;
       return { kind: 'later', afterMs: 0, why: message === '' ? String(code) : message };
+    } finally {
+      deadline.cancel();
     }
   }
 

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { parseOtlpUrl } from '../config/otlp-url.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { RareTotals } from '../metrics/rare-totals.ts';
+import { Deadline } from '../timing/deadline.ts';
 import { OtlpPost, type Posted } from './otlp-post.ts';
 import type { SpanBatch } from './span-buffer.ts';
 import { attributesOf } from './span-json.ts';
@@ -113,12 +114,12 @@ export class SpanExporter {
   async stop(ms: number): Promise<void> {
     this.#stopping = true;
     this.#goOn();
-    const timer = setTimeout(() => this.#deadline.abort(), ms);
+    const deadline = new Deadline(ms, () => this.#deadline.abort());
     while (this.#running !== null || this.#queue.length > 0) {
       if (this.#running === null) this.#run();
       await this.#running;
     }
-    clearTimeout(timer);
+    deadline.cancel();
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#post?.close();
   }

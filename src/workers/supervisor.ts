@@ -14,6 +14,7 @@ import type { RunningModel } from '../model/running-model.ts';
 import { sweepPace } from '../sessions/sweep.ts';
 import type { SessionTable } from '../sessions/table.ts';
 import type { Users } from '../sessions/users.ts';
+import { Deadline } from '../timing/deadline.ts';
 import type { SpanExporter } from '../tracing/span-exporter.ts';
 import type { FromWorker, Ports, ToWorker, WorkerStart } from './messages.ts';
 
@@ -288,11 +289,11 @@ export class Supervisor {
     this.#onStopped = resolve;
     this.broadcast({ kind: 'stop', graceMs });
     this.#checkStopped();
-    const last = setTimeout(resolve, graceMs + LAST_WORDS_MS);
-    const timer = setTimeout(() => this.broadcast({ kind: 'stop-now' }), graceMs);
+    const last = new Deadline(graceMs + LAST_WORDS_MS, resolve);
+    const end = new Deadline(graceMs, () => this.broadcast({ kind: 'stop-now' }));
     await promise;
-    clearTimeout(timer);
-    clearTimeout(last);
+    end.cancel();
+    last.cancel();
     await Promise.all(this.#places.map(async ({ thread }) => thread?.terminate()));
   }
 

@@ -34,7 +34,8 @@ import { SessionEvents } from '../sessions/session-events.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import { SessionTable } from '../sessions/table.ts';
 import { UserIndex } from '../sessions/user-index.ts';
-import { TimerWheel } from '../timing/timer-wheel.ts';
+import { threadWheel } from '../timing/thread-wheel.ts';
+import type { TimerWheel } from '../timing/timer-wheel.ts';
 import { SpanBuffer } from '../tracing/span-buffer.ts';
 import { TraceIds } from '../tracing/trace-ids.ts';
 import { buildTlsFronts } from './build-tls-fronts.ts';
@@ -101,7 +102,8 @@ export class Worker {
     this.#counters = new Counters(start.counters, index);
     this.#limits = new ConnectionLimits(start.limits, index);
     this.#rates = new RateTable(start.rates, index + 2);
-    this.#wheel = new TimerWheel(() => this.#tick());
+    this.#wheel = threadWheel;
+    this.#wheel.onTick = () => this.#tick();
     this.#recorder = new RequestRecorder(this.#counters, this.#rare, this.#accessLog(model.config));
     const pools = buildTraffic(model, null, { state: this.#state, rates: this.#rates, log });
     const router = buildRouter(model.config, new Map(pools.map(({ pool }) => [pool.name, pool])));
@@ -309,7 +311,7 @@ export class Worker {
 
   #tick(): void {
     this.#handler.tick();
-    this.#turns.tick(this.#wheel.now);
+    this.#turns.tick(this.#wheel.due);
     for (const listener of this.#parts.listeners.values()) listener.serveWaiting();
     if (++this.#ticks % BATCH_TICKS === 0) this.#batch();
     for (const listener of this.#leaving) {
@@ -335,6 +337,7 @@ export class Worker {
 
   #stopped(): void {
     this.#store.stop();
+    this.#wheel.onTick = () => {};
     this.#wheel.stop();
     for (const pool of this.#parts.pools) pool.closeIdle();
     this.#batch();

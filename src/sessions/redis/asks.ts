@@ -1,4 +1,6 @@
 import type { Pool } from '../../backends/pool.ts';
+import { Deadline } from '../../timing/deadline.ts';
+import { threadWheel } from '../../timing/thread-wheel.ts';
 import type { Key } from '../key.ts';
 import type { Claim } from '../store.ts';
 
@@ -13,17 +15,17 @@ export interface Ask {
   readonly made: boolean;
   /** Slot that is proposed. */
   readonly slot: number;
-  /** When it has waited long enough, by performance.now. */
+  /** When it has waited long enough, by the time of `threadWheel`. */
   readonly deadline: number;
   readonly resolve: (claim: Claim) => void;
 }
 
-/** The questions that wait for their answers, with one timer for all: they all have the same patience, so they come due in the order in which they came. */
+/** The questions that wait for their answers, with one deadline for all: they all have the same patience, so they come due in the order in which they came. */
 export class Asks {
   readonly #patience: number;
   readonly #onLate: () => void;
   readonly #asks = new Set<Ask>();
-  #timer: NodeJS.Timeout | null = null;
+  #deadline: Deadline | null = null;
 
   /**
    * @param patience the longest that a question waits, ms
@@ -36,7 +38,7 @@ export class Asks {
 
   add(ask: Ask): void {
     this.#asks.add(ask);
-    this.#timer ??= setTimeout(() => this.#onTimer(), this.#patience);
+    this.#deadline ??= new Deadline(this.#patience, () => this.#onDeadline());
   }
 
   /** It has its answer. False: it waits no more, its request has gone on without one. */
@@ -50,22 +52,19 @@ export class Asks {
 
   /** All that wait; none does after this. */
   takeAll(): Ask[] {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#deadline?.cancel();
+    this.#deadline = null;
     const asks = [...this.#asks];
     this.#asks.clear();
     return asks;
   }
 
-  /** An answer that is here already counts, also when this thread was too busy to look at it in time. */
-  #onTimer(): void {
-    this.#timer = null;
-    setImmediate(() => {
-      const now = performance.now();
-      const oldest = this.#asks.values().next().value;
-      if (oldest === undefined) return;
-      if (oldest.deadline <= now) return this.#onLate();
-      this.#timer ??= setTimeout(() => this.#onTimer(), oldest.deadline - now);
-    });
+  #onDeadline(): void {
+    this.#deadline = null;
+    const oldest = this.#asks.values().next().value;
+    if (oldest === undefined) return;
+    const left = oldest.deadline - threadWheel.due;
+    if (left <= 0) return this.#onLate();
+    this.#deadline = new Deadline(left, () => this.#onDeadline());
   }
 }

@@ -1,4 +1,5 @@
 import type { Pool } from '../../backends/pool.ts';
+import { threadWheel } from '../../timing/thread-wheel.ts';
 import { Key } from '../key.ts';
 import { parse } from '../public-id.ts';
 import type { SessionTable } from '../table.ts';
@@ -39,7 +40,7 @@ export class Changes {
   async open(): Promise<void> {
     this.close();
     const serial = this.#serial;
-    this.#heardAt = performance.now();
+    this.#heardAt = threadWheel.now;
     const opened = RedisConnection.open(this.#parts.config, {
       onReady: () => {
         if (serial === this.#serial) void opened.then((connection) => this.#subscribe(connection, serial));
@@ -61,13 +62,13 @@ export class Changes {
 
   /** How long it has heard nothing, not even itself, ms. */
   get silence(): number {
-    return performance.now() - this.#heardAt;
+    return threadWheel.now - this.#heardAt;
   }
 
   async #subscribe(connection: RedisConnection, serial: number): Promise<void> {
     try {
       await connection.subscribe(this.#changes, this.echo);
-      this.#heardAt = performance.now();
+      this.#heardAt = threadWheel.now;
       if (serial === this.#serial) this.#parts.onListening();
     } catch {
       // The connection is gone again: the next one subscribes.
@@ -75,7 +76,7 @@ export class Changes {
   }
 
   #onMessage(channel: string, text: string): void {
-    this.#heardAt = performance.now();
+    this.#heardAt = threadWheel.now;
     if (channel !== this.#changes) return;
     const change = parseChange(text);
     if (change === null || change.node === this.#parts.node || !parse(change.id, this.#key)) return;

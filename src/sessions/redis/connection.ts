@@ -1,6 +1,7 @@
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import { parseRedisUrl } from '../../config/redis-url.ts';
 import type { SessionsConfig } from '../../config/schema.ts';
+import { guardSilence } from './guard-silence.ts';
 import { SCRIPTS, type Scripts } from './scripts.ts';
 
 /** `sessions.redis`, when it is there. */
@@ -52,6 +53,7 @@ export class RedisConnection {
     this.cluster = config.cluster.length > 0;
     for (const [name, definition] of Object.entries(SCRIPTS)) client.defineCommand(name, definition);
     this.scripts = client as unknown as Scripts;
+    guardSilence(client, SILENCE);
     // Without a listener an error would end the thread.
     let why = new Error('the connection was closed');
     client.on('error', (error: Error) => {
@@ -152,7 +154,6 @@ function clientOf(library: Library, config: RedisConfig): Redis | Cluster {
     protocol: 2 as const,
     replyMapping: 'legacy' as const,
     connectTimeout: CONNECT_TIMEOUT,
-    socketTimeout: SILENCE,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     autoResubscribe: false,

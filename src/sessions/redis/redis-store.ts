@@ -5,6 +5,8 @@
 import type { Backend } from '../../backends/backend.ts';
 import type { Pool } from '../../backends/pool.ts';
 import type { Logger } from '../../logging/logger.ts';
+import { Deadline } from '../../timing/deadline.ts';
+import { threadWheel } from '../../timing/thread-wheel.ts';
 import { Key } from '../key.ts';
 import { Lookup } from '../lookup.ts';
 import { bindLearned, claimHere, endHere } from '../memory-store.ts';
@@ -82,7 +84,7 @@ export class RedisStore implements SessionStore {
 
   async start(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, START_MS);
+    const deadline = new Deadline(START_MS, resolve);
     try {
       const { worker } = this.#parts;
       const connection = await RedisConnection.open(this.#parts.config, {
@@ -98,7 +100,7 @@ export class RedisStore implements SessionStore {
     } catch (error) {
       this.#trip(error);
     } finally {
-      clearTimeout(timer);
+      deadline.cancel();
     }
   }
 
@@ -310,7 +312,7 @@ export class RedisStore implements SessionStore {
       claims,
       made,
       slot,
-      deadline: performance.now() + PATIENCE_MS,
+      deadline: threadWheel.now + PATIENCE_MS,
       resolve,
     };
     ask.key.copy(key);

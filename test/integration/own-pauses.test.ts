@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, type TestContext, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { Admin } from '../support/admin.ts';
+import { type BackendProcess, startBackends } from '../support/backends.ts';
+import { CookieCrowd } from '../support/cookie-crowd.ts';
+import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
+import { RedisServer } from '../support/redis.ts';
+
+/** LIMPET_LONG=1: every length of pause, ten times each. */
+const LONG = process.env.LIMPET_LONG === '1';
+const CLIENTS = 40;
+
+/** Limpet and its backends stand still: what SIGSTOP does to a process, a hypervisor does to a machine. */
+describe('limpet stands still', { timeout: 600_000 }, () => {
+  let backends: BackendProcess[];
+  before(async () => {
+    backends = await startBackends('a', 'b', 'c');
+  });
+  after(() => Promise.all(backends.map((backend) => backend.kill())));
+
+  const config = (more = ''): string => {
+    const members = backends.map(({ id, url }) => `{ id: ${id}, url: "${url}" }`).join(', ');
+    return [
+      'workers: 2',
+      'log: { access: false }',
+      'shutdown: { grace: 20s }',
+      more,
+      'pools:',
+      '  shop:',
+      `    backends: [${members}]`,
+      '    affinity: [{ by: cookie }]',
+      '    timeouts: { connect: 1s, response: 3s }',
+      '    health: { active: { path: /healthz, interval: 500ms, timeout: 400ms, fall: 2, rise: 1 } }',
+      '',
+    ].join('\n');
+  };
+  const start = async (t: TestContext, text: string, args: string[] = []): Promise<LimpetProcess> => {
+    const limpet = await startLimpetProcess(text, { args });
+    t.after(() => {
+      limpet.process.kill('SIGCONT');
+      return limpet.stop();
+    });
+    return limpet;
+  };
+  const crowd = async (t: TestContext, limpet: LimpetProcess): Promise<CookieCrowd> => {
+    const clients = new CookieCrowd(CLIENTS, () => `${limpet.url}/?wait=50`);
+    t.after(() => clients.stop());
+    await clients.settled();
+    return clients;
+  };
+  /** @param machine the backends as well */
+  const pause = async (limpets: LimpetProcess[], ms: number, machine: boolean): Promise<void> => {
+    const all = [...limpets.map(({ process }) => process), ...(machine ? backends : [])];
+    const signal = (name: NodeJS.Signals): void => {
+      for (const each of all) 'signal' in each ? each.signal(name) : each.kill(name);
+    };
+    signal('SIGSTOP');
+    await setTimeout(ms);
+    signal('SIGCONT');
+  };
+  const undisturbed = async (limpet: LimpetProcess, clients: CookieCrowd): Promise<void> => {
+    await clients.stop();
+    assert.deepEqual(clients.troubles, []);
+    const flips = limpet.log.filter(({ msg }) => /^backend is (?:down|ejected)/.test(String(msg)));
+    assert.deepEqual(flips, []);
+    for (const id of ['a', 'b', 'c']) {
+      const { failures, health } = await new Admin(limpet.admin).backend('shop', id);
+      assert.equal(failures, 0, `failures of ${id}`);
+      assert.equal(health, 'up');
+    }
+  };
+
+  for (const ms of LONG ? [1_500, 4_000, 10_000] : [1_500, 4_000]) {
+    test(`L0: for ${ms} ms under load: no error, no session moves, no backend is blamed`, async (t) => {
+      const limpet = await start(t, config());
+      const clients = await crowd(t, limpet);
+      for (let n = 0; n < (LONG ? 10 : 2); n++) {
+        const before = clients.answers;
+        await pause([limpet], ms, false);
+        await setTimeout(500);
+        assert.ok(clients.answers > before);
+      }
+      await undisturbed(limpet, clients);
+      t.diagnostic(`${clients.answers} answers`);
+    });
+  }
+
+  test('L0: a machine that stands still, and stands still again while limpet reloads', async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'limpet-pause-'));
+    t.after(() => rmSync(directory, { recursive: true }));
+    const file = join(directory, 'limpet.yaml');
+    const text = `listeners: [{ bind: "127.0.0.1:0" }]\nadmin: { bind: "127.0.0.1:0" }\n${config()}`;
+    writeFileSync(file, text);
+    const limpet = await start(t, config(), ['-c', file]);
+    const clients = await crowd(t, limpet);
+    for (let n = 0; n < (LONG ? 10 : 2); n++) {
+      writeFileSync(file, text.replace('response: 3s', `response: ${3_001 + n}ms`));
+      limpet.process.kill('SIGHUP');
+      await pause([limpet], 4_000, true);
+      await limpet.logged((line) => line.msg === 'reload: configuration changed' && line.generation === n + 2);
+      await setTimeout(500);
+    }
+    await undisturbed(limpet, clients);
+  });
+
+  test('L0: a machine that stands still, with sessions in Redis, which stands still as well', async (t) => {
+    const redis = await RedisServer.start();
+    t.after(() => redis.stop());
+    const sessions = `sessions: { store: redis, redis: { url: "${redis.url}", whenDown: reject } }`;
+    const limpet = await start(t, config(sessions));
+    const clients = await crowd(t, limpet);
+    for (const ms of LONG ? [1_500, 4_000, 10_000, 1_500, 4_000, 10_000] : [1_500, 6_000]) {
+      redis.signal('SIGSTOP');
+      await pause([limpet], ms, true);
+      redis.signal('SIGCONT');
+      await setTimeout(700);
+      await pause([limpet], ms, false);
+      await setTimeout(700);
+    }
+    await undisturbed(limpet, clients);
+    assert.deepEqual(
+      limpet.log.filter(({ msg }) => msg === 'the shared session store is down'),
+      [],
+    );
+  });
+});

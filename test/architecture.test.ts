@@ -65,7 +65,7 @@ test('http1 imports nothing of ours but the memory that it reads', () => {
 });
 
 test('H1: one file blames backends for what becomes of requests, and probes do for what becomes of them', () => {
-  const blames = /recordFailure\(|setLastError\(|outlier\??\.record\(|failedAt\[[^\]]*\] = /;
+  const blames = /recordFailure\(|setLastError\(|outlier\??\.record\(|failures\.note\(/;
   const known = ['src/backends/shared-state.ts', 'src/health/monitor.ts', 'src/proxy/blame.ts'];
   const found = sources.filter((file) => blames.test(readFileSync(join(root, file), 'utf8')));
   assert.deepEqual(found.sort(), known);

@@ -10,6 +10,7 @@ import type { RateLimiter } from '../limits/rate-limiter.ts';
 import type { SessionTriggers } from '../routing/session-triggers.ts';
 import { BackendLink } from './backend-link.ts';
 import type { BackendConnections } from './connections.ts';
+import { RecentFailures } from './recent-failures.ts';
 
 /**
  * What one worker has of a pool: the read-only model with its strategies and policy, and its connections.
@@ -44,8 +45,7 @@ export class PoolTraffic {
   /** Requests of this worker between choice and end, and how many of them are at a second or later attempt (behaviour 38). */
   active = 0;
   retrying = 0;
-  /** When each backend last failed, by slot, in ms of the worker's wheel. */
-  readonly failedAt: (number | undefined)[];
+  readonly failures: RecentFailures;
   readonly #connections: (BackendConnections | undefined)[];
   readonly #link: BackendLink;
 
@@ -76,7 +76,7 @@ export class PoolTraffic {
     this.policy = policy;
     this.outlier = outlier;
     this.limiter = limiter;
-    this.failedAt = before?.failedAt ?? [];
+    this.failures = before?.failures ?? new RecentFailures();
     this.#connections = before === null ? [] : before.#connections;
     this.#link = BackendLink.of(pool, before === null ? null : before.#link);
   }

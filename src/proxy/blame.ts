@@ -48,7 +48,7 @@ export function blame(
   state.recordFailure(slot, ERROR_CODES.indexOf(kind.code));
   const evidence = evidenceOf(stage, kind, why);
   if (evidence === Evidence.none) return;
-  traffic.failedAt[slot] = now;
+  traffic.failures.note(backend, now);
   traffic.outlier?.record(backend, evidence, accuser(x), Date.now());
 }
 
@@ -58,8 +58,8 @@ export function blameStatus(x: Exchange, backend: Backend, { outlier }: PoolTraf
 }
 
 /** The backend of `x` has answered a status that is to be tried elsewhere (`retry.statuses`): it is one of those that the retry budget protects. */
-export function noteRetried(x: Exchange, { failedAt }: PoolTraffic, now: number): void {
-  failedAt[x.backend!.slot] = now;
+export function noteRetried(x: Exchange, { failures }: PoolTraffic, now: number): void {
+  failures.note(x.backend!, now);
 }
 
 /** And it is: a failure, but none of those that have a code. The last one that had stays the last. */

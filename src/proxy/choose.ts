@@ -140,9 +140,9 @@ function afterRestart(
 }
 
 /** The backend that the session had to leave, if it goes back there now. When that does not answer, the next attempt is where the session is. */
-function goesBack(x: Exchange, { pool, failedAt }: PoolTraffic, state: SharedState): Backend | null {
-  const failed = failedAt[x.row.origin];
-  const failedAgo = failed === undefined ? Number.POSITIVE_INFINITY : threadWheel.now - failed;
+function goesBack(x: Exchange, { pool, failures }: PoolTraffic, state: SharedState): Backend | null {
+  const origin = pool.bySlot[x.row.origin];
+  const failedAgo = origin === undefined ? Number.POSITIVE_INFINITY : failures.ago(origin, threadWheel.now);
   return failbackTarget(x.row, pool, state, x.foundAt, failedAgo);
 }
 

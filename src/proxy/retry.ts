@@ -16,7 +16,7 @@ export function mayRetry(x: Exchange, stage: number): boolean {
   return stage === Stage.connect || x.idempotent;
 }
 
-/** A backend counts as sound again when it has not failed for so long. */
+/** A backend counts as sound again when it has not failed for so long, ms, or was restarted since. */
 const SOUND_MS = 10_000;
 
 /**
@@ -25,8 +25,7 @@ const SOUND_MS = 10_000;
  * more than any sensible share; those go to a replica that has not failed, and are not held up.
  */
 export function withinBudget(x: Exchange, traffic: PoolTraffic, target: Backend, now: number): boolean {
-  const failedAt = traffic.failedAt[target.slot];
-  if (failedAt === undefined || now - failedAt > SOUND_MS) return true;
+  if (traffic.failures.ago(target, now) > SOUND_MS) return true;
   // The one that asks is counted among the retrying already when this is not its first retry.
   const others = traffic.retrying - (x.retrying ? 1 : 0);
   return others < Math.max(ALWAYS, traffic.active * traffic.pool.config.retry.budget);

@@ -6,7 +6,8 @@ import type { Exchange } from './exchange.ts';
 import { namedFields } from './named-fields.ts';
 
 /**
- * What becomes of a request field on its way to the backend, by HeaderId: 0 passed on as it is, 1 dropped, 2 looked at, 3 see `traceFate`.
+ * What becomes of a request field on its way to the backend, by HeaderId: 0 passed on as it is, 1 dropped, 2 looked at, 3 see `traceFate`, 4 passed on when a
+ * trusted proxy has sent it.
  * Framing fields have one owner: this file writes them, whatever came (behaviours 51 to 53).
  */
 const FATE = new Uint8Array(64);
@@ -39,6 +40,7 @@ FATE[HeaderId.host] = 2;
 FATE[HeaderId.cookie] = 2;
 FATE[HeaderId.traceparent] = 3;
 FATE[HeaderId.tracestate] = 3;
+FATE[HeaderId.claim] = 4;
 
 /**
  * The head that goes to the backend: the client's lines in their order and number (behaviour 66), then limpet's.
@@ -62,6 +64,7 @@ export function requestHead(
   for (let i = 0; i < head.count; i++) {
     let fate = FATE[head.id(i)]!;
     if (fate === 3) fate = traceFate(x, head.id(i));
+    else if (fate === 4) fate = x.client.trusted ? 0 : 1;
     const end = head.lineEnd(i);
     if (fate === 0 && (named === null || !named.has(head.name(i).toLowerCase()))) {
       runEnd = end;

@@ -35,6 +35,7 @@ const REFUSED = new Set<number>([
   HeaderId.contentEncoding,
   HeaderId.contentType,
   HeaderId.contentRange,
+  HeaderId.claim,
 ]);
 
 /**

@@ -1,3 +1,5 @@
+import { claims } from './claims.ts';
+
 /**
  * Header fields that limpet itself reads, drops or writes, as small numbers.
  * The parser finds the number while it checks the name, so nothing on the data path compares names again.
@@ -45,6 +47,8 @@ export const HeaderId = {
   accept: 37,
   traceparent: 38,
   tracestate: 39,
+  /** One of `claims`, by its name or how it begins. */
+  claim: 40,
 } as const;
 
 const NAMES: Readonly<Record<string, number>> = {
@@ -86,6 +90,7 @@ const NAMES: Readonly<Record<string, number>> = {
   'user-agent': HeaderId.userAgent,
   traceparent: HeaderId.traceparent,
   tracestate: HeaderId.tracestate,
+  ...Object.fromEntries(claims.names.map((name) => [name, HeaderId.claim])),
 };
 
 /** One step of the name hash; `lower` is the byte in lower case with `_` counted as `-`. */
@@ -102,7 +107,7 @@ export function hashName(name: string): number {
 }
 
 /** Open addressing over the known names: index = hash & mask, linear probing. */
-const SIZE = 256;
+const SIZE = 512;
 const slots: { hash: number; name: string; id: number }[] = Array.from({ length: SIZE }, () => ({
   hash: 0,
   name: '',
@@ -120,7 +125,7 @@ export function headerId(bytes: Uint8Array, start: number, end: number, hash: nu
   for (let i = hash & (SIZE - 1); ; i = (i + 1) & (SIZE - 1)) {
     const slot = slots[i]!;
     const name = slot.name;
-    if (name === '') return HeaderId.other;
+    if (name === '') return claimed(bytes, start, end);
     if (slot.hash !== hash || name.length !== end - start) continue;
     let underscore = false;
     let k = 0;
@@ -133,4 +138,30 @@ export function headerId(bytes: Uint8Array, start: number, end: number, hash: nu
     }
     if (k === name.length) return underscore ? HeaderId.alias : slot.id;
   }
+}
+
+/** The first three characters of each prefix of `claims` as one number; few names come further. */
+const BEGINNINGS = claims.prefixes.map((prefix) => beginning(Buffer.from(prefix), 0));
+
+/** Lower case; `_` is not told from `-` where both could stand. */
+function beginning(bytes: Uint8Array, at: number): number {
+  return (lowered(bytes[at]!) << 16) | (lowered(bytes[at + 1]!) << 8) | lowered(bytes[at + 2]!);
+}
+
+function lowered(byte: number): number {
+  return byte === 0x5f ? 0x2d : byte | 0x20;
+}
+
+/** Id of a name that is none of NAMES. */
+function claimed(bytes: Uint8Array, start: number, end: number): number {
+  if (end - start < 3) return HeaderId.other;
+  const begins = beginning(bytes, start);
+  for (let n = 0; n < BEGINNINGS.length; n++) {
+    if (BEGINNINGS[n] !== begins) continue;
+    const prefix = claims.prefixes[n]!;
+    let k = 0;
+    while (k < prefix.length && start + k < end && lowered(bytes[start + k]!) === prefix.charCodeAt(k)) k++;
+    if (k === prefix.length) return bytes.subarray(start, end).includes(0x5f) ? HeaderId.alias : HeaderId.claim;
+  }
+  return HeaderId.other;
 }

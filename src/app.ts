@@ -35,6 +35,7 @@ import { loadListenerTls } from './model/listener-tls.ts';
 import { ModelKeeper } from './model/model-keeper.ts';
 import type { RunningModel } from './model/running-model.ts';
 import { packageVersion } from './package-version.ts';
+import { BackendLives } from './reload/backend-lives.ts';
 import { knownMembers, restoreStanding, standingOf } from './reload/backend-standing.ts';
 import { Reloader } from './reload/reloader.ts';
 import { sessionNames } from './reload/session-names.ts';
@@ -166,7 +167,14 @@ async function start(
   keeper.adopt(keeper.plan({ file: config, secrets, tls: loadListenerTls(config), found: found(config) }, true));
   restoreStanding(keeper, state, standing);
   setLimits(table, keeper.pools);
-  await snapshots?.load({ table, names: sessionNames(keeper), backends: () => standingOf(keeper, state) });
+  const rare = new RareTotals();
+  const restarts = new Restarts({
+    count: (...labels) => rare.add([{ name: 'limpet_backend_restarts_total', labels, count: 1 }]),
+    log,
+    now: Date.now,
+  });
+  const lives = new BackendLives(keeper, restarts);
+  await snapshots?.load({ table, names: sessionNames(keeper, lives), backends: () => standingOf(keeper, state) });
 
   const users = new Users({
     table,
@@ -179,7 +187,6 @@ async function start(
   });
   await users.update();
 
-  const rare = new RareTotals();
   const eventSequence = EventSequence.allocate(workers + 1);
   const audit = new AuditLog({
     sequence: eventSequence,
@@ -199,11 +206,6 @@ async function start(
   spans.change(config.tracing.otlp);
   const { tokenFile } = config.admin;
   const token = tokenFile === null ? null : BearerToken.fromFile(tokenFile);
-  const restarts = new Restarts({
-    count: (...labels) => rare.add([{ name: 'limpet_backend_restarts_total', labels, count: 1 }]),
-    log,
-    now: Date.now,
-  });
   const supervisor = new Supervisor({
     workers,
     start: {

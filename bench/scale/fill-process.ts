@@ -77,10 +77,12 @@ for (let n = 0; n < cookies; n++) {
 }
 writeFileSync(cookieFile!, lines.join(''), { mode: 0o600 });
 
-const names = { backends: (slot: number) => `${pool.name}/${pool.backends[slot]!.id}`, resolve: () => null };
+const lives = { reader: () => () => [], learn: () => {} };
+const nameOf = (slot: number) => ({ name: `${pool.name}/${pool.backends[slot]!.id}`, life: 1 });
+const names = { backends: nameOf, resolve: () => null, lives };
 const log = { debug() {}, info() {}, warn() {}, error() {} };
 const description = { keyFingerprint: keyFingerprint(secrets[0]!), backends: [] };
-const { rows, bytes } = await new SnapshotFile(snapshot!, log).write(description, names, table);
+const { rows, bytes } = await new SnapshotFile(snapshot!, log).write(() => description, names, table);
 const filled = { rows, bytes, fillSeconds, hitNs: spread(hits).median, missNs: spread(misses).median };
 process.send?.({ filled } satisfies FillReply, () => process.exit(0));
 

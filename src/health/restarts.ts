@@ -2,7 +2,7 @@ import type { Backend } from '../backends/backend.ts';
 
 /**
  * How limpet knows that the process of a backend has ended: it gave another `boot` id, its port refuses connections and none stands any more, an operator said
- * so, or another node of the store saw it.
+ * so, or another process that has the same sessions saw it (a node of the store, the limpet that is taken over from).
  */
 export type RestartSign = 'boot' | 'refused' | 'operator' | 'store';
 
@@ -29,14 +29,28 @@ export class Restarts {
    * @returns whether this call ended it
    */
   end(backend: Backend, life: number, sign: RestartSign): boolean {
-    const { count, log, now } = this.#parts;
+    const { now } = this.#parts;
     if (!backend.life.end(life, now())) return false;
+    this.#ended(backend, sign);
+    return true;
+  }
+
+  /**
+   * Another process that has the same sessions, a node or the limpet that this one takes over from, knows of this life.
+   * @param life what it has for the number of the life that the backend is in; when it is in this or a later one already, nothing happens
+   * @param began when it began, ms since epoch
+   */
+  learn(backend: Backend, life: number, began: number): void {
+    if (backend.life.reach(life, began)) this.#ended(backend, 'store');
+  }
+
+  #ended(backend: Backend, sign: RestartSign): void {
+    const { count, log } = this.#parts;
     const { pool, id } = backend;
     count(pool, id, sign);
     log.warn(
       { pool, backend: id, life: backend.life.number, sign },
       'backend was restarted: its sessions have lost their state there',
     );
-    return true;
   }
 }

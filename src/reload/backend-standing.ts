@@ -1,3 +1,4 @@
+import { backendByName } from '../backends/backend-by-name.ts';
 import type { DiscoveredMember } from '../backends/discovery/discovered-member.ts';
 import type { SharedState } from '../backends/shared-state.ts';
 import type { BackendConfig } from '../config/schema.ts';
@@ -5,20 +6,23 @@ import type { ModelKeeper } from '../model/model-keeper.ts';
 import type { BackendStanding } from '../sessions/snapshot-description.ts';
 
 /** How every backend stands now, for whoever takes the sessions over. */
-export function standingOf({ model }: ModelKeeper, state: SharedState): BackendStanding[] {
+export function standingOf({ model, pools }: ModelKeeper, state: SharedState): BackendStanding[] {
   const standing: BackendStanding[] = [];
+  const lives = new Map(pools.map((pool) => [pool.name, pool.byId]));
   for (const [pool, { backends }] of Object.entries(model.config.pools)) {
     for (const backend of backends) {
       const name = `${pool}/${backend.id}`;
       // Its admin state is not the operator's doing.
       if (model.departing.has(name)) continue;
       const { slot } = model.slots.get(name)!;
+      const life = lives.get(pool)?.get(backend.id)?.life;
       standing.push({
         name,
         url: backend.url,
         state: state.adminState(slot),
         weight: state.configuredWeight(slot),
         discovered: model.discovered.has(name),
+        ...(life === undefined ? {} : { life: life.number, lifeBegan: life.began }),
         configured: { state: backend.state, weight: backend.weight },
       });
     }
@@ -26,16 +30,17 @@ export function standingOf({ model }: ModelKeeper, state: SharedState): BackendS
   return standing;
 }
 
-/** Sets what an operator had set at run time, for backends of which the file says the same as it did then. */
+/** Goes on with the lives that backends were in, and with what an operator had set at run time, for those of which the file says the same as it did then. */
 export function restoreStanding(
-  { model }: ModelKeeper,
+  { model, pools }: ModelKeeper,
   state: SharedState,
   standing: readonly BackendStanding[],
 ): void {
   const members = new Map<string, BackendConfig>();
   for (const [pool, { backends }] of Object.entries(model.config.pools))
     for (const backend of backends) members.set(`${pool}/${backend.id}`, backend);
-  for (const { name, state: admin, weight, configured } of standing) {
+  for (const { name, state: admin, weight, configured, life, lifeBegan } of standing) {
+    if (life !== undefined) backendByName(pools, name)?.life.reach(life, lifeBegan ?? 0);
     const backend = members.get(name);
     if (backend === undefined) continue;
     const { slot } = model.slots.get(name)!;

@@ -1,27 +1,27 @@
 import type { Backend } from '../backends/backend.ts';
 import type { ModelKeeper } from '../model/model-keeper.ts';
+import type { KnownLives } from '../sessions/known-lives.ts';
 import type { SessionNames } from '../sessions/snapshot-names.ts';
 
 /** The names of backends by their places in the model that is in effect, for sessions that leave this process or come to it. */
-export function sessionNames(keeper: ModelKeeper): SessionNames {
+export function sessionNames(keeper: ModelKeeper, lives: KnownLives): SessionNames {
   let of = keeper.pools;
   let bySlot = backendsBySlot(keeper);
   return {
-    backends: (slot, generation) => {
+    lives,
+    backends: (slot, stamp) => {
       if (of !== keeper.pools) {
         of = keeper.pools;
         bySlot = backendsBySlot(keeper);
       }
       const found = bySlot[slot];
-      return found !== undefined && (generation === -1 || found.life.owns(generation))
-        ? `${found.pool}/${found.id}`
-        : null;
+      if (found === undefined) return null;
+      const life = stamp === -1 ? found.life.number : found.life.numberOf(stamp);
+      return life === 0 ? null : { name: `${found.pool}/${found.id}`, life };
     },
     resolve: (pool, id) => {
       const backend = keeper.pools.find(({ name }) => name === pool)?.byId.get(id);
-      return backend === undefined
-        ? null
-        : { pool: backend.poolIndex, slot: backend.slot, generation: backend.life.stamp };
+      return backend === undefined ? null : { pool: backend.poolIndex, slot: backend.slot, life: backend.life };
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { Deadline } from '../timing/deadline.ts';
-import { Frame, PROTOCOL, readFrames, sendFrame } from './handover-frames.ts';
+import { Frame, PROTOCOL, readFrames, SPEAKS, sendFrame } from './handover-frames.ts';
 import { HandoverIntake } from './handover-intake.ts';
 import { HandoverPeer } from './handover-peer.ts';
 import { connectTo } from './handover-socket.ts';
@@ -64,7 +64,7 @@ export class HandoverClient {
       client = new HandoverClient(socket, description, now);
       resolve(client);
     });
-    sendFrame(socket, Frame.HELLO, JSON.stringify({ protocol: PROTOCOL }));
+    sendFrame(socket, Frame.HELLO, JSON.stringify({ protocol: PROTOCOL, speaks: SPEAKS }));
     return promise;
   }
 
@@ -89,8 +89,9 @@ export class HandoverClient {
    */
   share(description: TableDescription, names: SessionNames, table: SessionTable): void {
     if (this.#socket.destroyed) return;
-    sendFrame(this.#socket, Frame.DESCRIPTION, JSON.stringify(written(description, [], this.#now())));
-    new HandoverPeer(this.#socket, table, names, this.#now, MarkReader.ORIGIN).start();
+    sendFrame(this.#socket, Frame.DESCRIPTION, JSON.stringify(written(description, [], [], this.#now())));
+    const speaks = this.description.speaks ?? 1;
+    new HandoverPeer(this.#socket, table, names, this.#now, MarkReader.ORIGIN, speaks).start();
   }
 
   /** This process writes the snapshot file from now on. Settles when the other one has let go of it, and of the name of the socket. */
@@ -117,6 +118,7 @@ export class HandoverClient {
   #frame(type: number, payload: Buffer): void {
     switch (type) {
       case Frame.NAMES:
+      case Frame.LIVES:
       case Frame.RECORDS:
         if (this.#intake === null) throw new Error('it sends what nobody wanted');
         this.#intake.take(type, payload);

@@ -3,9 +3,15 @@ import type { Socket } from 'node:net';
 /** Of the talk between two processes: another one is not understood. */
 export const PROTOCOL = 1;
 
+/**
+ * How much of it this process understands; it says so with its first frame, and is told no more than the other one understands.
+ * 1: limpet 0.1. 2: lives of backends.
+ */
+export const SPEAKS = 2;
+
 /** What is said on the socket, new process (N) and old one (O). */
 export const Frame = {
-  /** N: JSON { protocol }. */
+  /** N: JSON { protocol, speaks }. */
   HELLO: 1,
   /** O, and N before rows of its own: JSON WrittenDescription. */
   DESCRIPTION: 2,
@@ -13,7 +19,7 @@ export const Frame = {
   REFUSED: 3,
   /** N: send the sessions. */
   WANTED: 4,
-  /** Both: JSON array of names that go on where the last ones ended. */
+  /** Both: names that go on where the last ones ended: JSON { names, lives }, to limpet 0.1 the array of names. */
   NAMES: 5,
   /** Both: rows, see snapshot-record. */
   RECORDS: 6,
@@ -27,6 +33,8 @@ export const Frame = {
   TAKE_OVER: 10,
   /** O: that was all. */
   GOODBYE: 11,
+  /** Both, before rows that are bound to them: JSON array of KnownLife: all, then those that have changed. Not to limpet 0.1. */
+  LIVES: 12,
 } as const;
 
 /** One of the values of Frame. */

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { Deadline } from '../timing/deadline.ts';
 import { Frame, sendFrame } from './handover-frames.ts';
+import type { KnownLife } from './known-lives.ts';
 import { MarkReader } from './row-marks.ts';
 import type { RowRecord } from './row-record.ts';
 import { copyTable } from './snapshot-copy.ts';
@@ -25,22 +26,29 @@ export class HandoverPeer {
   readonly #bytes = new Uint8Array(ROWS * RECORD_BYTES);
   readonly #view = new DataView(this.#bytes.buffer);
   readonly #stopping = new AbortController();
+  /** Null: the other process knows of no lives. */
+  readonly #lives: (() => readonly KnownLife[]) | null;
   #named = 0;
   #running: Promise<void> | null = null;
 
-  /** @param reader whose marks tell what has changed. HANDOVER: the whole table first, then all changes; ORIGIN: only what begins, moves or ends */
+  /**
+   * @param reader whose marks tell what has changed. HANDOVER: the whole table first, then all changes; ORIGIN: only what begins, moves or ends
+   * @param speaks how much the other process understands, see SPEAKS
+   */
   constructor(
     socket: Socket,
     table: SessionTable,
     names: SessionNames,
     now: () => number,
     reader: typeof MarkReader.HANDOVER | typeof MarkReader.ORIGIN,
+    speaks: number,
   ) {
     this.#socket = socket;
     this.#reader = reader;
     this.#table = table;
     this.#encoder = new RecordEncoder(names);
     this.#now = now;
+    this.#lives = speaks < 2 ? null : names.lives.reader();
     socket.once('close', () => this.#stopping.abort());
   }
 
@@ -95,6 +103,7 @@ export class HandoverPeer {
       if (this.#encoder.encode(record, this.#view, at)) at += RECORD_BYTES;
     };
     this.#encoder.refresh();
+    this.#tellLives();
     const least = this.#reader === MarkReader.HANDOVER ? 1 : 2;
     for (let taken = ROWS; taken === ROWS && !this.#socket.destroyed; ) {
       at = 0;
@@ -103,10 +112,19 @@ export class HandoverPeer {
     }
   }
 
+  /** Also without a row that is bound to it: what has ended is over at once for both. */
+  #tellLives(): void {
+    const changed = this.#lives?.() ?? [];
+    if (changed.length > 0) sendFrame(this.#socket, Frame.LIVES, JSON.stringify(changed));
+  }
+
   async #send(records: Uint8Array): Promise<void> {
-    const { list } = this.#encoder;
+    const { list, lives } = this.#encoder;
+    this.#tellLives();
     if (list.length > this.#named) {
-      sendFrame(this.#socket, Frame.NAMES, JSON.stringify(list.slice(this.#named)));
+      const names = list.slice(this.#named);
+      const said = this.#lives === null ? names : { names, lives: lives.slice(this.#named) };
+      sendFrame(this.#socket, Frame.NAMES, JSON.stringify(said));
       this.#named = list.length;
     }
     if (sendFrame(this.#socket, Frame.RECORDS, records) || this.#socket.destroyed) return;

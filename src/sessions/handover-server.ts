@@ -1,6 +1,6 @@
 import type { Server, Socket } from 'node:net';
 import type { Logger } from '../logging/logger.ts';
-import { Frame, PROTOCOL, readFrames, sendFrame } from './handover-frames.ts';
+import { Frame, PROTOCOL, readFrames, SPEAKS, sendFrame } from './handover-frames.ts';
 import { HandoverIntake } from './handover-intake.ts';
 import { HandoverPeer } from './handover-peer.ts';
 import { listenOnSocket } from './handover-socket.ts';
@@ -79,6 +79,7 @@ export class HandoverServer {
     this.#sockets.add(socket);
     let peer: HandoverPeer | null = null;
     let intake: HandoverIntake | null = null;
+    let speaks = 1;
     const known = whileSilent(socket, PATIENCE, 'it does not say who it is');
     socket.on('error', (err) => log.warn({ err }, 'the process that takes over is gone'));
     socket.once('close', () => {
@@ -90,14 +91,15 @@ export class HandoverServer {
     readFrames(socket, (type, payload) => {
       switch (type) {
         case Frame.HELLO:
+          speaks = this.#greet(socket, payload);
           // It has things of its own to do before it wants the sessions, and cannot be gone without this end being told.
-          if (this.#greet(socket, payload)) known();
+          if (speaks > 0) known();
           return;
         case Frame.WANTED:
         case Frame.OWNER:
           if (this.#peer !== null && this.#peer !== peer) throw new Error('another process takes over already');
           if (peer === null) {
-            peer = new HandoverPeer(socket, table, names, now, MarkReader.HANDOVER);
+            peer = new HandoverPeer(socket, table, names, now, MarkReader.HANDOVER, speaks);
             this.#peer = peer;
           }
           if (type === Frame.WANTED) peer.start();
@@ -110,6 +112,7 @@ export class HandoverServer {
           return;
         }
         case Frame.NAMES:
+        case Frame.LIVES:
         case Frame.RECORDS:
           if (intake === null) throw new Error('it sends what nobody wanted');
           intake.take(type, payload);
@@ -124,10 +127,13 @@ export class HandoverServer {
     });
   }
 
-  /** Whether it may go on. */
-  #greet(socket: Socket, payload: Buffer): boolean {
+  /** Answers how much the other process understands, see SPEAKS; 0: it may not go on. */
+  #greet(socket: Socket, payload: Buffer): number {
     const { describe, now } = this.#parts;
-    const { protocol } = JSON.parse(payload.toString()) as { readonly protocol?: unknown };
+    const { protocol, speaks } = JSON.parse(payload.toString()) as {
+      readonly protocol?: unknown;
+      readonly speaks?: unknown;
+    };
     const refusal =
       protocol !== PROTOCOL
         ? `it speaks version ${PROTOCOL} of the handover`
@@ -138,9 +144,10 @@ export class HandoverServer {
       sendFrame(socket, Frame.REFUSED, refusal);
       socket.end();
     } else {
-      sendFrame(socket, Frame.DESCRIPTION, JSON.stringify(written(describe(), [], now())));
+      sendFrame(socket, Frame.DESCRIPTION, JSON.stringify({ ...written(describe(), [], [], now()), speaks: SPEAKS }));
     }
-    return refusal === null;
+    if (refusal !== null) return 0;
+    return typeof speaks === 'number' && speaks >= 1 ? speaks : 1;
   }
 
   /** From now on the other process writes the file, and listens for the next one. */

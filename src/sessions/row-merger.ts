@@ -56,8 +56,17 @@ export class RowMerger {
   }
 }
 
-function sameBinding(a: RowRecord, b: RowRecord): boolean {
-  return a.backend === b.backend && a.generation === b.generation && a.pool === b.pool;
+/** Whether both are bound to one backend, in whichever of its lives. */
+function sameBinding(ours: RowRecord, other: RowRecord): boolean {
+  if (ours.backend !== other.backend || ours.pool !== other.pool) return false;
+  const { firstStamp, latestStamp } = other;
+  const known = (latestStamp - firstStamp) & 0xffff;
+  return ours.generation === other.generation || ((ours.generation - firstStamp) & 0xffff) <= known;
+}
+
+/** By how many lives of its backend one stamp is later than another. */
+function laterBy(one: RowRecord, other: RowRecord): number {
+  return ((one.generation - other.generation) << 16) >> 16;
 }
 
 /**
@@ -79,6 +88,9 @@ function beats(one: RowRecord, other: RowRecord): boolean {
 function blend(ours: RowRecord, other: RowRecord): boolean {
   const { created, lastSeen, requests, issued, moves, provisional, pending, movedFrom, bindingHash, userA, userB } =
     ours;
+  const { generation } = ours;
+  // It stayed where it was when the backend was restarted, and begins there anew.
+  if (laterBy(other, ours) > 0) ours.generation = other.generation;
   if (other.moves > moves) {
     ours.movedFrom = other.movedFrom;
     ours.movedReason = other.movedReason;
@@ -100,6 +112,7 @@ function blend(ours: RowRecord, other: RowRecord): boolean {
     ours.userB = other.userB;
   }
   return (
+    ours.generation !== generation ||
     ours.created !== created ||
     ours.lastSeen !== lastSeen ||
     ours.requests !== requests ||

@@ -15,8 +15,11 @@ export class RowRecord {
   pool = 0;
   /** Slot of the backend. */
   backend = 0;
-  /** Of the backend when the session was bound to it. */
+  /** Stamp of the life of the backend that the session is bound to, see BackendLife. */
   generation = 0;
+  /** Of a row that comes in: the stamps of the first and of the latest life of that backend. */
+  firstStamp = 0;
+  latestStamp = 0;
   /** Index into KEY_SOURCES. */
   by = 0;
   /** From 1 to 2^32 - 1. */
@@ -50,6 +53,8 @@ export class RowRecord {
     this.pool = from.pool;
     this.backend = from.backend;
     this.generation = from.generation;
+    this.firstStamp = from.firstStamp;
+    this.latestStamp = from.latestStamp;
     this.by = from.by;
     this.requests = from.requests;
     this.issued = from.issued;

@@ -1,5 +1,6 @@
 import { KEY_SOURCES } from '../affinity/strategy.ts';
 import type { AdminState } from '../backends/shared-state.ts';
+import { isLife } from './known-lives.ts';
 import { MOVE_REASONS } from './move-reasons.ts';
 
 /** How a backend stands while limpet runs, and what the configuration said of it then: what an operator has set outlives a restart, unless the file has changed since. */
@@ -11,6 +12,9 @@ export interface BackendStanding {
   readonly weight: number;
   /** Found by discovery, not named in the file. */
   readonly discovered: boolean;
+  /** Number of the life that it is in, and when that began, ms since epoch; absent: limpet 0.1 has written it, which knows of none. */
+  readonly life?: number;
+  readonly lifeBegan?: number;
   /** Values of the configuration. */
   readonly configured: { readonly state: AdminState; readonly weight: number };
 }
@@ -30,11 +34,20 @@ export interface WrittenDescription extends TableDescription {
   readonly moveReasons: readonly string[];
   /** `pool/id` of the backends that rows name by number; between processes more come later. */
   readonly names: readonly string[];
+  /** By the same numbers, which life of the backend is meant. Absent: limpet 0.1 has written it. */
+  readonly lives?: readonly number[];
+  /** Between processes: how much of the talk its sender understands, see SPEAKS in handover-frames. Absent: as much as limpet 0.1. */
+  readonly speaks?: number;
 }
 
 /** Adds what rows of this version mean. */
-export function written(description: TableDescription, names: readonly string[], now: number): WrittenDescription {
-  return { ...description, writtenAt: now, keySources: KEY_SOURCES, moveReasons: MOVE_REASONS, names };
+export function written(
+  description: TableDescription,
+  names: readonly string[],
+  lives: readonly number[],
+  now: number,
+): WrittenDescription {
+  return { ...description, writtenAt: now, keySources: KEY_SOURCES, moveReasons: MOVE_REASONS, names, lives };
 }
 
 /** Reads what `JSON.stringify` made of a WrittenDescription; null when it is none. */
@@ -46,13 +59,14 @@ export function parseDescription(text: string): WrittenDescription | null {
     return null;
   }
   if (typeof value !== 'object' || value === null) return null;
-  const { keyFingerprint, backends, writtenAt, keySources, moveReasons, names } = value;
+  const { keyFingerprint, backends, writtenAt, keySources, moveReasons, names, lives } = value;
   const whole =
     typeof keyFingerprint === 'string' &&
     typeof writtenAt === 'number' &&
     isTexts(keySources) &&
     isTexts(moveReasons) &&
     isTexts(names) &&
+    (lives === undefined || (Array.isArray(lives) && lives.every(isLife))) &&
     Array.isArray(backends) &&
     backends.every(isStanding);
   return whole ? (value as WrittenDescription) : null;
@@ -67,6 +81,8 @@ function isStanding(value: Partial<BackendStanding> | null): boolean {
     typeof value?.name === 'string' &&
     typeof value.url === 'string' &&
     typeof value.discovered === 'boolean' &&
+    (value.life === undefined || isLife(value.life)) &&
+    (value.lifeBegan === undefined || typeof value.lifeBegan === 'number') &&
     isSetting(value) &&
     isSetting(value.configured)
   );

@@ -43,10 +43,11 @@ export class SnapshotFile {
 
   /**
    * Writes the whole table. Rejects with the error of the file system, and the file as it was.
+   * @param describe asked when all rows have been written: they are bound to no life that is not known by then
    * @param mayTakeTime asked again and again: true: traffic comes first, and a core is left free about half of the time
    */
   async write(
-    description: TableDescription,
+    describe: () => TableDescription,
     names: SessionNames,
     table: SessionTable,
     mayTakeTime: () => boolean = () => false,
@@ -55,7 +56,7 @@ export class SnapshotFile {
     const handle = await open(temporary, 'w', 0o600);
     let counts: WriteCounts;
     try {
-      counts = await this.#fill(handle, description, names, table, mayTakeTime);
+      counts = await this.#fill(handle, describe, names, table, mayTakeTime);
       await handle.sync();
     } catch (error) {
       await handle.close();
@@ -100,7 +101,7 @@ export class SnapshotFile {
 
   async #fill(
     handle: FileHandle,
-    description: TableDescription,
+    describe: () => TableDescription,
     names: SessionNames,
     table: SessionTable,
     mayTakeTime: () => boolean,
@@ -124,7 +125,7 @@ export class SnapshotFile {
       await writeAll(handle, chunk);
       if (mayTakeTime()) await setTimeout(REST_MS);
     }
-    const text = Buffer.from(JSON.stringify(written(description, encoder.list, writtenAt)));
+    const text = Buffer.from(JSON.stringify(written(describe(), encoder.list, encoder.lives, writtenAt)));
     const trailer = Buffer.alloc(TRAILER_BYTES);
     trailer.writeUInt32LE(rows, 0);
     trailer.writeUInt32LE(text.byteLength, 4);

@@ -214,9 +214,13 @@ export class SnapshotKeeper {
 
   async #write(kept: KeptTable): Promise<boolean> {
     const began = this.#now();
-    const description = this.#describe(kept);
+    let description = this.#describe(kept);
+    const describe = (): TableDescription => {
+      description = this.#describe(kept);
+      return description;
+    };
     try {
-      const counts = await this.#file.write(description, kept.names, kept.table, () => !this.#stopped);
+      const counts = await this.#file.write(describe, kept.names, kept.table, () => !this.#stopped);
       this.#written = JSON.stringify(description.backends);
       this.#log.debug({ ...counts, ms: this.#now() - began }, 'snapshot written');
       if (this.#failed) this.#log.info({}, 'the snapshot of the sessions is written again');

@@ -2,7 +2,7 @@ import { KEY_SOURCES } from '../affinity/strategy.ts';
 import { MOVE_REASONS, RETURNS } from './move-reasons.ts';
 import type { RowRecord } from './row-record.ts';
 import type { WrittenDescription } from './snapshot-description.ts';
-import type { BackendPlace, SessionNames } from './snapshot-names.ts';
+import type { BackendName, BackendPlace, SessionNames } from './snapshot-names.ts';
 
 /**
  * Bytes of a row outside the table, little-endian:
@@ -10,7 +10,7 @@ import type { BackendPlace, SessionNames } from './snapshot-names.ts';
  *     0 key 4 x i32 | 16 flags u8, by u8, moves u8, reason u8 | 20 backend u16, movedFrom u16 | 24 requests u32 | 28 bindingHash i32
  *     32 user 2 x i32 | 40 created f64 | 48 lastSeen f64 | 56 issued f64
  *
- * Backends are numbers of names that are told apart from the rows; `by` and `reason` numbers of the lists in the description.
+ * Backends are numbers of names that are told apart from the rows, each with the life that the row is bound to; `by` and `reason` numbers of the lists in the description.
  */
 export const RECORD_BYTES = 64;
 
@@ -23,11 +23,13 @@ const NO_NAME = 0xffff;
 
 /** Writes rows, and collects the names of their backends. */
 export class RecordEncoder {
-  /** `pool/id` by number, so far. */
+  /** `pool/id` by number, so far: one more for each life of a backend that rows are bound to. */
   readonly list: string[] = [];
+  /** The lives by the same numbers. */
+  readonly lives: number[] = [];
   readonly #names: SessionNames;
   readonly #numbers = new Map<string, number>();
-  /** Numbers by slot and generation. */
+  /** Numbers by slot and stamp. */
   readonly #bySlot = new Map<number, number>();
 
   constructor(names: SessionNames) {
@@ -71,20 +73,22 @@ export class RecordEncoder {
     this.#bySlot.clear();
   }
 
-  #number(slot: number, generation: number): number {
-    const known = this.#bySlot.get(slot * 0x20000 + generation);
+  #number(slot: number, stamp: number): number {
+    const known = this.#bySlot.get(slot * 0x20000 + stamp);
     if (known !== undefined) return known;
-    const name = this.#names.backends(slot, generation);
-    const number = name === null ? NO_NAME : this.#numberOf(name);
-    this.#bySlot.set(slot * 0x20000 + generation, number);
+    const bound = this.#names.backends(slot, stamp);
+    const number = bound === null ? NO_NAME : this.#numberOf(bound);
+    this.#bySlot.set(slot * 0x20000 + stamp, number);
     return number;
   }
 
-  #numberOf(name: string): number {
-    const known = this.#numbers.get(name);
+  #numberOf({ name, life }: BackendName): number {
+    const entry = `${name}\n${life}`;
+    const known = this.#numbers.get(entry);
     if (known !== undefined) return known;
     if (this.list.length === NO_NAME) return NO_NAME;
-    this.#numbers.set(name, this.list.length);
+    this.#numbers.set(entry, this.list.length);
+    this.lives.push(life);
     return this.list.push(name) - 1;
   }
 }
@@ -93,20 +97,26 @@ export class RecordEncoder {
 export class RecordDecoder {
   readonly #names: SessionNames;
   readonly #list: string[];
+  readonly #lives: number[];
   readonly #places: (BackendPlace | null | undefined)[] = [];
   /** Numbers of this process by numbers of the one that wrote. */
   readonly #sources: readonly number[];
   readonly #reasons: readonly number[];
 
-  constructor({ keySources, moveReasons, names: list }: WrittenDescription, names: SessionNames) {
+  constructor({ keySources, moveReasons, names: list, lives }: WrittenDescription, names: SessionNames) {
     this.#names = names;
     this.#list = [...list];
+    this.#lives = [...(lives ?? [])];
     this.#sources = keySources.map((name) => Math.max(0, (KEY_SOURCES as readonly string[]).indexOf(name)));
     this.#reasons = moveReasons.map((name) => Math.max(0, (MOVE_REASONS as readonly string[]).indexOf(name)));
   }
 
-  /** More names, which go on where the last ones ended. */
-  add(names: readonly string[]): void {
+  /**
+   * More names, which go on where the last ones ended.
+   * @param lives of those names; absent: limpet 0.1 tells, which knows of none
+   */
+  add(names: readonly string[], lives?: readonly number[]): void {
+    for (const [n, life] of (lives ?? []).entries()) this.#lives[this.#list.length + n] = life;
     this.#list.push(...names);
   }
 
@@ -119,7 +129,8 @@ export class RecordDecoder {
   decode(view: DataView, at: number, record: RowRecord): boolean {
     const flags = view.getUint8(at + 16);
     record.ended = (flags & ENDED) !== 0;
-    const place = record.ended ? null : this.#place(view.getUint16(at + 20, true));
+    const number = view.getUint16(at + 20, true);
+    const place = record.ended ? null : this.#place(number);
     if (place === null && !record.ended) return false;
     const from = this.#place(view.getUint16(at + 22, true));
     record.key.set(
@@ -136,10 +147,9 @@ export class RecordDecoder {
     record.movedReason = reason;
     record.pool = place?.pool ?? 0;
     record.backend = place?.slot ?? 0;
-    record.generation = place?.generation ?? 0;
     record.movedFrom = (flags & TOLD) === 0 ? (from?.slot ?? -1) : -1;
     record.origin = RETURNS[reason] === 1 ? (from?.slot ?? -1) : -1;
-    record.originGeneration = (from?.generation ?? 0) & 7;
+    record.originGeneration = (from?.life.stamp ?? 0) & 7;
     record.requests = view.getUint32(at + 24, true);
     record.bindingHash = view.getInt32(at + 28, true);
     record.userA = view.getInt32(at + 32, true);
@@ -147,7 +157,16 @@ export class RecordDecoder {
     record.created = view.getFloat64(at + 40, true);
     record.lastSeen = view.getFloat64(at + 48, true);
     record.issued = view.getFloat64(at + 56, true);
+    record.generation = place === null ? 0 : this.#stamp(place, number, record.lastSeen);
+    record.firstStamp = place?.life.stampOf(1) ?? 0;
+    record.latestStamp = place?.life.stamp ?? 0;
     return true;
+  }
+
+  /** Where nothing says in which life a backend was, when the session was last seen tells. */
+  #stamp({ life }: BackendPlace, number: number, lastSeen: number): number {
+    const named = this.#lives[number];
+    return named === undefined ? life.stampAt(lastSeen) : life.stampOf(named);
   }
 
   #place(number: number): BackendPlace | null {

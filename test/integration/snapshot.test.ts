@@ -205,10 +205,11 @@ describe('snapshot', () => {
       table.adopt(key, 1, n % 3, 1, KEY_SOURCES.indexOf('header'), now - n, now, row);
       where.set(format(key), IDS[n % 3]!);
     }
-    const names = { backends: (slot: number) => `shop/${IDS[slot]}`, resolve: () => null };
+    const lives = { reader: () => () => [], learn: () => {} };
+    const names = { backends: (slot: number) => ({ name: `shop/${IDS[slot]}`, life: 1 }), resolve: () => null, lives };
     const log = { debug() {}, info() {}, warn() {}, error() {} };
     const description = { keyFingerprint: keyFingerprint(SECRET), backends: [] };
-    const { rows } = await new SnapshotFile(path, log).write(description, names, table);
+    const { rows } = await new SnapshotFile(path, log).write(() => description, names, table);
     assert.equal(rows, SESSIONS, 'none was evicted');
     return where;
   }

@@ -9,7 +9,8 @@ import { type TestContext, test } from 'node:test';
 import { HandoverClient } from '../../src/sessions/handover-client.ts';
 import { Frame, sendFrame } from '../../src/sessions/handover-frames.ts';
 import { HandoverServer } from '../../src/sessions/handover-server.ts';
-import { Row, type SessionTable } from '../../src/sessions/table.ts';
+import type { Key } from '../../src/sessions/key.ts';
+import { Lookup, Row, type SessionTable } from '../../src/sessions/table.ts';
 import { eventually } from '../support/eventually.ts';
 import { BACKENDS, contents, description, fill, LogLines, makeTable, named, T } from './named-backends.ts';
 import { randomKeys } from './random-keys.ts';
@@ -25,7 +26,7 @@ interface Old {
   readonly asked: string[];
 }
 
-async function serve(t: TestContext, list: string[] = BACKENDS): Promise<Old> {
+async function serve(t: TestContext, list: string[] = BACKENDS, names = named(list)): Promise<Old> {
   const directory = mkdtempSync(join(tmpdir(), 'limpet-handover-'));
   const path = join(directory, 'rows.sock');
   const table = makeTable();
@@ -34,7 +35,7 @@ async function serve(t: TestContext, list: string[] = BACKENDS): Promise<Old> {
   const server = await HandoverServer.listen({
     path,
     table,
-    names: named(list),
+    names,
     describe: description,
     log,
     onTakeOver: () => asked.push('take over'),
@@ -257,4 +258,43 @@ test('whoever talks nonsense is cut off, and the next one is served', async (t) 
   }
   assert.equal(log.lines.length, 3, log.lines.join('\n'));
   await join_(t, path);
+});
+
+test('M1, 114: a life that ends while both run has ended for both, whichever saw it, and once', async (t) => {
+  const old = named(BACKENDS);
+  old.life('shop/b').reach(4, T - 5);
+  const { path, table, server } = await serve(t, BACKENDS, old);
+  const row = new Row();
+  const [early, late] = randomKeys(2, 1) as [Key, Key];
+  table.adopt(early, 1, 1, old.life('shop/b').stampOf(3), 0, T, T, row);
+  const client = await join_(t, path);
+  const mine = named([...BACKENDS].reverse(), 500);
+  const own = makeTable();
+  await client.load(mine, own);
+  // Told before the rows that are bound to it.
+  assert.deepEqual([mine.life('shop/b').number, mine.life('shop/b').began], [4, T - 5]);
+  own.peek(early, T, row);
+  assert.equal(mine.life('shop/b').numberOf(row.generation), 3);
+  client.share(description(), mine, own);
+  old.life('shop/a').end(1, T);
+  await eventually('the new process hears', () => mine.life('shop/a').number === 2, LONG);
+  mine.life('shop/c').end(1, T + 1);
+  await eventually('the old process hears', () => old.life('shop/c').number === 2, LONG);
+  // Both see the same end: it is one.
+  old.life('shop/b').end(4, T + 2);
+  mine.life('shop/b').end(4, T + 3);
+  own.adopt(late, 1, mine.resolve('shop', 'b')!.slot, mine.life('shop/b').stamp, 0, T, T, row);
+  await eventually('the old process has the session', () => table.peek(late, T, row) === Lookup.LIVE, LONG);
+  assert.equal(old.life('shop/b').numberOf(row.generation), 5);
+  await client.own();
+  assert.equal(await server.close(), true);
+  assert.equal(await client.ended, true);
+  assert.deepEqual(
+    BACKENDS.map((name) => [old.life(name).number, mine.life(name).number]),
+    [
+      [2, 2],
+      [5, 5],
+      [2, 2],
+    ],
+  );
 });

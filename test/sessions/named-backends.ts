@@ -1,3 +1,5 @@
+import { BackendLife } from '../../src/backends/backend-life.ts';
+import { allocateSharedState, SharedLayout } from '../../src/backends/shared-layout.ts';
 import type { RowRecord } from '../../src/sessions/row-record.ts';
 import type { TableDescription } from '../../src/sessions/snapshot-description.ts';
 import type { LoadCounts } from '../../src/sessions/snapshot-load.ts';
@@ -8,13 +10,38 @@ import { randomKeys } from './random-keys.ts';
 export const T = 1_750_000_000_000;
 const SLOTS = 64;
 
-/** Names of backends as one process has them: slot n has generation `generation` and the n-th name. All are of pool 1. */
-export function named(list: readonly string[], generation = 1): SessionNames {
+/** Names of backends as one process has them: slot n has the n-th name, and `first` is the stamp of its first life. All are of pool 1. */
+export function named(
+  list: readonly string[],
+  first = 1,
+): SessionNames & { readonly life: (name: string) => BackendLife } {
+  const layout = new SharedLayout(allocateSharedState(1, SLOTS));
+  layout.life.fill(1);
+  const at = Array.from({ length: SLOTS }, (_, slot) => new BackendLife(layout, slot, first));
   return {
-    backends: (slot, wanted) => (wanted < 0 || wanted === generation ? (list[slot] ?? null) : null),
+    life: (name) => at[list.indexOf(name)]!,
+    backends: (slot, stamp) => {
+      const name = list[slot];
+      const life = stamp < 0 ? at[slot]!.number : at[slot]!.numberOf(stamp);
+      return name === undefined || life === 0 ? null : { name, life };
+    },
     resolve: (pool, id) => {
       const slot = list.indexOf(`${pool}/${id}`);
-      return slot < 0 ? null : { pool: 1, slot, generation };
+      return slot < 0 ? null : { pool: 1, slot, life: at[slot]! };
+    },
+    lives: {
+      reader: () => {
+        const told = new Map<string, number>();
+        return () => {
+          const all = list.map((name, n) => ({ name, life: at[n]!.number, began: at[n]!.began }));
+          const changed = all.filter(({ name, life }) => (told.get(name) ?? 1) !== life);
+          for (const { name, life } of changed) told.set(name, life);
+          return changed;
+        };
+      },
+      learn: (lives) => {
+        for (const { name, life, began } of lives) at[list.indexOf(name)]?.reach(life, began);
+      },
     },
   };
 }
@@ -40,7 +67,7 @@ export function fill(table: SessionTable, count: number, seed: number, generatio
 export function contents(table: SessionTable, list: readonly string[] = BACKENDS, now = T): Record<string, object> {
   const found: Record<string, object> = {};
   const visit = (record: RowRecord): void => {
-    const { key, backend, generation, movedFrom, origin, pool, ...rest } = record;
+    const { key, backend, generation, movedFrom, origin, pool, firstStamp, latestStamp, ...rest } = record;
     const id = [key.a, key.b, key.c, key.d].join();
     found[id] = record.ended
       ? { until: record.lastSeen }

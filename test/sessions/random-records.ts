@@ -14,7 +14,8 @@ export function records(key: Key): fc.Arbitrary<RowRecord> {
       provisional: fc.boolean(),
       pending: fc.boolean(),
       backend: small,
-      generation: fc.integer({ min: 1, max: 2 }),
+      /** Three lives of a backend, and three of one that had its slot before. */
+      generation: fc.integer({ min: 1, max: 6 }),
       requests: fc.integer({ min: 1, max: 3 }),
       issued: fc.oneof(fc.constant(0), fc.integer({ min: T + 10, max: T + 12 })),
       created: fc.integer({ min: T - 2, max: T }),
@@ -26,6 +27,8 @@ export function records(key: Key): fc.Arbitrary<RowRecord> {
     })
     .map(({ knows, ...fields }) => {
       const record = Object.assign(new RowRecord(), fields);
+      record.firstStamp = record.generation > 3 ? 4 : 1;
+      record.latestStamp = record.generation > 3 ? 6 : 3;
       record.key.copy(key);
       record.pool = 1;
       record.by = 3;

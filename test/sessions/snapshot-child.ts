@@ -7,6 +7,6 @@ const table = makeTable(2 * Number(count));
 fill(table, Number(count), 1);
 const file = new SnapshotFile(path, new LogLines(), () => T);
 for (let n = 0; ; n++) {
-  await file.write(description(), named(BACKENDS), table);
+  await file.write(description, named(BACKENDS), table);
   process.stdout.write(`${n}\n`);
 }

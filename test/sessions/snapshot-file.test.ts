@@ -7,8 +7,11 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
+import fc from 'fast-check';
 import { MarkReader } from '../../src/sessions/row-marks.ts';
+import type { RowRecord } from '../../src/sessions/row-record.ts';
 import { SnapshotFile } from '../../src/sessions/snapshot-file.ts';
+import type { SessionNames } from '../../src/sessions/snapshot-names.ts';
 import { RECORD_BYTES } from '../../src/sessions/snapshot-record.ts';
 import { Row, SessionTable } from '../../src/sessions/table.ts';
 import { BACKENDS, contents, description, fill, LogLines, makeTable, named, T } from './named-backends.ts';
@@ -26,7 +29,7 @@ test('a table is the same after it was written and read, by names whatever the s
   const { file, path, log } = fileIn(t);
   const before = makeTable();
   fill(before, 800, 1);
-  const counts = await file.write(description(), named(BACKENDS), before);
+  const counts = await file.write(description, named(BACKENDS), before);
   assert.deepEqual(counts, { rows: 800, leftOut: 0, bytes: statSync(path).size });
   assert.equal(statSync(path).mode & 0o777, 0o600);
   const opened = (await file.open(['other', 'ours']))!;
@@ -46,7 +49,7 @@ test('a table that was full is read again with hardly a session lost (25)', asyn
   const sessions = 40_000;
   const before = new SessionTable(SessionTable.allocate(sessions, 8, 2), 1);
   fill(before, sessions, 1);
-  await file.write(description(), named(BACKENDS), before);
+  await file.write(description, named(BACKENDS), before);
   const after = new SessionTable(SessionTable.allocate(sessions, 8, 2), 1);
   await (await file.open(['ours']))!.load(named(BACKENDS), after);
   // Row by row as they stand in the file, some 200 would go.
@@ -60,7 +63,7 @@ test('sessions of backends that are gone are left out, when it is written and wh
   randomKeys(90, 1).forEach((key, n) => {
     table.adopt(key, 1, n % 3, n < 30 ? 1 : 2, 0, T, T, row);
   });
-  const counts = await file.write(description(), named(BACKENDS, 2), table);
+  const counts = await file.write(description, named(BACKENDS, 2), table);
   assert.deepEqual([counts.rows, counts.leftOut], [60, 30]);
   const after = makeTable();
   const loaded = await (await file.open(['ours']))!.load(named(['shop/a', 'shop/new', 'else/b']), after);
@@ -71,7 +74,7 @@ test('sessions that are over when it is read stay out (23)', async (t) => {
   const { file } = fileIn(t);
   const table = makeTable();
   fill(table, 100, 1);
-  await file.write(description(), named(BACKENDS), table);
+  await file.write(description, named(BACKENDS), table);
   const after = makeTable();
   after.setLimits(1, 0, 50);
   const { added } = await (await file.open(['ours']))!.load(named(BACKENDS), after);
@@ -120,7 +123,7 @@ for (const [name, damage, reason] of damages) {
     const { file, path, directory, log } = fileIn(t);
     const table = makeTable();
     fill(table, 100, 1);
-    await file.write(description(), named(BACKENDS), table);
+    await file.write(description, named(BACKENDS), table);
     const bytes = damage(readFileSync(path));
     writeFileSync(path, bytes);
     assert.equal(await file.open(['ours']), null);
@@ -137,11 +140,11 @@ for (const [name, damage, reason] of damages) {
 
 test('a file of another secret or of a newer limpet is set aside as foreign', async (t) => {
   const { file, path, directory, log } = fileIn(t);
-  await file.write(description('theirs'), named(BACKENDS), makeTable());
+  await file.write(() => description('theirs'), named(BACKENDS), makeTable());
   assert.equal(await file.open(['ours']), null);
   assert.match(readdirSync(directory).join(), /^rows\.foreign-[^,]*$/);
   assert.match(log.lines[0]!, /hashed with a secret that is not in sessions\.secretFile any more/);
-  await file.write(description(), named(BACKENDS), makeTable());
+  await file.write(description, named(BACKENDS), makeTable());
   const bytes = readFileSync(path);
   bytes.writeUInt32LE(2, 16);
   writeFileSync(path, bytes);
@@ -161,13 +164,13 @@ test('a write that fails leaves the file as it was, and nothing beside it', asyn
   const { file, path, directory } = fileIn(t);
   const table = makeTable();
   fill(table, 100, 1);
-  await file.write(description(), named(BACKENDS), table);
+  await file.write(description, named(BACKENDS), table);
   const bytes = readFileSync(path);
   const names = named(BACKENDS);
   names.backends = () => {
     throw new Error('in the midst');
   };
-  await assert.rejects(file.write(description(), names, table), /in the midst/);
+  await assert.rejects(file.write(description, names, table), /in the midst/);
   assert.deepEqual(readFileSync(path), bytes);
   assert.deepEqual(readdirSync(directory), ['rows']);
 });
@@ -176,15 +179,12 @@ test('what changes while it is written is marked for the next time', async (t) =
   const { file } = fileIn(t);
   const table = makeTable();
   fill(table, 500, 1);
-  await file.write(description(), named(BACKENDS), table);
+  await file.write(description, named(BACKENDS), table);
   assert.equal(table.hasMarked(MarkReader.SNAPSHOT), false);
-  const changing = {
-    ...description(),
-    // Asked for when all rows are copied.
-    get backends() {
-      table.confirm(randomKeys(2, 1)[1]!, 1, T + 1);
-      return [];
-    },
+  // Asked for when all rows are copied.
+  const changing = () => {
+    table.confirm(randomKeys(2, 1)[1]!, 1, T + 1);
+    return { ...description(), backends: [] };
   };
   await file.write(changing, named(BACKENDS), table);
   assert.equal(table.hasMarked(MarkReader.SNAPSHOT), true);
@@ -211,4 +211,63 @@ test('a process that is killed at any moment of a write leaves a whole file, and
   }
   t.diagnostic(`${withRemains} of 12 were killed in the midst of a write`);
   assert.ok(withRemains > 0);
+});
+
+/** Which life of which backend each session of a table is bound to. */
+function livesIn(table: SessionTable, names: SessionNames): Map<string, string> {
+  const found = new Map<string, string>();
+  const visit = ({ key, backend, generation }: RowRecord): void => {
+    const bound = names.backends(backend, generation);
+    found.set([key.a, key.b, key.c, key.d].join(), bound === null ? 'gone' : `${bound.name} ${bound.life}`);
+  };
+  table.copy(0, table.buckets, visit, T);
+  return found;
+}
+
+test('M1, 114: a session is bound to the same life of its backend after it was written and read, whatever the slots and stamps are then', async (t) => {
+  const { file } = fileIn(t);
+  const bound = fc.record({ backend: fc.nat(2), life: fc.integer({ min: 1, max: 9 }) });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 3, maxLength: 3 }),
+      fc.array(bound, { minLength: 1, maxLength: 20 }),
+      fc.integer({ min: 1, max: 65535 }),
+      fc.integer({ min: 1, max: 65535 }),
+      async (numbers, sessions, first, later) => {
+        const before = named(BACKENDS, first);
+        for (const [n, name] of BACKENDS.entries()) before.life(name).reach(numbers[n]!, T - 1000 + n);
+        const table = makeTable();
+        const expected = new Map<string, string>();
+        randomKeys(sessions.length, 1).forEach((key, n) => {
+          const { backend, life } = sessions[n]!;
+          const name = BACKENDS[backend]!;
+          table.adopt(key, 1, backend, before.life(name).stampOf(life), 0, T, T, new Row());
+          expected.set([key.a, key.b, key.c, key.d].join(), `${name} ${Math.min(life, numbers[backend]!)}`);
+        });
+        assert.deepEqual(livesIn(table, before), expected);
+        await file.write(description, before, table);
+        const turned = named([...BACKENDS].reverse(), later);
+        for (const [n, name] of BACKENDS.entries()) turned.life(name).reach(numbers[n]!, T - 1000 + n);
+        const after = makeTable();
+        await (await file.open(['ours']))!.load(turned, after);
+        assert.deepEqual(livesIn(after, turned), expected);
+      },
+    ),
+    { numRuns: 50 },
+  );
+});
+
+test('M1, 114: a backend that was restarted while no limpet ran has none of the sessions of the file', async (t) => {
+  const { file } = fileIn(t);
+  const table = makeTable();
+  fill(table, 60, 1);
+  const before = named(BACKENDS);
+  await file.write(description, before, table);
+  const after = named(BACKENDS, 40);
+  after.life('shop/b').reach(2, T);
+  const read = makeTable();
+  await (await file.open(['ours']))!.load(after, read);
+  for (const bound of livesIn(read, after).values()) assert.match(bound, /^(?:shop\/[abc] 1|gone)$/);
+  const { life } = after.resolve('shop', 'b')!;
+  assert.equal(life.isNow(41), true);
 });

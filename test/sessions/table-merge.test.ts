@@ -27,10 +27,10 @@ function rowsOf(table: SessionTable, now = NOW): RowRecord[] {
   return found;
 }
 
-/** What a row is for others: of a tombstone only its time counts. */
+/** What a row is for others: of a tombstone only its time counts. What is known of its backend besides is no part of it. */
 function meaning(row: RowRecord | undefined): object | null {
   if (row === undefined) return null;
-  return row.ended ? { ended: true, until: row.lastSeen } : { ...row };
+  return row.ended ? { ended: true, until: row.lastSeen } : { ...row, firstStamp: 0, latestStamp: 0 };
 }
 
 function session(fields: Partial<Omit<RowRecord, 'key' | 'copy'>>): RowRecord {
@@ -176,4 +176,23 @@ test('a row that names what the table does not have is refused', () => {
   none.key.set(0, 0, 0, 0);
   assert.throws(() => table.merge(none, NOW), /all-zero key/);
   assert.equal(table.size, 0);
+});
+
+test('M1, 114: a session that stayed with its restarted backend is bound to the later life, whoever tells whom', () => {
+  const lives = { backend: 1, firstStamp: 1, latestStamp: 3 };
+  const before = session({ ...lives, generation: 2, lastSeen: T + 9 });
+  const after = session({ ...lives, generation: 3 });
+  const moved = session({ backend: 2, moves: 1, lastSeen: T + 1 });
+  for (const order of [
+    [before, after],
+    [after, before],
+  ]) {
+    const table = makeTable();
+    for (const record of order) table.merge(record, NOW);
+    const [row] = rowsOf(table);
+    assert.deepEqual([row?.backend, row?.generation, row?.lastSeen], [1, 3, T + 9]);
+    // Where it was moved it has its state, whatever became of the backend that it left.
+    assert.equal(table.merge(moved, NOW), 'replaced');
+    assert.equal(table.merge(after, NOW), 'kept');
+  }
 });

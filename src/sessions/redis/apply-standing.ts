@@ -71,6 +71,8 @@ export function insert(
   record.pool = pool.index;
   record.backend = backend?.slot ?? 0;
   record.generation = backend?.life.stamp ?? 0;
+  record.firstStamp = backend?.life.stampOf(1) ?? 0;
+  record.latestStamp = backend?.life.stamp ?? 0;
   record.by = by;
   record.requests = 1;
   record.issued = 0;

@@ -1,0 +1,32 @@
+/** What one process tells another of the lives of a backend (behaviour 114). */
+export interface KnownLife {
+  /** `pool/id`. */
+  readonly name: string;
+  /** Which life it is in, from 1. */
+  readonly life: number;
+  /** When that began, ms since epoch; 0: before anybody knew the backend. */
+  readonly began: number;
+}
+
+/** The lives of the backends of this process, as it and other processes tell each other of them. A number only rises, so that it does not matter who tells whom twice. */
+export interface KnownLives {
+  /** Answers what has changed since its last call; with the first one, all there is to know. */
+  reader(): () => readonly KnownLife[];
+  /** Another process has seen lives end: they have. What this process knows better stays, and a backend that it does not have is none of its business. */
+  learn(lives: readonly KnownLife[]): void;
+}
+
+/** Reads what JSON.stringify made of a list of KnownLife; what is none is left out. */
+export function parseLives(text: string): KnownLife[] {
+  const list = JSON.parse(text) as unknown;
+  return Array.isArray(list) ? list.filter(isKnownLife) : [];
+}
+
+function isKnownLife(value: Partial<KnownLife> | null): value is KnownLife {
+  return typeof value?.name === 'string' && isLife(value.life) && typeof value.began === 'number' && value.began >= 0;
+}
+
+/** Whether this can be the number of a life. */
+export function isLife(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 1 && (value as number) < 2 ** 31;
+}

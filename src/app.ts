@@ -1,4 +1,4 @@
-/** The composition root: configuration in, running parts out. */
+/** The composition root: configuration in, running parts out. Longer than 400 lines because each part is made and handed to the others here, in the order of a start. */
 import { availableParallelism } from 'node:os';
 import { AdminDoor } from './admin/admin-door.ts';
 import { BearerToken } from './admin/bearer-token.ts';

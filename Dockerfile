@@ -1,28 +1,33 @@
 # Build: the toolchain and the dev dependencies stay in this stage.
 FROM node:26-bookworm-slim AS build
 WORKDIR /limpet
-COPY package.json package-lock.json tsconfig.json tsconfig.build.json ./
+COPY .npmrc package.json package-lock.json tsconfig.json tsconfig.build.json ./
+COPY scripts scripts
 # The image has the right Node: the npm package of that name, which brings one for other machines, is not needed.
 RUN npm ci --ignore-scripts
 COPY bin bin
-COPY scripts scripts
 COPY src src
 RUN node scripts/build.ts && npm prune --omit=dev --ignore-scripts
 
 FROM node:26-bookworm-slim
-WORKDIR /limpet
 ENV NODE_ENV=production
+WORKDIR /limpet
 COPY --from=build /limpet/package.json ./
 COPY --from=build /limpet/node_modules node_modules
 COPY --from=build /limpet/dist dist
 COPY bin bin
 COPY config config
 COPY LICENSE README.md CHANGELOG.md ./
-RUN ln -s /limpet/bin/limpet.js /usr/local/bin/limpet && mkdir /etc/limpet && cp config/limpet.yaml /etc/limpet/limpet.yaml
+# A checkout that knows no modes (an archive, Windows) has lost that these are programs.
+RUN chmod 755 bin/*.js && ln -s /limpet/bin/limpet.js /usr/local/bin/limpet \
+  && mkdir -p /etc/limpet && cp config/image.yaml /etc/limpet/limpet.yaml \
+  && mkdir -p /var/lib/limpet && chown node:node /var/lib/limpet
+# Mount over /etc/limpet/limpet.yaml what limpet is to run with. Commands read it here: docker exec NAME limpet backends.
+# /var/lib/limpet is a place for sessions.snapshot.
+WORKDIR /etc/limpet
 USER node
-EXPOSE 8080 9900
-# /healthz of the admin API, which listens on loopback inside the container: no token, no other tool than node.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
-  CMD ["node", "-e", "fetch('http://127.0.0.1:9900/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+# Where the image's own configuration listens. The admin API is on the container's loopback, see config/image.yaml.
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["/limpet/bin/healthcheck.js", "/etc/limpet/limpet.yaml"]
 ENTRYPOINT ["limpet"]
 CMD ["start", "-c", "/etc/limpet/limpet.yaml"]

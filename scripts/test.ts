@@ -2,9 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, globSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { CHROMIUM_MISSING, findChromium } from '../test/support/chromium.ts';
-import { findPhp, PHP_MISSING } from '../test/support/php-binary.ts';
-import { findRedisServer, REDIS_MISSING } from '../test/support/redis-binary.ts';
+import { findProgram } from '../test/support/find-program.ts';
+import { runTests } from './run-tests.ts';
+import { TEST_PROGRAMS } from './test-programs.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
@@ -14,25 +14,26 @@ function run(command: string, args: string[]): void {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-/** Programs that some tests run: those tests, how the program is found, the Debian package it is in, what to say when it is missing. */
-const PROGRAMS = [
-  { tests: /redis/, find: findRedisServer, debian: 'redis-server', missing: REDIS_MISSING },
-  { tests: /presets\/php/, find: findPhp, debian: 'php-cli', missing: PHP_MISSING },
-  { tests: /presets\/browser/, find: findChromium, debian: 'chromium', missing: CHROMIUM_MISSING },
-];
-
 /** Where Debian's packages can be installed, they are; elsewhere it is for a person to do. */
 function needPrograms(files: readonly string[]): void {
-  const needed = PROGRAMS.filter(({ tests, find }) => find() === null && files.some((file) => tests.test(file)));
+  const isMissing = ({ names, variable }: (typeof TEST_PROGRAMS)[number]) => findProgram(names, variable) === null;
+  const needed = TEST_PROGRAMS.filter(
+    ({ tests, ...program }) => files.some((file) => tests?.test(file) ?? true) && isMissing(program),
+  );
   if (needed.length === 0) return;
   if (process.platform === 'linux' && process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
-    const options = { stdio: 'inherit', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } } as const;
+    // RUNLEVEL=1 keeps the packages' scripts from starting their services.
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+    const options = { stdio: 'inherit', env } as const;
     const packages = needed.map(({ debian }) => debian);
     spawnSync('apt-get', ['update', '-q'], options);
     spawnSync('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...packages], options);
   }
-  const missing = needed.filter(({ find }) => find() === null);
-  for (const program of missing) console.error(program.missing);
+  const missing = needed.filter(isMissing);
+  for (const { names, debian, variable } of missing) {
+    const otherwise = variable === '' ? '' : ` (or name one in the environment variable ${variable})`;
+    console.error(`tests need ${names[0]}: apt-get install ${debian}${otherwise}`);
+  }
   if (missing.length > 0) process.exit(1);
 }
 
@@ -56,4 +57,4 @@ if (!isBuilt()) run(process.execPath, ['scripts/build.ts']);
 process.env.LIMPET_COMPILED = '1';
 // Hundreds of limpets are started: what V8 has compiled once need not be compiled by each.
 process.env.NODE_COMPILE_CACHE ??= `${root}node_modules/.cache/v8`;
-run(process.execPath, ['--test', '--test-concurrency=3', '--test-timeout=120000', ...files]);
+process.exitCode = await runTests(files, root);

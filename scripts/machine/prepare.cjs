@@ -14,12 +14,13 @@ function isThere() {
   if (process.platform !== 'linux' || !isGlibc()) return true;
   const { stdout, status } = spawnSync('sh', ['-c', 'PATH=$PATH:/sbin:/usr/sbin ldconfig -p'], { encoding: 'utf8' });
   const elsewhere = (process.env.LD_LIBRARY_PATH || '').split(':').filter((directory) => directory !== '');
-  return status !== 0 || stdout.includes(LIBRARY) || elsewhere.some((directory) => existsSync(`${directory}/${LIBRARY}`));
+  return (
+    status !== 0 || stdout.includes(LIBRARY) || elsewhere.some((directory) => existsSync(`${directory}/${LIBRARY}`))
+  );
 }
 
 function isGlibc() {
-  const report = process.report && process.report.getReport();
-  return Boolean(report && report.header && report.header.glibcVersionRuntime);
+  return Boolean(process.report?.getReport().header.glibcVersionRuntime);
 }
 
 if (!isThere() && process.getuid() === 0 && existsSync('/usr/bin/apt-get')) {

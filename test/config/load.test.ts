@@ -82,7 +82,9 @@ test('a snapshot that could not be replaced, or is no file, is told before the s
   ]);
 });
 
-test('a snapshot where this user may not write or read is told', { skip: process.getuid?.() === 0 }, () => {
+test('a snapshot where this user may not write or read is told', {
+  skip: process.getuid?.() === 0 && 'root may read and write everything',
+}, () => {
   const told = (snapshot: string) => {
     const loaded = parseConfig(`${MINIMAL}sessions: { snapshot: ${snapshot} }\n`, join(directory, 'x.yaml'));
     assert.ok(!('errors' in loaded));

@@ -18,12 +18,22 @@ export class BackendProcess {
     return `http://127.0.0.1:${this.port}`;
   }
 
+  /** Of the process that runs; undefined before it is started. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   /** Starts it, the second time on the port of the first. */
   async start(): Promise<this> {
     const child = fork(MAIN, [this.id, String(this.port)]);
     this.#child = child;
-    const [message] = (await once(child, 'message')) as [{ port: number }];
-    this.port = message.port;
+    const listening = once(child, 'message') as Promise<[{ port: number }]>;
+    const ended = once(child, 'exit').then(([code]) => {
+      throw new Error(`server ${this.id} ended with status ${String(code)} before it listened`);
+    });
+    const [{ port }] = await Promise.race([listening, ended]);
+    ended.catch(() => {});
+    this.port = port;
     return this;
   }
 

@@ -43,6 +43,8 @@ export interface StoredSession {
   readonly created: number;
   readonly lastSeen: number;
   readonly moves: number;
+  /** Public id of the session that this is another name of; '' or absent: of none. */
+  readonly joined?: string;
 }
 
 /** The parts of a running limpet that the admin API looks at and changes. */

@@ -4,7 +4,7 @@ import { boundBackend } from '../backends/bound-backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import { Key } from '../sessions/key.ts';
 import { MoveReason } from '../sessions/move-reasons.ts';
-import { parse } from '../sessions/public-id.ts';
+import { format, parse } from '../sessions/public-id.ts';
 import { Lookup, Row } from '../sessions/table.ts';
 import type { UserWords } from '../sessions/user-index.ts';
 import type { Result, SessionPage, SessionQuery, SessionView } from './control-plane.ts';
@@ -81,7 +81,7 @@ export class LiveSessions {
     const found = this.#find(id) ?? (await this.#stored(id));
     if ('ok' in found) return found;
     await this.#parts.users.learn([{ a: found.row.userA, b: found.row.userB }]);
-    return { ok: true, value: this.#view(id, found.pool, found.row) };
+    return { ok: true, value: this.#view(format(found.key), found.pool, found.row) };
   }
 
   /** See ControlPlane.endSession. */
@@ -91,18 +91,19 @@ export class LiveSessions {
     if ('ok' in found) return found;
     const { table, now, onAdminChange, onSessionEnded } = this.#parts;
     const { key, pool, row } = found;
+    const own = format(key);
     const backend = boundBackend(pool, row)?.id ?? null;
     // The cookie carries when the session began, and no cookie is believed beyond the lifetime from there (behaviour 24).
     const until = row.created + pool.config.session.lifetime;
     // One that the store alone knew is refused here from now on all the same.
     if (!table.end(key, now(), until) && local !== null) return unknownSession(id);
     onSessionEnded?.(key, until);
-    onAdminChange({ kind: 'session-ended', pool: pool.name, key: id, backend });
+    onAdminChange({ kind: 'session-ended', pool: pool.name, key: own, backend });
     const { userA, userB } = row;
     this.#parts.journal?.()?.note({
       event: 'ended',
       time: now(),
-      key: id,
+      key: own,
       pool: pool.name,
       backend: backend ?? '',
       from: '',
@@ -121,10 +122,11 @@ export class LiveSessions {
       const found = this.#find(id) ?? (await this.#adopt(id));
       if ('ok' in found) return found;
       const { key, pool, row } = found;
+      const own = format(key);
       const target = findBackend(pool, to);
       if ('ok' in target) return target;
       const from = boundBackend(pool, row);
-      if (from === target) return { ok: true, value: this.#view(id, pool, row) };
+      if (from === target) return { ok: true, value: this.#view(own, pool, row) };
       if (!state.isUsable(target.slot) || state.adminState(target.slot) === 'drain') return unavailable(target, state);
       const { backend: slot, generation } = row;
       if (table.move(key, slot, target.slot, target.life.stamp, MoveReason.operator, now(), row, generation)) {
@@ -132,8 +134,8 @@ export class LiveSessions {
           { name: 'limpet_failovers_total', labels: [pool.name, from?.id ?? 'unknown', to, 'operator'], count: 1 },
         ]);
         onSessionMoved?.(key, pool, from, target);
-        onAdminChange({ kind: 'session-moved', pool: pool.name, key: id, from: from?.id ?? null, to });
-        return { ok: true, value: this.#view(id, pool, row) };
+        onAdminChange({ kind: 'session-moved', pool: pool.name, key: own, from: from?.id ?? null, to });
+        return { ok: true, value: this.#view(own, pool, row) };
       }
       if (tries === MOVE_TRIES) return refused(409, `The session ${id} is being moved by its traffic: try again.`);
     }
@@ -151,14 +153,19 @@ export class LiveSessions {
     // What ended here is not asked for elsewhere: the others may not know it yet.
     if (state === Lookup.ENDED) return unknownSession(id);
     if (state !== Lookup.LIVE) return null;
+    // Another name of a session: that is what is meant.
+    if (row.joined) row.sessionKey(key);
     const pool = pools().find(({ index }) => index === row.pool);
     return pool === undefined ? unknownSession(id) : { key, row, pool };
   }
 
   /** A session that another node has; nothing is made of it here. */
-  async #stored(id: string): Promise<Found | Refused> {
+  async #stored(id: string, ofJoined = false): Promise<Found | Refused> {
     const { lookup, pools, now } = this.#parts;
     const stored = lookup === undefined ? null : await lookup(id);
+    // Another name of a session: that is what is meant.
+    const { joined = '' } = stored ?? {};
+    if (joined !== '' && !ofJoined) return this.#find(joined) ?? this.#stored(joined, true);
     const pool = stored === null ? undefined : pools().find(({ name }) => name === stored.pool);
     if (stored === null || pool === undefined || isOver(stored, pool, now())) return unknownSession(id);
     const backend = pool.byId.get(stored.backend);

@@ -15,6 +15,7 @@ export class AppCookieAffinity implements AffinityStrategy {
   readonly source = 'app-cookie';
   readonly by = KEY_SOURCES.indexOf('app-cookie');
   readonly owned = false;
+  readonly verifies = false;
 
   readonly #name: string;
   readonly #hash: KeyHash;

@@ -35,6 +35,7 @@ export class CookieAffinity implements CookieIssuer {
   readonly source = 'cookie';
   readonly by = KEY_SOURCES.indexOf('cookie');
   readonly owned = true;
+  readonly verifies = false;
   readonly learn = null;
   readonly name: string;
 

@@ -13,6 +13,7 @@ export class HeaderAffinity implements AffinityStrategy {
   readonly source = 'header';
   readonly by = KEY_SOURCES.indexOf('header');
   readonly owned = false;
+  readonly verifies = false;
   readonly learn: ((response: Head, found: FoundKey) => number) | null;
 
   readonly #name: string;

@@ -12,6 +12,7 @@ export class IpAffinity implements AffinityStrategy {
   readonly source = 'ip';
   readonly by = KEY_SOURCES.indexOf('ip');
   readonly owned = false;
+  readonly verifies = false;
   readonly learn = null;
 
   readonly #prefix4: number;

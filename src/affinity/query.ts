@@ -17,6 +17,7 @@ export class QueryAffinity implements AffinityStrategy {
   readonly source = 'query';
   readonly by = KEY_SOURCES.indexOf('query');
   readonly owned = false;
+  readonly verifies = false;
   readonly learn = null;
 
   readonly #needle: string;

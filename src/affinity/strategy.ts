@@ -15,6 +15,8 @@ export const Find = {
   pending: 3,
   /** The operator wants such requests refused: 401. */
   rejected: 4,
+  /** The keys that would tell are not there yet, and the operator wants requests refused whose token is not good: 503. */
+  unavailable: 5,
 } as const;
 
 /** What a strategy learned from a response. */
@@ -23,6 +25,8 @@ export const Learn = { none: 0, learned: 1, released: 2 } as const;
 /** Key sources in the order of their number in a row of the session table (`by`). */
 export const KEY_SOURCES = ['cookie', 'app-cookie', 'header', 'query', 'token', 'ip'] as const;
 export type KeySource = (typeof KEY_SOURCES)[number];
+/** By index into KEY_SOURCES: whether such a key is one client's, so that it may be another name of a session that is known by another one (behaviour 115). An address is many people's. */
+export const JOINS: readonly boolean[] = KEY_SOURCES.map((source) => source !== 'ip');
 
 /**
  * Where a strategy writes what it found. One for each client connection, reused from request to request:
@@ -41,6 +45,16 @@ export class FoundKey {
   issued = 0;
   /** Set with Find.pending. Never rejects. */
   wait: Promise<void> | null = null;
+
+  /** As the other one has it. */
+  take(from: FoundKey): void {
+    this.key.copy(from.key);
+    this.strategy = from.strategy;
+    this.text = from.text;
+    this.cookie = from.cookie;
+    this.until = from.until;
+    this.issued = from.issued;
+  }
 }
 
 /** One source of keys in a pool's cascade. Reads and writes marks and never chooses a backend. Made once per pool and thread. */
@@ -50,6 +64,8 @@ export interface AffinityStrategy {
   readonly by: number;
   /** True when a tombstone on a key refuses it for good (our own cookie); false when the client may begin anew with it (a token, an address). */
   readonly owned: boolean;
+  /** It may answer rejected, pending or unavailable: its keys are looked at before those of other sources. */
+  readonly verifies: boolean;
 
   /**
    * Looks for the `nth` key (from 0) of this kind in the request; several cookies of one name are several keys (behaviour 6).

@@ -23,6 +23,7 @@ export class TokenAffinity implements AffinityStrategy {
   readonly source = 'token';
   readonly by = KEY_SOURCES.indexOf('token');
   readonly owned = false;
+  readonly verifies: boolean;
   readonly learn = null;
 
   readonly #claim: string | null;
@@ -48,6 +49,7 @@ export class TokenAffinity implements AffinityStrategy {
     const what = config.claim === null ? [] : [config.claim];
     this.#hash = KeyHash.derive(secret, context.pool.name, 'token', config.from, ...what);
     this.#now = context.now;
+    this.verifies = config.verify !== null;
     this.#userClaim = context.pool.config.session.perUser.claim;
     this.#onInvalid = config.verify?.onInvalid === 'reject' ? Find.rejected : Find.invalid;
     this.#verified =

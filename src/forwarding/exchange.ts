@@ -131,6 +131,15 @@ export class Exchange implements Waiter {
   /** What this worker has of the pool, as it was when the request came; null: no route matched. */
   traffic: PoolTraffic | null = null;
   readonly found = new FoundKey();
+  /** What each source of the pool found, by its place, where there are several; `found` is that of the one that decides. */
+  readonly keys: FoundKey[] = [];
+  /** Places, as bits, of keys that are other names of the session, and of those that become so when a backend has answered it. */
+  names = 0;
+  joins = 0;
+  /** The store that nodes share has been asked about all keys of the request. */
+  recalled = false;
+  /** The request has yet to pass what could refuse it: its session's row does not count it. */
+  untouched = false;
   /** The strategy whose key names the session; null: none does. */
   strategy: AffinityStrategy | null = null;
   readonly row = new Row();
@@ -282,6 +291,10 @@ export class Exchange implements Waiter {
     this.route = null;
     this.pool = null;
     this.traffic = null;
+    this.names = 0;
+    this.joins = 0;
+    this.recalled = false;
+    this.untouched = false;
     this.strategy = null;
     this.bound = false;
     this.home = null;

@@ -12,6 +12,7 @@ import type { SearchedRows } from '../sessions/searched-rows.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import { threadWheel } from '../timing/thread-wheel.ts';
 import { failbackTarget } from './failback.ts';
+import { isOwnedSession } from './owned-session.ts';
 import { followRotation } from './session-changes.ts';
 import { claim, Search } from './session-search.ts';
 
@@ -160,7 +161,7 @@ function follow(x: Exchange, traffic: PoolTraffic, state: SharedState, table: Se
 
 /** The session's state is gone and the pool rejects instead of moving: the session ends. */
 function lose(x: Exchange, traffic: PoolTraffic, store: SessionStore): Choice {
-  const until = x.strategy!.owned ? x.began + traffic.pool.config.session.lifetime : 0;
+  const until = isOwnedSession(x) ? x.began + traffic.pool.config.session.lifetime : 0;
   const ended = store.end(x.found.key, traffic.pool, x.began, until, Date.now());
   chosen(null, ERRORS.SESSION_LOST);
   choice.ended = ended;

@@ -55,7 +55,7 @@ import { beginResume, resumeTail, takeRest, watchResponse } from './resume-respo
 import { mayRetry, withinBudget } from './retry.ts';
 import { changeAsked, endSession, followRotation, rotateSession } from './session-changes.ts';
 import { confirm, releaseClaim, sessionTail } from './session-confirm.ts';
-import { answered, findSession, Search } from './session-search.ts';
+import { acceptSession, answered, findSession, Search } from './session-search.ts';
 import type { SessionUser } from './session-user.ts';
 import { SIMPLEX_METHODS } from './simplex.ts';
 
@@ -239,6 +239,7 @@ export class Handler implements AttemptEvents, Gate {
     x.bound = false;
     x.hasRow = false;
     x.home = null;
+    x.untouched = false;
     x.superseded = false;
     this.#parts.requester.client = x.client.address;
     const search = findSession(x, this.#reparse(x), traffic, this.#parts.table, this.#store, Date.now());
@@ -288,6 +289,7 @@ export class Handler implements AttemptEvents, Gate {
       if (said === WAIT) return;
       if (said !== null) return this.answer(x, said);
     }
+    acceptSession(x, traffic, this.#parts.table, Date.now());
     this.#choose(x, traffic);
   }
 

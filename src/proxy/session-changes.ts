@@ -13,6 +13,7 @@ import type { SearchedRows } from '../sessions/searched-rows.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import type { SessionTable } from '../sessions/table.ts';
 import { noteSession } from './note-session.ts';
+import { isOwnedSession } from './owned-session.ts';
 
 /** A key that its client chose is free again after an end; it stays ended for so long that whoever serves the session hears of it. */
 export const END_NOTICE_MS = 5_000;
@@ -54,10 +55,11 @@ export function endSession(
   if (strategy === null) return '';
   const { pool, issuer } = traffic;
   // The cookie could be valid until its lifetime is over (behaviour 24). One that nobody has been sent needs no tombstone.
-  const until = fresh ? 0 : strategy.owned ? x.began + pool.config.session.lifetime : now + END_NOTICE_MS;
+  const owned = isOwnedSession(x);
+  const until = fresh ? 0 : owned ? x.began + pool.config.session.lifetime : now + END_NOTICE_MS;
   const ended = store.end(x.found.key, pool, x.began, until, now);
   if (ended && journal !== null) noteSession(journal, 'ended', x, x.backend!.id, '', reason, now);
-  return strategy === issuer && !fresh ? issuer.clearCookie(x.client.secure) : '';
+  return issuer !== null && owned && !fresh ? issuer.clearCookie(x.client.secure) : '';
 }
 
 /**

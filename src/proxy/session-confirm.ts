@@ -1,7 +1,7 @@
 /**
  * A backend has answered, or is about to be asked: its session is confirmed, and told to it. See session-search.ts for what comes before.
  */
-import { FoundKey, Learn } from '../affinity/strategy.ts';
+import { type AffinityStrategy, FoundKey, Learn } from '../affinity/strategy.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Exchange } from '../forwarding/exchange.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
@@ -9,7 +9,9 @@ import type { Head } from '../http1/head.ts';
 import type { SessionJournal } from '../logging/session-journal.ts';
 import { Outcome } from '../metrics/outcomes.ts';
 import type { Key } from '../sessions/key.ts';
+import { Lookup } from '../sessions/lookup.ts';
 import { MOVE_REASONS } from '../sessions/move-reasons.ts';
+import { Row } from '../sessions/row.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import type { SessionTable } from '../sessions/table.ts';
 import { noteSession } from './note-session.ts';
@@ -19,6 +21,7 @@ import { END_NOTICE_MS } from './session-changes.ts';
 const REFRESH_SHARE = 0.1;
 
 const learned = new FoundKey();
+const session = new Row();
 let hasLearned = false;
 
 /** Gives up a claim that no backend has answered. */
@@ -48,6 +51,13 @@ export function confirm(
     if (traffic.learners.length > 0) learn(x, head, backend, traffic, store, journal, now);
     return '';
   }
+  if (x.claimed && refusesKey(x.strategy, head)) {
+    // Nobody's session: the claim is given up, and the next request with this key is as if it were the first.
+    releaseClaim(x, store);
+    x.hasRow = false;
+    x.strategy = null;
+    return '';
+  }
   const key = x.found.key;
   const by = x.strategy.by;
   const { pool } = traffic;
@@ -75,6 +85,7 @@ export function confirm(
     if (row.movedFrom >= 0) x.outcome = Outcome.moved;
     table.confirm(key, backend.slot, now, stampOf(x, backend));
   }
+  if (x.joins !== 0) joinKeys(x, head, traffic, table, store, now);
   if (traffic.learners.length > 0) learn(x, head, backend, traffic, store, journal, now);
   const issuer = traffic.issuer;
   if (issuer === null || x.strategy !== issuer || x.superseded) return '';
@@ -102,8 +113,8 @@ function stampOf({ bindsTo }: Exchange, { life }: Backend): number {
 /** The usual case: a session that was where it is, told of all there is to tell, with a cookie that is fresh enough. */
 function isSettled(x: Exchange, backend: Backend, traffic: PoolTraffic): boolean {
   const { row } = x;
-  if (!x.hasRow || x.home !== backend || row.movedFrom >= 0 || row.provisional || traffic.learners.length > 0)
-    return false;
+  if (!x.hasRow || x.home !== backend || row.movedFrom >= 0 || row.provisional) return false;
+  if (x.joins !== 0 || traffic.learners.length > 0) return false;
   // One whose backend was restarted and that has nowhere else to go begins with this life of it.
   if (row.backend !== backend.slot || row.generation !== x.bindsTo) return false;
   return x.strategy !== traffic.issuer || x.foundAt - row.issued < traffic.pool.config.session.idle * REFRESH_SHARE;
@@ -113,6 +124,28 @@ function isSettled(x: Exchange, backend: Backend, traffic: PoolTraffic): boolean
 export function learnedKey(into: Key): boolean {
   if (hasLearned) into.copy(learned.key);
   return hasLearned;
+}
+
+/** The keys that came with the session and named none are other names of it from now on. */
+function joinKeys(
+  x: Exchange,
+  head: Head,
+  { strategies }: PoolTraffic,
+  table: SessionTable,
+  store: SessionStore,
+  now: number,
+): void {
+  if (table.peek(x.found.key, now, session) !== Lookup.LIVE) return;
+  for (let s = 0; s < strategies.length; s++) {
+    const strategy = strategies[s]!;
+    if ((x.joins & (1 << s)) === 0 || refusesKey(strategy, head)) continue;
+    store.attach(x.keys[s]!.key, x.found.key, session, strategy.by, now);
+  }
+}
+
+/** Whether an answer says that the backend does not know the key of a source that learns: it is none of the application's, and names nothing (behaviour 17). */
+function refusesKey({ learn }: AffinityStrategy, { status }: Head): boolean {
+  return learn !== null && (status === 404 || status === 410);
 }
 
 /** Binds keys that a good response hands out, and lets go of those it takes back (behaviour 17). */

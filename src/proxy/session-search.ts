@@ -1,7 +1,8 @@
 /**
  * Finds the session of a request, before a backend is chosen. Behaviours 1 to 24 come together here and in session-confirm.ts; the parts are in affinity/ and sessions/.
+ * Longer than 400 lines because one source and several, and what tables, cookies and stores say of them, are to be read in one place.
  */
-import { type CookieProof, Find, type FoundKey } from '../affinity/strategy.ts';
+import { type AffinityStrategy, type CookieProof, Find, FoundKey, JOINS } from '../affinity/strategy.ts';
 import type { Backend } from '../backends/backend.ts';
 import { boundBackend } from '../backends/bound-backend.ts';
 import type { Exchange } from '../forwarding/exchange.ts';
@@ -20,9 +21,18 @@ import { Claim, type SessionStore } from '../sessions/store.ts';
 /**
  * What came of the search. `pending`: wait for `x.found.wait`, then search again; `asking`: wait for `x.asked`, then see `answered`;
  * `refused`: the store that nodes share is down, and sessions are to be refused then; `again`: search again; `foreign`: the session is bound to another client,
- * and such requests are to be refused.
+ * and such requests are to be refused; `unavailable`: nobody can tell yet whether its token is good.
  */
-export const Search = { done: 0, pending: 1, rejected: 2, asking: 3, refused: 4, again: 5, foreign: 6 } as const;
+export const Search = {
+  done: 0,
+  pending: 1,
+  rejected: 2,
+  asking: 3,
+  refused: 4,
+  again: 5,
+  foreign: 6,
+  unavailable: 7,
+} as const;
 
 /** Keys of one kind that are looked at in one request; more than a browser sends by accident. */
 const MAX_KEYS = 16;
@@ -35,13 +45,39 @@ const LATE_MS = 5_000;
 
 const proof: CookieProof = { began: 0, issued: 0, backend: null, binding: 0 };
 const other = new Row();
+const beside = new Row();
+/** Key of the session that decides. */
+const session = new Key();
 const successor = new Key();
 const SITE = 'sec-fetch-site';
 const SITE_HASH = hashName(SITE);
 /** In place of an outcome: the cookie's session is bound to another client, and such requests are to be refused. */
 const FOREIGN = -1;
 
-/** Finds the session of a request and touches its row. `x.home` is the backend it is bound to, when it is bound. */
+/** What looking through the keys of one source came to, besides the values of Search that refuse. */
+const NO_KEY = 20;
+const UNKNOWN = 21;
+const LIVE = 22;
+
+/** Scratch: of the source that was looked through last, and of all of the request's so far. */
+const looked = {
+  /** The first of its keys that has no session; the one whose row was idle for too long, and when its cookie was sent last. -1: none. */
+  first: -1,
+  idleNth: -1,
+  idleIssued: 0,
+  /** What became of the keys that do not count. */
+  seen: Outcome.new as number,
+  /** One was rotated away a moment ago, and its browser had not heard of it. */
+  late: false,
+};
+
+/**
+ * Finds the session of a request. `x.home` is the backend it is bound to, when it is bound. Its row is touched when the pool asks no more of the request, and by
+ * `acceptSession` otherwise.
+ *
+ * Of several sources the first whose key is known decides; the keys that are not known join its session when a backend has answered (behaviour 115). All that are known
+ * are looked at, and any of them may refuse the request. When none is known, the first key begins a session.
+ */
 export function findSession(
   x: Exchange,
   head: Head,
@@ -50,113 +86,326 @@ export function findSession(
   store: SessionStore,
   now: number,
 ): number {
-  const { idle, lifetime } = traffic.pool.config.session;
   const { strategies, binding } = traffic;
   if (binding !== null) x.binding = binding.hash(head, x.client);
-  const guard = binding === null || binding.mode === 'observe' ? 0 : x.binding;
-  const client = x.client.address;
-  const found = x.found;
   x.foundAt = now;
-  let seen: number = Outcome.new;
-  let late = false;
+  looked.seen = Outcome.new;
+  looked.late = false;
+  if (strategies.length > 1) return findAmong(x, head, traffic, table, store, now);
+  const strategy = strategies[0]!;
+  const said = lookThrough(x, head, strategy, x.found, x.row, traffic, table, now, !traffic.guarded);
+  if (said === LIVE) return enter(x, strategy, traffic, table, store, now);
+  if (said < NO_KEY) return said;
+  if (said === UNKNOWN && strategy.owned) {
+    const outcome = adopt(x, head, traffic, table, x.found, now);
+    if (outcome === FOREIGN) return Search.foreign;
+    if (outcome === Outcome.adopted) return enterByProof(x, traffic, table, store, now);
+    looked.seen = outcome;
+  } else if (said === UNKNOWN) {
+    strategy.find(head, x.client.address, looked.first, x.found);
+    return begin(x, strategy);
+  }
+  return withoutKey(x, traffic);
+}
+
+/** Of several sources. */
+function findAmong(
+  x: Exchange,
+  head: Head,
+  traffic: PoolTraffic,
+  table: SearchedRows,
+  store: SessionStore,
+  now: number,
+): number {
+  const { strategies } = traffic;
+  const client = x.client.address;
+  let decides = -1;
+  let proven = false;
+  let first = -1;
+  let unknown = 0;
+  x.names = 0;
+  x.joins = 0;
+  for (let s = 0; s < strategies.length; s++)
+    if (strategies[s]!.verifies) {
+      const said = verifyAll(head, client, strategies[s]!, keyOf(x, s));
+      if (said !== NO_KEY) {
+        x.found.wait = x.keys[s]!.wait;
+        return said;
+      }
+    }
   for (let s = 0; s < strategies.length; s++) {
     const strategy = strategies[s]!;
-    let first = -1;
-    let idleNth = -1;
-    let idleIssued = 0;
-    for (let nth = 0; nth < MAX_KEYS; nth++) {
-      const result = strategy.find(head, client, nth, found);
-      if (result === Find.none) break;
-      if (result === Find.pending) return Search.pending;
-      if (result === Find.rejected) return Search.rejected;
-      if (result === Find.invalid) {
-        seen = Outcome.invalid;
-        continue;
-      }
-      switch (table.lookup(found.key, now, idle, lifetime, x.row, guard)) {
-        case Lookup.LIVE:
-          x.strategy = strategy;
-          x.bound = true;
-          x.hasRow = true;
-          x.began = x.row.created;
-          x.outcome = Outcome.bound;
-          if (binding !== null) observe(x, table);
-          if (strategy.owned && found.issued > x.row.issued + precisionOf(x.row))
-            follow(found, x.row, traffic, table, now);
-          x.seenAt = x.row.lastSeen;
-          goByRow(x, traffic);
-          return x.row.pending
-            ? asked(x, traffic, table, store.join(found.key, traffic.pool, x.row, now))
-            : Search.done;
-        case Lookup.IDLE_EXPIRED:
-          seen = Outcome.expired;
-          x.expired = 'idle';
-          // Its client may have been at another node all the while: its cookie says.
-          if (first < 0) first = nth;
-          idleNth = nth;
-          idleIssued = x.row.issued;
-          break;
-        case Lookup.LIFETIME_EXPIRED:
-          seen = Outcome.expired;
-          x.expired = 'lifetime';
-          break;
-        case Lookup.ENDED:
-          seen = Outcome.ended;
-          if (strategy.owned && isLate(x, head, traffic, table, now)) late = true;
-          break;
-        case Lookup.FOREIGN:
-          x.mismatch = format(found.key);
-          if (binding!.mode === 'reject') return Search.foreign;
-          // To this client it is no key; the owner's session is left alone.
-          seen = Outcome.invalid;
-          continue;
-        default:
-          // Unknown. Of several, the first is taken; our own are looked at again, with their proof.
-          if (first < 0) first = nth;
-          break;
-      }
-      if (!strategy.owned && first < 0) first = nth;
+    const found = keyOf(x, s);
+    // What stands for no client in particular is looked at only where it could decide.
+    if (decides >= 0 && !JOINS[strategy.by]) continue;
+    const row = decides < 0 ? x.row : beside;
+    const said = lookThrough(x, head, strategy, found, row, traffic, table, now, false);
+    if (said < NO_KEY) {
+      x.found.wait = found.wait;
+      return said;
     }
-    if (first < 0) continue;
-    if (strategy.owned) {
-      const outcome = adopt(x, head, traffic, table, first, now, idleNth, idleIssued);
-      if (outcome === FOREIGN) return Search.foreign;
-      if (outcome === Outcome.adopted) {
-        x.expired = '';
-        const { found: session, home } = x;
-        return asked(x, traffic, table, store.recall(session.key, traffic.pool, home, strategy.by, x.began, now));
+    if (said === LIVE) {
+      if (row.joined) x.names |= 1 << s;
+      if (decides < 0) {
+        decides = s;
+        if (row.joined) row.sessionKey(session);
+        else session.copy(found.key);
+      } else if (strategy.owned && found.key.equals(session)) {
+        // The same session by the cookie of its own, which is to be refreshed.
+        decides = s;
+        x.row.joined = false;
       }
-      seen = outcome;
+    } else if (said === UNKNOWN && strategy.owned) {
+      const outcome = adopt(x, head, traffic, table, found, now);
+      if (outcome === FOREIGN) return Search.foreign;
+      if (outcome !== Outcome.adopted) looked.seen = outcome;
+      else if (decides < 0) {
+        decides = s;
+        proven = true;
+      }
+    } else if (said === UNKNOWN) {
+      strategy.find(head, client, looked.first, found);
+      if (first < 0) first = s;
+      if (JOINS[strategy.by]) unknown |= 1 << s;
+    }
+  }
+  // Other nodes may know some of them, which decides: all are asked about at once.
+  if (store.shared && !x.recalled && unknown !== 0 && (decides >= 0 || (unknown & (unknown - 1)) !== 0))
+    return askAll(x, traffic, store, unknown, proven ? decides : -1, now);
+  if (decides < 0 && first >= 0 && !looked.late) {
+    x.found.take(keyOf(x, first));
+    x.joins = unknown & ~(1 << first);
+    return begin(x, strategies[first]!);
+  }
+  if (decides < 0) return withoutKey(x, traffic);
+  x.found.take(keyOf(x, decides));
+  x.joins = unknown;
+  if (proven) return enterByProof(x, traffic, table, store, now);
+  const said = enter(x, strategies[decides]!, traffic, table, store, now);
+  if (said !== Search.again && !traffic.guarded) acceptSession(x, traffic, table, now);
+  return said;
+}
+
+/** One for each source of a pool; as `x.found`, it remembers the last request's. */
+function keyOf(x: Exchange, place: number): FoundKey {
+  while (x.keys.length <= place) x.keys.push(new FoundKey());
+  return x.keys[place]!;
+}
+
+/** Every token of a source that verifies: one that is not good refuses the request before anything else does. NO_KEY: none has. */
+function verifyAll(head: Head, client: string, strategy: AffinityStrategy, found: FoundKey): number {
+  for (let nth = 0; nth < MAX_KEYS; nth++) {
+    const result = strategy.find(head, client, nth, found);
+    if (result === Find.none) break;
+    const said = refusalOf(result);
+    if (said !== NO_KEY) return said;
+  }
+  return NO_KEY;
+}
+
+/** What a value of Find says of the request as a whole. */
+function refusalOf(result: number): number {
+  if (result === Find.pending) return Search.pending;
+  if (result === Find.rejected) return Search.rejected;
+  return result === Find.unavailable ? Search.unavailable : NO_KEY;
+}
+
+/**
+ * Looks through the keys of one source. LIVE: `found` and `row` are the first that has a session; UNKNOWN: `looked.first` may begin one, or prove one.
+ * @param touches that row: nothing is left that could refuse the request
+ */
+function lookThrough(
+  x: Exchange,
+  head: Head,
+  strategy: AffinityStrategy,
+  found: FoundKey,
+  row: Row,
+  traffic: PoolTraffic,
+  table: SearchedRows,
+  now: number,
+  touches: boolean,
+): number {
+  const { binding } = traffic;
+  const { idle, lifetime } = traffic.pool.config.session;
+  const guard = binding === null || binding.mode === 'observe' ? 0 : x.binding;
+  const client = x.client.address;
+  looked.first = -1;
+  looked.idleNth = -1;
+  looked.idleIssued = 0;
+  for (let nth = 0; nth < MAX_KEYS; nth++) {
+    const result = strategy.find(head, client, nth, found);
+    if (result === Find.none) break;
+    if (result === Find.invalid) {
+      looked.seen = Outcome.invalid;
       continue;
     }
-    // A key that the client chose: a session begins under it (behaviour 15 has no part in this: there is a key).
-    strategy.find(head, client, first, found);
-    x.strategy = strategy;
-    x.outcome = seen;
-    // Of a session that its cookie named before it was rotated: this is another one.
-    x.home = null;
-    return Search.done;
+    if (result !== Find.found) return refusalOf(result);
+    switch (table.lookup(found.key, now, idle, lifetime, row, guard, touches)) {
+      case Lookup.LIVE:
+        x.untouched = !touches;
+        return LIVE;
+      case Lookup.IDLE_EXPIRED:
+        looked.seen = Outcome.expired;
+        x.expired = 'idle';
+        // Its client may have been at another node all the while: its cookie says.
+        if (looked.first < 0) looked.first = nth;
+        looked.idleNth = nth;
+        looked.idleIssued = row.issued;
+        break;
+      case Lookup.LIFETIME_EXPIRED:
+        looked.seen = Outcome.expired;
+        x.expired = 'lifetime';
+        break;
+      case Lookup.ENDED:
+        looked.seen = Outcome.ended;
+        if (strategy.owned && isLate(x, found, head, traffic, table, now)) looked.late = true;
+        break;
+      case Lookup.FOREIGN:
+        x.mismatch = format(found.key);
+        if (binding!.mode === 'reject') return Search.foreign;
+        // To this client it is no key; the owner's session is left alone.
+        looked.seen = Outcome.invalid;
+        continue;
+      default:
+        // Unknown. Of several, the first is taken; our own are looked at again, with their proof.
+        if (looked.first < 0) looked.first = nth;
+        break;
+    }
+    if (!strategy.owned && looked.first < 0) looked.first = nth;
   }
-  x.outcome = seen;
+  return looked.first < 0 ? NO_KEY : UNKNOWN;
+}
+
+/** The request is one of the session that `x.found` and `x.row` name. */
+function enter(
+  x: Exchange,
+  strategy: AffinityStrategy,
+  traffic: PoolTraffic,
+  table: SearchedRows,
+  store: SessionStore,
+  now: number,
+): number {
+  x.strategy = strategy;
+  x.bound = true;
+  x.hasRow = true;
+  x.expired = '';
+  x.outcome = Outcome.bound;
+  goBySession(x);
+  x.began = x.row.created;
+  if (traffic.binding !== null && isBoundElsewhere(x.row.binding, x.binding)) x.mismatch = format(x.found.key);
+  x.seenAt = x.row.lastSeen;
+  if (!x.untouched) settleIn(x, traffic, table, now);
+  goByRow(x, traffic);
+  return x.row.pending ? asked(x, traffic, table, store.join(x.found.key, traffic.pool, x.row, now)) : Search.done;
+}
+
+/** The request came with another name of the session that `x.row` is: it goes by the session's own key from here on. */
+function goBySession(x: Exchange): void {
+  if (!x.row.joined) return;
+  x.row.sessionKey(x.found.key);
+  x.row.joined = false;
+  // The key is not that of the text any more.
+  x.found.text = '';
+}
+
+/** Nothing is left that could refuse the request: now it counts as one of its session. Until then its row is as it was. */
+export function acceptSession(x: Exchange, traffic: PoolTraffic, table: SearchedRows, now: number): void {
+  if (!x.untouched) return;
+  x.untouched = false;
+  for (let names = x.names, s = 0; names !== 0; names >>>= 1, s++)
+    if ((names & 1) !== 0) table.touch(x.keys[s]!.key, now);
+  table.touch(x.found.key, now);
+  settleIn(x, traffic, table, now);
+  goByRow(x, traffic);
+}
+
+/** What the request brings that is new: what its session is bound to from now on, and where other nodes say that it is. */
+function settleIn(x: Exchange, traffic: PoolTraffic, table: SearchedRows, now: number): void {
+  if (traffic.binding !== null) observe(x, table);
+  const { found, row } = x;
+  if (found.issued > row.issued + precisionOf(row) && x.strategy === traffic.issuer)
+    follow(found, row, traffic, table, now);
+}
+
+/** Of a session whose row is gone, and which its cookie has just proved. */
+function enterByProof(
+  x: Exchange,
+  traffic: PoolTraffic,
+  table: SearchedRows,
+  store: SessionStore,
+  now: number,
+): number {
+  x.strategy = traffic.issuer;
+  x.bound = true;
+  x.began = proof.began;
+  x.home = proof.backend;
+  x.stamp = proof.backend?.life.stampAt(proof.issued) ?? 0;
+  x.seenAt = proof.issued;
+  x.outcome = Outcome.adopted;
+  x.expired = '';
+  // The store has been asked.
+  if (x.recalled) return Search.done;
+  return asked(x, traffic, table, store.recall(x.found.key, traffic.pool, x.home, x.strategy!.by, x.began, now));
+}
+
+/** A key that the client chose: a session begins under it (behaviour 15 has no part in this: there is a key). */
+function begin(x: Exchange, strategy: AffinityStrategy): number {
+  x.strategy = strategy;
+  x.outcome = looked.seen;
+  // Of a session that its cookie named before it was rotated: this is another one.
+  x.home = null;
+  return Search.done;
+}
+
+/** No key of the request counts. */
+function withoutKey(x: Exchange, { issuer }: PoolTraffic): number {
+  x.outcome = looked.seen;
   // A cookie now would take the place of the one that its browser is just being sent.
-  if (late) return Search.done;
-  if (traffic.issuer !== null) {
-    traffic.issuer.create(found);
-    x.strategy = traffic.issuer;
+  if (looked.late) return Search.done;
+  if (issuer !== null) {
+    issuer.create(x.found);
+    x.strategy = issuer;
     x.fresh = true;
-  } else if (seen === Outcome.new) {
+  } else if (x.outcome === Outcome.new) {
     // Nothing names a session, and nothing will before the application hands out a key.
     x.outcome = Outcome.none;
   }
   return Search.done;
 }
 
+/** Asks the store about all keys that this node does not know, in one round trip; then the search begins anew. Off the usual path. */
+function askAll(
+  x: Exchange,
+  { pool, issuer }: PoolTraffic,
+  store: SessionStore,
+  unknown: number,
+  proven: number,
+  now: number,
+): number {
+  const asks: (Claim | Promise<Claim>)[] = [];
+  for (let s = 0; s < x.keys.length; s++) {
+    const { key, strategy } = x.keys[s]!;
+    if (s === proven) asks.push(store.recall(key, pool, proof.backend, issuer!.by, proof.began, now));
+    else if ((unknown & (1 << s)) !== 0) asks.push(store.recall(key, pool, null, strategy!.by, now, now));
+  }
+  x.recalled = true;
+  x.asked = Promise.all(asks).then((said) => (said.includes(Claim.refused) ? Claim.refused : Claim.joined));
+  return Search.asking;
+}
+
 /**
  * Whether a request with an id that was rotated away a moment ago is one that its browser had sent before it read the new one: browsers say so of requests that
  * their own page makes (Fetch Metadata). Such a request goes to the backend of the session, without a session. Whoever else has the old id begins a new one.
  */
-function isLate(x: Exchange, head: Head, traffic: PoolTraffic, table: SearchedRows, now: number): boolean {
-  const rotatedAt = table.successor(x.found.key, successor);
+function isLate(
+  x: Exchange,
+  found: FoundKey,
+  head: Head,
+  traffic: PoolTraffic,
+  table: SearchedRows,
+  now: number,
+): boolean {
+  const rotatedAt = table.successor(found.key, successor);
   if (rotatedAt === 0 || now - rotatedAt > LATE_MS) return false;
   const line = head.find(SITE, SITE_HASH);
   if (line < 0 || head.value(line) !== 'same-origin') return false;
@@ -164,11 +413,10 @@ function isLate(x: Exchange, head: Head, traffic: PoolTraffic, table: SearchedRo
   return true;
 }
 
-/** Sessions of pools that bind them: one that is bound to nothing yet, or to what does not count any more, is from now on; one that comes from elsewhere is noted, and goes on as bound to that. */
+/** Sessions of pools that bind them: one that is bound to nothing yet, or to what does not count any more, is from now on; one that comes from elsewhere goes on as bound to that. */
 function observe(x: Exchange, table: SearchedRows): void {
   const { row, binding } = x;
   if (row.binding === binding) return;
-  if (isBoundElsewhere(row.binding, binding)) x.mismatch = format(x.found.key);
   table.setBinding(x.found.key, binding);
   row.binding = binding;
 }
@@ -196,32 +444,31 @@ function follow(found: FoundKey, row: Row, traffic: PoolTraffic, table: Searched
 
 /**
  * A cookie whose row is gone: it carries its own proof (behaviours 9, 11).
- * @param idleNth the cookie whose row was found idle for too long, and `idleIssued` when this node had sent it last; -1: none
+ * @returns adopted: `found` is it, and `proof` what it says
  */
 function adopt(
   x: Exchange,
   head: Head,
   traffic: PoolTraffic,
   table: SearchedRows,
-  first: number,
+  found: FoundKey,
   now: number,
-  idleNth: number,
-  idleIssued: number,
 ): number {
+  const { first, idleNth, idleIssued } = looked;
   const issuer = traffic.issuer!;
   const { idle, lifetime } = traffic.pool.config.session;
   let outcome: number = idleNth < 0 ? Outcome.invalid : Outcome.expired;
   for (let nth = first; nth < MAX_KEYS; nth++) {
-    const result = issuer.find(head, x.client.address, nth, x.found);
+    const result = issuer.find(head, x.client.address, nth, found);
     if (result === Find.none) break;
-    if (result !== Find.found || !issuer.verify(x.found, now, proof)) continue;
+    if (result !== Find.found || !issuer.verify(found, now, proof)) continue;
     // One behind the first unknown one may have been ended: its signature does not bring it back (behaviour 24).
-    if (table.peek(x.found.key, now, other) === Lookup.ENDED) {
+    if (table.peek(found.key, now, other) === Lookup.ENDED) {
       outcome = Outcome.ended;
       continue;
     }
     if (isForeign(x, traffic)) {
-      x.mismatch = format(x.found.key);
+      x.mismatch = format(found.key);
       if (traffic.binding!.mode === 'reject') return FOREIGN;
       if (traffic.binding!.mode === 'renew') continue;
     }
@@ -231,13 +478,6 @@ function adopt(
       x.expired = now - proof.began >= lifetime ? 'lifetime' : 'idle';
       continue;
     }
-    x.strategy = issuer;
-    x.bound = true;
-    x.began = proof.began;
-    x.home = proof.backend;
-    x.stamp = proof.backend?.life.stampAt(proof.issued) ?? 0;
-    x.seenAt = proof.issued;
-    x.outcome = Outcome.adopted;
     return Outcome.adopted;
   }
   return outcome;
@@ -265,11 +505,12 @@ function asked(x: Exchange, traffic: PoolTraffic, table: SearchedRows, claim: Cl
  * @returns done, refused, or again: search again, this key is refused for good
  */
 export function answered(x: Exchange, traffic: PoolTraffic, table: SearchedRows, claim: Claim, now: number): number {
-  const { owned } = x.strategy!;
+  const owned = x.strategy?.owned === true;
   switch (claim) {
     case Claim.refused:
       return Search.refused;
     case Claim.ended:
+    case Claim.joined:
       x.strategy = null;
       x.bound = false;
       x.hasRow = false;
@@ -288,6 +529,7 @@ export function answered(x: Exchange, traffic: PoolTraffic, table: SearchedRows,
     default:
       // It may have gone again in this very moment: then as above.
       if (table.peek(x.found.key, now, x.row) !== Lookup.LIVE) return answered(x, traffic, table, Claim.unknown, now);
+      goBySession(x);
       // The search finds that out, and what becomes of the request.
       if (claim !== Claim.made && isKeptFrom(x, traffic)) return Search.again;
       x.hasRow = true;
@@ -328,6 +570,7 @@ export function claim(
   x.hasRow = true;
   x.began = x.row.created;
   x.claimed = said === Claim.made;
+  goBySession(x);
   if (x.claimed) return Search.done;
   x.bound = true;
   x.outcome = Outcome.bound;

@@ -11,6 +11,7 @@ import type { UserIndex, UserVerdict, UserWords } from './user-index.ts';
 /** The table of this process is all there is: every question is answered at once. */
 export class MemoryStore implements SessionStore {
   readonly refuses = false;
+  readonly shared = false;
   readonly #table: SessionTable;
   readonly #users: UserIndex;
   readonly #other = new Row();
@@ -52,6 +53,10 @@ export class MemoryStore implements SessionStore {
     this.#table.adopt(key, pool.index, first.slot, home === null ? life.stamp : stamp, by, created, now, row);
     if (home === null || home === backend || row.state !== Lookup.LIVE) return;
     this.#table.move(key, home.slot, backend.slot, life.stamp, reason, now, row, stamp);
+  }
+
+  attach(key: Key, session: Key, row: Row, by: number, now: number): void {
+    this.#table.join(key, session, row, by, now);
   }
 
   bind(key: Key, pool: Pool, backend: Backend, by: number, now: number): void {
@@ -111,10 +116,14 @@ export function bindLearned(
 ): void {
   const { slot, life } = backend;
   const { stamp } = life;
-  if (
-    !table.claim(key, pool.index, slot, stamp, by, now, row, true) &&
-    (row.backend !== slot || !life.owns(row.generation))
-  ) {
+  let made = table.claim(key, pool.index, slot, stamp, by, now, row, true);
+  if (!made && row.joined) {
+    // Another name of a session that is there; one that is elsewhere is not the one that it was handed out for.
+    if (row.backend === slot && life.owns(row.generation)) return;
+    table.part(key);
+    made = table.claim(key, pool.index, slot, stamp, by, now, row, true);
+  }
+  if (!made && (row.backend !== slot || !life.owns(row.generation))) {
     table.move(key, row.backend, slot, stamp, MoveReason.relearned, now, row);
   }
   table.confirm(key, slot, now, stamp);

@@ -90,7 +90,7 @@ export class RowAccess {
   see(row: number): RowRecord | null {
     if (this.rows.isFree(row)) return null;
     this.rows.readRecord(row, this.#seen);
-    return this.#seen.ended || this.#seen.provisional ? null : this.#seen;
+    return this.#seen.ended || this.#seen.provisional || this.#seen.joined ? null : this.#seen;
   }
 
   /**

@@ -51,7 +51,13 @@ export const SUCCESSOR_C = MOVED;
 export const SUCCESSOR_D = BINDING_HASH;
 export const ROTATED_AT = USER_HASH;
 
-/** Flags of a state. Exactly one of LIVE and ENDED in a row that is not free. */
+/** Words of a row with the flag JOINED: the four of the session's key. The row keeps the backend, beginning and binding that the session had when it was joined. */
+export const JOINED_A = REQUESTS;
+export const JOINED_B = ISSUED;
+export const JOINED_C = USER_HASH;
+export const JOINED_D = USER_HASH + 1;
+
+/** Flags of a state. Exactly one of LIVE, ENDED and JOINED in a row that is not free. */
 export const LIVE = 1;
 export const ENDED = 2;
 /** With LIVE: no backend has answered yet. */
@@ -62,6 +68,8 @@ export const PENDING = 8;
 export const ROTATED = 16;
 /** With PROVISIONAL: it was claimed in this process, and begins here when a backend answers it. */
 export const CLAIMED = 32;
+/** Another name of a session, see JOINED_A: no session of its own, and counted nowhere. */
+export const JOINED = 64;
 
 const COARSE = 0x80000000;
 

@@ -49,6 +49,10 @@ export class RowMaker {
           writer.touch(at, now);
           return false;
         }
+        if (found === Lookup.JOINED) {
+          row.clear(found);
+          return false;
+        }
         if (found === Lookup.ENDED && !overTombstone) {
           row.clear(found);
           return false;

@@ -40,7 +40,7 @@ export class RowMerger {
     const ours = this.#ours;
     rows.readRecord(at, ours);
     const found = rows.judge(at, now);
-    if (found !== Lookup.LIVE && found !== Lookup.ENDED) {
+    if (found !== Lookup.LIVE && found !== Lookup.ENDED && found !== Lookup.JOINED) {
       // The same session has been seen elsewhere since: it has not expired.
       if (ours.created !== record.created) this.#access.leaving(at, found, false);
       writer.put(at, record, 0);
@@ -58,6 +58,7 @@ export class RowMerger {
 
 /** Whether both are bound to one backend, in whichever of its lives. */
 function sameBinding(ours: RowRecord, other: RowRecord): boolean {
+  if (ours.joined !== other.joined || (ours.joined && !ours.session.equals(other.session))) return false;
   if (ours.backend !== other.backend || ours.pool !== other.pool) return false;
   const { firstStamp, latestStamp } = other;
   const known = (latestStamp - firstStamp) & 0xffff;
@@ -77,11 +78,15 @@ function beats(one: RowRecord, other: RowRecord): boolean {
   if (one.ended !== other.ended) return one.ended;
   if (one.ended) return one.lastSeen > other.lastSeen;
   if (one.created !== other.created) return one.created < other.created;
+  // One of its own, rather than another name of one.
+  if (one.joined !== other.joined) return other.joined;
   if (one.moves !== other.moves) return one.moves > other.moves;
   if (one.lastSeen !== other.lastSeen) return one.lastSeen > other.lastSeen;
   if (one.provisional !== other.provisional) return other.provisional;
   if (one.backend !== other.backend) return one.backend < other.backend;
-  return one.generation > other.generation;
+  if (one.generation !== other.generation) return one.generation > other.generation;
+  const [a, b] = [one.session, other.session];
+  return one.joined && (a.a - b.a || a.b - b.b || a.c - b.c || a.d - b.d) < 0;
 }
 
 /** Takes over what the other knows better of the same session on the same backend. Answers whether that was anything. */

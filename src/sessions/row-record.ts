@@ -44,6 +44,9 @@ export class RowRecord {
   /** The two words of the hash of whose session it is; both 0: not known. */
   userA = 0;
   userB = 0;
+  /** Another name of the session whose key is `session`: no session of its own. */
+  joined = false;
+  readonly session = new Key();
 
   copy(from: RowRecord): void {
     this.key.copy(from.key);
@@ -68,5 +71,7 @@ export class RowRecord {
     this.bindingHash = from.bindingHash;
     this.userA = from.userA;
     this.userB = from.userB;
+    this.joined = from.joined;
+    this.session.copy(from.session);
   }
 }

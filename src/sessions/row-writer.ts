@@ -10,6 +10,11 @@ import {
   ENDED,
   encodeIssued,
   ISSUED,
+  JOINED,
+  JOINED_A,
+  JOINED_B,
+  JOINED_C,
+  JOINED_D,
   KEY_B,
   KEY_C,
   KEY_D,
@@ -131,7 +136,9 @@ export class RowWriter {
     const told = record.movedFrom < 0 && record.origin >= 0 ? MOVE_TOLD : 0;
     const moved =
       (place + 1) | (record.movedReason << 16) | told | (record.originGeneration << 21) | (record.moves << 24);
-    const flags = record.ended ? ENDED : LIVE | (record.provisional ? PROVISIONAL : 0) | (record.pending ? PENDING : 0);
+    const { joined, session } = record;
+    const standing = joined ? JOINED : LIVE | (record.provisional ? PROVISIONAL : 0) | (record.pending ? PENDING : 0);
+    const flags = record.ended ? ENDED : standing;
     const old = words[tag + STATE]!;
     if ((old & LIVE) !== 0) {
       words[this.#size]!--;
@@ -152,6 +159,12 @@ export class RowWriter {
     words[body + BINDING_HASH] = record.bindingHash;
     words[body + USER_HASH] = record.userA;
     words[body + USER_HASH + 1] = record.userB;
+    if ((flags & JOINED) !== 0) {
+      words[body + JOINED_A] = session.a;
+      words[body + JOINED_B] = session.b;
+      words[body + JOINED_C] = session.c;
+      words[body + JOINED_D] = session.d;
+    }
     words[tag + STATE] = flags | (record.by << 8) | (pool << 16);
     if ((flags & LIVE) !== 0) {
       words[this.#size]!++;
@@ -190,6 +203,9 @@ export class RowWriter {
       words[this.#size]!--;
       words[this.#bySlot + (words[body + BINDING]! & 0xffff)]!--;
       words[this.#byPool + (old >>> 16)]!--;
+    } else if ((old & JOINED) !== 0) {
+      words[tag + STATE] = (old & ~JOINED) | ENDED;
+      doubles[lastSeen] = until;
     } else if (doubles[lastSeen]! < until) {
       doubles[lastSeen] = until;
     }

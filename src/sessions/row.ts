@@ -1,3 +1,4 @@
+import type { Key } from './key.ts';
 import { Lookup } from './lookup.ts';
 
 /**
@@ -41,6 +42,17 @@ export class Row {
   /** The two words of the hash of whose session it is; both 0: not known. */
   userA = 0;
   userB = 0;
+  /** The key that was asked for is another name of this session, whose own key is the four words of `session`. */
+  joined = false;
+  sessionA = 0;
+  sessionB = 0;
+  sessionC = 0;
+  sessionD = 0;
+
+  /** The key of the session itself, of a row that is `joined`. */
+  sessionKey(into: Key): void {
+    into.set(this.sessionA, this.sessionB, this.sessionC, this.sessionD);
+  }
 
   /** Says that there is no session, so that nothing left over is taken for one. Answers the state it was given. */
   clear(state: Lookup): Lookup {
@@ -54,6 +66,7 @@ export class Row {
     this.userB = 0;
     this.provisional = false;
     this.pending = false;
+    this.joined = false;
     return state;
   }
 }

@@ -13,6 +13,11 @@ import {
   decodeIssued,
   ENDED,
   ISSUED,
+  JOINED,
+  JOINED_A,
+  JOINED_B,
+  JOINED_C,
+  JOINED_D,
   KEY_B,
   KEY_C,
   KEY_D,
@@ -161,7 +166,8 @@ export class Rows {
     const idleOver = idle > 0 && now - lastSeen >= idle;
     const lifetimeOver = lifetime > 0 && now - created >= lifetime;
     if (idleOver && !(lifetimeOver && created + lifetime <= lastSeen + idle)) return Lookup.IDLE_EXPIRED;
-    return lifetimeOver ? Lookup.LIFETIME_EXPIRED : Lookup.LIVE;
+    if (lifetimeOver) return Lookup.LIFETIME_EXPIRED;
+    return (state & JOINED) === 0 ? Lookup.LIVE : Lookup.JOINED;
   }
 
   /** Copies every field of the row, save `state`. */
@@ -191,6 +197,24 @@ export class Rows {
     into.binding = words[body + BINDING_HASH]! >>> 0;
     into.userA = words[body + USER_HASH]!;
     into.userB = words[body + USER_HASH + 1]!;
+    into.joined = false;
+  }
+
+  /** Copies the key of the session that a JOINED row is another name of. */
+  readLink(row: number, into: Key): void {
+    const words = this.#words;
+    const body = bodyOf(this.#base, row);
+    into.set(words[body + JOINED_A]!, words[body + JOINED_B]!, words[body + JOINED_C]!, words[body + JOINED_D]!);
+  }
+
+  /** Whether it is another name of a session. */
+  isJoined(row: number): boolean {
+    return (this.#words[tagOf(this.#base, row) + STATE]! & JOINED) !== 0;
+  }
+
+  /** When it began, ms since epoch. */
+  createdOf(row: number): number {
+    return this.#doubles[(bodyOf(this.#base, row) + CREATED) >> 1]!;
   }
 
   /** Hash of what a session is bound to, u32; 0: nothing. */
@@ -258,6 +282,14 @@ export class Rows {
     into.bindingHash = words[body + BINDING_HASH]!;
     into.userA = words[body + USER_HASH]!;
     into.userB = words[body + USER_HASH + 1]!;
+    into.joined = (state & JOINED) !== 0;
+    if (into.joined) {
+      this.readLink(row, into.session);
+      into.requests = 1;
+      into.issued = 0;
+      into.userA = 0;
+      into.userB = 0;
+    } else into.session.set(0, 0, 0, 0);
     if ((state & ROTATED) === 0) return;
     // These words hold the successor's key.
     into.requests = 1;

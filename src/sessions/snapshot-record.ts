@@ -11,6 +11,8 @@ import type { BackendName, BackendPlace, SessionNames } from './snapshot-names.t
  *     32 user 2 x i32 | 40 created f64 | 48 lastSeen f64 | 56 issued f64
  *
  * Backends are numbers of names that are told apart from the rows, each with the life that the row is bound to; `by` and `reason` numbers of the lists in the description.
+ *
+ * In a row that is another name of a session, the four words of that one's key stand in place of user and issued. limpet 0.1 takes it for a session of its own.
  */
 export const RECORD_BYTES = 64;
 
@@ -19,6 +21,7 @@ const PROVISIONAL = 2;
 const PENDING = 4;
 /** The application has been told of the move; the place it came from is kept so that it can go back there. */
 const TOLD = 8;
+const JOINED = 16;
 const NO_NAME = 0xffff;
 
 /** Writes rows, and collects the names of their backends. */
@@ -51,6 +54,7 @@ export class RecordEncoder {
       (record.ended ? ENDED : 0) |
       (record.provisional ? PROVISIONAL : 0) |
       (record.pending ? PENDING : 0) |
+      (record.joined ? JOINED : 0) |
       (told ? TOLD : 0);
     view.setUint8(at + 16, flags);
     view.setUint8(at + 17, record.by);
@@ -65,6 +69,13 @@ export class RecordEncoder {
     view.setFloat64(at + 40, record.created, true);
     view.setFloat64(at + 48, record.lastSeen, true);
     view.setFloat64(at + 56, record.issued, true);
+    if (record.joined) {
+      const { session } = record;
+      view.setInt32(at + 32, session.a, true);
+      view.setInt32(at + 36, session.b, true);
+      view.setInt32(at + 56, session.c, true);
+      view.setInt32(at + 60, session.d, true);
+    }
     return true;
   }
 
@@ -160,6 +171,13 @@ export class RecordDecoder {
     record.generation = place === null ? 0 : this.#stamp(place, number, record.lastSeen);
     record.firstStamp = place?.life.stampOf(1) ?? 0;
     record.latestStamp = place?.life.stamp ?? 0;
+    record.joined = (flags & JOINED) !== 0;
+    if (record.joined) {
+      record.session.set(record.userA, record.userB, view.getInt32(at + 56, true), view.getInt32(at + 60, true));
+      record.issued = 0;
+      record.userA = 0;
+      record.userB = 0;
+    }
     return true;
   }
 

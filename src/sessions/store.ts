@@ -18,6 +18,8 @@ export const Claim = {
   elsewhere: 4,
   /** Nobody could be asked, and the configuration says that sessions are to be refused then. */
   refused: 5,
+  /** The table may know more of it by now, such as that it is another name of a session: search again. */
+  joined: 6,
 } as const;
 
 /** One of the values of Claim. */
@@ -53,13 +55,15 @@ export interface UserAnswer {
 export interface SessionStore {
   /** Sessions must be refused at the moment: the store that nodes share is down, and the configuration says so. */
   readonly refuses: boolean;
+  /** Other nodes may know what this one does not. */
+  readonly shared: boolean;
 
   /**
    * Binds a key that the client chose and that has no session to a backend, provisionally until `SessionTable.confirm`. Of several claims of one key, on whichever
    * nodes, one wins (behaviour 18). An ended key begins anew.
    * @param by index into KEY_SOURCES
    * @param binding what else a session that is made is bound to, u32; 0: nothing
-   * @returns made, bound, elsewhere or refused
+   * @returns made, bound, elsewhere, joined or refused
    */
   claim(
     key: Key,
@@ -75,10 +79,10 @@ export interface SessionStore {
   join(key: Key, pool: Pool, row: Row, now: number): Claim | Promise<Claim>;
 
   /**
-   * Asks what others know of a session that its cookie proves and the table does not have.
+   * Asks what others know of a session that the table does not have, and that its cookie proves or a key that the client chose may name.
    * @param backend what the cookie names; null: no backend of the pool
    * @param created when the session began, by its cookie
-   * @returns bound, ended, elsewhere, refused, or unknown: go by the cookie
+   * @returns bound, ended, elsewhere, refused, joined, or unknown: go by the cookie
    */
   recall(
     key: Key,
@@ -106,6 +110,12 @@ export interface SessionStore {
     row: Row,
     stamp?: number,
   ): void;
+
+  /**
+   * A key that names no session came with a request of one that a backend has answered: it is another name of it from now on (behaviour 115).
+   * @param session key of the session, `row` as it is in the table
+   */
+  attach(key: Key, session: Key, row: Row, by: number, now: number): void;
 
   /** The application says that this key lives on this backend (behaviour 17): it does from now on, whatever was known of it, and it is confirmed. */
   bind(key: Key, pool: Pool, backend: Backend, by: number, now: number): void;

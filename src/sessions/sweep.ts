@@ -48,7 +48,7 @@ export class Sweep {
       for (let row = used; row < end; row++) {
         if (rows.isFree(row)) continue;
         const found = rows.judge(row, now);
-        if (found === Lookup.LIVE) {
+        if (found === Lookup.LIVE || found === Lookup.JOINED) {
           writer.settle(row, now);
         } else if (found !== Lookup.ENDED) {
           if (rows.isLive(row)) expired++;

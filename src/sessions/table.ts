@@ -6,6 +6,7 @@ import { Lookup } from './lookup.ts';
 import type { Row } from './row.ts';
 import { RowAccess } from './row-access.ts';
 import { RowCopies } from './row-copies.ts';
+import { JoinedRows } from './row-joins.ts';
 import { BUCKET_ROWS, CLAIMED, LIVE, PENDING, PROVISIONAL } from './row-layout.ts';
 import { RowMaker } from './row-maker.ts';
 import { MarkReader } from './row-marks.ts';
@@ -48,6 +49,7 @@ export class SessionTable {
   readonly #copies: RowCopies;
   readonly #merger: RowMerger;
   readonly #pending: PendingRows;
+  readonly #joins: JoinedRows;
 
   /**
    * Memory for `maxSessions` sessions: 80 bytes each, and besides 4 bytes for each thread and slot or pool.
@@ -82,6 +84,7 @@ export class SessionTable {
     this.#copies = new RowCopies(this.#access, memory);
     this.#merger = new RowMerger(this.#access);
     this.#pending = new PendingRows(this.#access);
+    this.#joins = new JoinedRows(this.#access);
   }
 
   /**
@@ -89,8 +92,20 @@ export class SessionTable {
    * what it was, and the row is gone (behaviour 23).
    * @param idle longest time between two requests, `lifetime` longest time since the session began, ms; 0 or Infinity: no limit
    * @param binding what the client is, u32: a session that is bound to another one is FOREIGN and is not touched; `row` is that session. 0: whoever it is
+   * @param touches false: it is counted and seen only by `touch`, when it has passed all that could refuse it
+   * Of a key that was joined to a session it is that session's row, `row.joined`; when that session is over, so is the key.
    */
-  lookup(key: Key, now: number, idle: number, lifetime: number, row: Row, binding = 0): Lookup {
+  lookup(key: Key, now: number, idle: number, lifetime: number, row: Row, binding = 0, touches = true): Lookup {
+    const found = this.#lookup(key, now, idle, lifetime, row, binding, touches);
+    if (found !== Lookup.JOINED) return found;
+    const { session, began } = this.#joins;
+    const own = this.#joins.settle(this.#lookup(session, now, idle, lifetime, row, binding, false), began, row);
+    if (!row.joined) this.#joins.part(key);
+    else if (touches && own === Lookup.LIVE) this.touch(session, now);
+    return own;
+  }
+
+  #lookup(key: Key, now: number, idle: number, lifetime: number, row: Row, binding: number, touches: boolean): Lookup {
     const at = this.#access.acquire(key);
     if (at < 0) return row.clear(Lookup.NONE);
     try {
@@ -103,10 +118,11 @@ export class SessionTable {
           return Lookup.FOREIGN;
         }
         rows.meet(at, row);
-        writer.touch(at, now);
+        if (touches) writer.touch(at, now);
         return found;
       }
       if (found === Lookup.ENDED) return row.clear(found);
+      if (found === Lookup.JOINED) return this.#joins.meet(at, row);
       if (rows.isLive(at)) rows.read(at, row);
       else row.clear(found);
       this.#access.leaving(at, found, true);
@@ -120,10 +136,18 @@ export class SessionTable {
 
   /** The same under the limits set for its pool, but it counts nothing and frees nothing: `row` is the session as it is. */
   peek(key: Key, now: number, row: Row): Lookup {
+    const found = this.#peek(key, now, row);
+    if (found !== Lookup.JOINED) return found;
+    const { session, began } = this.#joins;
+    return this.#joins.settle(this.#peek(session, now, row), began, row);
+  }
+
+  #peek(key: Key, now: number, row: Row): Lookup {
     const at = this.#access.acquire(key);
     if (at < 0) return row.clear(Lookup.NONE);
     try {
       const found = this.#access.rows.judge(at, now);
+      if (found === Lookup.JOINED) return this.#joins.meet(at, row);
       if (!this.#access.rows.isLive(at)) return row.clear(found);
       this.#access.rows.read(at, row);
       row.state = found;
@@ -159,7 +183,50 @@ export class SessionTable {
     this.#counts.check(backend, pool, generation, by);
     const flags = LIVE | PROVISIONAL | CLAIMED | (pending ? PENDING : 0);
     const { full } = this.#counts;
-    return this.#maker.make(key, pool, backend, generation, by, flags, now, now, row, overTombstone, full, binding);
+    for (;;) {
+      if (this.#maker.make(key, pool, backend, generation, by, flags, now, now, row, overTombstone, full, binding))
+        return true;
+      // Joined to a session meanwhile: that one, if it is still there.
+      if (row.state !== Lookup.JOINED || this.peek(key, now, row) === Lookup.LIVE) return false;
+      this.#joins.part(key);
+    }
+  }
+
+  /**
+   * Counts a request that `lookup` was told not to count: it has passed all that could refuse it. A key that was joined to a session is seen, and the session counted
+   * under its own. False: there is no such row any more.
+   */
+  touch(key: Key, now: number): boolean {
+    const at = this.#access.acquire(key);
+    if (at < 0) return false;
+    try {
+      const { rows, writer } = this.#access;
+      if (rows.isLive(at)) writer.touch(at, now);
+      else if (rows.isJoined(at)) writer.see(at, now);
+      else return false;
+      return true;
+    } finally {
+      this.#access.release(at);
+    }
+  }
+
+  /**
+   * Makes a key that has no session another name of one (behaviour 115): what is asked of it is asked of that session from now on, until that is over or the key has
+   * not been used for as long as a session may be idle.
+   * @param session the key of the session itself
+   * @param row the session
+   * @param by source of the key, index into KEY_SOURCES
+   * @returns false: the key has a session of its own by now
+   */
+  join(key: Key, session: Key, row: Row, by: number, now: number): boolean {
+    refuseZero(key);
+    this.#counts.check(row.backend, row.pool, row.generation, by);
+    return !key.equals(session) && this.#joins.join(key, session, row, by, now, this.#counts.full);
+  }
+
+  /** Forgets that a key is another name of a session, if it is one. */
+  part(key: Key): void {
+    this.#joins.part(key);
   }
 
   /**
@@ -401,12 +468,12 @@ export class SessionTable {
    */
   end(key: Key, now: number, until: number): boolean {
     refuseZero(key);
-    return this.#maker.bury(key, now, until);
+    return this.#maker.bury(this.#joins.leave(key) ?? key, now, until);
   }
 
   /** Forgets all about a key, session or tombstone. False: there was nothing. */
   remove(key: Key): boolean {
-    const at = this.#access.acquire(key);
+    const at = this.#access.acquire(this.#joins.leave(key) ?? key);
     if (at < 0) return false;
     try {
       this.#access.writer.free(at);

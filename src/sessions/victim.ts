@@ -62,6 +62,7 @@ function rankOf(rows: Rows, row: number, now: number): number {
     case Lookup.LIFETIME_EXPIRED:
       return EXPIRED;
     case Lookup.LIVE:
+    case Lookup.JOINED:
       return LIVE;
     default:
       return TOMBSTONE;

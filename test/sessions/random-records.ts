@@ -24,8 +24,13 @@ export function records(key: Key): fc.Arbitrary<RowRecord> {
       movedFrom: fc.integer({ min: -1, max: 2 }),
       /** Known or not, but never two that differ: they belong to the session. */
       knows: fc.boolean(),
+      /** Another name of one of two sessions. */
+      joined: fc.oneof(
+        { weight: 4, arbitrary: fc.constant(0) },
+        { weight: 1, arbitrary: fc.integer({ min: 1, max: 2 }) },
+      ),
     })
-    .map(({ knows, ...fields }) => {
+    .map(({ knows, joined, ...fields }) => {
       const record = Object.assign(new RowRecord(), fields);
       record.firstStamp = record.generation > 3 ? 4 : 1;
       record.latestStamp = record.generation > 3 ? 6 : 3;
@@ -38,6 +43,12 @@ export function records(key: Key): fc.Arbitrary<RowRecord> {
       record.bindingHash = knows ? 77 : 0;
       record.userA = knows ? -5 : 0;
       record.userB = knows ? 6 : 0;
+      if (joined === 0 || record.ended) return record;
+      // Such a row has nothing of its own but when it was seen and where its session was.
+      record.joined = true;
+      record.session.set(9, 9, 9, joined);
+      Object.assign(record, { provisional: false, pending: false, requests: 1, issued: 0, userA: 0, userB: 0 });
+      Object.assign(record, { moves: 0, movedFrom: -1, movedReason: 0 });
       return record;
     });
 }

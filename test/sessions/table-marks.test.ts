@@ -131,8 +131,8 @@ test('what is taken is the row as it is, tombstones too', () => {
   table.lookup(KEYS[0]!, T + 5, 0, 0, row);
   const found: object[] = [];
   const visit = (record: RowRecord): void => {
-    const { key, ...fields } = record;
-    assert.ok(key.equals(KEYS[0]!));
+    const { key, session, ...fields } = record;
+    assert.ok(key.equals(KEYS[0]!) && session.isZero());
     found.push(fields);
   };
   table.takeMarked(2, 10, visit);
@@ -160,6 +160,7 @@ test('what is taken is the row as it is, tombstones too', () => {
     bindingHash: 0,
     userA: 0,
     userB: 0,
+    joined: false,
   };
   const moved = { backend: 3, generation: 8, moves: 1, movedFrom: 2, movedReason: 4, originGeneration: 7 };
   assert.deepEqual(found, [fields, { ...fields, ...moved, provisional: false, issued: T + 7, lastSeen: T + 6 }]);

@@ -64,7 +64,7 @@ test('a row that is merged into an empty table is there as it was, and counted',
       const stands = !record.ended || record.lastSeen > NOW;
       assert.equal(table.merge(record, NOW), stands ? 'added' : 'kept');
       assert.deepEqual(rowsOf(table).map(meaning), stands ? [meaning(record)] : []);
-      const live = record.ended ? 0 : 1;
+      const live = record.ended || record.joined ? 0 : 1;
       assert.equal(table.size, live);
       assert.equal(table.sessions(record.backend), live);
       assert.equal(table.sessionsOfPool(1), live);
@@ -77,7 +77,7 @@ test('whatever is merged, counters and rows agree', () => {
     fc.property(fc.array(records(KEY), { maxLength: 12 }), (list) => {
       const table = makeTable();
       for (const record of list) table.merge(record, NOW);
-      const live = rowsOf(table).filter(({ ended }) => !ended);
+      const live = rowsOf(table).filter(({ ended, joined }) => !ended && !joined);
       assert.equal(table.size, live.length);
       for (let slot = 0; slot < 4; slot++)
         assert.equal(table.sessions(slot), live.filter(({ backend }) => backend === slot).length);

@@ -40,6 +40,11 @@ test('a request refreshes its session and counts; looking at it does neither (20
       binding: 0,
       userA: 0,
       userB: 0,
+      joined: false,
+      sessionA: 0,
+      sessionB: 0,
+      sessionC: 0,
+      sessionD: 0,
     },
   );
   assert.equal(table.lookup(KEY, T + 1000, IDLE, LIFETIME, row), Lookup.LIVE);

@@ -2,7 +2,9 @@ import { Find } from '../../affinity/strategy.ts';
 import { boundBackend } from '../../backends/bound-backend.ts';
 import type { Pool } from '../../backends/pool.ts';
 import type { AffinityConfig } from '../../config/schema.ts';
+import { Key } from '../../sessions/key.ts';
 import { Lookup } from '../../sessions/lookup.ts';
+import { format } from '../../sessions/public-id.ts';
 import type { Row } from '../../sessions/row.ts';
 import { Claim } from '../../sessions/store.ts';
 import type { ExplainStep } from './explanation.ts';
@@ -92,7 +94,7 @@ function rowStep({ id, found, row }: Extract<TrailEvent, { kind: 'lookup' }>, po
       return {
         step,
         outcome: 'bound',
-        detail: `${id} is in the table: ${rowWords(row, pool, now)}${row.binding === 0 ? '' : bindingWords(pool)}.`,
+        detail: `${id} is ${row.joined ? `another name of the session ${sessionOf(row)}` : 'in the table'}: ${rowWords(row, pool, now)}${row.binding === 0 ? '' : bindingWords(pool)}.`,
       };
     case Lookup.IDLE_EXPIRED:
       return {
@@ -117,6 +119,12 @@ function rowStep({ id, found, row }: Extract<TrailEvent, { kind: 'lookup' }>, po
     default:
       return { step, outcome: 'unknown', detail: `${id} is not in the table.` };
   }
+}
+
+function sessionOf(row: Row): string {
+  const key = new Key();
+  row.sessionKey(key);
+  return format(key);
 }
 
 function rowWords(row: Row, pool: Pool, now: number): string {
@@ -174,6 +182,8 @@ function storeStep({ id, answer }: Extract<TrailEvent, { kind: 'ask' }>): Explai
   switch (answer) {
     case Claim.bound:
       return { step, outcome: 'bound', detail: `The shared store knows ${id}: another node has it.` };
+    case Claim.joined:
+      return { step, outcome: 'joined', detail: `The shared store knows ${id} as another name of a session.` };
     case Claim.elsewhere:
       return {
         step,

@@ -2,7 +2,7 @@ import type { Backend } from '../../backends/backend.ts';
 import type { Pool } from '../../backends/pool.ts';
 import { Key } from '../../sessions/key.ts';
 import { Lookup } from '../../sessions/lookup.ts';
-import { format } from '../../sessions/public-id.ts';
+import { format, parse } from '../../sessions/public-id.ts';
 import { Row } from '../../sessions/row.ts';
 import { Claim, type SessionStore, type UserAnswer } from '../../sessions/store.ts';
 import { GRANTED } from '../../sessions/user-index.ts';
@@ -20,6 +20,8 @@ export interface SharedSession {
   readonly created: number;
   readonly lastSeen: number;
   readonly moves: number;
+  /** Public id of the session that this is another name of; '' or absent: of none. */
+  readonly joined?: string;
 }
 
 /** The store that nodes share, as far as it can be asked without changing anything. */
@@ -41,6 +43,10 @@ export class StoreView implements SessionStore {
     this.#table = table;
     this.#shared = shared;
     this.#trail = trail;
+  }
+
+  get shared(): boolean {
+    return this.#shared !== null;
   }
 
   get refuses(): boolean {
@@ -91,6 +97,8 @@ export class StoreView implements SessionStore {
 
   adopt(): void {}
 
+  attach(): void {}
+
   bind(): void {}
 
   move(): void {}
@@ -121,17 +129,43 @@ export class StoreView implements SessionStore {
     const { idle, lifetime } = pool.config.session;
     const live =
       known !== null && known.pool === pool.name && now - known.lastSeen < idle && now - known.created < lifetime;
-    const answer = live ? this.#take(own, pool, known) : otherwise();
+    const session = live ? await this.#sessionOf(shared, pool, known, now) : null;
+    const answer = session === null ? otherwise() : this.#take(own, pool, session);
     this.#trail.push({ kind: 'ask', id, answer });
     return answer;
   }
 
-  #take(key: Key, pool: Pool, { backend: name, by, created, lastSeen, moves }: SharedSession): Claim {
+  /** Of another name of a session: that one, where it is there. */
+  async #sessionOf(
+    shared: SharedSessions,
+    pool: Pool,
+    known: SharedSession,
+    now: number,
+  ): Promise<SharedSession | null> {
+    const { joined = '' } = known;
+    if (joined === '') return known;
+    const key = new Key();
+    const row = new Row();
+    const session = await shared.lookup(joined);
+    if (session === null || session.pool !== pool.name || !parse(joined, key)) return null;
+    // What this node knows of it is the later word.
+    const found = this.#table.peek(key, now, row);
+    if (found === Lookup.NONE) this.#take(key, pool, session);
+    return found === Lookup.NONE || found === Lookup.LIVE ? { ...session, joined } : null;
+  }
+
+  #take(key: Key, pool: Pool, { backend: name, by, created, lastSeen, moves, joined = '' }: SharedSession): Claim {
     const backend = pool.byId.get(name);
     const row = Object.assign(new Row(), { pool: pool.index, by, created, lastSeen, moves, state: Lookup.LIVE });
+    const session = new Key();
+    if (parse(joined, session)) {
+      const { a, b, c, d } = session;
+      Object.assign(row, { joined: true, sessionA: a, sessionB: b, sessionC: c, sessionD: d });
+    }
     row.backend = backend?.slot ?? -1;
     row.generation = backend?.life.stamp ?? 0;
     this.#table.imagine(key, row);
+    if (row.joined) return Claim.joined;
     return backend === undefined ? Claim.elsewhere : Claim.bound;
   }
 }

@@ -39,6 +39,11 @@ export class TableView implements SearchedRows {
     return found;
   }
 
+  /** Nothing is counted. */
+  touch(): boolean {
+    return true;
+  }
+
   peek(key: Key, now: number, row: Row): Lookup {
     const imagined = this.#imagined.get(format(key));
     if (imagined === undefined) return this.#table.peek(key, now, row);

@@ -15,6 +15,7 @@ export class WatchedStrategy implements AffinityStrategy {
   readonly source: AffinityStrategy['source'];
   readonly by: number;
   readonly owned: boolean;
+  readonly verifies: boolean;
   readonly learn: AffinityStrategy['learn'];
   readonly #inner: AffinityStrategy;
   readonly #place: number;
@@ -25,6 +26,7 @@ export class WatchedStrategy implements AffinityStrategy {
     this.source = inner.source;
     this.by = inner.by;
     this.owned = inner.owned;
+    this.verifies = inner.verifies;
     this.learn = inner.learn;
     this.#inner = inner;
     this.#place = place;

@@ -3,6 +3,7 @@ import { boundBackend } from '../../backends/bound-backend.ts';
 import type { Pool } from '../../backends/pool.ts';
 import type { Key } from '../key.ts';
 import { Lookup } from '../lookup.ts';
+import { parse } from '../public-id.ts';
 import { Row } from '../row.ts';
 import { RowRecord } from '../row-record.ts';
 import type { SessionTable } from '../table.ts';
@@ -32,6 +33,8 @@ export function applyStanding(table: SessionTable, key: Key, pool: Pool, standin
     if (!(live && row.created > standing.created)) insert(table, key, pool, null, standing, 0, now);
     return;
   }
+  // What stands for the session of another name is said of that one itself.
+  if (row.joined || standing.joined !== '') return;
   const backend = backendNamed(pool, standing);
   if (!live || backend === null || row.created < standing.created) return;
   const { binding, userA, userB } = standing;
@@ -86,5 +89,6 @@ export function insert(
   record.bindingHash = standing.binding | 0;
   record.userA = standing.userA;
   record.userB = standing.userB;
+  record.joined = backend !== null && parse(standing.joined, record.session);
   table.merge(record, now);
 }

@@ -10,7 +10,7 @@ import { threadWheel } from '../../timing/thread-wheel.ts';
 import { Key } from '../key.ts';
 import { Lookup } from '../lookup.ts';
 import { bindLearned, claimHere, endHere } from '../memory-store.ts';
-import { format } from '../public-id.ts';
+import { format, parse } from '../public-id.ts';
 import { Row } from '../row.ts';
 import { Claim, type SessionStore, type UserAnswer, type UserClaim } from '../store.ts';
 import type { SessionTable } from '../table.ts';
@@ -28,6 +28,8 @@ import { within } from './within.ts';
 export const PATIENCE_MS = 500;
 /** The longest that a starting worker waits for its connection. */
 const START_MS = 2_000;
+/** In place of a key source: the one that stands in Redis. */
+const BY_STANDING = -1;
 /** Between two log lines about the same trouble. */
 const QUIET_MS = 10_000;
 
@@ -76,6 +78,10 @@ export class RedisStore implements SessionStore {
     this.#sessions = `${parts.config.prefix}s:`;
     this.#changes = `${parts.config.prefix}changes`;
     this.#rejects = parts.config.whenDown === 'reject';
+  }
+
+  get shared(): boolean {
+    return this.#reachable() !== null;
   }
 
   get refuses(): boolean {
@@ -174,6 +180,10 @@ export class RedisStore implements SessionStore {
       this.#table.move(key, home.slot, backend.slot, life.stamp, reason, now, row, stamp);
     }
     this.#tellMove(key, pool, home?.id ?? '', backend, row, now, false);
+  }
+
+  attach(key: Key, session: Key, row: Row, by: number, now: number): void {
+    this.#table.join(key, session, row, by, now);
   }
 
   bind(key: Key, pool: Pool, backend: Backend, by: number, now: number): void {
@@ -303,6 +313,7 @@ export class RedisStore implements SessionStore {
     made: boolean,
     now: number,
     binding = 0,
+    over = '',
   ): Promise<Claim> {
     const { promise, resolve } = Promise.withResolvers<Claim>();
     const ask: Ask = {
@@ -333,6 +344,7 @@ export class RedisStore implements SessionStore {
         claims ? 1 : 0,
         claims ? 1 : 0,
         formatHashes(binding, 0, 0),
+        over,
       )
       .then((answer) => this.#answered(ask, parseStanding(answer)))
       .catch((error: unknown) => {
@@ -345,15 +357,56 @@ export class RedisStore implements SessionStore {
     // Late: the request has gone on without it.
     if (!this.#asks.take(ask)) return;
     try {
-      ask.resolve(this.#settle(ask, standing));
+      if (standing.joined === '' || standing.verdict !== 'stands') ask.resolve(this.#settle(ask, standing));
+      else void this.#ofSession(ask, standing).then(ask.resolve);
     } catch (error) {
       this.#parts.log.error({ err: error }, 'a session of the shared store could not be taken into the table');
       ask.resolve(this.#alone(ask));
     }
   }
 
+  /** A key that is another name of a session: that one is what counts, as long as it is there. Never rejects. */
+  async #ofSession(ask: Ask, { joined, by, created }: Standing): Promise<Claim> {
+    const { key, pool, claims, made, slot } = ask;
+    const session = new Key();
+    const row = new Row();
+    try {
+      let said: Claim = Claim.unknown;
+      if (parse(joined, session)) {
+        const known = this.#table.peek(session, this.#parts.now(), row) === Lookup.LIVE;
+        said = known ? Claim.bound : await this.recall(session, pool, null, BY_STANDING, 0, this.#parts.now());
+      }
+      const now = this.#parts.now();
+      if (
+        said === Claim.bound &&
+        this.#table.peek(session, now, row) === Lookup.LIVE &&
+        Math.floor(row.created) <= created
+      ) {
+        if (made) this.#table.release(key, slot);
+        this.#table.join(key, session, row, by, now);
+        return Claim.joined;
+      }
+      if (said === Claim.refused || said === Claim.elsewhere) {
+        if (claims && said === Claim.elsewhere) this.#table.clearPending(key);
+        else if (made) this.#table.release(key, slot);
+        return said;
+      }
+      // That session is over: the key may begin one of its own.
+      const connection = this.#reachable();
+      const backend = pool.bySlot[slot];
+      if (!claims) return Claim.unknown;
+      if (connection === null || backend === undefined) return this.#alone(ask);
+      const { binding } = this.#table.peek(key, now, row) === Lookup.LIVE ? row : { binding: 0 };
+      return await this.#ask(connection, key, pool, backend.id, slot, ask.by, now, true, made, now, binding, joined);
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'a session of the shared store could not be taken into the table');
+      return this.#alone(ask);
+    }
+  }
+
   #settle(ask: Ask, standing: Standing): Claim {
-    const { key, pool, by, claims } = ask;
+    const { key, pool, claims } = ask;
+    const by = ask.by === BY_STANDING ? standing.by : ask.by;
     const now = this.#parts.now();
     if (standing.verdict === 'none') return Claim.unknown;
     if (standing.verdict === 'ended') {

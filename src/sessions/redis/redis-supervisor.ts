@@ -196,10 +196,11 @@ export class RedisSupervisor {
     if (connection === null || !this.#status.up || !connection.ready) return null;
     try {
       const fields = await within(PROBE_MS, () =>
-        connection.fields(`${config.prefix}s:${id}`, 'b', 'c', 's', 'm', 'p', 'e', 'pool', 'k'),
+        connection.fields(`${config.prefix}s:${id}`, 'b', 'c', 's', 'm', 'p', 'e', 'pool', 'k', 'j'),
       );
+      const joined = fields.pop() ?? '';
       if (fields.includes(null)) return null;
-      const standing = parseStanding(['stands', ...fields].join('\n'));
+      const standing = parseStanding(['stands', ...fields, '', joined].join('\n'));
       return standing.until > 0 ? null : standing;
     } catch {
       return null;

@@ -7,32 +7,35 @@
  *     c     when it began                s  when it was last seen                    m  times it was moved
  *     p     1: no backend has answered   n  node that claimed it                     e  tombstone: until when
  *     h     hashes of what it is bound to and of whose it is, see standing.ts; absent: neither is known
+ *     j     public id of the session that this is another name of; absent: of none. What else stands there is what the session was when it was joined, for nodes that
+ *           do not know of other names
  *
  * Times are ms since epoch, by the clock of the node that wrote them. Each script has one key, or as many of one slot, so that a Cluster runs it. The hash expires by
  * itself. Numbers stay the text that they came as: Lua would write a time as 1.7e+12.
  *
- * A standing is one line for the caller: verdict, b, c, s, m, p, e, pool, k, h, separated by line feeds. Verdicts: `made`, `stands`, `ended`, `none`.
- * A change is one line to `{prefix}changes`: node, op (`bound` or `ended`), public id, then pool, b, c, m, k, until, h.
+ * A standing is one line for the caller: verdict, b, c, s, m, p, e, pool, k, h, j, separated by line feeds. Verdicts: `made`, `stands`, `ended`, `none`.
+ * A change is one line to `{prefix}changes`: node, op (`bound` or `ended`), public id, then pool, b, c, m, k, until, h, j.
  */
 
 /** Functions that all scripts share; `h` is the hash as read by `get`. */
 const SHARED = `
 local function get(key)
-  local v = redis.call('HMGET', key, 'b', 'c', 's', 'm', 'p', 'e', 'pool', 'k', 'n', 'h')
+  local v = redis.call('HMGET', key, 'b', 'c', 's', 'm', 'p', 'e', 'pool', 'k', 'n', 'h', 'j')
   if not v[2] then return nil end
-  return { b = v[1], c = v[2], s = v[3], m = v[4], p = v[5], e = v[6] or '0', pool = v[7], k = v[8], n = v[9] or '', h = v[10] or '' }
+  return { b = v[1], c = v[2], s = v[3], m = v[4], p = v[5], e = v[6] or '0', pool = v[7], k = v[8], n = v[9] or '', h = v[10] or '', j = v[11] or '' }
 end
 local function standing(verdict, h)
-  return table.concat({ verdict, h.b, h.c, h.s, h.m, h.p, h.e, h.pool, h.k, h.h }, '\\n')
+  return table.concat({ verdict, h.b, h.c, h.s, h.m, h.p, h.e, h.pool, h.k, h.h, h.j or '' }, '\\n')
 end
 local function put(key, h, ttl)
   redis.call('DEL', key)
   redis.call('HSET', key, 'b', h.b, 'c', h.c, 's', h.s, 'm', h.m, 'p', h.p, 'e', h.e, 'pool', h.pool, 'k', h.k, 'n', h.n)
   if h.h ~= '' then redis.call('HSET', key, 'h', h.h) end
+  if (h.j or '') ~= '' then redis.call('HSET', key, 'j', h.j) end
   redis.call('PEXPIRE', key, ttl)
 end
 local function tell(channel, node, op, id, h)
-  redis.call('PUBLISH', channel, table.concat({ node, op, id, h.pool, h.b, h.c, h.m, h.k, h.e, h.h }, '\\n'))
+  redis.call('PUBLISH', channel, table.concat({ node, op, id, h.pool, h.b, h.c, h.m, h.k, h.e, h.h, h.j or '' }, '\\n'))
 end
 local function ended(h, now)
   return h.e ~= '0' and tonumber(h.e) > now
@@ -41,7 +44,7 @@ end
 
 /**
  * Whose session is it: makes it unless it stands.
- * ARGV: node, pool, b (''  makes nothing), k, c, now, idle, lifetime, ttl, 1: provisional, 1: an ended key may begin anew, h
+ * ARGV: node, pool, b (''  makes nothing), k, c, now, idle, lifetime, ttl, 1: provisional, 1: an ended key may begin anew, h, j of a session that is over: what is another name of that is nothing
  */
 const CLAIM = `${SHARED}
 local node, now = ARGV[1], tonumber(ARGV[6])
@@ -50,7 +53,7 @@ if h and h.e ~= '0' then
   if ended(h, now) and ARGV[11] ~= '1' then return standing('ended', h) end
 elseif h then
   local idle, lifetime = tonumber(ARGV[7]), tonumber(ARGV[8])
-  if not (idle > 0 and now - tonumber(h.s) >= idle or lifetime > 0 and now - tonumber(h.c) >= lifetime) then
+  if (h.j == '' or h.j ~= ARGV[13]) and not (idle > 0 and now - tonumber(h.s) >= idle or lifetime > 0 and now - tonumber(h.c) >= lifetime) then
     -- Another node relies on it from now on: the one that claimed it may not take it back.
     if h.p == '1' and h.n ~= node then redis.call('HSET', KEYS[1], 'n', '') end
     return standing('stands', h)
@@ -65,18 +68,18 @@ return standing('made', h)
 /**
  * Writes behind: what a node's table says of sessions, brought together with what stands by the rules of \`SessionTable.merge\`, save that a session that began after
  * an end outlives it: the key is one that may begin anew.
- * KEYS: sessions. ARGV: channel, node, now, length of what comes before the public id in a key, then for each key: pool, b, k, c, s, m, p, e, h, ttl in one text.
+ * KEYS: sessions. ARGV: channel, node, now, length of what comes before the public id in a key, then for each key: pool, b, k, c, s, m, p, e, h, j, ttl in one text.
  * Answers the standing of each key where it is not what the node said, with the key's number before it.
  */
 const SYNC = `${SHARED}
 local channel, node, now, before = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local answers = {}
 local field = '([^\\n]*)'
-local pattern = '^' .. string.rep(field .. '\\n', 9) .. field .. '$'
+local pattern = '^' .. string.rep(field .. '\\n', 10) .. field .. '$'
 for i, key in ipairs(KEYS) do
   local o = { n = node }
   local ttl
-  o.pool, o.b, o.k, o.c, o.s, o.m, o.p, o.e, o.h, ttl = string.match(ARGV[4 + i], pattern)
+  o.pool, o.b, o.k, o.c, o.s, o.m, o.p, o.e, o.h, o.j, ttl = string.match(ARGV[4 + i], pattern)
   local h = get(key)
   local id = string.sub(key, before + 1)
   local answer = nil
@@ -101,7 +104,7 @@ for i, key in ipairs(KEYS) do
     else
       answer = 'ended'
     end
-  elseif h.b == o.b then
+  elseif h.j == o.j and (h.b == o.b or h.j ~= '') then
     local c, m = tonumber(h.c) - tonumber(o.c), tonumber(h.m) - tonumber(o.m)
     if c < 0 or m > 0 then answer = 'stands' end
     if tonumber(o.s) > tonumber(h.s) then h.s = o.s end

@@ -19,12 +19,15 @@ export interface Standing {
   /** The two words of the hash of whose session it is, signed; both 0: not known. */
   readonly userA: number;
   readonly userB: number;
+  /** Public id of the session that this is another name of; '': of none. */
+  readonly joined: string;
 }
 
 /** Reads the answer of a script. @throws Error when it is none: somebody else writes to these keys. */
 export function parseStanding(answer: unknown): Standing {
   if (answer === 'none') return NONE;
-  const [verdict, backend, created, lastSeen, moves, provisional, until, pool, by, hashes] = String(answer).split('\n');
+  const [verdict, backend, created, lastSeen, moves, provisional, until, pool, by, hashes, joined] =
+    String(answer).split('\n');
   if (verdict !== 'made' && verdict !== 'stands' && verdict !== 'ended') throw unreadable(answer);
   if (backend === undefined || pool === undefined) throw unreadable(answer);
   return {
@@ -38,6 +41,7 @@ export function parseStanding(answer: unknown): Standing {
     until: number(until, answer),
     by: number(by, answer),
     ...parseHashes(hashes ?? '', answer),
+    joined: joined ?? '',
   };
 }
 
@@ -52,7 +56,7 @@ export interface Change {
 
 /** Reads a message of the channel; null when it is none. */
 export function parseChange(text: string): Change | null {
-  const [node, op, id, pool, backend, created, moves, by, until, hashes] = text.split('\n');
+  const [node, op, id, pool, backend, created, moves, by, until, hashes, joined] = text.split('\n');
   if (node === undefined || id === undefined || until === undefined) return null;
   if (op !== 'bound' && op !== 'ended') return null;
   try {
@@ -60,7 +64,9 @@ export function parseChange(text: string): Change | null {
     return {
       node,
       id,
-      standing: parseStanding([verdict, backend, created, 0, moves, 0, until, pool, by, hashes ?? ''].join('\n')),
+      standing: parseStanding(
+        [verdict, backend, created, 0, moves, 0, until, pool, by, hashes ?? '', joined ?? ''].join('\n'),
+      ),
     };
   } catch {
     return null;
@@ -80,6 +86,7 @@ const NONE: Standing = {
   binding: 0,
   userA: 0,
   userB: 0,
+  joined: '',
 };
 
 /** The hashes of a session as one field: three words in hexadecimal; '' for none. */

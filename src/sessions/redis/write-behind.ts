@@ -93,6 +93,7 @@ export class WriteBehind {
     const provisional = record.provisional ? 1 : 0;
     const began = Math.floor(created);
     const hashes = ended ? '' : formatHashes(record.bindingHash, record.userA, record.userB);
+    const joined = record.joined ? format(record.session) : '';
     const key = new Key();
     key.copy(record.key);
     const limited = !ended && (record.userA | record.userB) !== 0 && pool.config.session.perUser.max > 0;
@@ -103,7 +104,7 @@ export class WriteBehind {
       lastSeen,
       pool,
       id: format(key),
-      text: `${pool.name}\n${backend}\n${ended ? 0 : by}\n${began}\n${seen}\n${ended ? 0 : moves}\n${provisional}\n${until}\n${hashes}\n${ttl}`,
+      text: `${pool.name}\n${backend}\n${ended ? 0 : by}\n${began}\n${seen}\n${ended ? 0 : moves}\n${provisional}\n${until}\n${hashes}\n${joined}\n${ttl}`,
     };
   }
 

@@ -161,6 +161,8 @@ test('what is taken is the row as it is, tombstones too', () => {
     userA: 0,
     userB: 0,
     joined: false,
+    firstStamp: 0,
+    latestStamp: 0,
   };
   const moved = { backend: 3, generation: 8, moves: 1, movedFrom: 2, movedReason: 4, originGeneration: 7 };
   assert.deepEqual(found, [fields, { ...fields, ...moved, provisional: false, issued: T + 7, lastSeen: T + 6 }]);

@@ -105,7 +105,14 @@ export const configSchema = z.strictObject({
     .default('auto')
     .describe('Threads that carry traffic; auto: one per core'),
   shutdown: z
-    .strictObject({ grace: timer('zero').prefault('30s').describe('Time for what is under way to finish at a stop') })
+    .strictObject({
+      grace: timer('zero').prefault('30s').describe('Time for what is under way to finish at a stop'),
+      idle: timer('zero')
+        .prefault('1s')
+        .describe(
+          'Time that a stop leaves clients to send a next request on an idle connection: its answer says Connection: close',
+        ),
+    })
     .prefault({}),
   watch: flag().default(false).describe('true: reload when this file changes'),
 });

@@ -58,7 +58,7 @@ export class BackendConnections {
     if (upstream === null) return null;
     this.#owned!.delete(x);
     // Behind a proxy that shares its connections among its clients this may be somebody else.
-    if (upstream.ownerAddress === x.client.address) return upstream;
+    if (upstream.ownerAddress === x.client.address && upstream.isFresh(x.attemptStartedAt)) return upstream;
     upstream.close();
     return null;
   }

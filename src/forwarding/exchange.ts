@@ -106,6 +106,8 @@ export class Exchange implements Waiter {
   expectsContinue = false;
   /** The client has been sent a 100. */
   continued = false;
+  /** Its response is a stream of events that its client asks for again when it breaks off. */
+  endless = false;
   startedAt = 0;
   /** `X-Request-Id` line without its CRLF; '' until the request has been looked at. */
   requestIdLine = '';
@@ -281,6 +283,7 @@ export class Exchange implements Waiter {
     this.upgrade = '';
     this.expectsContinue = false;
     this.continued = false;
+    this.endless = false;
     this.requestIdLine = '';
     this.bytesIn = 0;
     this.trace = null;

@@ -6,6 +6,7 @@ import type { ClientConnection } from './client-connection.ts';
 import { type Flood, FloodGuard } from './flood-guard.ts';
 import type { FrontListener } from './front.ts';
 import { type RequestText, requestText } from './request-text.ts';
+import type { StopTimes } from './stop-times.ts';
 import { type ConnectionOwner, VirtualConnection } from './virtual-connection.ts';
 import { webSocketKey } from './websocket-handshake.ts';
 
@@ -54,8 +55,8 @@ export class FrontSession extends Timed implements ClientConnection, ConnectionO
   /** Virtual connections without a stream: the next one takes the latest. */
   readonly #free: VirtualConnection[] = [];
   readonly #guard = new FloodGuard();
-  #stopping = false;
-  #graceMs = 0;
+  /** Null: no stop has begun. */
+  #stopping: StopTimes | null = null;
   #random: () => number = Math.random;
   #closed = false;
   /** It has been told to be calm, and is about to be closed. */
@@ -121,7 +122,7 @@ export class FrontSession extends Timed implements ClientConnection, ConnectionO
     const connection = new VirtualConnection(this, this.#parts.peer, this.#parts.secure);
     const served = this.#parts.serve(connection);
     this.#served.set(connection, served);
-    if (this.#stopping) served.stop(this.#graceMs, this.#random);
+    if (this.#stopping !== null) served.stop(this.#stopping, this.#random);
     return connection;
   }
 
@@ -147,7 +148,7 @@ export class FrontSession extends Timed implements ClientConnection, ConnectionO
   /** The time for the next request begins when the last one has been answered. */
   #idle(): void {
     if (this.#closed || this.#flooded || this.#served.size > this.#free.length) return;
-    this.#parts.wheel.set(this, this.#stopping ? LINGER_MS : this.#parts.listener.config.timeouts.keepAlive);
+    this.#parts.wheel.set(this, this.#stopping !== null ? LINGER_MS : this.#parts.listener.config.timeouts.keepAlive);
   }
 
   #count(what: Flood): void {
@@ -178,16 +179,15 @@ export class FrontSession extends Timed implements ClientConnection, ConnectionO
   }
 
   /** As ClientConnection has it: GOAWAY (behaviour 46), in two steps, so that no request that is on its way is lost. */
-  stop(graceMs: number, random: () => number): void {
-    this.#stopping = true;
-    this.#graceMs = graceMs;
+  stop(times: StopTimes, random: () => number): void {
+    this.#stopping = times;
     this.#random = random;
     const session = this.#session;
     if (session.closed || session.destroyed) return;
     session.goaway(constants.NGHTTP2_NO_ERROR, ANY_STREAM);
     // Its answer comes behind all that the client sent before it knew.
     if (!session.ping(() => this.#goAway())) this.#goAway();
-    for (const served of this.#served.values()) served.stop(graceMs, random);
+    for (const served of this.#served.values()) served.stop(times, random);
     this.#idle();
   }
 

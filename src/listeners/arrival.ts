@@ -56,6 +56,10 @@ export class Arrival extends Timed implements TlsClient {
   readonly #onReadable = (): void => this.#read();
   #early: Buffer | null = null;
   #step: number = Step.proxy;
+  /** At a graceful stop: how long it may be silent, until when, and how much has come of it by then. */
+  #silentMs = Number.POSITIVE_INFINITY;
+  #silentUntil = Number.POSITIVE_INFINITY;
+  #heard = 0;
 
   constructor(socket: Socket, address: string, host: ArrivalHost, wheel: TimerWheel) {
     super();
@@ -87,6 +91,22 @@ export class Arrival extends Timed implements TlsClient {
     }
     this.#wheel.set(this, config.timeouts.header);
     this.#listen();
+  }
+
+  /** A graceful stop begins: it closes when nothing comes of it for so long. `closeIdle` is called on every tick from here on. */
+  stop(silentMs: number): void {
+    this.#silentMs = silentMs;
+    this.#heard = this.#socket.bytesRead;
+    this.#silentUntil = this.#wheel.at(silentMs);
+  }
+
+  /** At a graceful stop: closes it when it has been silent for long enough. */
+  closeIdle(): void {
+    const { bytesRead } = this.#socket;
+    if (bytesRead !== this.#heard) {
+      this.#heard = bytesRead;
+      this.#silentUntil = this.#wheel.at(this.#silentMs);
+    } else if (this.#wheel.due >= this.#silentUntil) this.close();
   }
 
   /** Closes it at once. */

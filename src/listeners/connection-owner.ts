@@ -11,6 +11,8 @@ export interface ConnectionOwner {
   readonly stopping: boolean;
   /** Its connections are streams of one that it has accepted. */
   readonly multiplexed: boolean;
+  /** A request has come on an idle connection that a stop had just ended: its client has to send it again. */
+  crossed(): void;
   /** The connection has closed. @param address its peer */
   closed(connection: Downstream, address: string): void;
 }

@@ -8,6 +8,7 @@ import { upgradeProtocol } from '../forwarding/tunnel.ts';
 import type { Upstream } from '../forwarding/upstream.ts';
 import { CloseReason } from '../forwarding/websocket-close.ts';
 import { ConnectionToken, Framing, type Head, Parse } from '../http1/head.ts';
+import type { StopTimes } from '../http2/stop-times.ts';
 import type { Handler } from '../proxy/handler.ts';
 import type { SocketEvents } from '../sockets/byte-socket.ts';
 import { DirectSocket } from '../sockets/direct-socket.ts';
@@ -28,9 +29,7 @@ const DRAIN_MS = 5_000;
 const VIA = 'Via: 1.1 limpet\r\n';
 /** Time for a client to read our last words before the connection is cut. */
 const LINGER_MS = 2_000;
-/** Time that a connection opened just before a graceful stop has for its first request. */
-const FIRST_REQUEST_MS = 1_000;
-/** Shares of the grace of a stop: WebSockets are told within the first, and do not wait for the end of a message after the second. */
+/** Shares of the grace of a stop: WebSockets are told within the first, as event streams end, and do not wait for the end of a message after the second. */
 const SPREAD = 0.8;
 const URGENT = 0.9;
 /** Text up to this size goes out as one string: libuv then tries it from the stack, without a request object. */
@@ -96,12 +95,15 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   #drained = 0;
   #parsing = false;
   #upstream: Upstream | null = null;
-  readonly #openedAt: number;
   #forwardedHost = '';
   #forwarded = '';
-  /** At a graceful stop: when a WebSocket is told, and when that gets urgent. By `wheel.now`. */
+  /** At a graceful stop: until when it may lie idle, when a WebSocket is told or an event stream ends, and when that gets urgent. By `wheel.now`. */
+  #idleUntil = Number.POSITIVE_INFINITY;
+  #idleMs = 0;
   #goAwayAt = 0;
   #urgentAt = 0;
+  /** A stop has ended it although its client was not told before. */
+  #endedIdle = false;
   /** At the end of a graceful stop the request has got an answer: its client is given the usual time to read it. */
   #lastWords = false;
 
@@ -126,7 +128,6 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     this.#trusted = listener.trusted;
     this.#peerTrusted = this.#trusted.has(this.#peer);
     this.address = this.#peer;
-    this.#openedAt = handler.wheel.now;
     this.#handler.wheel.set(this, this.#listener.config.timeouts.keepAlive);
     socket.resume();
   }
@@ -206,6 +207,10 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
           this.exchange.bytesIn += size;
           return this.#upstream!.writeTunnel(bytes, size);
         default:
+          if (this.#endedIdle) {
+            this.#endedIdle = false;
+            this.#listener.crossed();
+          }
           break;
       }
     } catch (error) {
@@ -533,10 +538,12 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     // Requests that came before a FIN are answered all the same, in their order (behaviours 60, 61).
     const last = this.#ended && this.#pending === null && !this.#parsing;
     const { bodyDone } = this.exchange;
-    if (this.#close || last || this.#stopping || (this.#switches && !bodyDone)) {
+    if (this.#close || last || (this.#switches && !bodyDone)) {
       this.#linger();
       return;
     }
+    // A stop has begun behind the head of the response: the client may have sent its next request.
+    if (this.#stopping) this.#idleUntil = this.#handler.wheel.at(this.#idleMs);
     if (!bodyDone) {
       this.#phase = Phase.drain;
       this.#drained = 0;
@@ -620,20 +627,27 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
    * A graceful stop begins, of the process or of the connection's listener. `closeIdle` is called on every tick from here on.
    * @param random in [0, 1): when a WebSocket is told, so that clients do not all come back to another process at once
    */
-  stop(graceMs: number, random: () => number): void {
+  stop({ grace, idle }: StopTimes, random: () => number): void {
     const { now } = this.#handler.wheel;
-    this.#goAwayAt = now + random() * SPREAD * graceMs;
-    this.#urgentAt = now + URGENT * graceMs;
+    this.#idleMs = idle;
+    this.#idleUntil = this.#handler.wheel.at(idle);
+    this.#goAwayAt = now + random() * SPREAD * grace;
+    this.#urgentAt = now + URGENT * grace;
     this.closeIdle();
   }
 
-  /** At a graceful stop: ends the connection when nothing is under way on it, and tells a WebSocket when its time has come. */
+  /**
+   * At a graceful stop: ends the connection when it has been idle for long enough, as a client that knows nothing of the stop may have sent
+   * a request; tells a WebSocket, and ends an event stream, when its time has come.
+   */
   closeIdle(): void {
+    const { due } = this.#handler.wheel;
     if (this.#phase === Phase.tunnel) return this.#goAway();
-    if (this.#phase !== Phase.head || this.#pending !== null) return;
-    // Of a new connection the first request is on its way, and its client has no reason to expect that it ends.
-    if (this.exchange.serial === 0 && this.#handler.wheel.now - this.#openedAt < FIRST_REQUEST_MS) return;
+    if (this.#phase === Phase.exchange && this.exchange.endless && due >= this.#goAwayAt)
+      return this.#handler.endStream(this.exchange);
+    if (this.#phase !== Phase.head || this.#pending !== null || due < this.#idleUntil) return;
     this.#linger();
+    this.#endedIdle = true;
   }
 
   #goAway(): void {

@@ -26,6 +26,7 @@ export function http2Streams(handler: Handler, log: Logger): Http2Front<Http2Lis
         multiplexed: true,
         // Of the connections of a listener the HTTP/2 connection is one, its streams are none.
         closed: () => {},
+        crossed: () => {},
       };
       return new Downstream(connection, origin, owner, handler);
     },

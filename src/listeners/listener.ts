@@ -5,6 +5,7 @@ import type { ListenerConfig } from '../config/schema.ts';
 import { StartError } from '../errors-start.ts';
 import type { ClientConnection } from '../http2/client-connection.ts';
 import type { Http2Front } from '../http2/front.ts';
+import type { StopTimes } from '../http2/stop-times.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Counters } from '../metrics/counters.ts';
 import type { RareCounters } from '../metrics/rare.ts';
@@ -66,6 +67,9 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   #quietAboutProxies = 0;
   #admits = false;
   #deadline = Number.POSITIVE_INFINITY;
+  #idleMs = 0;
+  /** Requests that crossed the end of their idle connection, see ConnectionOwner. */
+  #crossings = 0;
 
   constructor(parts: ListenerParts) {
     this.#parts = parts;
@@ -195,6 +199,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
     counters.connectionOpened(index);
     const arrival = new Arrival(socket, address, this, handler.wheel);
     this.#arrivals.add(arrival);
+    if (this.stopping) arrival.stop(this.#idleMs);
     arrival.begin();
   }
 
@@ -225,7 +230,8 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
 
   #speak(connection: ClientConnection): void {
     this.#connections.add(connection);
-    if (this.stopping) connection.stop(this.#deadline - this.#parts.handler.wheel.now, Math.random);
+    if (!this.stopping) return;
+    connection.stop({ grace: this.#deadline - this.#parts.handler.wheel.now, idle: this.#idleMs }, Math.random);
   }
 
   arrived(arrival: Arrival, socket: Socket, early: Buffer | null): void {
@@ -287,6 +293,16 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
     log.warn(fields, 'connection closed: no PROXY header that can be believed');
   }
 
+  crossed(): void {
+    const { rare, log } = this.#parts;
+    rare.add('limpet_stop_crossings_total', this.config.bind);
+    if (this.#crossings++ > 0) return;
+    log.warn(
+      { listener: this.config.bind, idleMs: this.#idleMs },
+      'a request came when its idle connection had just been ended by a stop, and its client has to send it again: raise shutdown.idle above the pauses of your clients',
+    );
+  }
+
   /** A connection has closed. */
   closed(connection: ClientConnection, address: string): void {
     this.#connections.delete(connection);
@@ -314,17 +330,19 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
 
   /**
    * Takes no new connection, closes idle ones; the others close after their response, WebSockets after Close frames, and all are cut
-   * after `graceMs`.
+   * after `grace`.
    */
-  stop(graceMs: number): void {
+  stop(times: StopTimes): void {
     if (this.stopping) return;
     this.stopping = true;
-    this.#deadline = this.#parts.handler.wheel.now + graceMs;
+    this.#deadline = this.#parts.handler.wheel.at(times.grace);
+    this.#idleMs = times.idle;
+    for (const arrival of this.#arrivals) arrival.stop(times.idle);
     this.#path?.remove();
     // Behind the events of this turn: what the system has ready to be accepted is accepted, not reset (behaviour 47).
     setImmediate(() => this.#server.close());
     for (const socket of this.#waiting.splice(0)) socket.destroy();
-    for (const connection of this.#connections) connection.stop(graceMs, Math.random);
+    for (const connection of this.#connections) connection.stop(times, Math.random);
   }
 
   /** Ends every connection that is left. */
@@ -337,6 +355,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   closeIdle(): void {
     if (!this.stopping) return;
     if (this.#parts.handler.wheel.due >= this.#deadline) return this.stopNow();
+    for (const arrival of [...this.#arrivals]) arrival.closeIdle();
     for (const connection of this.#connections) connection.closeIdle();
   }
 }

@@ -36,6 +36,10 @@ export const RARE_METRICS = {
     labels: ['listener', 'reason'],
     help: 'Client connections that were closed before HTTP began on them, TLS aside.',
   },
+  limpet_stop_crossings_total: {
+    labels: ['listener'],
+    help: 'Requests that came when their idle connection had just been ended by a stop: their clients had to send them again.',
+  },
   limpet_audit_dropped_total: {
     labels: [],
     help: 'Session events that are missing in the audit log: its file could not be written for too long, or a worker died with them.',

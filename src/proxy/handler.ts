@@ -126,7 +126,7 @@ export class Handler implements AttemptEvents, Gate {
     this.#router = parts.router;
     this.#state = parts.state;
     this.#store = parts.store;
-    this.#streams = new OpenStreams(parts.table, (x) => this.#cutStream(x));
+    this.#streams = new OpenStreams(parts.table, (x) => this.endStream(x));
     this.adopt(parts.router, parts.pools);
   }
 
@@ -446,7 +446,10 @@ export class Handler implements AttemptEvents, Gate {
     // Without a 100 the client may or may not send its body: the next bytes could be either (RFC 9110 10.1.1).
     if (framing === Framing.untilClose || (x.expectsContinue && !x.continued)) x.client.closeAfter();
     const cookie = traffic.issuer?.name ?? '';
-    let lines = !x.client.keepAlive ? 'Connection: close\r\n' : x.minor === 0 ? 'Connection: keep-alive\r\n' : '';
+    const { keepAlive } = x.client;
+    // What the client has been told holds, whatever begins or is taken back until the response is whole.
+    if (!keepAlive) x.client.closeAfter();
+    let lines = !keepAlive ? 'Connection: close\r\n' : x.minor === 0 ? 'Connection: keep-alive\r\n' : '';
     if (x.explains) lines += explainLine(x, backend, null);
     if (setCookie === '' && lines === '' && passesAsItIs(head, framing, cookie)) {
       x.client.putHead(head.bytes, head.base, head.base + head.length);
@@ -457,7 +460,10 @@ export class Handler implements AttemptEvents, Gate {
     x.status = status;
     x.committed = true;
     // An event stream has no length.
-    if ((framing === Framing.chunked || framing === Framing.untilClose) && isEventStream(head)) this.#onStream(x);
+    if ((framing === Framing.chunked || framing === Framing.untilClose) && isEventStream(head)) {
+      x.endless = x.method === 'GET';
+      this.#onStream(x);
+    }
     return true;
   }
 
@@ -491,8 +497,8 @@ export class Handler implements AttemptEvents, Gate {
     this.#streams.add(x, Date.now());
   }
 
-  /** The session of an open stream is over. */
-  #cutStream(x: Exchange): void {
+  /** The session of an open stream is over, or limpet stops. */
+  endStream(x: Exchange): void {
     if (!x.active) return;
     x.upstream?.abandon();
     this.#endAttempt(x);
@@ -748,6 +754,7 @@ export class Handler implements AttemptEvents, Gate {
     // that bytes sent in hope of that protocol may come behind it.
     if (!x.bodyDone || x.upgrade !== '') x.client.closeAfter();
     const { keepAlive } = x.client;
+    if (!keepAlive) x.client.closeAfter();
     const text = errorAnswer({
       kind,
       accept: x.text === '' ? '' : acceptOf(this.#reparse(x)),

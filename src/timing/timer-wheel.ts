@@ -79,9 +79,14 @@ export class TimerWheel {
     return since < this.pausedAt || until - this.lookedAt > LATE_MS;
   }
 
+  /** The time that is `ms` from now, to be compared with `due`: what has no deadline of its own goes by it as `set` does. */
+  at(ms: number): number {
+    return this.now + ms + MARGIN_MS;
+  }
+
   /** Sets or moves the deadline of `item` to `ms` from now; fires never early, up to three ticks late. */
   set(item: Timed, ms: number): void {
-    const deadline = this.now + ms + MARGIN_MS;
+    const deadline = this.at(ms);
     item.deadline = deadline;
     const tick = Math.floor(deadline / TICK_MS);
     if (item.wheelTick < 0) this.#link(item, tick);

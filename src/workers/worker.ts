@@ -184,7 +184,9 @@ export class Worker {
         this.#stopping = true;
         this.#handler.stopping = true;
         this.#abort();
-        for (const listener of this.#parts.listeners.values()) listener.stop(message.graceMs);
+        for (const listener of this.#parts.listeners.values()) {
+          listener.stop({ grace: message.graceMs, idle: this.#parts.model.config.shutdown.idle });
+        }
         break;
       case 'stop-now':
         for (const listener of [...this.#parts.listeners.values(), ...this.#leaving]) listener.stopNow();
@@ -249,7 +251,7 @@ export class Worker {
     for (const [key, listener] of before.listeners) {
       if (next.listeners.has(key)) continue;
       this.#leaving.add(listener);
-      listener.stop(config.shutdown.grace);
+      listener.stop(config.shutdown);
     }
     this.#post({ kind: 'committed', serial });
   }

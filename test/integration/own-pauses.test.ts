@@ -127,4 +127,25 @@ describe('limpet stands still', { timeout: 600_000 }, () => {
       [],
     );
   });
+
+  test('L0: a machine that stands still during a take-over', async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'limpet-pause-'));
+    t.after(() => rmSync(directory, { recursive: true }));
+    const snapshot = `sessions: { snapshot: "${join(directory, 'rows')}" }`;
+    let limpet = await start(t, config(snapshot));
+    const { port } = limpet;
+    const clients = await crowd(t, limpet);
+    for (let n = 0; n < (LONG ? 10 : 1); n++) {
+      const listener = `listeners: [{ bind: "127.0.0.1:${port}" }]\n`;
+      const old = limpet;
+      const ended = new Promise((resolve) => old.process.once('exit', resolve));
+      const starting = start(t, listener + config(snapshot), ['--take-over']);
+      await old.logged(({ msg }) => /takes over/.test(String(msg)), 30_000);
+      limpet = await starting;
+      await pause([old, limpet], 4_000, true);
+      await ended;
+      await setTimeout(500);
+    }
+    await undisturbed(limpet, clients);
+  });
 });

@@ -23,6 +23,7 @@ const record: AccessRecord = {
   affinity: 1,
   attempts: 1,
   error: null,
+  detail: '',
 };
 let batch = '';
 const sink = {

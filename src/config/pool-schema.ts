@@ -128,7 +128,9 @@ const retry = z.strictObject({
 
 const timeouts = z.strictObject({
   connect: timer().prefault('2s').describe('To an open connection'),
-  response: timer().prefault('60s').describe('To the response headers: 504'),
+  response: timer()
+    .prefault('60s')
+    .describe('To the response headers: 504. Each 1xx response begins it anew, up to 20 times as long in all'),
   idle: timer('zero').prefault('60s').describe('Between two reads of a response body; 0: no limit'),
   tunnel: timer('zero')
     .prefault('1h')

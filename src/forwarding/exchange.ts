@@ -234,6 +234,8 @@ export class Exchange implements Waiter {
   /** What it needs to go on elsewhere when it breaks; null: it does not. */
   resumption: Resumption | null = null;
   error: ErrorKind | null = null;
+  /** What was wrong, as the parser or the system has it: one of a closed set of texts; ''. */
+  detail = '';
   /** Counted among the requests of its pool. */
   counted = false;
   /** Between the first byte of the request and the end of the response. */
@@ -335,6 +337,7 @@ export class Exchange implements Waiter {
     this.bytesOut = 0;
     this.resumption = null;
     this.error = null;
+    this.detail = '';
     this.active = true;
   }
 }

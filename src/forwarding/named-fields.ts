@@ -1,7 +1,7 @@
 import type { Head } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
 
-/** Fields that `Connection` cannot name away: they say where the message goes and where it ends. */
+/** Fields that `Connection` cannot name away: they say where the message goes and where it ends, or a recipient needs them. */
 const KEPT = new Set([
   'host',
   'content-length',
@@ -10,6 +10,7 @@ const KEPT = new Set([
   'set-cookie',
   'authorization',
   'cache-control',
+  'date',
 ]);
 
 /** Names that the Connection lines of `head` declare hop-by-hop, in lower case (RFC 9110 7.6.1). Off the usual path. */

@@ -33,14 +33,19 @@ for (const id of [
   HeaderId.limpetUser,
   HeaderId.limpetError,
   HeaderId.limpetExplain,
+  HeaderId.limpetOther,
 ]) {
   FATE[id] = 1;
 }
 FATE[HeaderId.host] = 2;
 FATE[HeaderId.cookie] = 2;
+FATE[HeaderId.maxForwards] = 2;
 FATE[HeaderId.traceparent] = 3;
 FATE[HeaderId.tracestate] = 3;
 FATE[HeaderId.claim] = 4;
+
+/** What is more is no path that a message could take. */
+const MOST_FORWARDS = 1_000_000;
 
 /**
  * The head that goes to the backend: the client's lines in their order and number (behaviour 66), then limpet's.
@@ -71,7 +76,7 @@ export function requestHead(
       continue;
     }
     let line: string | null = '';
-    if (fate === 2) line = head.id(i) === HeaderId.host ? hostLine(head) : cookieLine(head, i, cookies);
+    if (fate === 2) line = changedLine(head, i, cookies);
     if (line === null) {
       runEnd = end;
       continue;
@@ -97,6 +102,18 @@ function traceFate({ trace }: Exchange, id: number): number {
   return id === HeaderId.tracestate && trace.continues ? 0 : 1;
 }
 
+/** What becomes of line i, one that is looked at. Null: it stays as it is. */
+function changedLine(head: Head, i: number, cookies: readonly string[]): string | null {
+  switch (head.id(i)) {
+    case HeaderId.host:
+      return hostLine(head);
+    case HeaderId.maxForwards:
+      return maxForwardsLine(head, i);
+    default:
+      return cookieLine(head, i, cookies);
+  }
+}
+
 /** Null: as it is. The authority of an absolute-form target replaces Host (RFC 9112 3.2.2). */
 function hostLine(head: Head): string | null {
   return head.authorityEnd === 0 ? null : `Host: ${head.host}\r\n`;
@@ -108,4 +125,11 @@ function cookieLine(head: Head, i: number, cookies: readonly string[]): string |
   const rest = stripCookies(head.text, head.valueStart(i), head.valueEnd(i), cookies);
   if (rest === null) return null;
   return rest === '' ? '' : `${head.name(i)}: ${rest}\r\n`;
+}
+
+/** Null: as it is. Of the two methods that it is for one forward fewer is left (RFC 9110 7.6.2); none left does not come here. */
+function maxForwardsLine(head: Head, i: number): string | null {
+  if (head.method !== 'TRACE' && head.method !== 'OPTIONS') return null;
+  const value = head.value(i);
+  return /^\d+$/.test(value) ? `Max-Forwards: ${Math.min(Number(value), MOST_FORWARDS) - 1}\r\n` : null;
 }

@@ -18,6 +18,7 @@ for (const id of [
   HeaderId.limpetUser,
   HeaderId.limpetError,
   HeaderId.limpetExplain,
+  HeaderId.limpetOther,
 ]) {
   FATE[id] = 1;
 }

@@ -34,6 +34,8 @@ const MAX_FIELDS = 1_000;
 const STRING_BYTES = 16_384;
 /** A client waits about this long for 100 Continue before it sends its body all the same; so do we (RFC 9110 10.1.1). */
 const CONTINUE_MS = 1_000;
+/** With 1xx responses a backend may have so many times `timeouts.response` for its final one. */
+const INTERIM_TIMES = 20;
 /**
  * How long a connection is kept without use when the backend does not say: under the 5 s of Node, Apache and uvicorn,
  * so that their closing does not race with a request (behaviour 68).
@@ -89,6 +91,8 @@ export class Upstream extends Timed implements OpeningEvents {
   /** The request head has been handed to the socket. */
   #sent = false;
   #awaitsContinue = false;
+  /** When the first 1xx response came; 0: none has. By `wheel.now`. */
+  #interimSince = 0;
   #ended = false;
   #lastByteAt = 0;
   /** Of a tunnel that carries a WebSocket. */
@@ -133,7 +137,9 @@ export class Upstream extends Timed implements OpeningEvents {
     this.#requestHead = head;
     this.#sentPieces = 0;
     this.#sent = false;
-    this.#awaitsContinue = x.expectsContinue && !x.continued;
+    // A client that has sent some of its body does not wait for a word.
+    this.#awaitsContinue = x.expectsContinue && !x.continued && x.body.length === 0;
+    this.#interimSince = 0;
     this.connections.addBusy(this);
     this.#go(x);
   }
@@ -243,6 +249,8 @@ export class Upstream extends Timed implements OpeningEvents {
     }
     if (this.#awaitsContinue) {
       this.#handler.wheel.set(this, CONTINUE_MS);
+      // It may not wait: what comes goes on.
+      x.client.readBody();
       return;
     }
     this.#handler.wheel.set(this, x.pool!.config.timeouts.response);
@@ -252,7 +260,8 @@ export class Upstream extends Timed implements OpeningEvents {
   /** More of the request body has come. */
   sendBody(): void {
     const x = this.#exchange;
-    if (x === null || !this.#sent || this.#awaitsContinue || this.#phase === Phase.closed) return;
+    if (x === null || !this.#sent || this.#phase === Phase.closed) return;
+    this.#awaitsContinue = false;
     this.#writePieces(x);
     this.#afterBody(x);
   }
@@ -389,15 +398,18 @@ export class Upstream extends Timed implements OpeningEvents {
     if (x.minor === 1 && !(isContinue && x.continued)) this.#handler.onInterim(x, head);
     if (isContinue) {
       x.continued = true;
-      if (this.#awaitsContinue) this.#stopWaiting(x);
+      if (this.#awaitsContinue) this.sendBody();
     }
+    if (!this.#awaitsContinue) this.#awaitLonger(x);
   }
 
-  #stopWaiting(x: Exchange): void {
-    this.#awaitsContinue = false;
-    this.#handler.wheel.set(this, x.pool!.config.timeouts.response);
-    this.sendBody();
-    if (!x.bodyDone) this.#askForMore(x);
+  /** The backend has said that it is at work: the time for its response begins anew, up to a bound. */
+  #awaitLonger(x: Exchange): void {
+    const { wheel } = this.#handler;
+    const { response } = x.pool!.config.timeouts;
+    if (this.#interimSince === 0) this.#interimSince = wheel.now;
+    const left = this.#interimSince + INTERIM_TIMES * response - wheel.now;
+    if (left > 0) wheel.set(this, Math.min(left, response));
   }
 
   #switch(x: Exchange, head: Head, data: Buffer, from: number, end: number): boolean {
@@ -727,7 +739,7 @@ export class Upstream extends Timed implements OpeningEvents {
         this.#giveUp(true);
         break;
       case Phase.head:
-        if (x !== null && this.#awaitsContinue) this.#stopWaiting(x);
+        if (x !== null && this.#awaitsContinue) this.sendBody();
         // The backend has taken all that there is of a request of which its client owes the rest: it is not the one who is late.
         else if (x !== null && !x.bodyDone && this.#socket.writableLength < this.#socket.writableHighWaterMark)
           this.#handler.wheel.set(this, x.pool!.config.timeouts.response);

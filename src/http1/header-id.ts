@@ -32,7 +32,8 @@ export const HeaderId = {
   limpetSessionMoved: 23,
   limpetSessionExpired: 24,
   limpetUser: 25,
-  limpetError: 26,
+  /** Below 32: looked for in every response. */
+  date: 26,
   idempotencyKey: 27,
   cacheControl: 28,
   authorization: 29,
@@ -49,6 +50,10 @@ export const HeaderId = {
   tracestate: 39,
   /** One of `claims`, by its name or how it begins. */
   claim: 40,
+  maxForwards: 43,
+  limpetError: 41,
+  /** Any other name that begins with `limpet-`: what backends and limpet say to each other, and nobody else. */
+  limpetOther: 42,
 } as const;
 
 const NAMES: Readonly<Record<string, number>> = {
@@ -91,6 +96,8 @@ const NAMES: Readonly<Record<string, number>> = {
   traceparent: HeaderId.traceparent,
   tracestate: HeaderId.tracestate,
   ...Object.fromEntries(claims.names.map((name) => [name, HeaderId.claim])),
+  'max-forwards': HeaderId.maxForwards,
+  date: HeaderId.date,
 };
 
 /** One step of the name hash; `lower` is the byte in lower case with `_` counted as `-`. */
@@ -125,7 +132,7 @@ export function headerId(bytes: Uint8Array, start: number, end: number, hash: nu
   for (let i = hash & (SIZE - 1); ; i = (i + 1) & (SIZE - 1)) {
     const slot = slots[i]!;
     const name = slot.name;
-    if (name === '') return claimed(bytes, start, end);
+    if (name === '') return idByPrefix(bytes, start, end);
     if (slot.hash !== hash || name.length !== end - start) continue;
     let underscore = false;
     let k = 0;
@@ -140,8 +147,10 @@ export function headerId(bytes: Uint8Array, start: number, end: number, hash: nu
   }
 }
 
-/** The first three characters of each prefix of `claims` as one number; few names come further. */
-const BEGINNINGS = claims.prefixes.map((prefix) => beginning(Buffer.from(prefix), 0));
+/** Names that are known by how they begin. */
+const PREFIXES = [...claims.prefixes, 'limpet-'];
+/** The first three characters of each as one number; few names come further. */
+const BEGINNINGS = PREFIXES.map((prefix) => beginning(Buffer.from(prefix), 0));
 
 /** Lower case; `_` is not told from `-` where both could stand. */
 function beginning(bytes: Uint8Array, at: number): number {
@@ -153,15 +162,17 @@ function lowered(byte: number): number {
 }
 
 /** Id of a name that is none of NAMES. */
-function claimed(bytes: Uint8Array, start: number, end: number): number {
+function idByPrefix(bytes: Uint8Array, start: number, end: number): number {
   if (end - start < 3) return HeaderId.other;
   const begins = beginning(bytes, start);
   for (let n = 0; n < BEGINNINGS.length; n++) {
     if (BEGINNINGS[n] !== begins) continue;
-    const prefix = claims.prefixes[n]!;
+    const prefix = PREFIXES[n]!;
     let k = 0;
     while (k < prefix.length && start + k < end && lowered(bytes[start + k]!) === prefix.charCodeAt(k)) k++;
-    if (k === prefix.length) return bytes.subarray(start, end).includes(0x5f) ? HeaderId.alias : HeaderId.claim;
+    if (k < prefix.length) continue;
+    if (n < claims.prefixes.length) return bytes.subarray(start, end).includes(0x5f) ? HeaderId.alias : HeaderId.claim;
+    if (start + k < end) return bytes[start + k - 1] === 0x5f ? HeaderId.alias : HeaderId.limpetOther;
   }
   return HeaderId.other;
 }

@@ -14,6 +14,9 @@ export interface RequestText {
 /** Of a WebSocket: limpet is the client of that handshake, and HTTP/2 has none (RFC 8441 5). */
 const HANDSHAKE = new Set(['sec-websocket-key', 'sec-websocket-accept', 'content-length']);
 
+/** Methods whose requests are expected to have a body: of none they say so (RFC 9110 8.6). */
+const WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
+
 /**
  * Writes the header list of a request as a head of HTTP/1.1 (RFC 9113 8.3.1) into `into`. Which bytes are allowed in it is for the
  * parser to say that reads it next.
@@ -93,6 +96,6 @@ export function requestText(raw: readonly string[], whole: boolean, key: () => s
   if (!whole && !length) {
     into.chunked = true;
     framing = 'Transfer-Encoding: chunked\r\n';
-  }
+  } else if (!length && WITH_BODY.has(method)) framing = 'content-length: 0\r\n';
   into.text = `${method} ${target} HTTP/1.1\r\n${hostLine}${framing}${fields}${cookieLine}\r\n`;
 }

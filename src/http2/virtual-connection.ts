@@ -363,7 +363,8 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
   /** The backend's answer cannot be had in HTTP/2: 502, and this side is closed. */
   #refuse(): void {
     const stream = this.#stream!;
-    respond(stream, [':status', '502', 'content-length', '0', 'limpet-error', 'BACKEND_PROTOCOL'], WHOLE);
+    const date = new Date().toUTCString();
+    respond(stream, [':status', '502', 'content-length', '0', 'limpet-error', 'BACKEND_PROTOCOL', 'date', date], WHOLE);
     if (this.#bodyOpen || this.#holds) this.#endRequest();
     this.#closeSoon();
   }

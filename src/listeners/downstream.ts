@@ -26,7 +26,8 @@ const PIPELINE_BYTES = 65_536;
 /** What is read and dropped of an upload whose answer has been given (behaviour 57). */
 const DRAIN_BYTES = 262_144;
 const DRAIN_MS = 5_000;
-const VIA = 'Via: 1.1 limpet\r\n';
+/** By the version in which requests come (RFC 9110 7.6.3): HTTP/1.0, HTTP/1.1, HTTP/2. */
+const VIA = ['Via: 1.0 limpet\r\n', 'Via: 1.1 limpet\r\n', 'Via: 2.0 limpet\r\n'] as const;
 /** Time for a client to read our last words before the connection is cut. */
 const LINGER_MS = 2_000;
 /** Shares of the grace of a stop: WebSockets are told within the first, as event streams end, and do not wait for the end of a message after the second. */
@@ -52,6 +53,8 @@ export interface Origin {
   readonly ends?: ConnectionEnds;
   /** Of a connection that is TLS. */
   readonly certificate?: { readonly identity: string };
+  /** It is a stream of HTTP/2. */
+  readonly http2?: boolean;
 }
 
 /**
@@ -72,6 +75,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   readonly #ends: ConnectionEnds;
   readonly #ownTls: boolean;
   readonly #certificate: Origin['certificate'];
+  readonly #http2: boolean;
   /** By what `#peerTrusted` was found out: a reload may say otherwise. */
   #trusted: TrustedProxies;
   #peerTrusted: boolean;
@@ -97,6 +101,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   #upstream: Upstream | null = null;
   #forwardedHost = '';
   #forwarded = '';
+  #forwardedVia = '';
   /** At a graceful stop: until when it may lie idle, when a WebSocket is told or an event stream ends, and when that gets urgent. By `wheel.now`. */
   #idleUntil = Number.POSITIVE_INFINITY;
   #idleMs = 0;
@@ -110,7 +115,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   /** @param accepted a connection that has not been read from yet */
   constructor(
     accepted: Accepted,
-    { peer, secure, ends, certificate }: Origin,
+    { peer, secure, ends, certificate, http2 = false }: Origin,
     listener: ConnectionOwner,
     handler: Handler,
   ) {
@@ -124,6 +129,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     this.#ends = ends ?? (socket as ConnectionEnds);
     this.#ownTls = secure;
     this.#certificate = certificate;
+    this.#http2 = http2;
     this.secure = secure;
     this.#trusted = listener.trusted;
     this.#peerTrusted = this.#trusted.has(this.#peer);
@@ -786,14 +792,16 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
 
   forwardedLines(): string {
     const x = this.exchange;
+    const via = VIA[this.#http2 ? 2 : x.minor === 0 ? 0 : 1];
     if (this.#peerTrusted) {
-      return forwardedLines(this.#peer, true, this.secure, x.host, this.#handler.scratchHead) + VIA;
+      return forwardedLines(this.#peer, true, this.secure, x.host, this.#handler.scratchHead) + via;
     }
-    if (this.#forwarded === '' || this.#forwardedHost !== x.host) {
+    if (this.#forwarded === '' || this.#forwardedHost !== x.host || this.#forwardedVia !== via) {
       // Made anew for each host only, and as one flat string.
       this.#forwardedHost = x.host;
+      this.#forwardedVia = via;
       this.#forwarded = Buffer.from(
-        forwardedLines(this.#peer, false, this.secure, x.host, null) + VIA,
+        forwardedLines(this.#peer, false, this.secure, x.host, null) + via,
         'latin1',
       ).latin1Slice();
     }

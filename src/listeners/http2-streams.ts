@@ -28,7 +28,7 @@ export function http2Streams(handler: Handler, log: Logger): Http2Front<Http2Lis
         closed: () => {},
         crossed: () => {},
       };
-      return new Downstream(connection, origin, owner, handler);
+      return new Downstream(connection, { ...origin, http2: true }, owner, handler);
     },
   });
 }

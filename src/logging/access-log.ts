@@ -36,6 +36,8 @@ export interface AccessRecord {
   attempts: number;
   /** Why limpet answered itself or could not answer. */
   error: ErrorCode | null;
+  /** What was wrong with the message that was refused, or how the connection failed; empty when there is no error. */
+  detail: string;
 }
 
 /** Anything that JSON has to escape, or that is not printable ASCII (escaped too: a log line is safe in every terminal). */
@@ -58,6 +60,7 @@ export class AccessLog {
   readonly #host = new Quoted();
   readonly #pool = new Quoted();
   readonly #backend = new Quoted();
+  readonly #detail = new Quoted();
   #second = -1;
   #clock = '';
 
@@ -81,7 +84,8 @@ export class AccessLog {
         `,"durationMs":${milliseconds(record.durationMs)},"pool":${this.#pool.of(record.pool)}` +
         `,"backend":${this.#backend.of(record.backend)},"session":${quote(record.session)}` +
         `,"affinity":${affinity < 0 ? 'null' : `"${OUTCOMES[affinity]}"`}` +
-        `,"attempts":${record.attempts},"error":${error === null ? 'null' : `"${error}"`}}\n`,
+        `,"attempts":${record.attempts},"error":${error === null ? 'null' : `"${error}"`}` +
+        `,"detail":${this.#detail.of(record.detail)}}\n`,
     );
   }
 

@@ -12,6 +12,10 @@ export const RARE_METRICS = {
     labels: ['pool', 'reason'],
     help: 'Attempts after the first one of a request, by what went wrong before.',
   },
+  limpet_refused_responses_total: {
+    labels: ['pool', 'backend', 'reason'],
+    help: 'Responses of backends that are not valid HTTP, by what is wrong with them.',
+  },
   limpet_resumed_total: {
     labels: ['pool'],
     help: 'Broken responses that went on at another backend.',

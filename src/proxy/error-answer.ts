@@ -15,6 +15,8 @@ export interface ErrorAnswer {
   readonly http10: boolean;
   /** Seconds for Retry-After; 0: none. */
   readonly retryAfter: number;
+  /** `Date` line with its CRLF. */
+  readonly date: string;
   /** Further lines, each with CRLF. */
   readonly more: string;
   /** What a 405 says is allowed. */
@@ -44,7 +46,7 @@ export function errorAnswer(answer: ErrorAnswer): string {
   if (kind.status === 405) lines.push(`Allow: ${answer.allow}`);
   if (!answer.keepAlive) lines.push('Connection: close');
   else if (answer.http10) lines.push('Connection: keep-alive');
-  return `${lines.join('\r\n')}\r\n${answer.more}\r\n${answer.head ? '' : body}`;
+  return `${lines.join('\r\n')}\r\n${answer.date}${answer.more}\r\n${answer.head ? '' : body}`;
 }
 
 function errorBody(kind: ErrorKind, reason: string, requestId: string, accept: string): [string, string] {

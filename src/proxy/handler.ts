@@ -37,6 +37,7 @@ import { MoveReason } from '../sessions/move-reasons.ts';
 import { Row } from '../sessions/row.ts';
 import { Claim, type SessionStore } from '../sessions/store.ts';
 import { Lookup, type SessionTable } from '../sessions/table.ts';
+import { DateLine } from '../timing/date-line.ts';
 import type { TimerWheel } from '../timing/timer-wheel.ts';
 import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
 import { blame, blameStatus, countRetried, keepAccuser, noteRetried } from './blame.ts';
@@ -44,6 +45,7 @@ import { type Choice, chooseBackend } from './choose.ts';
 import { EVERY_METHOD, errorAnswer } from './error-answer.ts';
 import { explainLine } from './explain/explain-header.ts';
 import { type ExplainAccess, explainedRequest } from './explain/explained-request.ts';
+import { finalRecipientAnswer, isFinalRecipient } from './final-recipient.ts';
 import { noteMove } from './note-move.ts';
 import { noteRefusal } from './note-refusal.ts';
 import { noteSession } from './note-session.ts';
@@ -115,6 +117,7 @@ export class Handler implements AttemptEvents, Gate {
   #requests = 0;
   /** Between the monotonic clock and that of the day, as of the latest tick: one clock is read for each request, not two. */
   #clockOffset = Date.now() - performance.now();
+  readonly #date = new DateLine();
   #ticks = 0;
   #quietUntil = 0;
   #madeRoomAt = 0;
@@ -185,6 +188,7 @@ export class Handler implements AttemptEvents, Gate {
     const head = x.explains ? this.scratchHead : came;
     if ((head.connection & ConnectionToken.upgrade) !== 0) x.upgrade = upgradeProtocol(head);
     if (head.method === 'CONNECT') return this.answer(x, ERRORS.METHOD_NOT_ALLOWED);
+    if ((head.method === 'OPTIONS' || head.method === 'TRACE') && isFinalRecipient(head)) return this.#endHere(x, head);
     if (head.expect !== 0) {
       if (head.expect === 2) return this.answer(x, ERRORS.EXPECTATION_FAILED);
       x.expectsContinue = head.minor === 1 && !x.bodyDone;
@@ -417,7 +421,7 @@ export class Handler implements AttemptEvents, Gate {
   onInterim(x: Exchange, head: Head): void {
     // Not in the middle of a body.
     if (x.committed) return;
-    x.client.put(responseHead(head, Framing.none, '', '', '', false));
+    x.client.put(responseHead(head, Framing.none, x.traffic!.issuer?.name ?? '', '', '', false));
   }
 
   /** The head of the final response has come. False: the response is not used, the request goes elsewhere. */
@@ -444,13 +448,15 @@ export class Handler implements AttemptEvents, Gate {
     const setCookie = this.#confirm(x, head, backend, traffic);
     if (setCookie === null) return this.#drop(x, upstream);
     // Without a 100 the client may or may not send its body: the next bytes could be either (RFC 9110 10.1.1).
-    if (framing === Framing.untilClose || (x.expectsContinue && !x.continued)) x.client.closeAfter();
+    if (framing === Framing.untilClose || (x.expectsContinue && !x.continued && !x.bodyDone)) x.client.closeAfter();
     const cookie = traffic.issuer?.name ?? '';
     const { keepAlive } = x.client;
     // What the client has been told holds, whatever begins or is taken back until the response is whole.
     if (!keepAlive) x.client.closeAfter();
     let lines = !keepAlive ? 'Connection: close\r\n' : x.minor === 0 ? 'Connection: keep-alive\r\n' : '';
     if (x.explains) lines += explainLine(x, backend, null);
+    if (!head.has(HeaderId.date)) lines += this.#date.at(now + this.#clockOffset);
+    if (status === 426 && head.upgradeLine >= 0 && x.minor === 1) lines += upgradeLines(head);
     if (setCookie === '' && lines === '' && passesAsItIs(head, framing, cookie)) {
       x.client.putHead(head.bytes, head.base, head.base + head.length);
     } else {
@@ -603,6 +609,7 @@ export class Handler implements AttemptEvents, Gate {
     const backend = x.backend!;
     const traffic = x.traffic!;
     if (x.trace !== null) x.trace.failure = kind.code;
+    x.detail = why;
     this.#parts.log.debug(
       { pool: traffic.pool.name, backend: backend.id, error: kind.code, why, request: x.requestId },
       'attempt failed',
@@ -618,7 +625,10 @@ export class Handler implements AttemptEvents, Gate {
     x.lastError = kind;
     if (!excused) blame(x, backend, this.#state, stage, kind, why, this.wheel.now);
     x.freshOnly = false;
-    if (kind === ERRORS.BACKEND_PROTOCOL) return this.answer(x, kind);
+    if (kind === ERRORS.BACKEND_PROTOCOL) {
+      this.#parts.rare.add('limpet_refused_responses_total', traffic.pool.name, backend.id, why);
+      if (stage === Stage.committed) return this.answer(x, kind);
+    }
     // The client has part of it: never started again (behaviour 29).
     if (stage === Stage.committed ? !beginResume(x, backend) : !mayRetry(x, stage)) return this.answer(x, kind);
     this.#retry(x, traffic, kind.code.slice('BACKEND_'.length).toLowerCase());
@@ -728,6 +738,7 @@ export class Handler implements AttemptEvents, Gate {
       x.startedAt = performance.now();
       x.requestIdLine = this.#requestIdLine(x);
     }
+    x.detail = problem;
     this.#parts.log.debug(
       { client: x.client.address, error: kind.code, problem, request: x.requestId },
       'request refused',
@@ -763,11 +774,28 @@ export class Handler implements AttemptEvents, Gate {
       keepAlive,
       http10: x.minor === 0,
       retryAfter: x.retryAfter || kind.retryAfter,
+      date: this.#date.at(performance.now() + this.#clockOffset),
       more: x.explains ? explainLine(x, null, kind) : '',
       // Where a pool is known, it is one that only lets some through.
       allow: x.pool === null ? EVERY_METHOD : SIMPLEX_METHODS,
     });
     x.client.put(text);
+    this.#record(x);
+    x.client.finished();
+  }
+
+  /** A request that has come as far as it may go. */
+  #endHere(x: Exchange, head: Head): void {
+    x.status = 200;
+    x.committed = true;
+    if (!x.bodyDone) x.client.closeAfter();
+    const connection = !x.client.keepAlive
+      ? 'Connection: close\r\n'
+      : x.minor === 0
+        ? 'Connection: keep-alive\r\n'
+        : '';
+    const date = this.#date.at(performance.now() + this.#clockOffset);
+    x.client.put(finalRecipientAnswer(head, `${date}${x.requestIdLine}\r\n${connection}`));
     this.#record(x);
     x.client.finished();
   }
@@ -879,6 +907,14 @@ function isEventStream(head: Head): boolean {
     line >= 0 &&
     head.text.slice(head.valueStart(line), head.valueStart(line) + 17).toLowerCase() === 'text/event-stream'
   );
+}
+
+/** A 426 says what would be welcome (RFC 9110 15.5.22). */
+function upgradeLines(head: Head): string {
+  let lines = 'Connection: upgrade\r\n';
+  for (let i = head.upgradeLine; i >= 0; i = head.findId(HeaderId.upgrade, i + 1))
+    lines += `Upgrade: ${head.value(i)}\r\n`;
+  return lines;
 }
 
 function acceptOf(head: Head): string {

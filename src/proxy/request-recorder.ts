@@ -29,6 +29,7 @@ export class RequestRecorder {
     affinity: -1,
     attempts: 0,
     error: null,
+    detail: '',
   };
 
   constructor(counters: Counters, rare: RareCounters, access: AccessLog | null) {
@@ -64,6 +65,7 @@ export class RequestRecorder {
     record.affinity = pool === null ? -1 : x.outcome;
     record.attempts = x.attempts;
     record.error = x.error?.code ?? null;
+    record.detail = x.error === null ? '' : x.detail;
     access.log(record);
   }
 }

@@ -17,6 +17,7 @@ import type { Users } from '../sessions/users.ts';
 import { Deadline } from '../timing/deadline.ts';
 import type { SpanExporter } from '../tracing/span-exporter.ts';
 import type { FromWorker, Ports, ToWorker, WorkerStart } from './messages.ts';
+import { RefusedResponses } from './refused-responses.ts';
 
 /** A worker that lived shorter than this is started again with a pause that doubles. */
 const STEADY_MS = 5_000;
@@ -70,6 +71,7 @@ export class Supervisor {
   readonly #limits: ConnectionLimits;
   readonly #rates: RateTable;
   readonly #sums: CounterSums;
+  readonly #refused: RefusedResponses;
   #model: RunningModel | null = null;
   #stopping = false;
   #sweeper: NodeJS.Timeout | null = null;
@@ -82,6 +84,7 @@ export class Supervisor {
     this.#limits = new ConnectionLimits(parts.start.limits, 0);
     this.#rates = new RateTable(parts.start.rates, 1);
     this.#sums = new CounterSums(parts.start.counters);
+    this.#refused = new RefusedResponses(parts.log);
     this.#dialog = allocateDialog(parts.workers);
     this.turns = new DeadTurns(this.#dialog);
     this.#places = Array.from({ length: parts.workers }, (_, index) => ({
@@ -212,7 +215,10 @@ export class Supervisor {
       switch (message.kind) {
         case 'batch':
           if (message.log !== '') output.write(message.log);
-          if (message.rare.length > 0) rare.add(message.rare);
+          if (message.rare.length > 0) {
+            rare.add(message.rare);
+            this.#refused.note(message.rare, performance.now());
+          }
           // Before events that name them.
           if (message.users.length > 0) this.#parts.users.names.add(message.users);
           if (message.events !== null) audit.take(index + 1, message.events);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
+import { eventually } from '../support/eventually.ts';
 import { isWhole } from '../support/raw-client.ts';
 import { RawPair, reply } from '../support/raw-pair.ts';
 
@@ -306,6 +307,55 @@ describe('1xx, Expect and early answers', () => {
       await pair.exchange('POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello'),
       /200 OK/,
     );
+  });
+
+  test('F10: a body that comes without waiting for a 100 goes on at once, whatever the backend makes of Expect', async () => {
+    pair.answer = (connection) => {
+      if (connection.text.endsWith('hello')) connection.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    };
+    for (const pieces of [['hello'], ['h', 'ello'], ['5\r\nhello\r\n0\r\n\r\n']]) {
+      const chunked = pieces[0]!.startsWith('5');
+      for (const connection of pair.backend.connections) connection.text = '';
+      if (chunked) {
+        pair.answer = ({ text, socket }) => {
+          if (text.endsWith('0\r\n\r\n')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+        };
+      }
+      const client = await pair.open();
+      const framing = chunked ? 'Transfer-Encoding: chunked' : 'Content-Length: 5';
+      client.send(`POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n${framing}\r\n\r\n`);
+      await eventually('the head to be there', () => pair.backend.text.includes('\r\n\r\n'));
+      const started = performance.now();
+      for (const piece of pieces) client.send(piece);
+      assert.match(await client.until((text) => text.endsWith('ok')), /^HTTP\/1\.1 200 /);
+      // limpet itself would wait for a second.
+      assert.ok(performance.now() - started < 800, `${performance.now() - started} ms`);
+      // The whole body has come: the connection takes another request.
+      client.text = '';
+      pair.answer = reply('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+      client.send(`${GET}\r\n`);
+      assert.match(await client.until((text) => text.endsWith('ok')), /^HTTP\/1\.1 200 /);
+      pair.answer = (connection) => {
+        if (connection.text.endsWith('hello'))
+          connection.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+      };
+    }
+  });
+
+  test('F10: a part of the body in the packet of the head goes on at once, too, and the rest as it comes', async () => {
+    pair.answer = () => {};
+    const client = await pair.open();
+    client.send('POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhe');
+    const started = performance.now();
+    await eventually('the first part', () => pair.backend.text.endsWith('\r\n\r\nhe'));
+    client.send('l');
+    await eventually('the second', () => pair.backend.text.endsWith('\r\n\r\nhel'));
+    assert.ok(performance.now() - started < 800);
+    pair.backend.connections.at(-1)!.socket.write('HTTP/1.1 100 Continue\r\n\r\n');
+    assert.equal(await client.until((text) => text.endsWith('\r\n\r\n')), 'HTTP/1.1 100 Continue\r\n\r\n');
+    pair.answer = reply('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    client.send('lo');
+    assert.match(await client.until((text) => text.endsWith('ok')), /HTTP\/1\.1 200 /);
   });
 
   test('56: an unknown Expect is refused', async () => {

@@ -218,3 +218,51 @@ describe('54: bytes behind a response', () => {
 function withoutInterim(text: string): string {
   return text.replace(/^(?:HTTP\/1\.1 1\d\d [^\r]*\r\n(?:[^\r]+\r\n)*\r\n)+/, '');
 }
+
+describe('F9: why a response was refused', () => {
+  const pair = RawPair.inSuite('affinity: [], health: { passive: null }', 'log: { access: true }');
+
+  test('F9: the access log has it, and so has one warning a minute for each backend and reason', async () => {
+    const refused = [
+      [
+        'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n',
+        'two Transfer-Encoding lines',
+      ],
+      ['HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok', 'two Content-Length lines'],
+      ['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n', 'chunk size is not hexadecimal'],
+    ] as const;
+    for (let round = 0; round < 3; round++) {
+      for (const [n, [response, reason]] of refused.entries()) {
+        pair.answer = reply(response);
+        await pair.exchange(`GET /${round}/${n} HTTP/1.1\r\nHost: x\r\n\r\n`);
+        const line = await pair.limpet.logged(({ path }) => path === `/${round}/${n}`);
+        assert.deepEqual([line.error, line.detail], ['BACKEND_PROTOCOL', reason]);
+      }
+    }
+    const warnings = pair.limpet.log.filter(({ level, reason }) => level === 'warn' && reason !== undefined);
+    assert.deepEqual(
+      warnings.map(({ pool, backend, reason }) => [pool, backend, reason]),
+      refused.map(([, reason]) => ['p', 'a', reason]),
+    );
+    const metrics = await (await fetch(`${pair.limpet.admin}/metrics`)).text();
+    for (const [, reason] of refused)
+      assert.match(
+        metrics,
+        new RegExp(`^limpet_refused_responses_total\\{pool="p",backend="a",reason="${reason}"\\} 3$`, 'm'),
+      );
+  });
+
+  test('F9: of other failures and of refused requests the access log has the reason, and of what went well none', async () => {
+    pair.answer = ({ socket }) => socket.resetAndDestroy();
+    await pair.exchange('GET /reset HTTP/1.1\r\nHost: x\r\n\r\n');
+    const reset = await pair.limpet.logged(({ path }) => path === '/reset');
+    assert.deepEqual([reset.error, reset.detail], ['BACKEND_RESET', 'ECONNRESET']);
+    await pair.exchange('GET /bad HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n');
+    const bad = await pair.limpet.logged(({ error }) => error === 'BAD_REQUEST');
+    assert.equal(bad.detail, 'two Host lines');
+    pair.answer = ok;
+    await pair.exchange('GET /well HTTP/1.1\r\nHost: x\r\n\r\n');
+    const well = await pair.limpet.logged(({ path }) => path === '/well');
+    assert.deepEqual([well.error, well.detail], [null, null]);
+  });
+});

@@ -154,6 +154,30 @@ describe('attempts and retries', () => {
     });
   }
 
+  test('L19, 28: after an answer that is no valid HTTP a method that may be repeated goes elsewhere, as after a reset', async () => {
+    const status: Record<string, string> = {};
+    for (const method of ['GET', 'HEAD', 'PUT', 'DELETE', 'POST', 'PATCH']) {
+      arrived = 0;
+      for (const backend of fleet) backend.seen.length = 0;
+      onRequest = (nth, request, response, backend) => {
+        if (nth > 0) return echo(request, response, backend);
+        request
+          .resume()
+          .once('end', () => request.socket.end('HTTP/1.1 103 X\r\n\r\nHTTP/1.1 200 OK\r\nBad Name: x\r\n\r\n'));
+      };
+      const body = method === 'PUT' || method === 'POST' || method === 'PATCH' ? { body: 'some' } : {};
+      const answer = await ask(`${limpet.url}/pair/L19`, { method, ...body });
+      status[method] = `${answer.status} ${answer.code} after ${seenBy().length}`.replace('  ', ' ');
+      assert.equal(new Set(seenBy()).size, seenBy().length, 'never twice at one backend');
+    }
+    const twice = '200 after 2';
+    const never = '502 BACKEND_PROTOCOL after 1';
+    assert.deepEqual(status, { GET: twice, HEAD: twice, PUT: twice, DELETE: twice, POST: never, PATCH: never });
+    onRequest = (_nth, request) => void request.socket.end('garbage\r\n\r\n');
+    const all = await get('/pair/L19/all');
+    assert.deepEqual([all.status, all.code], [502, 'BACKEND_PROTOCOL'], 'where no backend is left');
+  });
+
   test('28: a backend that closes without an answer: only methods that may be repeated are', async () => {
     const status: Record<string, string> = {};
     for (const method of ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'POST', 'PATCH', 'PROPFIND']) {

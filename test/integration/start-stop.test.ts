@@ -290,6 +290,7 @@ describe('a running limpet', () => {
       affinity: 'new',
       attempts: 1,
       error: null,
+      detail: null,
     });
     assert.ok(Math.abs(Date.now() - Date.parse(String(time))) < 10_000);
     assert.ok(Number(durationMs) > 0 && Number(durationMs) < 10_000);

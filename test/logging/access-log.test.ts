@@ -21,6 +21,7 @@ const record: AccessRecord = {
   affinity: Outcome.moved,
   attempts: 2,
   error: null,
+  detail: '',
 };
 
 function lineOf(changes: Partial<AccessRecord>, log?: AccessLog): string {
@@ -56,6 +57,7 @@ test('a request is one JSON line with every field of the interface', () => {
     affinity: 'moved',
     attempts: 2,
     error: null,
+    detail: null,
   });
 });
 
@@ -70,9 +72,10 @@ test('what a request does not have is null, and every line has the same members'
     error: 'NO_ROUTE',
   });
   assert.deepEqual(
-    [line.pool, line.backend, line.session, line.affinity, line.error],
-    [null, null, null, null, 'NO_ROUTE'],
+    [line.pool, line.backend, line.session, line.affinity, line.error, line.detail],
+    [null, null, null, null, 'NO_ROUTE', null],
   );
+  assert.equal(parsed({ error: 'BAD_REQUEST', detail: 'two Host lines' }).detail, 'two Host lines');
   assert.deepEqual(Object.keys(line), Object.keys(parsed({})));
 });
 

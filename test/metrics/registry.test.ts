@@ -85,6 +85,7 @@ test('every metric of the interface is there, with its type and a help text', as
     limpet_failovers_total: 'counter',
     limpet_retries_total: 'counter',
     limpet_resumed_total: 'counter',
+    limpet_refused_responses_total: 'counter',
     limpet_backend_up: 'gauge',
     limpet_session_evictions_total: 'counter',
     limpet_errors_total: 'counter',

@@ -50,10 +50,10 @@ export const HeaderId = {
   tracestate: 39,
   /** One of `claims`, by its name or how it begins. */
   claim: 40,
-  maxForwards: 43,
   limpetError: 41,
   /** Any other name that begins with `limpet-`: what backends and limpet say to each other, and nobody else. */
   limpetOther: 42,
+  maxForwards: 43,
 } as const;
 
 const NAMES: Readonly<Record<string, number>> = {

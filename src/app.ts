@@ -171,9 +171,11 @@ async function start(
   const restarts = new Restarts({
     count: (...labels) => rare.add([{ name: 'limpet_backend_restarts_total', labels, count: 1 }]),
     log,
+    onEnd: () => nodes?.flush(),
     now: Date.now,
   });
   const lives = new BackendLives(keeper, restarts);
+  await nodes?.learnLives(lives);
   await snapshots?.load({ table, names: sessionNames(keeper, lives), backends: () => standingOf(keeper, state) });
 
   const users = new Users({

@@ -45,6 +45,8 @@ export interface StoredSession {
   readonly moves: number;
   /** Public id of the session that this is another name of; '' or absent: of none. */
   readonly joined?: string;
+  /** Number of the life of its backend that it is bound to; 0: not known. */
+  readonly life: number;
 }
 
 /** The parts of a running limpet that the admin API looks at and changes. */

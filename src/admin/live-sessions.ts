@@ -173,7 +173,7 @@ export class LiveSessions {
     row.state = Lookup.LIVE;
     row.pool = pool.index;
     row.backend = backend?.slot ?? -1;
-    row.generation = backend?.life.stamp ?? 0;
+    row.generation = backend?.life.stampBy(stored.life, stored.lastSeen, now()) ?? 0;
     row.by = stored.by;
     row.created = stored.created;
     row.lastSeen = stored.lastSeen;

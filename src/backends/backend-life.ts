@@ -80,6 +80,17 @@ export class BackendLife {
     return number > 1 && time < began - SKEW_MS ? this.stampOf(number - 1) : this.stampOf(number);
   }
 
+  /**
+   * The stamp of a session as another process has it. A life that this process has not heard of has begun since.
+   * @param life which one it is bound to; 0: not known, that process is limpet 0.1
+   * @param seen when it was last seen, ms since epoch; 0: now
+   */
+  stampBy(life: number, seen: number, now: number): number {
+    if (life === 0) return this.stampAt(seen === 0 ? now : seen);
+    if (life > this.number) this.reach(life, now);
+    return this.stampOf(life);
+  }
+
   /** Notes that the backend has answered in this life: from here on it can end. */
   answer(): void {
     const { number } = this;

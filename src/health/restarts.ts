@@ -11,6 +11,8 @@ export interface RestartsParts {
   /** Counts one more in `limpet_backend_restarts_total`. */
   readonly count: (pool: string, backend: string, sign: RestartSign) => void;
   readonly log: { warn(fields: object, message: string): void };
+  /** A life has ended here, and the other nodes do not know yet. */
+  readonly onEnd?: () => void;
   /** Wall clock, ms since epoch. */
   readonly now: () => number;
 }
@@ -32,6 +34,7 @@ export class Restarts {
     const { now } = this.#parts;
     if (!backend.life.end(life, now())) return false;
     this.#ended(backend, sign);
+    this.#parts.onEnd?.();
     return true;
   }
 

@@ -345,7 +345,8 @@ function enterByProof(
   x.expired = '';
   // The store has been asked.
   if (x.recalled) return Search.done;
-  return asked(x, traffic, table, store.recall(x.found.key, traffic.pool, x.home, x.strategy!.by, x.began, now));
+  const { by } = traffic.issuer!;
+  return asked(x, traffic, table, store.recall(x.found.key, traffic.pool, x.home, by, x.began, now, x.stamp));
 }
 
 /** A key that the client chose: a session begins under it (behaviour 15 has no part in this: there is a key). */
@@ -383,9 +384,10 @@ function askAll(
   now: number,
 ): number {
   const asks: (Claim | Promise<Claim>)[] = [];
+  const stamp = proof.backend?.life.stampAt(proof.issued);
   for (let s = 0; s < x.keys.length; s++) {
     const { key, strategy } = x.keys[s]!;
-    if (s === proven) asks.push(store.recall(key, pool, proof.backend, issuer!.by, proof.began, now));
+    if (s === proven) asks.push(store.recall(key, pool, proof.backend, issuer!.by, proof.began, now, stamp));
     else if ((unknown & (1 << s)) !== 0) asks.push(store.recall(key, pool, null, strategy!.by, now, now));
   }
   x.recalled = true;
@@ -539,6 +541,11 @@ export function answered(x: Exchange, traffic: PoolTraffic, table: SearchedRows,
       x.bound = !x.claimed;
       if (x.claimed) x.home = null;
       else goByRow(x, traffic);
+      // Another node has seen it last: this is a request of it as well.
+      if (x.bound && x.row.lastSeen < now) {
+        x.seenAt = x.seenAt === Number.POSITIVE_INFINITY ? x.row.lastSeen : Math.max(x.seenAt, x.row.lastSeen);
+        table.keep(x.found.key, now);
+      }
       if (x.bound && !owned) x.outcome = Outcome.bound;
       return Search.done;
   }

@@ -5,10 +5,10 @@ import type { KnownLife, KnownLives } from '../sessions/known-lives.ts';
 
 /** The lives of the backends in the model that is in effect, see KnownLives. */
 export class BackendLives implements KnownLives {
-  readonly #keeper: ModelKeeper;
+  readonly #keeper: Pick<ModelKeeper, 'pools'>;
   readonly #restarts: Restarts;
 
-  constructor(keeper: ModelKeeper, restarts: Restarts) {
+  constructor(keeper: Pick<ModelKeeper, 'pools'>, restarts: Restarts) {
     this.#keeper = keeper;
     this.#restarts = restarts;
   }
@@ -32,10 +32,11 @@ export class BackendLives implements KnownLives {
     };
   }
 
-  learn(lives: readonly KnownLife[]): void {
+  learn(lives: readonly KnownLife[], before = false): void {
     for (const { name, life, began } of lives) {
       const backend = backendByName(this.#keeper.pools, name);
-      if (backend !== null) this.#restarts.learn(backend, life, began);
+      if (before) backend?.life.reach(life, began);
+      else if (backend !== null) this.#restarts.learn(backend, life, began);
     }
   }
 }

@@ -12,8 +12,11 @@ export interface KnownLife {
 export interface KnownLives {
   /** Answers what has changed since its last call; with the first one, all there is to know. */
   reader(): () => readonly KnownLife[];
-  /** Another process has seen lives end: they have. What this process knows better stays, and a backend that it does not have is none of its business. */
-  learn(lives: readonly KnownLife[]): void;
+  /**
+   * Another process has seen lives end: they have. What this process knows better stays, and a backend that it does not have is none of its business.
+   * @param before they ended before this process had anything to do with it: it is no news
+   */
+  learn(lives: readonly KnownLife[], before?: boolean): void;
 }
 
 /** Reads what JSON.stringify made of a list of KnownLife; what is none is left out. */

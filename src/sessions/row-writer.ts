@@ -321,9 +321,11 @@ export class RowWriter {
     if (this.#marks !== null) this.#marks[row] = CHANGED;
   }
 
-  /** It was claimed by another process before. */
-  disown(row: number): void {
+  /** It was claimed by another process before, and seen there last. */
+  disown(row: number, seen: number): void {
     const tag = tagOf(this.#rows, row);
+    const lastSeen = (bodyOf(this.#rows, row) + LAST_SEEN) >> 1;
+    if (this.#doubles[lastSeen]! > seen) this.#doubles[lastSeen] = seen;
     this.#words[tag + STATE] = this.#words[tag + STATE]! & ~CLAIMED;
   }
 

@@ -82,6 +82,7 @@ export interface SessionStore {
    * Asks what others know of a session that the table does not have, and that its cookie proves or a key that the client chose may name.
    * @param backend what the cookie names; null: no backend of the pool
    * @param created when the session began, by its cookie
+   * @param stamp of the life of `backend` that it is bound to, by its cookie; absent: the one that it is in
    * @returns bound, ended, elsewhere, refused, joined, or unknown: go by the cookie
    */
   recall(
@@ -91,6 +92,7 @@ export interface SessionStore {
     by: number,
     created: number,
     now: number,
+    stamp?: number,
   ): Claim | Promise<Claim>;
 
   /**

@@ -354,11 +354,14 @@ export class SessionTable {
     return this.#pending.clear(key);
   }
 
-  /** A claim of this process turns out to be another process's session: it does not begin here. */
-  disown(key: Key): void {
+  /**
+   * A claim of this process turns out to be another process's session: it does not begin here.
+   * @param seen when the session was last seen, ms since epoch
+   */
+  disown(key: Key, seen: number): void {
     const at = this.#access.acquire(key);
     if (at < 0) return;
-    this.#access.writer.disown(at);
+    this.#access.writer.disown(at, seen);
     this.#access.release(at);
   }
 

@@ -23,6 +23,7 @@ async function start(t: Parameters<typeof startAdmin>[0], change: Partial<Stored
     created: NOW - HOUR,
     lastSeen: NOW - MINUTE,
     moves: 2,
+    life: 0,
     ...change,
   };
   const parts: Partial<LiveParts> = {

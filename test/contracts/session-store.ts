@@ -283,6 +283,68 @@ export function storeContract(name: string, contract: StoreContract): void {
       assert.ok(claim === Claim.unknown || homeOf(two, key) === 'b');
     });
 
+    /** Number of the life that a session is bound to, as a node's table has it; 0: it has none. */
+    const lifeOf = (node: StoreNode, key: Key): number => {
+      const row = new Row();
+      if (node.table.peek(key, Date.now(), row) !== Lookup.LIVE) return 0;
+      return node.pool.bySlot[row.backend]!.life.numberOf(row.generation);
+    };
+
+    test('M1, 114: a life that ends on one has ended for all, once, and sessions stay bound to the one that they were in', async () => {
+      const early = await shared('c');
+      const late = next();
+      const before = backend(one, 'c').life.number;
+      // Only the first knows of it, and the other asks after the restart.
+      await claimOn(one, late, 'c');
+      one.table.confirm(late, backend(one, 'c').slot, Date.now());
+      for (const node of [one, two]) backend(node, 'c').life.end(before, Date.now());
+      await eventually(
+        'both to know',
+        () => [one, two].every((node) => backend(node, 'c').life.number > before),
+        PATIENCE,
+      );
+      assert.deepEqual(await claimOn(two, late, 'b'), { claim: Claim.bound, home: 'c' });
+      for (const node of [one, two]) {
+        assert.equal(backend(node, 'c').life.number, before + 1);
+        assert.equal(lifeOf(node, early), before, 'where it was before');
+        assert.equal(lifeOf(node, late), before);
+      }
+      const fresh = next();
+      await claimOn(two, fresh, 'c');
+      await eventually('the session', async () => (await claimOn(one, fresh, 'a')).home === 'c', PATIENCE);
+      assert.deepEqual([lifeOf(one, fresh), lifeOf(two, fresh)], [before + 1, before + 1]);
+      // It stays, as there is nowhere to go that knows it, and takes on the life that its backend has.
+      const { slot, life } = backend(two, 'c');
+      two.table.confirm(early, slot, Date.now(), life.stamp);
+      await eventually('the other to know', () => lifeOf(one, early) === before + 1, PATIENCE);
+      one.store.move(early, one.pool, backend(one, 'b'), MoveReason['backend-restarted'], Date.now(), new Row());
+      assert.equal(lifeOf(two, late), before);
+    });
+
+    test('M1, 114: a cookie brings its session back into the life that it was issued in', async () => {
+      const { life } = backend(one, 'b');
+      const before = life.number;
+      life.end(before, Date.now());
+      await eventually('both to know', () => backend(two, 'b').life.number > before, PATIENCE);
+      const key = next();
+      const began = Date.now() - 1000;
+      const row = new Row();
+      const stamp = life.stampOf(before);
+      const claim = await one.store.recall(key, one.pool, backend(one, 'b'), COOKIE, began, Date.now(), stamp);
+      if (claim === Claim.unknown)
+        one.store.adopt(key, one.pool, backend(one, 'b'), backend(one, 'b'), COOKIE, began, 0, Date.now(), row, stamp);
+      assert.equal(lifeOf(one, key), before);
+      await eventually(
+        'the other to know',
+        async () => {
+          await two.store.recall(key, two.pool, backend(two, 'b'), COOKIE, began, Date.now());
+          return homeOf(two, key) === 'b';
+        },
+        PATIENCE,
+      );
+      assert.equal(lifeOf(two, key), before);
+    });
+
     /** The pool with a limit per user. */
     const limited = (pool: Pool, max: number, whenFull: 'end-oldest' | 'refuse'): Pool => {
       const { config } = pool;

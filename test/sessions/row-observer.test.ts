@@ -142,7 +142,7 @@ test('a session that another process has claimed begins there, also when a backe
   table.confirm(OTHER!, 1, T);
   table.claim(KEY!, 0, 1, 7, 0, T, row, true, true);
   table.settle(KEY!, 2, 7, T, 0, T, row);
-  table.disown(KEY!);
+  table.disown(KEY!, T);
   table.confirm(KEY!, 2, T);
   assert.deepEqual(seen, []);
 });

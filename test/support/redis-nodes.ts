@@ -1,5 +1,7 @@
 import type { Pool } from '../../src/backends/pool.ts';
+import { Restarts } from '../../src/health/restarts.ts';
 import { createLogger } from '../../src/logging/logger.ts';
+import { BackendLives } from '../../src/reload/backend-lives.ts';
 import type { RedisConfig } from '../../src/sessions/redis/connection.ts';
 import { RedisStore } from '../../src/sessions/redis/redis-store.ts';
 import { RedisSupervisor } from '../../src/sessions/redis/redis-supervisor.ts';
@@ -16,6 +18,9 @@ export interface RedisNode extends StoreNode {
   readonly store: RedisStore;
   readonly status: StoreStatus;
   readonly supervisor: RedisSupervisor;
+  readonly restarts: Restarts;
+  /** Lives that have ended, by whom and by which sign it was told, such as `a refused`. */
+  readonly ended: string[];
   /** Lines of its log, parsed. */
   readonly log: Record<string, unknown>[];
   close(): Promise<void>;
@@ -34,6 +39,7 @@ export async function openRedisNode(
   const table = new SessionTable(memory, 1);
   table.setLimits(pool.index, pool.config.session.idle, pool.config.session.lifetime);
   const log: Record<string, unknown>[] = [];
+  const ended: string[] = [];
   const logger = createLogger('info', { write: (lines) => log.push(JSON.parse(lines) as Record<string, unknown>) });
   const pools = (): readonly Pool[] => [pool];
   const supervisor = new RedisSupervisor({
@@ -59,17 +65,25 @@ export async function openRedisNode(
     log: logger,
     now: Date.now,
   });
+  const restarts = new Restarts({
+    count: (_pool, id, sign) => ended.push(`${id} ${sign}`),
+    log: { warn: () => {} },
+    onEnd: () => supervisor.flush(),
+    now: Date.now,
+  });
+  const lives = new BackendLives({ pools: [pool] }, restarts);
   const close = async (): Promise<void> => {
     store.stop();
     await supervisor.stop();
   };
   try {
     await supervisor.connect({ secrets, warning: null }, true);
+    await supervisor.learnLives(lives);
     supervisor.run();
     await store.start();
   } catch (error) {
     await close();
     throw error;
   }
-  return { store, table: worker, pool, status, supervisor, log, close };
+  return { store, table: worker, pool, status, supervisor, restarts, ended, log, close };
 }

@@ -22,6 +22,8 @@ export interface SharedSession {
   readonly moves: number;
   /** Public id of the session that this is another name of; '' or absent: of none. */
   readonly joined?: string;
+  /** Number of the life of its backend that it is bound to; 0: not known. */
+  readonly life: number;
 }
 
 /** The store that nodes share, as far as it can be asked without changing anything. */
@@ -130,7 +132,7 @@ export class StoreView implements SessionStore {
     const live =
       known !== null && known.pool === pool.name && now - known.lastSeen < idle && now - known.created < lifetime;
     const session = live ? await this.#sessionOf(shared, pool, known, now) : null;
-    const answer = session === null ? otherwise() : this.#take(own, pool, session);
+    const answer = session === null ? otherwise() : this.#take(own, pool, session, now);
     this.#trail.push({ kind: 'ask', id, answer });
     return answer;
   }
@@ -150,11 +152,16 @@ export class StoreView implements SessionStore {
     if (session === null || session.pool !== pool.name || !parse(joined, key)) return null;
     // What this node knows of it is the later word.
     const found = this.#table.peek(key, now, row);
-    if (found === Lookup.NONE) this.#take(key, pool, session);
+    if (found === Lookup.NONE) this.#take(key, pool, session, now);
     return found === Lookup.NONE || found === Lookup.LIVE ? { ...session, joined } : null;
   }
 
-  #take(key: Key, pool: Pool, { backend: name, by, created, lastSeen, moves, joined = '' }: SharedSession): Claim {
+  #take(
+    key: Key,
+    pool: Pool,
+    { backend: name, by, created, lastSeen, moves, life, joined = '' }: SharedSession,
+    now: number,
+  ): Claim {
     const backend = pool.byId.get(name);
     const row = Object.assign(new Row(), { pool: pool.index, by, created, lastSeen, moves, state: Lookup.LIVE });
     const session = new Key();
@@ -163,7 +170,7 @@ export class StoreView implements SessionStore {
       Object.assign(row, { joined: true, sessionA: a, sessionB: b, sessionC: c, sessionD: d });
     }
     row.backend = backend?.slot ?? -1;
-    row.generation = backend?.life.stamp ?? 0;
+    row.generation = backend?.life.stampBy(life, lastSeen, now) ?? 0;
     this.#table.imagine(key, row);
     if (row.joined) return Claim.joined;
     return backend === undefined ? Claim.elsewhere : Claim.bound;

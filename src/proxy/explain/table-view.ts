@@ -58,6 +58,10 @@ export class TableView implements SearchedRows {
     return true;
   }
 
+  keep(key: Key, now: number): boolean {
+    return this.#change(key, now, { lastSeen: now });
+  }
+
   setIssued(key: Key, issued: number): boolean {
     return this.#change(key, issued, { issued });
   }

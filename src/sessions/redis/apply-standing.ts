@@ -44,7 +44,7 @@ export function applyStanding(table: SessionTable, key: Key, pool: Pool, standin
   table.settle(
     key,
     backend.slot,
-    backend.life.stamp,
+    backend.life.stampBy(standing.life, standing.lastSeen, now),
     standing.created,
     standing.moves,
     now,
@@ -73,14 +73,14 @@ export function insert(
   record.pending = false;
   record.pool = pool.index;
   record.backend = backend?.slot ?? 0;
-  record.generation = backend?.life.stamp ?? 0;
+  record.generation = backend === null ? 0 : backend.life.stampBy(standing.life, standing.lastSeen, now);
   record.firstStamp = backend?.life.stampOf(1) ?? 0;
   record.latestStamp = backend?.life.stamp ?? 0;
   record.by = by;
   record.requests = 1;
   record.issued = 0;
   record.created = Math.min(standing.created, now);
-  record.lastSeen = backend === null ? standing.until : now;
+  record.lastSeen = backend === null ? standing.until : Math.min(standing.lastSeen, now);
   record.moves = standing.moves;
   record.movedFrom = -1;
   record.movedReason = 0;

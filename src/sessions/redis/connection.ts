@@ -108,6 +108,11 @@ export class RedisConnection {
     return await this.#client.hmget(key, ...names);
   }
 
+  /** All fields of a hash. */
+  async all(key: string): Promise<Record<string, string>> {
+    return await this.#client.hgetall(key);
+  }
+
   /** Writes a key that expires after so many ms. */
   async keep(key: string, value: string, ms: number): Promise<void> {
     await this.#client.set(key, value, 'PX', ms);

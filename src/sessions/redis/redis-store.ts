@@ -3,6 +3,7 @@
  * becomes of it when nobody answers.
  */
 import type { Backend } from '../../backends/backend.ts';
+import { boundBackend } from '../../backends/bound-backend.ts';
 import type { Pool } from '../../backends/pool.ts';
 import type { Logger } from '../../logging/logger.ts';
 import { Deadline } from '../../timing/deadline.ts';
@@ -133,18 +134,19 @@ export class RedisStore implements SessionStore {
     const made = this.#table.claim(key, pool.index, slot, life.stamp, by, now, row, true, connection !== null, binding);
     if (!made) return row.pending ? this.join(key, pool, row, now) : Claim.bound;
     if (connection === null) return Claim.made;
-    return this.#ask(connection, key, pool, backend.id, slot, by, now, true, true, now, binding);
+    return this.#ask(connection, key, pool, backend.id, slot, life.number, by, now, true, true, now, binding);
   }
 
   join(key: Key, pool: Pool, row: Row, now: number): Claim | Promise<Claim> {
     const connection = this.#reachable();
     if (connection === null && this.#rejects) return Claim.refused;
-    const id = idOf(pool, row.backend, row.generation);
-    if (connection === null || id === null) {
+    const bound = boundBackend(pool, row);
+    if (connection === null || bound === null) {
       this.#table.clearPending(key);
       return this.#table.peek(key, now, row) === Lookup.LIVE ? Claim.bound : Claim.unknown;
     }
-    return this.#ask(connection, key, pool, id, row.backend, row.by, row.created, true, false, now);
+    const life = bound.life.numberOf(row.generation);
+    return this.#ask(connection, key, pool, bound.id, row.backend, life, row.by, row.created, true, false, now);
   }
 
   recall(
@@ -154,10 +156,24 @@ export class RedisStore implements SessionStore {
     by: number,
     created: number,
     now: number,
+    stamp = backend?.life.stamp ?? 0,
   ): Claim | Promise<Claim> {
     const connection = this.#reachable();
     if (connection === null) return this.#rejects ? Claim.refused : Claim.unknown;
-    return this.#ask(connection, key, pool, backend?.id ?? '', backend?.slot ?? -1, by, created, false, false, now);
+    const life = backend?.life.numberOf(stamp) ?? 0;
+    return this.#ask(
+      connection,
+      key,
+      pool,
+      backend?.id ?? '',
+      backend?.slot ?? -1,
+      life,
+      by,
+      created,
+      false,
+      false,
+      now,
+    );
   }
 
   adopt(
@@ -287,6 +303,7 @@ export class RedisStore implements SessionStore {
           now,
           keepMs(pool, created, now),
           anew ? 1 : 0,
+          backend.life.numberOf(row.generation),
         )
         .then((answer) => applyStanding(this.#table, copy, pool, parseStanding(answer), this.#parts.now())),
     );
@@ -307,6 +324,7 @@ export class RedisStore implements SessionStore {
     pool: Pool,
     backend: string,
     slot: number,
+    life: number,
     by: number,
     created: number,
     claims: boolean,
@@ -345,6 +363,7 @@ export class RedisStore implements SessionStore {
         claims ? 1 : 0,
         formatHashes(binding, 0, 0),
         over,
+        life === 0 ? '' : life,
       )
       .then((answer) => this.#answered(ask, parseStanding(answer)))
       .catch((error: unknown) => {
@@ -397,7 +416,22 @@ export class RedisStore implements SessionStore {
       if (!claims) return Claim.unknown;
       if (connection === null || backend === undefined) return this.#alone(ask);
       const { binding } = this.#table.peek(key, now, row) === Lookup.LIVE ? row : { binding: 0 };
-      return await this.#ask(connection, key, pool, backend.id, slot, ask.by, now, true, made, now, binding, joined);
+      const life = backend.life.number;
+      return await this.#ask(
+        connection,
+        key,
+        pool,
+        backend.id,
+        slot,
+        life,
+        ask.by,
+        now,
+        true,
+        made,
+        now,
+        binding,
+        joined,
+      );
     } catch (error) {
       this.#parts.log.error({ err: error }, 'a session of the shared store could not be taken into the table');
       return this.#alone(ask);
@@ -419,10 +453,11 @@ export class RedisStore implements SessionStore {
       return Claim.elsewhere;
     }
     const { slot, life } = backend;
+    const stamp = life.stampBy(standing.life, standing.lastSeen, now);
     const { created, moves, provisional } = standing;
-    const settled = claims && this.#table.settle(key, slot, life.stamp, created, moves, now, this.#row, !provisional);
+    const settled = claims && this.#table.settle(key, slot, stamp, created, moves, now, this.#row, !provisional);
     if (ask.made && standing.verdict === 'stands') {
-      this.#table.disown(key);
+      this.#table.disown(key, standing.lastSeen);
       // Made for this client, but it is the session of the one that it began with.
       if (standing.binding !== 0) this.#table.setBinding(key, standing.binding);
       if ((standing.userA | standing.userB) !== 0) this.#table.setUser(key, standing.userA, standing.userB);

@@ -4,6 +4,7 @@ import type { Pool } from '../../backends/pool.ts';
 import { StartError } from '../../errors-start.ts';
 import type { Logger } from '../../logging/logger.ts';
 import type { SharedStore } from '../create-store.ts';
+import type { KnownLives } from '../known-lives.ts';
 import { bitsFrom, MarkReader } from '../row-marks.ts';
 import type { SessionTable } from '../table.ts';
 import type { SessionTableMemory } from '../table-memory.ts';
@@ -11,8 +12,9 @@ import type { SharedNames } from '../user-names.ts';
 import { Changes } from './changes.ts';
 import { type RedisConfig, RedisConnection } from './connection.ts';
 import { RedisNames } from './redis-names.ts';
+import { SharedLives } from './shared-lives.ts';
 import { type Agreement, agreeOnSecrets } from './shared-secret.ts';
-import { parseStanding, type Standing } from './standing.ts';
+import { lifeAt, parseStanding, type Standing } from './standing.ts';
 import { StoreStatus } from './store-status.ts';
 import { within } from './within.ts';
 import { WriteBehind } from './write-behind.ts';
@@ -22,6 +24,8 @@ const PROBE_MS = 500;
 /** Between two rounds that write what has changed, and how many rounds until requests that only were counted are written too. */
 const WRITE_MS = 250;
 const TOUCH_ROUNDS = 20;
+/** How many rounds until all that Redis knows of lives is looked at again: a message may have been missed, or Redis may have lost everything. */
+const LIVES_ROUNDS = 40;
 /** A node that does not hear itself for so long listens anew. */
 const DEAF_MS = 5_000;
 /** How long a start waits for Redis, and a stop for the last rows. */
@@ -80,6 +84,10 @@ export class RedisSupervisor {
   readonly #writeBehind: WriteBehind;
   readonly #changes: Changes;
   readonly #marks: Uint8Array;
+  /** Null before there are backends. */
+  #lives: SharedLives | null = null;
+  /** What Redis knows of lives has to be looked at, and be told what this node knows better. */
+  #livesDue = true;
   #connection: RedisConnection | null = null;
   #agree: (() => Promise<void>) | null = null;
   #probing: NodeJS.Timeout | null = null;
@@ -110,7 +118,15 @@ export class RedisSupervisor {
       this.#connection !== null && this.#status.up && this.#connection.ready ? this.#connection : null,
     );
     this.#writeBehind = new WriteBehind({ table, prefix: config.prefix, node, pools, now });
-    this.#changes = new Changes({ config, table, node, pools, now, onListening: () => this.#reconcile() });
+    this.#changes = new Changes({
+      config,
+      table,
+      node,
+      pools,
+      now,
+      onLife: (text) => this.#lives?.hear(text) === true,
+      onListening: () => this.#reconcile(),
+    });
   }
 
   /**
@@ -169,6 +185,16 @@ export class RedisSupervisor {
     return shared;
   }
 
+  /** Learns in which lives the backends are, as the other nodes have it: before there are sessions of them. Never rejects: what cannot be learnt now is later. */
+  async learnLives(lives: KnownLives): Promise<void> {
+    const { config } = this.#parts;
+    const shared = new SharedLives({ prefix: config.prefix, node: this.shared.node, lives });
+    this.#lives = shared;
+    const connection = this.#connection;
+    if (!this.#reached || connection === null) return;
+    await within(PROBE_MS, () => shared.take(connection, true)).catch(() => {});
+  }
+
   /** Goes to work, in the background from here on. Before the workers start. */
   run(): void {
     if (this.#reached) this.#up();
@@ -196,11 +222,12 @@ export class RedisSupervisor {
     if (connection === null || !this.#status.up || !connection.ready) return null;
     try {
       const fields = await within(PROBE_MS, () =>
-        connection.fields(`${config.prefix}s:${id}`, 'b', 'c', 's', 'm', 'p', 'e', 'pool', 'k', 'j'),
+        connection.fields(`${config.prefix}s:${id}`, 'b', 'c', 's', 'm', 'p', 'e', 'pool', 'k', 'j', 'l'),
       );
+      const life = fields.pop() ?? '';
       const joined = fields.pop() ?? '';
       if (fields.includes(null)) return null;
-      const standing = parseStanding(['stands', ...fields, '', joined].join('\n'));
+      const standing = parseStanding(['stands', ...fields, '', joined, lifeAt(life, fields[2]!)].join('\n'));
       return standing.until > 0 ? null : standing;
     } catch {
       return null;
@@ -298,6 +325,7 @@ export class RedisSupervisor {
       this.#parts.log.warn({ err: error }, 'not all sessions could be marked for the shared store');
     }
     void this.#agreeAgain();
+    this.#livesDue = true;
     void this.#writeOnce(2);
   }
 
@@ -311,6 +339,7 @@ export class RedisSupervisor {
   }
 
   async #onWrite(): Promise<void> {
+    if (this.#round % LIVES_ROUNDS === 0) this.#livesDue = true;
     if (++this.#round % TOUCH_ROUNDS === 0) await this.#writeOnce(1);
     else await this.#writeOnce(2);
     if (!this.#stopped) this.#writing = setTimeout(() => void this.#onWrite(), WRITE_MS);
@@ -333,6 +362,8 @@ export class RedisSupervisor {
       const connection = this.#connection;
       if (this.#stopped || connection === null || !this.#status.up || !connection.ready) return;
       try {
+        // Before the sessions that are bound to them.
+        await this.#tellLives(connection);
         await this.#writeBehind.run(connection, least);
       } catch (error) {
         this.#trouble = this.#reason(error);
@@ -341,6 +372,12 @@ export class RedisSupervisor {
       }
       if (!this.#again) return;
     }
+  }
+
+  async #tellLives(connection: RedisConnection): Promise<void> {
+    if (!this.#livesDue) return this.#lives?.tell(connection);
+    await this.#lives?.reconcile(connection);
+    this.#livesDue = false;
   }
 
   #reason(error: unknown): string {

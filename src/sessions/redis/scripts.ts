@@ -9,33 +9,43 @@
  *     h     hashes of what it is bound to and of whose it is, see standing.ts; absent: neither is known
  *     j     public id of the session that this is another name of; absent: of none. What else stands there is what the session was when it was joined, for nodes that
  *           do not know of other names
+ *     l     number of the life of its backend that it is bound to, a comma, and what s was then: where s is another one by now, limpet 0.1 has written it since,
+ *           which knows of no lives
  *
  * Times are ms since epoch, by the clock of the node that wrote them. Each script has one key, or as many of one slot, so that a Cluster runs it. The hash expires by
  * itself. Numbers stay the text that they came as: Lua would write a time as 1.7e+12.
  *
- * A standing is one line for the caller: verdict, b, c, s, m, p, e, pool, k, h, j, separated by line feeds. Verdicts: `made`, `stands`, `ended`, `none`.
- * A change is one line to `{prefix}changes`: node, op (`bound` or `ended`), public id, then pool, b, c, m, k, until, h, j.
+ * A standing is one line for the caller: verdict, b, c, s, m, p, e, pool, k, h, j, life ('': not known), separated by line feeds. Verdicts: `made`, `stands`, `ended`, `none`.
+ * A change is one line to `{prefix}changes`: node, op (`bound` or `ended`), public id, then pool, b, c, m, k, until, h, j, life. What comes after h limpet 0.1 overlooks, and
+ * lines with another op.
  */
 
 /** Functions that all scripts share; `h` is the hash as read by `get`. */
 const SHARED = `
 local function get(key)
-  local v = redis.call('HMGET', key, 'b', 'c', 's', 'm', 'p', 'e', 'pool', 'k', 'n', 'h', 'j')
+  local v = redis.call('HMGET', key, 'b', 'c', 's', 'm', 'p', 'e', 'pool', 'k', 'n', 'h', 'j', 'l')
   if not v[2] then return nil end
-  return { b = v[1], c = v[2], s = v[3], m = v[4], p = v[5], e = v[6] or '0', pool = v[7], k = v[8], n = v[9] or '', h = v[10] or '', j = v[11] or '' }
+  local life, seen = string.match(v[12] or '', '^(%d+),(.*)$')
+  if seen ~= v[3] then life = '' end
+  return { b = v[1], c = v[2], s = v[3], m = v[4], p = v[5], e = v[6] or '0', pool = v[7], k = v[8], n = v[9] or '', h = v[10] or '', j = v[11] or '', l = life }
 end
 local function standing(verdict, h)
-  return table.concat({ verdict, h.b, h.c, h.s, h.m, h.p, h.e, h.pool, h.k, h.h, h.j or '' }, '\\n')
+  return table.concat({ verdict, h.b, h.c, h.s, h.m, h.p, h.e, h.pool, h.k, h.h, h.j or '', h.l or '' }, '\\n')
+end
+local function lived(h)
+  if (h.l or '') == '' then return '' end
+  return h.l .. ',' .. h.s
 end
 local function put(key, h, ttl)
   redis.call('DEL', key)
   redis.call('HSET', key, 'b', h.b, 'c', h.c, 's', h.s, 'm', h.m, 'p', h.p, 'e', h.e, 'pool', h.pool, 'k', h.k, 'n', h.n)
   if h.h ~= '' then redis.call('HSET', key, 'h', h.h) end
   if (h.j or '') ~= '' then redis.call('HSET', key, 'j', h.j) end
+  if (h.l or '') ~= '' then redis.call('HSET', key, 'l', lived(h)) end
   redis.call('PEXPIRE', key, ttl)
 end
 local function tell(channel, node, op, id, h)
-  redis.call('PUBLISH', channel, table.concat({ node, op, id, h.pool, h.b, h.c, h.m, h.k, h.e, h.h, h.j or '' }, '\\n'))
+  redis.call('PUBLISH', channel, table.concat({ node, op, id, h.pool, h.b, h.c, h.m, h.k, h.e, h.h, h.j or '', h.l or '' }, '\\n'))
 end
 local function ended(h, now)
   return h.e ~= '0' and tonumber(h.e) > now
@@ -44,7 +54,7 @@ end
 
 /**
  * Whose session is it: makes it unless it stands.
- * ARGV: node, pool, b (''  makes nothing), k, c, now, idle, lifetime, ttl, 1: provisional, 1: an ended key may begin anew, h, j of a session that is over: what is another name of that is nothing
+ * ARGV: node, pool, b (''  makes nothing), k, c, now, idle, lifetime, ttl, 1: provisional, 1: an ended key may begin anew, h, j of a session that is over: what is another name of that is nothing, life
  */
 const CLAIM = `${SHARED}
 local node, now = ARGV[1], tonumber(ARGV[6])
@@ -60,7 +70,7 @@ elseif h then
   end
 end
 if ARGV[3] == '' then return 'none' end
-h = { b = ARGV[3], c = ARGV[5], s = ARGV[6], m = '0', p = ARGV[10], e = '0', pool = ARGV[2], k = ARGV[4], n = node, h = ARGV[12] }
+h = { b = ARGV[3], c = ARGV[5], s = ARGV[6], m = '0', p = ARGV[10], e = '0', pool = ARGV[2], k = ARGV[4], n = node, h = ARGV[12], l = ARGV[14] }
 put(KEYS[1], h, ARGV[9])
 return standing('made', h)
 `;
@@ -68,18 +78,18 @@ return standing('made', h)
 /**
  * Writes behind: what a node's table says of sessions, brought together with what stands by the rules of \`SessionTable.merge\`, save that a session that began after
  * an end outlives it: the key is one that may begin anew.
- * KEYS: sessions. ARGV: channel, node, now, length of what comes before the public id in a key, then for each key: pool, b, k, c, s, m, p, e, h, j, ttl in one text.
+ * KEYS: sessions. ARGV: channel, node, now, length of what comes before the public id in a key, then for each key: pool, b, k, c, s, m, p, e, h, j, life, ttl in one text.
  * Answers the standing of each key where it is not what the node said, with the key's number before it.
  */
 const SYNC = `${SHARED}
 local channel, node, now, before = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local answers = {}
 local field = '([^\\n]*)'
-local pattern = '^' .. string.rep(field .. '\\n', 10) .. field .. '$'
+local pattern = '^' .. string.rep(field .. '\\n', 11) .. field .. '$'
 for i, key in ipairs(KEYS) do
   local o = { n = node }
   local ttl
-  o.pool, o.b, o.k, o.c, o.s, o.m, o.p, o.e, o.h, o.j, ttl = string.match(ARGV[4 + i], pattern)
+  o.pool, o.b, o.k, o.c, o.s, o.m, o.p, o.e, o.h, o.j, o.l, ttl = string.match(ARGV[4 + i], pattern)
   local h = get(key)
   local id = string.sub(key, before + 1)
   local answer = nil
@@ -107,13 +117,23 @@ for i, key in ipairs(KEYS) do
   elseif h.j == o.j and (h.b == o.b or h.j ~= '') then
     local c, m = tonumber(h.c) - tonumber(o.c), tonumber(h.m) - tonumber(o.m)
     if c < 0 or m > 0 then answer = 'stands' end
+    -- The life of what was seen later, where one of them is not known; otherwise the later life: a session that stayed with its restarted backend.
+    local before = h.l
+    if h.l == '' then
+      if tonumber(o.s) >= tonumber(h.s) then h.l = o.l else answer = 'stands' end
+    elseif o.l ~= '' and tonumber(o.l) > tonumber(h.l) then
+      h.l = o.l
+    elseif o.l ~= h.l then
+      answer = 'stands'
+    end
     if tonumber(o.s) > tonumber(h.s) then h.s = o.s end
     if c > 0 then h.c = o.c end
     if m < 0 then h.m = o.m end
     if o.p == '0' then h.p = '0' end
     if o.h ~= '' then h.h = o.h elseif h.h ~= '' then answer = 'stands' end
-    redis.call('HSET', key, 'c', h.c, 's', h.s, 'm', h.m, 'p', h.p, 'h', h.h)
+    redis.call('HSET', key, 'c', h.c, 's', h.s, 'm', h.m, 'p', h.p, 'h', h.h, 'l', lived(h))
     redis.call('PEXPIRE', key, ttl)
+    if before ~= '' and h.l ~= before then tell(channel, node, 'bound', id, h) end
   else
     local d = tonumber(h.c) - tonumber(o.c)
     if d == 0 then d = tonumber(o.m) - tonumber(h.m) end
@@ -134,7 +154,7 @@ return answers
 
 /**
  * Binds a session to another backend if it is bound to \`from\`, or wherever it is.
- * ARGV: channel, node, public id, pool, from ('': wherever), to, k, c, m, now, ttl, 1: an ended key may begin anew
+ * ARGV: channel, node, public id, pool, from ('': wherever), to, k, c, m, now, ttl, 1: an ended key may begin anew, life
  */
 const MOVE = `${SHARED}
 local channel, node, id, from, to, now = ARGV[1], ARGV[2], ARGV[3], ARGV[5], ARGV[6], tonumber(ARGV[10])
@@ -148,8 +168,8 @@ if h and h.e == '0' then
     if h.p ~= '1' then m = m + 1 end
     if m < tonumber(ARGV[9]) then m = tonumber(ARGV[9]) end
     if m > 255 then m = 255 end
-    h.b, h.m, h.p = to, string.format('%d', m), '0'
-    redis.call('HSET', KEYS[1], 'b', h.b, 'm', h.m, 's', ARGV[10], 'p', '0')
+    h.b, h.m, h.p, h.s, h.l = to, string.format('%d', m), '0', ARGV[10], ARGV[13]
+    redis.call('HSET', KEYS[1], 'b', h.b, 'm', h.m, 's', h.s, 'p', '0', 'l', lived(h))
     redis.call('PEXPIRE', KEYS[1], ARGV[11])
     tell(channel, node, 'bound', id, h)
   elseif h.p == '1' then
@@ -157,7 +177,7 @@ if h and h.e == '0' then
   end
   return standing('stands', h)
 end
-h = { b = to, c = ARGV[8], s = ARGV[10], m = ARGV[9], p = '0', e = '0', pool = ARGV[4], k = ARGV[7], n = node, h = '' }
+h = { b = to, c = ARGV[8], s = ARGV[10], m = ARGV[9], p = '0', e = '0', pool = ARGV[4], k = ARGV[7], n = node, h = '', l = ARGV[13] }
 put(KEYS[1], h, ARGV[11])
 tell(channel, node, 'bound', id, h)
 return standing('made', h)
@@ -175,7 +195,7 @@ const END = `${SHARED}
 local h = get(KEYS[1])
 if h and h.e ~= '0' and tonumber(h.e) >= tonumber(ARGV[6]) then return 0 end
 if h and h.e == '0' and tonumber(h.c) > tonumber(ARGV[5]) then return 0 end
-local o = { b = '', c = ARGV[5], s = ARGV[7], m = '0', p = '0', e = ARGV[6], pool = ARGV[4], k = '0', n = ARGV[2], h = '' }
+local o = { b = '', c = ARGV[5], s = ARGV[7], m = '0', p = '0', e = ARGV[6], pool = ARGV[4], k = '0', n = ARGV[2], h = '', l = '' }
 put(KEYS[1], o, string.format('%.0f', tonumber(ARGV[6]) - tonumber(ARGV[7])))
 tell(ARGV[1], ARGV[2], 'ended', ARGV[3], o)
 return 1
@@ -235,6 +255,19 @@ redis.call('ZADD', KEYS[1], ARGV[3], ARGV[2])
 return redis.call('PEXPIRE', KEYS[1], ARGV[4])
 `;
 
+/**
+ * A life of a backend has ended: the number of the one that it is in rises to this, if it is lower. KEYS: the lives. ARGV: channel, node, backend, life, when it began.
+ * Answers what stands, see shared-lives.ts.
+ */
+const LIFE = `
+local stands = redis.call('HGET', KEYS[1], ARGV[3])
+if stands and tonumber(string.match(stands, '^%d+')) >= tonumber(ARGV[4]) then return stands end
+stands = ARGV[4] .. ',' .. ARGV[5]
+redis.call('HSET', KEYS[1], ARGV[3], stands)
+redis.call('PUBLISH', ARGV[1], table.concat({ ARGV[2], 'life', ARGV[3], stands }, '\\n'))
+return stands
+`;
+
 /** The scripts by the name of the command that runs them. `limpetSync` takes the number of its keys first. */
 export const SCRIPTS = {
   limpetClaim: { lua: CLAIM, numberOfKeys: 1 },
@@ -244,6 +277,7 @@ export const SCRIPTS = {
   limpetEnd: { lua: END, numberOfKeys: 1 },
   limpetUser: { lua: USER, numberOfKeys: 1 },
   limpetSeen: { lua: SEEN, numberOfKeys: 1 },
+  limpetLife: { lua: LIFE, numberOfKeys: 1 },
 } as const;
 
 /** A client on which SCRIPTS are defined. */
@@ -255,4 +289,5 @@ export interface Scripts {
   limpetEnd(key: string, ...args: (string | number)[]): Promise<unknown>;
   limpetUser(key: string, ...args: (string | number)[]): Promise<unknown>;
   limpetSeen(key: string, ...args: (string | number)[]): Promise<unknown>;
+  limpetLife(key: string, ...args: (string | number)[]): Promise<unknown>;
 }

@@ -6,6 +6,7 @@ export interface Standing {
   /** Id of its backend; '' in a tombstone. */
   readonly backend: string;
   readonly created: number;
+  /** 0 in a change: just now. */
   readonly lastSeen: number;
   readonly moves: number;
   /** No backend has answered it yet. */
@@ -21,12 +22,14 @@ export interface Standing {
   readonly userB: number;
   /** Public id of the session that this is another name of; '': of none. */
   readonly joined: string;
+  /** Number of the life of its backend that it is bound to; 0: not known, limpet 0.1 has written it. */
+  readonly life: number;
 }
 
 /** Reads the answer of a script. @throws Error when it is none: somebody else writes to these keys. */
 export function parseStanding(answer: unknown): Standing {
   if (answer === 'none') return NONE;
-  const [verdict, backend, created, lastSeen, moves, provisional, until, pool, by, hashes, joined] =
+  const [verdict, backend, created, lastSeen, moves, provisional, until, pool, by, hashes, joined, life] =
     String(answer).split('\n');
   if (verdict !== 'made' && verdict !== 'stands' && verdict !== 'ended') throw unreadable(answer);
   if (backend === undefined || pool === undefined) throw unreadable(answer);
@@ -42,7 +45,14 @@ export function parseStanding(answer: unknown): Standing {
     by: number(by, answer),
     ...parseHashes(hashes ?? '', answer),
     joined: joined ?? '',
+    life: number(life === undefined || life === '' ? '0' : life, answer),
   };
+}
+
+/** The life in a field `l`, as a standing has it, see scripts.ts. @param seen the field `s` beside it */
+export function lifeAt(text: string, seen: string): string {
+  const [life, at] = text.split(',');
+  return at === seen ? life! : '';
 }
 
 /** One line of `{prefix}changes`: what a node changed of a session. */
@@ -56,7 +66,7 @@ export interface Change {
 
 /** Reads a message of the channel; null when it is none. */
 export function parseChange(text: string): Change | null {
-  const [node, op, id, pool, backend, created, moves, by, until, hashes, joined] = text.split('\n');
+  const [node, op, id, pool, backend, created, moves, by, until, hashes, joined, life] = text.split('\n');
   if (node === undefined || id === undefined || until === undefined) return null;
   if (op !== 'bound' && op !== 'ended') return null;
   try {
@@ -65,7 +75,7 @@ export function parseChange(text: string): Change | null {
       node,
       id,
       standing: parseStanding(
-        [verdict, backend, created, 0, moves, 0, until, pool, by, hashes ?? '', joined ?? ''].join('\n'),
+        [verdict, backend, created, 0, moves, 0, until, pool, by, hashes ?? '', joined ?? '', life ?? ''].join('\n'),
       ),
     };
   } catch {
@@ -87,6 +97,7 @@ const NONE: Standing = {
   userA: 0,
   userB: 0,
   joined: '',
+  life: 0,
 };
 
 /** The hashes of a session as one field: three words in hexadecimal; '' for none. */

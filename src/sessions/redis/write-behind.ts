@@ -1,11 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
+import { boundBackend } from '../../backends/bound-backend.ts';
 import type { Pool } from '../../backends/pool.ts';
 import { Key } from '../key.ts';
 import { format } from '../public-id.ts';
 import type { RowRecord } from '../row-record.ts';
 import type { SessionTable } from '../table.ts';
 import type { UserWords } from '../user-index.ts';
-import { applyStanding, idOf } from './apply-standing.ts';
+import { applyStanding } from './apply-standing.ts';
 import type { RedisConnection } from './connection.ts';
 import { keepMs } from './session-times.ts';
 import { formatHashes, parseStanding } from './standing.ts';
@@ -85,9 +86,11 @@ export class WriteBehind {
   #entry(record: RowRecord, pool: Pool | undefined, now: number): Entry | null {
     if (pool === undefined || record.pending) return null;
     const { lastSeen, created, by, moves, ended } = record;
-    const backend = ended ? '' : idOf(pool, record.backend, record.generation);
+    const bound = ended ? null : boundBackend(pool, record);
+    if (!ended && bound === null) return null;
+    const life = bound?.life.numberOf(record.generation) ?? '';
     const ttl = ended ? Math.ceil(lastSeen - now) : keepMs(pool, created, lastSeen) - Math.max(0, now - lastSeen);
-    if (backend === null || ttl <= 0) return null;
+    if (ttl <= 0) return null;
     const seen = Math.floor(ended ? now : lastSeen);
     const until = ended ? Math.ceil(lastSeen) : 0;
     const provisional = record.provisional ? 1 : 0;
@@ -104,7 +107,7 @@ export class WriteBehind {
       lastSeen,
       pool,
       id: format(key),
-      text: `${pool.name}\n${backend}\n${ended ? 0 : by}\n${began}\n${seen}\n${ended ? 0 : moves}\n${provisional}\n${until}\n${hashes}\n${joined}\n${ttl}`,
+      text: `${pool.name}\n${bound?.id ?? ''}\n${ended ? 0 : by}\n${began}\n${seen}\n${ended ? 0 : moves}\n${provisional}\n${until}\n${hashes}\n${joined}\n${life}\n${ttl}`,
     };
   }
 

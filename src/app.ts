@@ -16,6 +16,7 @@ import { SharedState } from './backends/shared-state.ts';
 import type { Config } from './config/schema.ts';
 import { watchFile } from './config/watch.ts';
 import { StartError } from './errors-start.ts';
+import { LifeWatch } from './health/life-watch.ts';
 import { HealthMonitor } from './health/monitor.ts';
 import { Restarts } from './health/restarts.ts';
 import { RateTable } from './limits/rate-table.ts';
@@ -229,7 +230,10 @@ async function start(
     audit,
     spans,
     log,
+    onLastLost: (slot) => lifeWatch.look(slot),
   });
+  const letGo = (slot: number): void => supervisor.broadcast({ kind: 'let-go', slot });
+  const lifeWatch = new LifeWatch({ state, restarts, clock: SYSTEM_CLOCK, log, letGo });
   let phase: Phase = 'starting';
   const stream = new EventStream();
   const events = new EventSources({
@@ -243,6 +247,7 @@ async function start(
   const monitor = new HealthMonitor({
     state,
     logger: log,
+    lives: lifeWatch,
     onChange: (change) => {
       events.health(change);
       const { backend, to } = change;
@@ -265,6 +270,7 @@ async function start(
       setLimits(table, pools);
       void users.update();
       monitor.update(pools);
+      if (model.generation !== before.generation) lifeWatch.forgive();
       discover(keeper.sources.file);
       for (const name of before.pools.keys()) if (!model.pools.has(name)) discovery.stop(name);
       watch(model);

@@ -91,10 +91,12 @@ export class BackendLife {
     return this.stampOf(life);
   }
 
-  /** Notes that the backend has answered in this life: from here on it can end. */
-  answer(): void {
-    const { number } = this;
-    if (this.#answered[this.#slot] !== number) Atomics.store(this.#answered, this.#slot, number);
+  /**
+   * Notes that the backend has answered in this life: from here on it can end. HOT
+   * @param life the number when it was asked: what was asked in an earlier life says nothing of this one
+   */
+  answer(life = this.number): void {
+    if (this.#answered[this.#slot] !== life && this.number === life) Atomics.store(this.#answered, this.#slot, life);
   }
 
   /** Whether it has answered in this life. A crash loop is one life. */

@@ -1,3 +1,8 @@
+/** Cells of a backend that BootIds has. */
+export const BOOT_CELLS = 8;
+/** Ids of a backend that BootIds knows: the current one, and those that were left last. */
+export const BOOT_IDS = 16;
+
 /** The one block of shared memory behind SharedState; a plain object that crosses postMessage. */
 export interface SharedStateMemory {
   readonly buffer: SharedArrayBuffer;
@@ -64,6 +69,17 @@ export class SharedLayout {
   readonly lifeBegan: Float64Array;
   /** By slot: the latest life in which the backend has answered. */
   readonly answered: Int32Array;
+  /** By slot: the life that a refused connection speaks against while others still stand; 0: none. */
+  readonly suspect: Int32Array;
+  /** By slot: until when, ms since epoch. */
+  readonly suspectUntil: Float64Array;
+  /** By slot: 1: no connection to the backend is kept for nothing but its end (`health.lifeline`). */
+  readonly noLifeline: Int32Array;
+  /** By slot: row + 1 of the worker that keeps one for that; 0: none does. */
+  readonly keeper: Int32Array;
+  /** Memory of BootIds. */
+  readonly boot: Int32Array;
+  readonly bootIds: BigInt64Array;
   /** One cell: who decides on an ejection right now (row + 1); 0: nobody. */
   readonly ejectionLock: Int32Array;
   /** By slot: who decides on a place below maxRequests right now (row + 1); 0: nobody. */
@@ -73,6 +89,8 @@ export class SharedLayout {
 
   /** By worker and slot: requests in flight. */
   readonly active: Int32Array;
+  /** By worker and slot: connections that are open. */
+  readonly standing: Int32Array;
   /** By worker and slot: ticket of the oldest waiting request; 0: none waits. */
   readonly heads: Int32Array;
   /** By worker, WAKE_APART cells apart: 1 when the worker is to look at its waiting requests. */
@@ -119,10 +137,17 @@ export class SharedLayout {
     this.life = ints(slots);
     this.lifeBegan = floats(slots * 2);
     this.answered = ints(slots);
+    this.suspect = ints(slots);
+    this.suspectUntil = floats(slots);
+    this.noLifeline = ints(slots);
+    this.keeper = ints(slots);
+    this.boot = ints(slots * BOOT_CELLS);
+    this.bootIds = longs(slots * BOOT_IDS);
     this.ejectionLock = ints(1);
     this.placeLock = ints(slots);
     this.tickets = ints(slots);
     this.active = ints(this.rows * this.rowInts);
+    this.standing = ints(this.rows * this.rowInts);
     this.heads = ints(this.rows * this.rowInts);
     this.wake = ints(this.rows * WAKE_APART);
     this.requests = floats(this.rows * this.rowFloats);

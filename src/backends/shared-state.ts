@@ -1,6 +1,8 @@
 import { ERROR_CODES, type ErrorCode } from '../errors.ts';
 import {
   allocateSharedState,
+  BOOT_CELLS,
+  BOOT_IDS,
   SharedLayout,
   type SharedStateMemory,
   WAKE_APART,
@@ -86,6 +88,9 @@ export class SharedState {
     layout.lastChange[slot] = this.#wallClock();
     layout.lifeBegan.fill(0, slot * 2, slot * 2 + 2);
     layout.answered[slot] = 0;
+    layout.suspect[slot] = 0;
+    layout.boot.fill(0, slot * BOOT_CELLS, (slot + 1) * BOOT_CELLS);
+    layout.bootIds.fill(0n, slot * BOOT_IDS, (slot + 1) * BOOT_IDS);
     Atomics.store(layout.life, slot, 1);
     Atomics.store(layout.flags, slot, bits.IN_USE | bits.ADMIN_FLAGS[admin] | (weight > 0 ? 0 : bits.WEIGHTLESS));
   }
@@ -213,7 +218,7 @@ export class SharedState {
   }
 
   /**
-   * A worker has ended: its requests in flight and its waiting requests are gone, its locks are free, and the workers that have
+   * A worker has ended: its requests in flight, its waiting requests and its connections are gone, its locks are free, and the workers that have
    * requests waiting look again whether there is a place now. Call it before the worker's successor starts.
    */
   clearWorker(worker: number): void {
@@ -223,6 +228,9 @@ export class SharedState {
     for (let slot = 0; slot < layout.slots; slot++) {
       Atomics.store(layout.active, start + slot, 0);
       Atomics.store(layout.heads, start + slot, 0);
+      Atomics.store(layout.standing, start + slot, 0);
+      Atomics.compareExchange(layout.keeper, slot, row + 1, 0);
+      Atomics.compareExchange(layout.boot, slot * BOOT_CELLS, row + 1, 0);
       Atomics.compareExchange(layout.placeLock, slot, row + 1, 0);
     }
     Atomics.compareExchange(layout.ejectionLock, 0, row + 1, 0);

@@ -2,6 +2,7 @@ import type { Backend } from '../backends/backend.ts';
 import { BackendTls } from '../backends/backend-tls.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { PoolConfig } from '../config/schema.ts';
+import type { BackendSigns } from '../health/backend-signs.ts';
 import { BackendConnections } from './connections.ts';
 import { Http2Dialer } from './http2-dialer.ts';
 import { ProxiedConnections } from './proxied-connections.ts';
@@ -9,12 +10,15 @@ import { SocketDialer } from './socket-dialer.ts';
 
 /** How the backends of a pool are spoken to, as its configuration and the files named there have it. */
 export class BackendLink {
+  /** Told what becomes of the connections; null: nobody is. */
+  readonly signs: BackendSigns | null;
   readonly #tls: BackendTls;
   readonly #proxyProtocol: PoolConfig['sendProxyProtocol'];
 
   readonly #http2: boolean;
 
-  private constructor(tls: BackendTls, { sendProxyProtocol, http2 }: PoolConfig) {
+  private constructor(tls: BackendTls, { sendProxyProtocol, http2 }: PoolConfig, signs: BackendSigns | null) {
+    this.signs = signs;
     this.#tls = tls;
     this.#proxyProtocol = sendProxyProtocol;
     this.#http2 = http2;
@@ -24,11 +28,11 @@ export class BackendLink {
    * @param before what this worker had so far: given back when nothing is different, and its connections are still good then
    * @throws StartError when a file of `tls` cannot be used
    */
-  static of({ name, config }: Pool, before: BackendLink | null): BackendLink {
-    if (before === null) return new BackendLink(BackendTls.read(name, config.tls), config);
+  static of({ name, config }: Pool, before: BackendLink | null, signs: BackendSigns | null = null): BackendLink {
+    if (before === null) return new BackendLink(BackendTls.read(name, config.tls), config, signs);
     const tls = before.#tls.readAgain(name, config.tls);
     const same = config.sendProxyProtocol === before.#proxyProtocol && config.http2 === before.#http2;
-    return same && tls === before.#tls ? before : new BackendLink(tls, config);
+    return same && tls === before.#tls ? before : new BackendLink(tls, config, signs);
   }
 
   connections(backend: Backend): BackendConnections {
@@ -37,7 +41,8 @@ export class BackendLink {
     // HTTP/1.1 over plain TCP is what Upstream does by itself.
     if (plain) return new BackendConnections(backend, this, null);
     const dialer = new SocketDialer(backend, this.#tls, this.#proxyProtocol);
-    if (this.#http2) return new BackendConnections(backend, this, new Http2Dialer(backend, this.#tls, dialer), false);
+    if (this.#http2)
+      return new BackendConnections(backend, this, new Http2Dialer(backend, this.#tls, dialer, this.signs), false);
     return proxied ? new ProxiedConnections(backend, this, dialer) : new BackendConnections(backend, this, dialer);
   }
 }

@@ -1,4 +1,5 @@
 import type { Backend } from '../backends/backend.ts';
+import type { BackendSigns } from '../health/backend-signs.ts';
 import type { BackendDialer } from './backend-dialer.ts';
 import type { BackendLink } from './backend-link.ts';
 import { ConnectTurns } from './connect-turns.ts';
@@ -18,14 +19,23 @@ export class BackendConnections {
   #owned: Map<Exchange, Upstream> | null = null;
   /** Connections are kept beyond their exchange. Not when the backend is gone or has moved, nor when each is one stream of a session. */
   keeps: boolean;
-  /** The backend is gone or has moved: no connection outlives its exchange. */
+  /** The backend is gone or has moved: no connection outlives its exchange, and what becomes of one says nothing about it. */
   retired = false;
   /** Head of the list of connections that carry an exchange. */
   busy: Upstream | null = null;
+  /** Told what becomes of connections; null: nobody is. */
+  readonly signs: BackendSigns | null;
+  /** One that carries nothing any more and is kept for its end (`health.lifeline`). */
+  #lifeline: Upstream | null = null;
+  /** The latest `Limpet-Backend` field, in which life it was, and how often the id had changed then. */
+  #boot = '';
+  #bootLife = 0;
+  #bootFlips = -1;
 
   constructor(backend: Backend, link: BackendLink, dialer: BackendDialer | null, keeps = true) {
     this.backend = backend;
     this.#link = link;
+    this.signs = link.signs;
     this.dialer = dialer;
     this.turns = new ConnectTurns(dialer);
     this.keeps = keeps;
@@ -82,6 +92,40 @@ export class BackendConnections {
     this.#owned?.get(x)?.close();
   }
 
+  /** An idle connection has been idle for too long to carry another request. True: it is kept for its end all the same, as there is no other. */
+  keepForItsEnd(upstream: Upstream): boolean {
+    if (!this.keeps || this.signs === null || !this.signs.keep(this.backend)) return false;
+    this.#lifeline = upstream;
+    return true;
+  }
+
+  /** Another connection is open, or the server may have but one thread: closes what is kept for its end. */
+  letGo(): void {
+    const lifeline = this.#lifeline;
+    if (lifeline === null) return;
+    this.lostLifeline();
+    lifeline.close();
+  }
+
+  /** It has closed. */
+  lostLifeline(): void {
+    this.#lifeline = null;
+    this.signs?.unkeep(this.backend);
+  }
+
+  /** An answer names the process that it is of. The usual one says what the last one said. */
+  heardBoot(text: string, asked: number, openedAt: number): void {
+    const { signs, backend } = this;
+    if (signs === null) return;
+    const known = text === this.#boot && asked === this.#bootLife;
+    if (known && this.#bootFlips === signs.boots.flips(backend.slot)) return;
+    // It says nothing when the backend is gone or has moved.
+    if (!this.retired) signs.boot(backend, text, asked, openedAt);
+    this.#boot = text;
+    this.#bootLife = asked;
+    this.#bootFlips = signs.boots.flips(backend.slot);
+  }
+
   /** Takes a connection out of the idle ones because it closed. */
   drop(upstream: Upstream): void {
     const at = this.#idle.lastIndexOf(upstream);
@@ -107,6 +151,7 @@ export class BackendConnections {
   retire(): void {
     this.keeps = false;
     this.retired = true;
+    this.letGo();
     this.closeIdle();
   }
 
@@ -115,6 +160,7 @@ export class BackendConnections {
     const idle = this.#idle.splice(0);
     if (this.#owned !== null) idle.push(...this.#owned.values());
     for (const upstream of idle) upstream.close();
+    this.letGo();
     return (this.dialer?.closeIdle() ?? false) || idle.length > 0;
   }
 }

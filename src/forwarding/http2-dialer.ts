@@ -2,6 +2,7 @@ import { TLSSocket } from 'node:tls';
 import type { Backend } from '../backends/backend.ts';
 import type { BackendTls } from '../backends/backend-tls.ts';
 import { openBackend } from '../backends/open-backend.ts';
+import type { BackendSigns } from '../health/backend-signs.ts';
 import { BackendSession } from '../http2/backend-session.ts';
 import { BackendStream } from '../http2/backend-stream.ts';
 import type { OpeningEvents } from '../sockets/byte-socket.ts';
@@ -21,6 +22,7 @@ export class Http2Dialer implements BackendDialer {
   readonly #backend: Backend;
   readonly #tls: BackendTls;
   readonly #http1: SocketDialer;
+  readonly #signs: BackendSigns | null;
   /** Those that take requests, by what they began with. */
   readonly #sessions = new Map<string, BackendSession[]>();
   /** How many streams at once the backend took on the latest session; null: it has not said yet. */
@@ -28,7 +30,9 @@ export class Http2Dialer implements BackendDialer {
   /** The latest TLS session, as in SocketDialer. */
   #tlsSession: Buffer | undefined;
 
-  constructor(backend: Backend, tls: BackendTls, http1: SocketDialer) {
+  /** @param signs told of the sessions; null: nobody is */
+  constructor(backend: Backend, tls: BackendTls, http1: SocketDialer, signs: BackendSigns | null) {
+    this.#signs = signs;
     this.#backend = backend;
     this.#tls = tls;
     this.#http1 = http1;
@@ -76,7 +80,21 @@ export class Http2Dialer implements BackendDialer {
         this.#tlsSession = undefined;
       });
     }
-    const session = new BackendSession(socket, streams, () => this.#drop(preamble, session));
+    const signs = this.#signs;
+    const backend = this.#backend;
+    if (signs !== null) {
+      socket.once(backend.secure ? 'secureConnect' : 'connect', () => {
+        signs.opened(backend);
+        socket.once('close', () => signs.closed(backend, true));
+      });
+    }
+    const session = new BackendSession(
+      socket,
+      streams,
+      () => this.#drop(preamble, session),
+      // Its end would tell of that of the backend.
+      () => (signs?.isLast(backend) ?? false) && signs!.wantsLifeline(backend),
+    );
     const others = this.#sessions.get(preamble);
     if (others === undefined) this.#sessions.set(preamble, [session]);
     else others.push(session);

@@ -5,6 +5,7 @@ import type { AffinityStrategy, CookieIssuer } from '../affinity/strategy.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { BalancingPolicy } from '../balancing/policy.ts';
+import type { BackendSigns } from '../health/backend-signs.ts';
 import type { Outlier } from '../health/outlier.ts';
 import type { RateLimiter } from '../limits/rate-limiter.ts';
 import type { SessionTriggers } from '../routing/session-triggers.ts';
@@ -51,6 +52,7 @@ export class PoolTraffic {
 
   /**
    * @param before what this worker had of the pool until now
+   * @param signs told what becomes of connections to the backends; null: nobody is
    * @throws StartError when a file for TLS to the backends cannot be used
    */
   constructor(
@@ -61,6 +63,7 @@ export class PoolTraffic {
     outlier: Outlier | null,
     limiter: RateLimiter | null,
     before: PoolTraffic | null = null,
+    signs: BackendSigns | null = null,
   ) {
     this.pool = pool;
     this.strategies = strategies;
@@ -78,7 +81,7 @@ export class PoolTraffic {
     this.limiter = limiter;
     this.failures = before?.failures ?? new RecentFailures();
     this.#connections = before === null ? [] : before.#connections;
-    this.#link = BackendLink.of(pool, before === null ? null : before.#link);
+    this.#link = BackendLink.of(pool, before === null ? null : before.#link, signs);
   }
 
   /** Takes effect: from here on connections go to the backends as this pool has them. Sockets to those that did not change are kept. */
@@ -107,6 +110,11 @@ export class PoolTraffic {
     if (this.pool.bySlot[backend.slot] === backend) this.#connections[backend.slot] = connections;
     else connections.retire();
     return connections;
+  }
+
+  /** Closes what is kept of the connections to the backend of a slot for nothing but its end. */
+  letGo(slot: number): void {
+    this.#connections[slot]?.letGo();
   }
 
   /** Closes the idle connections to all backends; false: there was none. */

@@ -32,6 +32,7 @@ for (const id of [
   HeaderId.limpetSessionExpired,
   HeaderId.limpetUser,
   HeaderId.limpetError,
+  HeaderId.limpetBackend,
   HeaderId.limpetExplain,
   HeaderId.limpetOther,
 ]) {

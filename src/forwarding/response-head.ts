@@ -17,6 +17,7 @@ for (const id of [
   HeaderId.limpetSessionExpired,
   HeaderId.limpetUser,
   HeaderId.limpetError,
+  HeaderId.limpetBackend,
   HeaderId.limpetExplain,
   HeaderId.limpetOther,
 ]) {

@@ -34,6 +34,7 @@ const REFUSED = new Set<number>([
   HeaderId.limpetExplain,
   HeaderId.limpetOther,
   HeaderId.maxForwards,
+  HeaderId.limpetBackend,
   HeaderId.cacheControl,
   HeaderId.authorization,
   HeaderId.contentEncoding,

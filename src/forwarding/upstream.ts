@@ -19,7 +19,17 @@ import { isWebSocket } from './tunnel.ts';
 import type { CloseReason } from './websocket-close.ts';
 import { WebSocketTunnel } from './websocket-tunnel.ts';
 
-const Phase = { connecting: 0, idle: 1, head: 2, body: 3, tunnel: 4, lingering: 5, closed: 6, waiting: 7 } as const;
+const Phase = {
+  connecting: 0,
+  idle: 1,
+  head: 2,
+  body: 3,
+  tunnel: 4,
+  lingering: 5,
+  closed: 6,
+  waiting: 7,
+  kept: 8,
+} as const;
 /** Its part in ConnectTurns: none, being opened, open and silent. */
 const Turn = { none: 0, connecting: 1, silent: 2 } as const;
 
@@ -97,6 +107,16 @@ export class Upstream extends Timed implements OpeningEvents {
   #lastByteAt = 0;
   /** Of a tunnel that carries a WebSocket. */
   #websocket: WebSocketTunnel | null = null;
+  /** The number of the backend's life when it was asked. */
+  #life = 0;
+  /** What a refusal of this connection would speak against, see BackendSigns. */
+  #begun = 0;
+  /** Counted among those that stand. */
+  #stands = false;
+  /** How often the id of the backend's process had changed when it was opened. */
+  #bootFlips = 0;
+  /** It ends by itself, and not by our doing. */
+  #lost = false;
 
   /** @param x the first exchange that it is to carry */
   constructor(connections: BackendConnections, handler: AttemptEvents, x: Exchange) {
@@ -110,7 +130,8 @@ export class Upstream extends Timed implements OpeningEvents {
   }
 
   #open(x: Exchange): void {
-    const { backend, dialer, turns } = this.connections;
+    const { backend, dialer, turns, signs } = this.connections;
+    this.#begun = signs === null ? 0 : signs.begins(backend);
     const socket = dialer === null ? openSocket(backend, '', this) : dialer.dial(x, this);
     this.#socket = socket;
     if (dialer !== null && !socket.connecting) {
@@ -134,6 +155,7 @@ export class Upstream extends Timed implements OpeningEvents {
   start(x: Exchange, head: string): void {
     this.#exchange = x;
     if (x.personal) this.#own(x);
+    this.#life = this.connections.backend.life.number;
     this.#requestHead = head;
     this.#sentPieces = 0;
     this.#sent = false;
@@ -214,6 +236,7 @@ export class Upstream extends Timed implements OpeningEvents {
   onOpen(socket: ByteSocket): void {
     try {
       this.#socket = socket;
+      this.#stand();
       if (this.#turn === Turn.connecting) {
         this.#turn = Turn.silent;
         this.#turnPeriod = this.connections.turns.opened(this.#handler.wheel);
@@ -224,6 +247,24 @@ export class Upstream extends Timed implements OpeningEvents {
     } catch (error) {
       this.#defect(error);
     }
+  }
+
+  #stand(): void {
+    const { signs, backend } = this.connections;
+    if (signs === null) return;
+    this.#stands = true;
+    this.#bootFlips = signs.boots.flips(backend.slot);
+    signs.opened(backend);
+    // Before the request is sent: a server with one thread may be waiting there.
+    this.connections.letGo();
+  }
+
+  /** It stands no more. */
+  #fall(): void {
+    if (!this.#stands) return;
+    this.#stands = false;
+    const { signs, backend, retired } = this.connections;
+    signs!.closed(backend, this.#lost && !retired);
   }
 
   #send(x: Exchange): void {
@@ -385,6 +426,7 @@ export class Upstream extends Timed implements OpeningEvents {
       if (result !== Parse.done)
         return this.#malformed(result === Parse.tooMany ? 'too many response headers' : head.problem);
       from += head.consumed;
+      if (head.has(HeaderId.limpetBackend)) this.connections.heardBoot(bootField(head), this.#life, this.#bootFlips);
       if (head.status >= 200) return this.#final(x, head, data, from, end);
       if (head.status === 101) return this.#switch(x, head, data, from, end);
       this.#interim(x, head);
@@ -413,6 +455,7 @@ export class Upstream extends Timed implements OpeningEvents {
   }
 
   #switch(x: Exchange, head: Head, data: Buffer, from: number, end: number): boolean {
+    this.connections.backend.life.answer(this.#life);
     if (x.upgrade === '') return this.#malformed('101 that nobody asked for');
     // RFC 9110 7.8: the new protocol begins behind a request that has been sent whole.
     if (!x.bodyDone || this.#sentPieces < x.body.length) return this.#malformed('101 before the request was whole');
@@ -436,6 +479,7 @@ export class Upstream extends Timed implements OpeningEvents {
   }
 
   #final(x: Exchange, head: Head, data: Buffer, from: number, end: number): boolean {
+    this.connections.backend.life.answer(this.#life);
     const framing = head.responseFraming(x.method);
     const chunks = x.client.chunks;
     this.#framing = framing;
@@ -618,6 +662,8 @@ export class Upstream extends Timed implements OpeningEvents {
   onEnd(): void {
     try {
       this.#ended = true;
+      // In good order where the end of the response is the connection's.
+      this.#lost = this.#phase !== Phase.body || this.#framing !== Framing.untilClose;
       const x = this.#exchange;
       if (x === null) this.close();
       else if (this.#phase === Phase.tunnel) this.#endOfTunnel(x);
@@ -629,6 +675,11 @@ export class Upstream extends Timed implements OpeningEvents {
     } catch (error) {
       this.#defect(error);
     }
+  }
+
+  #noteRefusal(error: Error): void {
+    const { signs, backend, retired } = this.connections;
+    if (signs !== null && !retired) signs.refused(backend, this.#begun, error);
   }
 
   #endOfTunnel(x: Exchange): void {
@@ -644,7 +695,11 @@ export class Upstream extends Timed implements OpeningEvents {
       this.#phase = Phase.closed;
       this.#handler.wheel.remove(this);
       if (this.#turn !== Turn.none) this.#endTurn();
+      if (phase !== Phase.closed && phase !== Phase.lingering) this.#lost = true;
       if (phase === Phase.idle) this.#drop();
+      else if (phase === Phase.kept) this.connections.lostLifeline();
+      else if (phase === Phase.connecting && error !== null) this.#noteRefusal(error);
+      this.#fall();
       const x = this.#exchange;
       if (x === null) return;
       if (phase === Phase.tunnel) {
@@ -722,10 +777,12 @@ export class Upstream extends Timed implements OpeningEvents {
   close(): void {
     const phase = this.#phase;
     if (phase === Phase.idle) this.#drop();
+    else if (phase === Phase.kept) this.connections.lostLifeline();
     this.#phase = Phase.closed;
     this.#handler.wheel.remove(this);
     if (phase === Phase.waiting) return this.connections.turns.leave(this);
     this.#socket.destroy();
+    this.#fall();
     if (this.#turn !== Turn.none) this.#endTurn();
   }
 
@@ -747,6 +804,12 @@ export class Upstream extends Timed implements OpeningEvents {
         break;
       case Phase.body:
         this.#fail(Stage.committed, 'BACKEND_TIMEOUT', 'idle');
+        break;
+      case Phase.idle:
+        if (this.connections.keepForItsEnd(this)) {
+          this.#drop();
+          this.#phase = Phase.kept;
+        } else this.close();
         break;
       default:
         this.close();
@@ -843,6 +906,14 @@ export class Upstream extends Timed implements OpeningEvents {
  */
 function announcesBodyInVain(head: Head): boolean {
   return (head.status === 204 && (head.chunked || head.contentLength > 0)) || (head.status === 304 && head.chunked);
+}
+
+/** The `Limpet-Backend` field of a response; of several lines, as one (RFC 9110 5.3). */
+function bootField(head: Head): string {
+  const first = head.findId(HeaderId.limpetBackend);
+  let text = head.value(first);
+  for (let i = first; (i = head.findId(HeaderId.limpetBackend, i + 1)) >= 0; ) text += `, ${head.value(i)}`;
+  return text;
 }
 
 /** How long this connection may lie idle: under what the backend says in Keep-Alive: timeout=N, if it says it. */

@@ -7,17 +7,20 @@ import type { ErrorCode } from '../errors.ts';
 import { Deadline } from '../timing/deadline.ts';
 import type { ProbeResult } from './probe.ts';
 import { probeFields } from './probe-fields.ts';
+import type { Witness } from './witness.ts';
 
 /**
  * Sends the request of a probe over HTTP/2, on a connection of its own. Settles with what came of it within the timeout, sooner when
  * `signal` is aborted, and leaves nothing behind.
  * @param socket opens the connection
+ * @param witness as in Probe
  */
 export function http2Probe(
   config: ActiveHealthConfig,
   backend: Backend,
   socket: () => Socket,
   signal: AbortSignal,
+  witness: Witness | null,
 ): Promise<ProbeResult> {
   const { promise, resolve } = Promise.withResolvers<ProbeResult>();
   let opened: Socket;
@@ -27,21 +30,26 @@ export function http2Probe(
     return Promise.resolve(failure((error as Error).message, 'BACKEND_CONNECT'));
   }
   const scheme = backend.secure ? 'https' : 'http';
+  const lifeline = witness?.lifeline ?? null;
   let connected = false;
   let verdict: ProbeResult | null = null;
   if (opened instanceof TLSSocket) {
     opened.once('secureConnect', () => {
-      if (opened.alpnProtocol !== 'h2') settle(failure('the backend does not speak HTTP/2', 'BACKEND_CONNECT'));
+      if (opened.alpnProtocol === 'h2') lifeline?.established(opened);
+      else settle(failure('the backend does not speak HTTP/2', 'BACKEND_CONNECT'));
     });
-  }
+  } else if (lifeline !== null) opened.once('connect', () => lifeline.established(opened));
   const session = connect(`${scheme}://${backend.authority}`, { createConnection: () => opened });
   const settle = (result: ProbeResult): void => {
     verdict ??= result;
     deadline.cancel();
     signal.removeEventListener('abort', aborted);
+    close();
+    resolve(verdict);
+  };
+  const close = (): void => {
     session.destroy();
     opened.destroy();
-    resolve(verdict);
   };
   const aborted = (): void => settle(failure('aborted', null));
   const deadline = new Deadline(config.timeout, () => {
@@ -54,8 +62,10 @@ export function http2Probe(
   });
   const failed = (error: NodeJS.ErrnoException): void => {
     const { code, message, syscall } = error;
-    if (syscall === 'connect' || syscall === 'getaddrinfo') settle(failure(code ?? message, 'BACKEND_CONNECT'));
-    else settle(failure(message, connected ? 'BACKEND_RESET' : 'BACKEND_CONNECT'));
+    if (syscall === 'connect' || syscall === 'getaddrinfo' || error instanceof AggregateError) {
+      if (witness !== null) witness.error = error;
+      settle(failure(code ?? message, 'BACKEND_CONNECT'));
+    } else settle(failure(message, connected ? 'BACKEND_RESET' : 'BACKEND_CONNECT'));
   };
   session.on('error', failed);
   const { host, fields } = probeFields(config, backend);
@@ -73,7 +83,15 @@ export function http2Probe(
   stream.on('response', (headers) => {
     const status = Number(headers[':status']);
     const expected = config.expect.some(({ from, to }) => status >= from && status <= to);
-    settle(expected ? { ok: true } : failure(`status ${status}`, null));
+    if (witness !== null) witness.boot = headers['limpet-backend']?.toString() ?? null;
+    const result: ProbeResult = expected ? { ok: true } : failure(`status ${status}`, null);
+    if (lifeline === null || verdict !== null) return settle(result);
+    verdict = result;
+    deadline.cancel();
+    signal.removeEventListener('abort', aborted);
+    stream.close();
+    lifeline.hold(opened, close);
+    resolve(result);
   });
   stream.on('close', () => settle(failure('closed without an answer', 'BACKEND_RESET')));
   stream.resume();

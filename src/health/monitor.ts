@@ -7,6 +7,7 @@ import { ERROR_CODES } from '../errors.ts';
 import { type Clock, SYSTEM_CLOCK } from '../timing/clock.ts';
 import { threadWheel } from '../timing/thread-wheel.ts';
 import type { HealthChange } from './health-change.ts';
+import type { LifeWatch } from './life-watch.ts';
 import type { ProbeFactory, ProbeResult } from './probe.ts';
 import { ProbeLoop } from './probe-loop.ts';
 import { PROBES } from './registry.ts';
@@ -29,6 +30,8 @@ export interface HealthMonitorOptions {
   readonly random?: () => number;
   /** Whether limpet itself stood still since then, by performance.now. */
   readonly paused?: (since: number) => boolean;
+  /** Told what probes see of the lives of the backends. */
+  readonly lives?: LifeWatch;
   readonly probes?: { readonly [Type in ActiveHealthConfig['type']]: ProbeFactory };
 }
 
@@ -61,6 +64,7 @@ export class HealthMonitor {
   readonly #random: () => number;
   readonly #paused: (since: number) => boolean;
   readonly #probes: { readonly [Type in ActiveHealthConfig['type']]: ProbeFactory };
+  readonly #lives: LifeWatch | null;
   readonly #slowStart: SlowStart;
   #watched = new Map<number, Watched>();
   #pools: readonly Pool[] = [];
@@ -75,6 +79,7 @@ export class HealthMonitor {
     this.#random = options.random ?? Math.random;
     this.#paused = options.paused ?? ((since) => threadWheel.paused(since, performance.now()));
     this.#probes = options.probes ?? PROBES;
+    this.#lives = options.lives ?? null;
     this.#slowStart = new SlowStart(options.state);
   }
 
@@ -92,6 +97,7 @@ export class HealthMonitor {
   update(pools: readonly Pool[]): void {
     const before = this.#watched;
     this.#pools = pools;
+    this.#lives?.update(pools);
     this.#watched = new Map();
     for (const pool of pools) {
       // Each pool's first probes are spread evenly over its interval.
@@ -125,6 +131,7 @@ export class HealthMonitor {
     this.#clock.clear(this.#timer);
     await Promise.all(Array.from(this.#watched.values(), ({ loop }) => loop?.stop()));
     for (const slot of this.#watched.keys()) this.#slowStart.cancel(slot);
+    this.#lives?.stop();
     this.#watched.clear();
   }
 
@@ -148,9 +155,10 @@ export class HealthMonitor {
   #startProbes(watched: Watched, delay: number): void {
     const { active } = watched.pool.config.health;
     if (active === null) return;
+    const probe = this.#probes[active.type](active, watched.pool.config, watched.pool.name);
     watched.loop = new ProbeLoop({
       backend: watched.backend,
-      probe: this.#probes[active.type](active, watched.pool.config, watched.pool.name),
+      probe: this.#lives?.probe(active, probe) ?? probe,
       interval: active.interval,
       clock: this.#clock,
       random: this.#random,
@@ -168,6 +176,7 @@ export class HealthMonitor {
     const before = watched.standing.health;
     const { health, against, flipped } = observe(watched.standing, result.ok, active);
     watched.standing = { health, against };
+    if (result.ok && health === 'up') this.#lives?.well(watched.backend);
     if (!flipped) return;
     if (health === 'down') this.#slowStart.cancel(slot);
     else if (before === 'down') this.#startSlowly(watched);
@@ -204,6 +213,7 @@ export class HealthMonitor {
 
   #tick(now: number): void {
     this.#slowStart.advance(now);
+    this.#lives?.tick();
     for (const watched of this.#watched.values()) {
       this.#followAdminState(watched);
       this.#followEjection(watched, now);

@@ -1,6 +1,7 @@
 import type { Backend } from '../backends/backend.ts';
 import type { ActiveHealthConfig, PoolConfig } from '../config/schema.ts';
 import type { ErrorCode } from '../errors.ts';
+import type { Witness } from './witness.ts';
 
 /** What one probe found. `reason` is a few words for the log; `code` is null when the backend answered, only not as expected. */
 export type ProbeResult =
@@ -11,9 +12,10 @@ export type ProbeResult =
 export interface Probe {
   /**
    * Settles within the configured timeout and never rejects; sooner, with a failure that nobody reads, when `signal` is aborted.
-   * No connection is left behind.
+   * No connection is left behind but that which the witness takes.
+   * @param witness is told what is seen; null: nobody wants to know
    */
-  check(backend: Backend, signal: AbortSignal): Promise<ProbeResult>;
+  check(backend: Backend, signal: AbortSignal, witness?: Witness | null): Promise<ProbeResult>;
 }
 
 /** How the backends of a pool are spoken to: a probe speaks as traffic does. */

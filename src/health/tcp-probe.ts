@@ -5,7 +5,7 @@ import type { ProbeFactory, ProbeResult } from './probe.ts';
 
 /** A probe that only opens a connection: the backend is well when its system accepts it within the timeout. */
 export const tcpProbe: ProbeFactory = ({ port, timeout }) => ({
-  check: (backend, signal) =>
+  check: (backend, signal, witness = null) =>
     new Promise<ProbeResult>((resolve) => {
       const socket = connect(backendAddress(backend, port));
       const settle = (result: ProbeResult): void => {
@@ -22,8 +22,9 @@ export const tcpProbe: ProbeFactory = ({ port, timeout }) => ({
       signal.addEventListener('abort', aborted);
       socket.once('connect', () => settle({ ok: true }));
       // Stays on: an error after the verdict must find a listener.
-      socket.on('error', (error: NodeJS.ErrnoException) =>
-        settle({ ok: false, reason: error.code ?? error.message, code: 'BACKEND_CONNECT' }),
-      );
+      socket.on('error', (error: NodeJS.ErrnoException) => {
+        if (witness !== null) witness.error = error;
+        settle({ ok: false, reason: error.code ?? error.message, code: 'BACKEND_CONNECT' });
+      });
     }),
 });

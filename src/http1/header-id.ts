@@ -39,7 +39,8 @@ export const HeaderId = {
   authorization: 29,
   /** Below 32: looked for in every request where there is an admin token. */
   limpetExplain: 30,
-  http2Settings: 31,
+  /** The same in every response of a backend. */
+  limpetBackend: 31,
   wwwAuthenticate: 32,
   contentEncoding: 33,
   contentType: 34,
@@ -54,6 +55,7 @@ export const HeaderId = {
   /** Any other name that begins with `limpet-`: what backends and limpet say to each other, and nobody else. */
   limpetOther: 42,
   maxForwards: 43,
+  http2Settings: 44,
 } as const;
 
 const NAMES: Readonly<Record<string, number>> = {
@@ -82,6 +84,7 @@ const NAMES: Readonly<Record<string, number>> = {
   'limpet-session-expired': HeaderId.limpetSessionExpired,
   'limpet-user': HeaderId.limpetUser,
   'limpet-error': HeaderId.limpetError,
+  'limpet-backend': HeaderId.limpetBackend,
   'idempotency-key': HeaderId.idempotencyKey,
   'cache-control': HeaderId.cacheControl,
   authorization: HeaderId.authorization,

@@ -58,8 +58,14 @@ export class BackendSession {
    * @param socket that is being connected
    * @param streams how many at once the backend takes, as it has said on another session; null: it has not
    * @param onClosed called once, when the session is of no use any more
+   * @param stays whether it stays open although it carries nothing
    */
-  constructor(socket: Socket, streams: number | null, onClosed: (session: BackendSession) => void) {
+  constructor(
+    socket: Socket,
+    streams: number | null,
+    onClosed: (session: BackendSession) => void,
+    stays: () => boolean = () => false,
+  ) {
     this.streams = streams;
     const secure = socket instanceof TLSSocket;
     this.scheme = secure ? 'https' : 'http';
@@ -92,7 +98,9 @@ export class BackendSession {
     });
     session.on('goaway', () => this.#retire());
     session.on('close', () => this.#lost());
-    session.setTimeout(IDLE_MS, () => this.closeIdle());
+    session.setTimeout(IDLE_MS, () => {
+      if (!stays()) this.closeIdle();
+    });
   }
 
   /** Whether another request can go out on it. */

@@ -476,7 +476,6 @@ export class Handler implements AttemptEvents, Gate {
   #countAnswer(x: Exchange, { slot }: Backend, now: number): void {
     this.#state.recordLatency(slot, now - x.attemptStartedAt);
     this.#state.recordRequest(slot);
-    x.backend!.life.answer();
     this.#parts.counters.backendResponse(slot, now - x.attemptStartedAt);
   }
 

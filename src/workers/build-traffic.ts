@@ -6,6 +6,7 @@ import type { Pool } from '../backends/pool.ts';
 import type { SharedState } from '../backends/shared-state.ts';
 import { POLICIES } from '../balancing/registry.ts';
 import { PoolTraffic } from '../forwarding/pool-traffic.ts';
+import type { BackendSigns } from '../health/backend-signs.ts';
 import { Outlier } from '../health/outlier.ts';
 import { RateLimiter } from '../limits/rate-limiter.ts';
 import type { RateTable } from '../limits/rate-table.ts';
@@ -18,6 +19,8 @@ export interface TrafficParts {
   readonly state: SharedState;
   readonly log: Logger;
   readonly rates: RateTable;
+  /** Null: what becomes of connections is told to nobody. */
+  readonly signs: BackendSigns | null;
 }
 
 /**
@@ -44,7 +47,7 @@ function build(
   pool: Pool,
   before: PoolTraffic | null,
   model: RunningModel,
-  { state, log, rates }: TrafficParts,
+  { state, log, rates, signs }: TrafficParts,
 ): PoolTraffic {
   const cascade = buildCascade({
     pool,
@@ -62,7 +65,7 @@ function build(
   const triggers = SessionTriggers.of(pool.config.session, `pools.${pool.name}.session`);
   const { rateLimit } = pool.config;
   const limiter = rateLimit === null ? null : new RateLimiter(pool.name, rateLimit, model.keySecret, rates);
-  return new PoolTraffic(pool, cascade, triggers, policy, outlier, limiter, before);
+  return new PoolTraffic(pool, cascade, triggers, policy, outlier, limiter, before, signs);
 }
 
 function isSame(pool: Pool, old: Pool, model: RunningModel, before: RunningModel): boolean {

@@ -80,7 +80,7 @@ export class Explainer {
   #make(): Made {
     const model = this.#parts.model();
     if (this.#made?.model === model) return this.#made;
-    const pools = buildTraffic(model, this.#made, this.#parts);
+    const pools = buildTraffic(model, this.#made, { ...this.#parts, signs: null });
     const router = buildRouter(model.config, new Map(pools.map(({ pool }) => [pool.name, pool])));
     this.#made = { model, pools, router, trusted: new TrustedProxies(model.config.trustedProxies) };
     return this.#made;

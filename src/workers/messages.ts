@@ -47,6 +47,8 @@ export interface WorkerStart {
 export type ToWorker =
   /** A backend was taken out: requests that wait for it go elsewhere. */
   | { readonly kind: 'down'; readonly slot: number }
+  /** Close what is kept of the connections to the backend of this slot for nothing but its end. */
+  | { readonly kind: 'let-go'; readonly slot: number }
   /** Another model: make everything ready for it, and change nothing yet. */
   | { readonly kind: 'prepare'; readonly model: RunningModel; readonly ports: Ports }
   /** All workers are ready for it: go by it from here on. */
@@ -65,6 +67,10 @@ export type FromWorker =
   | { readonly kind: 'listening'; readonly ports: Ports }
   /** It cannot start, for a reason that the operator can remove. */
   | { readonly kind: 'failed'; readonly message: string }
+  /** The last connection to the backend of this slot has ended by itself: look whether it takes new ones. */
+  | { readonly kind: 'last-lost'; readonly slot: number }
+  /** Another connection to it is open: whoever keeps one for nothing but its end is to let it go. */
+  | { readonly kind: 'relieved'; readonly slot: number }
   | { readonly kind: 'prepared'; readonly serial: number; readonly ports: Ports }
   | { readonly kind: 'refused'; readonly serial: number; readonly message: string }
   | { readonly kind: 'committed'; readonly serial: number }

@@ -40,6 +40,8 @@ export interface SupervisorParts {
   readonly audit: AuditLog;
   readonly spans: SpanExporter;
   readonly log: Logger;
+  /** The last connection of the workers to the backend of a slot has ended by itself. */
+  readonly onLastLost: (slot: number) => void;
 }
 
 /** What a worker says to another model; null: it ended before it could. */
@@ -231,6 +233,12 @@ export class Supervisor {
           break;
         case 'failed':
           reject(new StartError(message.message));
+          break;
+        case 'last-lost':
+          this.#parts.onLastLost(message.slot);
+          break;
+        case 'relieved':
+          this.broadcast({ kind: 'let-go', slot: message.slot });
           break;
         case 'prepared':
         case 'refused':

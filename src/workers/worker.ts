@@ -7,6 +7,8 @@ import type { Config } from '../config/schema.ts';
 import { Turns } from '../dialog/turns.ts';
 import { StartError } from '../errors-start.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
+import { BackendSigns } from '../health/backend-signs.ts';
+import { Restarts } from '../health/restarts.ts';
 import { RateTable } from '../limits/rate-table.ts';
 import { ConnectionLimits } from '../listeners/connection-limits.ts';
 import { http2Streams } from '../listeners/http2-streams.ts';
@@ -64,6 +66,7 @@ export class Worker {
   readonly #handler: Handler;
   readonly #http2: ReturnType<typeof http2Streams>;
   readonly #state: SharedState;
+  readonly #signs: BackendSigns;
   readonly #counters: Counters;
   readonly #limits: ConnectionLimits;
   readonly #rates: RateTable;
@@ -105,7 +108,19 @@ export class Worker {
     this.#wheel = threadWheel;
     this.#wheel.onTick = () => this.#tick();
     this.#recorder = new RequestRecorder(this.#counters, this.#rare, this.#accessLog(model.config));
-    const pools = buildTraffic(model, null, { state: this.#state, rates: this.#rates, log });
+    this.#signs = new BackendSigns({
+      state: this.#state,
+      restarts: new Restarts({
+        count: (...labels) => this.#rare.add('limpet_backend_restarts_total', ...labels),
+        log,
+        now: Date.now,
+      }),
+      log,
+      onLastLost: (slot) => post({ kind: 'last-lost', slot }),
+      onRelieved: (slot) => post({ kind: 'relieved', slot }),
+      now: Date.now,
+    });
+    const pools = buildTraffic(model, null, { state: this.#state, rates: this.#rates, log, signs: this.#signs });
     const router = buildRouter(model.config, new Map(pools.map(({ pool }) => [pool.name, pool])));
     // The supervisor is owner 1 of the table's locks.
     const table = new SessionTable(start.table, index + 2);
@@ -168,6 +183,9 @@ export class Worker {
       case 'down':
         this.#handler.onBackendDown(message.slot);
         break;
+      case 'let-go':
+        for (const traffic of this.#parts.pools) traffic.letGo(message.slot);
+        break;
       case 'prepare':
         void this.#prepare(message.model, message.ports);
         break;
@@ -208,6 +226,7 @@ export class Worker {
         state: this.#state,
         rates: this.#rates,
         log: this.#log.logger,
+        signs: this.#signs,
       });
       const router = buildRouter(model.config, new Map(pools.map(({ pool }) => [pool.name, pool])));
       const fronts = buildTlsFronts(model, this.#ticketKeys, this.#parts.fronts);

@@ -31,6 +31,7 @@ const NAMES: Readonly<Record<string, number>> = {
   'Limpet-Session-Expired': HeaderId.limpetSessionExpired,
   'Limpet-User': HeaderId.limpetUser,
   'Limpet-Error': HeaderId.limpetError,
+  'Limpet-Backend': HeaderId.limpetBackend,
   'Idempotency-Key': HeaderId.idempotencyKey,
   'Cache-Control': HeaderId.cacheControl,
   Authorization: HeaderId.authorization,

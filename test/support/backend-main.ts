@@ -1,11 +1,12 @@
-// A small application server in a process of its own, so that a test can SIGKILL or SIGSTOP it: node backend-main.ts ID PORT
+// A small application server in a process of its own, so that a test can SIGKILL or SIGSTOP it: node backend-main.ts ID PORT [BOOT-ID]
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-const [id = 'x', port = '0'] = process.argv.slice(2);
+const [id = 'x', port = '0', boot = ''] = process.argv.slice(2);
 let served = 0;
 
 const server = createServer((request, response) => {
+  if (boot !== '') response.setHeader('Limpet-Backend', `boot=${boot}`);
   let bytes = 0;
   request.on('data', (chunk: Buffer) => {
     bytes += chunk.length;

@@ -9,9 +9,13 @@ export class BackendProcess {
   readonly id: string;
   port = 0;
   #child: ChildProcess | null = null;
+  readonly #boots: boolean;
+  #starts = 0;
 
-  constructor(id: string) {
+  /** @param boots each process of it names an id of its own in `Limpet-Backend` */
+  constructor(id: string, boots = false) {
     this.id = id;
+    this.#boots = boots;
   }
 
   get url(): string {
@@ -25,7 +29,8 @@ export class BackendProcess {
 
   /** Starts it, the second time on the port of the first. */
   async start(): Promise<this> {
-    const child = fork(MAIN, [this.id, String(this.port)]);
+    const boot = this.#boots ? [`p${++this.#starts}`] : [];
+    const child = fork(MAIN, [this.id, String(this.port), ...boot]);
     this.#child = child;
     const listening = once(child, 'message') as Promise<[{ port: number }]>;
     const ended = once(child, 'exit').then(([code]) => {

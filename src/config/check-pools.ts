@@ -6,9 +6,13 @@ import { checkDiscovery } from './check-discovery.ts';
 import { checkSessionRules } from './check-session-rules.ts';
 import { checkUsers } from './check-users.ts';
 import { got } from './messages.ts';
+import { nameList } from './name-list.ts';
 import type { Parts, PoolParts, Report } from './parts.ts';
 import { formatDuration } from './scalars.ts';
 import { didYouMean } from './suggest.ts';
+
+/** See checkRoutes. */
+const MOST_SUGGESTIONS = 50;
 
 /** Checks each pool: its backends and replicas, its probes, its times and its keys. */
 export function checkPools(parts: Parts, report: Report): void {
@@ -68,19 +72,23 @@ function checkBackends(pool: PoolParts, report: Report): void {
 }
 
 function checkReplicas(pool: PoolParts, report: Report): void {
+  const ids = new Set(pool.ids);
+  let unknown = 0;
   for (const [index, { id, replicas }] of pool.backends.entries()) {
     if (replicas === undefined) continue;
     const path = [...pool.path, 'backends', index, 'replicas'];
+    const seen = new Set<string>();
     for (const [position, replica] of replicas.entries()) {
       const at = [...path, position];
       if (replica === id)
         report.error(at, `${got(replica)} is the backend itself: a replica is another backend of the pool`);
-      else if (!pool.ids.includes(replica)) {
+      else if (!ids.has(replica)) {
         report.error(
           at,
-          `no backend of this pool has the id ${got(replica)}${didYouMean(replica, pool.ids) || '.'} Backends: ${pool.ids.join(', ')}`,
+          `no backend of this pool has the id ${got(replica)}${(unknown++ < MOST_SUGGESTIONS && didYouMean(replica, pool.ids)) || '.'} Backends: ${nameList(pool.ids)}`,
         );
-      } else if (replicas.indexOf(replica) !== position) report.error(at, `${got(replica)} stands twice in this list`);
+      } else if (seen.has(replica)) report.error(at, `${got(replica)} stands twice in this list`);
+      seen.add(replica);
     }
     if (
       replicas.length === 0 &&

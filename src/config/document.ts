@@ -1,11 +1,30 @@
 /** A YAML file as plain values, with the place of each in the text. */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, Scalar } from 'yaml';
+import {
+  type Alias,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  Scalar,
+  visit,
+  type YAMLMap,
+} from 'yaml';
 import { type ConfigError, formatPath, type KeyPath } from './config-error.ts';
 import { type Environment, expand, hasReference } from './expand.ts';
 
-/** Far more than any configuration has; aliases could otherwise multiply a few lines into gigabytes. */
-const MOST_VALUES = 200_000;
+/**
+ * Values that aliases and merge keys may make: so many for each that is written, and so many in any case. Without a limit a few lines
+ * become gigabytes.
+ */
+const ALIASED_PER_VALUE = 20;
+const ALIASED_ANYWAY = 10_000;
+const MOST_VALUES = 2_000_000;
 const DEEPEST = 64;
+/** Levels of `<<` within each other. */
+const DEEPEST_MERGE = 16;
 
 export interface ConfigDocument {
   /** Maps as objects, lists as arrays; never shared between two paths. */
@@ -52,8 +71,10 @@ export function readDocument(text: string, file: string, environment: Environmen
   });
 
   let parsed: Parsed;
+  let anchors: ReturnType<typeof findAnchors>;
   try {
     parsed = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, version: '1.2' });
+    anchors = findAnchors(parsed);
   } catch (error) {
     // The parser calls itself for each level of nesting.
     const message = error instanceof RangeError ? 'is nested too deeply' : `cannot be read: ${String(error)}`;
@@ -68,10 +89,13 @@ export function readDocument(text: string, file: string, environment: Environmen
   if (errors.length > 0) return broken();
 
   const target = (node: unknown): Node | null => {
-    const found = isAlias(node) ? node.resolve(parsed) : node;
+    const found = isAlias(node) ? anchors.aliases.get(node) : node;
     return isMap(found) || isSeq(found) || isScalar(found) ? found : null;
   };
+  const most = Math.min(anchors.written * ALIASED_PER_VALUE + ALIASED_ANYWAY, MOST_VALUES);
   let values = 0;
+  let multiplied = false;
+  const entriesOf = entryReader(target, () => values++ < most);
   const open = new Set<Node>();
 
   function toValue(written: unknown, path: KeyPath): unknown {
@@ -86,24 +110,25 @@ export function readDocument(text: string, file: string, environment: Environmen
       );
       return null;
     }
-    if (++values > MOST_VALUES) {
-      if (values === MOST_VALUES + 1)
-        errors.push(errorAt(path, `more than ${MOST_VALUES} values: use fewer aliases`, node));
+    if (++values > most) {
+      if (!multiplied)
+        errors.push(errorAt(path, `aliases make more than ${most} values of this file: use fewer aliases`, node));
+      multiplied = true;
       return null;
     }
     if (isScalar(node)) return scalarValue(node, path);
     open.add(node);
     let value: unknown = null;
     if (isSeq(node)) value = node.items.map((item, index) => toValue(item, [...path, index]));
-    else if (isMap(node)) value = mapValue(node.items, path);
+    else if (isMap(node)) value = mapValue(node, path);
     open.delete(node);
     return value;
   }
 
-  function mapValue(items: readonly Pair[], path: KeyPath): Record<string, unknown> {
+  function mapValue(map: YAMLMap, path: KeyPath): Record<string, unknown> {
     const value: Record<string, unknown> = {};
     const seen = new Map<string, Entry>();
-    for (const entry of entries(items, target)) {
+    for (const entry of entriesOf(map)) {
       const first = seen.get(entry.name);
       const inner = [...path, entry.name];
       if (first !== undefined && entry.key !== null) {
@@ -139,6 +164,18 @@ export function readDocument(text: string, file: string, environment: Environmen
     return expansion.text;
   }
 
+  /** By map: most errors stand in the same few. */
+  const places = new Map<YAMLMap, Map<string, Entry>>();
+  function entryOf(map: YAMLMap, name: string): Entry | undefined {
+    let known = places.get(map);
+    if (known === undefined) {
+      known = new Map();
+      for (const entry of entriesOf(map)) if (!known.has(entry.name)) known.set(entry.name, entry);
+      places.set(map, known);
+    }
+    return known.get(name);
+  }
+
   function locate(path: KeyPath, at: 'key' | 'value'): Node | null {
     let node = target(parsed.contents);
     let key: Node | null = node;
@@ -149,7 +186,7 @@ export function readDocument(text: string, file: string, environment: Environmen
         node = target(item);
         key = node;
       } else if (isMap(node)) {
-        const entry = entries(node.items, target).find(({ name }) => name === String(part));
+        const entry = entryOf(node, String(part));
         if (entry === undefined) break;
         key = entry.key ?? key;
         node = target(entry.value) ?? key;
@@ -159,6 +196,8 @@ export function readDocument(text: string, file: string, environment: Environmen
   }
 
   const value = toValue(parsed.contents, []);
+  // What is left of it says nothing about what was meant.
+  if (multiplied) return broken();
   return {
     value,
     errors,
@@ -168,29 +207,60 @@ export function readDocument(text: string, file: string, environment: Environmen
   };
 }
 
-/** The entries of a map; those of a merge key (`<<`) follow, where the map does not name them itself. */
-function entries(items: readonly Pair[], target: (node: unknown) => Node | null, depth = 0): Entry[] {
-  const own: Entry[] = [];
-  const merged: Entry[] = [];
-  for (const { key, value } of items) {
-    const keyNode = target(key);
-    const name = isScalar(keyNode) ? (keyNode.source ?? String(keyNode.value)) : String(key);
-    if (name !== '<<') {
-      own.push({ name, key: keyNode, value: value as Node | null });
-      continue;
+/** What each alias stands for, found in one pass over the text, and how many values are written. */
+function findAnchors(parsed: Parsed): { readonly aliases: ReadonlyMap<Alias, Node>; readonly written: number } {
+  const anchors = new Map<string, Node>();
+  const aliases = new Map<Alias, Node>();
+  let written = 0;
+  visit(parsed, {
+    Node: (_key, node) => {
+      written++;
+      if (isAlias(node)) {
+        const found = anchors.get(node.source);
+        if (found !== undefined) aliases.set(node, found);
+      } else if (node.anchor !== undefined) anchors.set(node.anchor, node);
+    },
+  });
+  return { aliases, written };
+}
+
+/**
+ * Reads the entries of a map; those of a merge key (`<<`) follow, where the map does not name them itself.
+ * @param mayMerge asked before each entry that comes out of a merge key
+ */
+function entryReader(target: (node: unknown) => Node | null, mayMerge: () => boolean): (map: YAMLMap) => Entry[] {
+  const known = new Map<YAMLMap, Entry[]>();
+  const open = new Set<YAMLMap>();
+  return function entriesOf(map): Entry[] {
+    const read = known.get(map);
+    if (read !== undefined) return read;
+    open.add(map);
+    const own: Entry[] = [];
+    const sources: YAMLMap[] = [];
+    for (const { key, value } of map.items) {
+      const keyNode = target(key);
+      const name = isScalar(keyNode) ? (keyNode.source ?? String(keyNode.value)) : String(key);
+      if (name !== '<<') {
+        own.push({ name, key: keyNode, value: value as Node | null });
+        continue;
+      }
+      const source = target(value);
+      for (const merged of isSeq(source) ? source.items.map(target) : [source])
+        if (isMap(merged) && !open.has(merged) && open.size <= DEEPEST_MERGE) sources.push(merged);
     }
-    const source = target(value);
-    for (const map of isSeq(source) ? source.items.map(target) : [source]) {
-      if (isMap(map) && depth < 16) merged.push(...entries(map.items, target, depth + 1));
+    const names = new Set(own.map(({ name }) => name));
+    for (const source of sources) {
+      for (const entry of entriesOf(source)) {
+        if (!mayMerge()) break;
+        if (names.has(entry.name)) continue;
+        names.add(entry.name);
+        own.push(entry);
+      }
     }
-  }
-  const names = new Set(own.map(({ name }) => name));
-  for (const entry of merged) {
-    if (names.has(entry.name)) continue;
-    names.add(entry.name);
-    own.push(entry);
-  }
-  return own;
+    open.delete(map);
+    known.set(map, own);
+    return own;
+  };
 }
 
 /** What a plain scalar with this text is in YAML's core schema: a number, true, false, null, or the text. */
@@ -208,6 +278,7 @@ function syntaxMessage(code: string, message: string, text: string, offset: numb
   if (code === 'TAB_AS_INDENT' || text[offset] === '\t') return 'a tab is used as indentation: YAML allows spaces only';
   if (code === 'MULTIPLE_DOCS')
     return 'a second document begins here: one file holds one configuration, remove the line ---';
+  if (/Maximum call stack/.test(message)) return 'is nested too deeply';
   const line = text.slice(
     text.lastIndexOf('\n', offset - 1) + 1,
     (text.indexOf('\n', offset) + 1 || text.length + 1) - 1,

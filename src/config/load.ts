@@ -85,9 +85,13 @@ export function parseConfig(
   const warnings: ConfigError[] = [];
   // A value whose variable is missing is not known: whatever else is said about it would be noise.
   const unknown = new Set(errors.map(({ path }) => path));
+  const told = new Set(errors.map(({ path, message }) => `e ${path}\n${message}`));
   const add = (found: ConfigError[], error: ConfigError) => {
-    const known = found.some(({ path, message }) => path === error.path && message === error.message);
-    if (!known && !unknown.has(error.path)) found.push(error);
+    const { path, message } = error;
+    const key = `${found === errors ? 'e' : 'w'} ${path}\n${message}`;
+    if (told.has(key) || unknown.has(path)) return;
+    told.add(key);
+    found.push(error);
   };
   const parsed = validate(document.value, document.readings, {
     error: (path: KeyPath, message: string, at) => add(errors, document.errorAt(path, message, at)),

@@ -27,8 +27,12 @@ export function suggest(word: string, known: readonly string[]): string | null {
   let best: string | null = null;
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const candidate of known) {
-    const steps = distance(written, plain(candidate));
-    if (steps < bestDistance && steps <= Math.floor(candidate.length / 3)) {
+    const most = Math.floor(candidate.length / 3);
+    const likely = plain(candidate);
+    // No nearer than the lengths are apart.
+    if (Math.abs(likely.length - written.length) > most || (most === 0 && likely !== written)) continue;
+    const steps = distance(written, likely);
+    if (steps < bestDistance && steps <= most) {
       best = candidate;
       bestDistance = steps;
     }

@@ -66,3 +66,34 @@ test('a path is written as one would write it in code', () => {
   assert.equal(formatPath(['pools', 'a.b', 'x']), 'pools["a.b"].x');
   assert.equal(formatPath([]), '');
 });
+
+test('L17: whatever aliases and merge keys would multiply into, the answer comes soon and says what to do', () => {
+  const lists = (levels: number, width: number): string[] =>
+    Array.from({ length: levels }, (_, i) =>
+      i === 0
+        ? 'a0: &a0 [x, x]'
+        : `a${i}: &a${i} [${Array(width)
+            .fill(`*a${i - 1}`)
+            .join(', ')}]`,
+    );
+  const merges = (levels: number, width: number): string[] =>
+    Array.from({ length: levels }, (_, i) =>
+      i === 0
+        ? 'a0: &a0 { k: 1 }'
+        : `a${i}: &a${i} { <<: [${Array(width)
+            .fill(`*a${i - 1}`)
+            .join(', ')}], k${i}: 1 }`,
+    );
+  const wide = [`a: &a { ${Array.from({ length: 2_000 }, (_, i) => `k${i}: 1`).join(', ')} }`, 'b:'];
+  for (let i = 0; i < 2_000; i++) wide.push(`  p${i}: { <<: *a }`);
+  const texts = [lists(10, 10), lists(60, 3), lists(3, 3_000), merges(15, 10), merges(60, 3), wide];
+  for (const [at, lines] of texts.entries()) {
+    const before = process.threadCpuUsage();
+    const { errors } = readDocument(lines.join('\n'), 'x.yaml', {});
+    const { user, system } = process.threadCpuUsage(before);
+    assert.ok(user + system < 3_000_000, `text ${at}: ${(user + system) / 1000} ms`);
+    if (at < 3 || at === 5)
+      assert.match(errors[0]?.message ?? '', /^aliases make more than \d+ values .* use fewer aliases$/);
+  }
+  assert.match(readDocument('['.repeat(100_000), 'x.yaml', {}).errors[0]?.message ?? '', /^is nested too deeply/);
+});

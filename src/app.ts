@@ -7,6 +7,7 @@ import { EventSources } from './admin/events/event-sources.ts';
 import { EventStream } from './admin/events/event-stream.ts';
 import { LiveControlPlane } from './admin/live-control-plane.ts';
 import { logChange } from './admin/log-change.ts';
+import { Readiness } from './admin/readiness.ts';
 import type { ReloadOutcome } from './admin/reloads.ts';
 import { loadSecrets } from './affinity/secrets.ts';
 import type { DiscoveredMember } from './backends/discovery/discovered-member.ts';
@@ -47,6 +48,7 @@ import { SnapshotKeeper } from './sessions/snapshot-keeper.ts';
 import { SessionTable } from './sessions/table.ts';
 import { Users } from './sessions/users.ts';
 import { SYSTEM_CLOCK } from './timing/clock.ts';
+import { threadWheel } from './timing/thread-wheel.ts';
 import { SpanExporter } from './tracing/span-exporter.ts';
 import { Explainer } from './workers/explainer.ts';
 import { Supervisor } from './workers/supervisor.ts';
@@ -64,6 +66,8 @@ const DISCOVERY_MS = 5_000;
 const TIDY_MS = 500;
 /** At a stop, the longest that the collector is waited for to take the last spans. */
 const LAST_SPANS_MS = 3_000;
+/** The longest that a stop takes beyond its grace, save for a snapshot that is being written, ms. Deadlines end a little later than they are set. */
+const LAST_MS = 600;
 
 /**
  * Starts limpet in this process.
@@ -234,6 +238,13 @@ async function start(
   });
   const letGo = (slot: number): void => supervisor.broadcast({ kind: 'let-go', slot });
   const lifeWatch = new LifeWatch({ state, restarts, clock: SYSTEM_CLOCK, log, letGo });
+  const readiness = new Readiness();
+  readiness.add(() => {
+    const { stuck } = supervisor;
+    return stuck.length === 0
+      ? null
+      : `of ${workers} workers ${stuck.length} make${stuck.length === 1 ? 's' : ''} no progress`;
+  });
   let phase: Phase = 'starting';
   const stream = new EventStream();
   const events = new EventSources({
@@ -302,6 +313,7 @@ async function start(
     startedAt,
     now: Date.now,
     phase: () => phase,
+    readiness,
     pools: () => keeper.pools,
     discovered: () => keeper.model.discovered,
     configGeneration: () => keeper.model.generation,
@@ -354,18 +366,25 @@ async function start(
     watching?.close();
     discovery.close();
     started.resolve();
+    // Nothing holds a stop for longer than this: what has not ended by then is left as it is.
+    threadWheel.start();
+    const until = threadWheel.now + graceMs + LAST_MS;
+    const left = (): number => Math.max(0, until - threadWheel.now);
+    supervisor.halt();
     await reloader.stop();
     const restore = migrateRequests();
     await supervisor.stop(graceMs);
     restore();
-    await nodes?.stop();
-    await snapshots?.stop();
-    await monitor.stop();
+    await Promise.all([
+      nodes?.stop(left()),
+      snapshots?.stop(left()),
+      monitor.stop(),
+      spans.stop(Math.min(left(), LAST_SPANS_MS)),
+    ]);
     events.stop();
-    await spans.stop(LAST_SPANS_MS);
-    await admin?.close();
-    await audit.close();
-    await output.close();
+    await Promise.all([admin?.close(left()), audit.close(left())]);
+    await output.close(left());
+    threadWheel.stop();
   };
   // From here on a stop and a start that fails end in the same way.
   undo.length = 0;

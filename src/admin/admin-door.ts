@@ -49,10 +49,11 @@ export class AdminDoor {
     return this.#server?.address ?? null;
   }
 
-  async close(): Promise<void> {
+  /** @param deadlineMs for requests that are under way */
+  async close(deadlineMs: number): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    await this.#server?.close();
+    await this.#server?.close(Math.min(deadlineMs, 1_000));
   }
 
   #again(options: Options, control: ControlPlane, log: Log): void {
@@ -94,7 +95,7 @@ function phaseAt(text: string): Promise<string | null> {
 function readPhase(body: string): string | null {
   try {
     const { status, detail } = JSON.parse(body) as { status?: unknown; detail?: unknown };
-    if (status === 'ready') return 'ready';
+    if (status === 'ready' || /^limpet is not ready: /.test(String(detail))) return 'ready';
     return /^limpet is (starting|stopping)\.$/.exec(String(detail))?.[1] ?? null;
   } catch {
     return null;

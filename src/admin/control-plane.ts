@@ -184,6 +184,8 @@ export interface ControlPlane {
   /** What happens, for those who listen. */
   readonly events: EventStream;
   ready(): Phase;
+  /** Why limpet takes no traffic, or not all of it, although it runs: ends of a sentence; none: it does. */
+  unready(): readonly string[];
   status(): StatusView;
   pools(): readonly PoolView[];
   pool(name: string): Result<PoolView>;

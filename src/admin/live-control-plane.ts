@@ -58,6 +58,10 @@ export class LiveControlPlane implements ControlPlane {
     });
   }
 
+  unready(): readonly string[] {
+    return this.#parts.readiness.reasons;
+  }
+
   ready(): Phase {
     return this.#parts.phase();
   }

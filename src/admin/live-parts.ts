@@ -15,6 +15,7 @@ import type { UserNames } from '../sessions/user-names.ts';
 import type { AdminChange } from './admin-change.ts';
 import type { Phase } from './control-plane.ts';
 import type { EventStream } from './events/event-stream.ts';
+import type { Readiness } from './readiness.ts';
 import type { ReloadOutcome } from './reloads.ts';
 
 /** What another configuration would make of the pools. */
@@ -57,6 +58,7 @@ export interface LiveParts {
   /** Wall clock, ms since epoch. */
   readonly now: () => number;
   readonly phase: () => Phase;
+  readonly readiness: Readiness;
   /** The pools as they run now; a reload replaces them whole. */
   readonly pools: () => readonly Pool[];
   /** `pool/id` of the backends that discovery has found. Absent: there is no discovery. */

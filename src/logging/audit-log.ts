@@ -14,6 +14,8 @@ const PATIENCE_MS = 1_000;
 const MOST_WAITING = 100_000;
 /** Clocks of threads are read before events get their number: by so much an event may seem to be older than the one before it. */
 const CLOCK_MS = 1_000;
+/** For the last lines of a file that is closed, ms. */
+const LAST_MS = 2_000;
 
 export interface AuditLogParts {
   /** Of EventSequence, for the supervisor (thread 0) and the workers (from 1). */
@@ -100,11 +102,11 @@ export class AuditLog implements SessionJournal {
     this.#write();
   }
 
-  /** Writes all that has come, and closes the file. */
-  async close(): Promise<void> {
+  /** Writes all that has come, and closes the file: after `ms` at the latest. */
+  async close(ms = LAST_MS): Promise<void> {
     if (this.#gap !== null) clearTimeout(this.#gap);
     this.#order.passAll();
-    this.#use(null);
+    this.#use(null, ms);
     await this.#closing;
   }
 
@@ -130,13 +132,13 @@ export class AuditLog implements SessionJournal {
     });
   }
 
-  #use(next: AuditFile | null): void {
+  #use(next: AuditFile | null, ms = LAST_MS): void {
     this.#flush();
     const before = this.#file;
     this.#file = next;
     if (before !== null) {
       const earlier = this.#closing;
-      const closed = before.close();
+      const closed = before.close(ms);
       this.#closing = earlier.then(() => closed);
     }
   }

@@ -55,12 +55,12 @@ export class HandoverServer {
   }
 
   /** Sends the last changes and ends all. Answers whether another process has all the sessions and writes the file. */
-  async close(): Promise<boolean> {
+  async close(ms = PATIENCE): Promise<boolean> {
     this.#closed = true;
     this.#server?.close();
     this.#server = null;
     const peer = this.#peer;
-    const handed = peer?.owner === true && (await peer.finish(PATIENCE));
+    const handed = peer?.owner === true && (await peer.finish(Math.min(ms, PATIENCE)));
     for (const socket of this.#sockets) socket.destroy();
     return handed;
   }

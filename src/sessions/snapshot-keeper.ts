@@ -193,13 +193,16 @@ export class SnapshotKeeper {
     return this.#writing;
   }
 
-  /** Hands the last changes over, or writes the file. After `start`, or instead of it: then nothing is written. */
-  async stop(): Promise<void> {
+  /**
+   * Hands the last changes over, or writes the file. After `start`, or instead of it: then nothing is written.
+   * @param ms for the other process to take them
+   */
+  async stop(ms?: number): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
     clearInterval(this.#timer);
     const started = this.#timer !== undefined;
-    const handed = (await this.#server?.close()) === true;
+    const handed = (await this.#server?.close(ms)) === true;
     await this.#returning;
     await this.#writing;
     this.#server = null;

@@ -12,6 +12,7 @@ import type { SharedChainsMemory } from '../sessions/shared-chains.ts';
 import type { SessionTableMemory } from '../sessions/table-memory.ts';
 import type { User } from '../sessions/user-hash.ts';
 import type { SpanBatch } from '../tracing/span-buffer.ts';
+import type { HeartbeatsMemory } from './heartbeats.ts';
 
 /** Ports that the listeners of a model listen on, by their keys (see `listenerKeys`). */
 export type Ports = ReadonlyMap<string, number>;
@@ -35,6 +36,7 @@ export interface WorkerStart {
   readonly dialog: DialogMemory;
   /** Which sessions each user has: see UserIndex. */
   readonly users: SharedChainsMemory;
+  readonly heartbeats: HeartbeatsMemory;
   /** The admin token, for requests that ask what is decided; null: there is none. */
   readonly token: BearerCheck | null;
   /** The limpet that runs on the same addresses is replaced: its unix sockets are taken. */

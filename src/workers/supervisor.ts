@@ -15,7 +15,9 @@ import { sweepPace } from '../sessions/sweep.ts';
 import type { SessionTable } from '../sessions/table.ts';
 import type { Users } from '../sessions/users.ts';
 import { Deadline } from '../timing/deadline.ts';
+import { threadWheel } from '../timing/thread-wheel.ts';
 import type { SpanExporter } from '../tracing/span-exporter.ts';
+import { Heartbeats, type HeartbeatsMemory } from './heartbeats.ts';
 import type { FromWorker, Ports, ToWorker, WorkerStart } from './messages.ts';
 import { RefusedResponses } from './refused-responses.ts';
 
@@ -24,14 +26,17 @@ const STEADY_MS = 5_000;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 5_000;
 /** After a graceful stop: for the answers to requests that were not finished. */
-const LAST_WORDS_MS = 500;
+const LAST_WORDS_MS = 300;
+/** A worker that makes no progress for so long takes no traffic that reaches it. */
+const STUCK_MS = 3_000;
+const LOOK_MS = 250;
 /** How long TLS tickets are sealed with the same keys: whoever steals them can read what was recorded in that time. */
 const TICKET_KEYS_MS = 12 * 3_600_000;
 const TICKET_KEYS_BYTES = 48;
 
 export interface SupervisorParts {
   readonly workers: number;
-  readonly start: Omit<WorkerStart, 'index' | 'model' | 'ports' | 'ticketKeys' | 'dialog' | 'users'>;
+  readonly start: Omit<WorkerStart, 'index' | 'model' | 'ports' | 'ticketKeys' | 'dialog' | 'users' | 'heartbeats'>;
   readonly state: SharedState;
   readonly table: SessionTable;
   readonly users: Users;
@@ -54,6 +59,8 @@ interface Place {
   listening: boolean;
   pauseMs: number;
   stopped: boolean;
+  /** It makes no progress. */
+  stuck: boolean;
   /** Serial of the model it goes by. */
   serial: number;
   onAnswer: ((answer: Answer) => void) | null;
@@ -70,6 +77,8 @@ export class Supervisor {
   readonly #dialog: DialogMemory;
   readonly #parts: SupervisorParts;
   readonly #places: Place[];
+  readonly #heartbeatsMemory: HeartbeatsMemory;
+  readonly #heartbeats: Heartbeats;
   readonly #limits: ConnectionLimits;
   readonly #rates: RateTable;
   readonly #sums: CounterSums;
@@ -79,6 +88,7 @@ export class Supervisor {
   #sweeper: NodeJS.Timeout | null = null;
   #ticketKeys: Uint8Array = randomBytes(TICKET_KEYS_BYTES);
   #rotation: NodeJS.Timeout | null = null;
+  #looking: NodeJS.Timeout | null = null;
   #onStopped: (() => void) | null = null;
 
   constructor(parts: SupervisorParts) {
@@ -88,6 +98,8 @@ export class Supervisor {
     this.#sums = new CounterSums(parts.start.counters);
     this.#refused = new RefusedResponses(parts.log);
     this.#dialog = allocateDialog(parts.workers);
+    this.#heartbeatsMemory = Heartbeats.allocate(parts.workers);
+    this.#heartbeats = new Heartbeats(this.#heartbeatsMemory);
     this.turns = new DeadTurns(this.#dialog);
     this.#places = Array.from({ length: parts.workers }, (_, index) => ({
       index,
@@ -96,6 +108,7 @@ export class Supervisor {
       listening: false,
       pauseMs: 0,
       stopped: false,
+      stuck: false,
       serial: 0,
       onAnswer: null,
     }));
@@ -106,12 +119,20 @@ export class Supervisor {
     return this.#places.filter(({ listening }) => listening).length;
   }
 
+  /** Indices of workers that make no progress: what reaches them waits. */
+  get stuck(): readonly number[] {
+    return this.#places.filter(({ stuck }) => stuck).map(({ index }) => index);
+  }
+
   /**
    * Starts all workers and settles when they listen. The first one goes ahead, because with port 0 it finds the port out.
    * @throws StartError when one of them cannot start
    */
   async start(model: RunningModel): Promise<void> {
     this.#model = model;
+    threadWheel.start();
+    this.#looking = setInterval(() => this.#look(), LOOK_MS);
+    this.#looking.unref();
     this.ports = await this.#spawn(this.#places[0]!);
     await Promise.all(this.#places.slice(1).map((place) => this.#spawn(place)));
     const { table } = this.#parts;
@@ -124,6 +145,18 @@ export class Supervisor {
     this.#sweeper.unref();
     this.#rotation = setInterval(() => this.rotateTicketKeys(), TICKET_KEYS_MS);
     this.#rotation.unref();
+  }
+
+  /** Whether the workers make progress. */
+  #look(): void {
+    for (const place of this.#places) {
+      const stuck = place.listening && this.#heartbeats.silence(place.index) > STUCK_MS;
+      if (stuck === place.stuck) continue;
+      place.stuck = stuck;
+      const fields = { worker: place.index };
+      if (stuck) this.#parts.log.error(fields, 'worker makes no progress: what reaches it waits');
+      else if (place.listening) this.#parts.log.warn(fields, 'worker makes progress again');
+    }
   }
 
   /** New keys for TLS tickets, in all workers. */
@@ -151,6 +184,7 @@ export class Supervisor {
         if (answer?.kind === 'prepared') ports = answer.ports;
       }
     }
+    if (this.#stopping) return 'limpet is stopping';
     // A worker that is being started again meanwhile begins with the new model, or catches up when it listens.
     this.#model = model;
     this.ports = ports;
@@ -179,7 +213,7 @@ export class Supervisor {
   }
 
   #ask(place: Place, message: ToWorker): Promise<Answer> {
-    if (place.thread === null) return Promise.resolve(null);
+    if (place.thread === null || this.#stopping) return Promise.resolve(null);
     const { promise, resolve } = Promise.withResolvers<Answer>();
     place.onAnswer = resolve;
     place.thread.postMessage(message);
@@ -204,6 +238,7 @@ export class Supervisor {
       ticketKeys: this.#ticketKeys,
       dialog: this.#dialog,
       users: this.#parts.users.memory,
+      heartbeats: this.#heartbeatsMemory,
     };
     // The same extension as this file: sources run as they are, dist runs compiled.
     const entry = new URL(`./worker-main${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
@@ -228,6 +263,7 @@ export class Supervisor {
           break;
         case 'listening':
           place.listening = true;
+          this.#heartbeats.begin(index);
           resolve(message.ports);
           void this.#catchUp(place);
           break;
@@ -294,9 +330,20 @@ export class Supervisor {
     for (const { thread } of this.#places) thread?.postMessage(message);
   }
 
+  /** No other model from here on: one that is on its way, and waits for a worker that does not answer, is given up. */
+  halt(): void {
+    this.#stopping = true;
+    for (const place of this.#places) this.#answered(place, null);
+  }
+
   /** Lets the workers finish what is under way, for `graceMs` at most, and ends them. */
   async stop(graceMs: number): Promise<void> {
-    this.#stopping = true;
+    this.halt();
+    if (this.#looking !== null) {
+      clearInterval(this.#looking);
+      threadWheel.stop();
+    }
+    this.#looking = null;
     if (this.#sweeper !== null) clearInterval(this.#sweeper);
     if (this.#rotation !== null) clearInterval(this.#rotation);
     const { promise, resolve } = Promise.withResolvers<void>();

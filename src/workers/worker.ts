@@ -42,6 +42,7 @@ import { SpanBuffer } from '../tracing/span-buffer.ts';
 import { TraceIds } from '../tracing/trace-ids.ts';
 import { buildTlsFronts } from './build-tls-fronts.ts';
 import { buildTraffic } from './build-traffic.ts';
+import { Heartbeats } from './heartbeats.ts';
 import type { FromWorker, Ports, ToWorker, WorkerStart } from './messages.ts';
 
 /** Ticks of the wheel between two batches to the supervisor. */
@@ -72,6 +73,7 @@ export class Worker {
   readonly #rates: RateTable;
   readonly #recorder: RequestRecorder;
   readonly #turns: Turns;
+  readonly #heartbeats: Heartbeats;
   readonly #store: SessionStore;
   readonly #table: SessionTable;
   readonly #journal: WorkerJournal;
@@ -126,6 +128,7 @@ export class Worker {
     const table = new SessionTable(start.table, index + 2);
     this.#table = table;
     this.#turns = new Turns(start.dialog, index);
+    this.#heartbeats = new Heartbeats(start.heartbeats);
     this.#journal = new WorkerJournal(new EventSequence(start.eventSequence, index + 1));
     const poolAt = (at: number) => this.#parts.pools.find(({ pool }) => pool.index === at)?.pool;
     this.#events = new SessionEvents(this.#journal, poolAt, Date.now);
@@ -331,6 +334,7 @@ export class Worker {
   // ---- now and then ----
 
   #tick(): void {
+    this.#heartbeats.beat(this.#index);
     this.#handler.tick();
     this.#turns.tick(this.#wheel.due);
     for (const listener of this.#parts.listeners.values()) listener.serveWaiting();

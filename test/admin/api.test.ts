@@ -6,6 +6,14 @@ import { startAdmin } from './start-admin.ts';
 
 const KEY = SESSION.key;
 
+test('L8: readyz is 503 with all reasons that limpet has while it runs', async (t) => {
+  const { address, control } = await startAdmin(t);
+  control.reasons = ['a worker makes no progress', 'memory is short'];
+  const { status, text } = await call(address, 'GET', '/readyz');
+  assert.equal(status, 503);
+  assert.match(text, /"limpet is not ready: a worker makes no progress; memory is short\."/);
+});
+
 test('healthz is 200 while alive; readyz is 503 while starting or stopping (46)', async (t) => {
   const { address, control } = await startAdmin(t);
   assert.deepEqual((await call(address, 'GET', '/readyz')).json(), { status: 'ready' });

@@ -59,8 +59,15 @@ export class FakeControlPlane implements ControlPlane {
   /** What a reload is refused for. */
   mistakes: ConfigError[] = [];
 
+  /** Why it is not ready although it runs. */
+  reasons: string[] = [];
+
   ready(): Phase {
     return this.phase;
+  }
+
+  unready(): readonly string[] {
+    return this.reasons;
   }
 
   status(): ReturnType<ControlPlane['status']> {

@@ -3,6 +3,7 @@ import type { Phase } from '../../src/admin/control-plane.ts';
 import { EventStream } from '../../src/admin/events/event-stream.ts';
 import { LiveControlPlane } from '../../src/admin/live-control-plane.ts';
 import type { LiveParts, Preview } from '../../src/admin/live-parts.ts';
+import { Readiness } from '../../src/admin/readiness.ts';
 import { buildPools } from '../../src/backends/build-pools.ts';
 import { SharedState } from '../../src/backends/shared-state.ts';
 import { SlotRegistry } from '../../src/backends/slots.ts';
@@ -83,6 +84,7 @@ export class LiveLimpet {
       startedAt: this.now,
       now: clock,
       phase: () => this.phase,
+      readiness: new Readiness(),
       pools: () => this.pools,
       configGeneration: () => 1,
       listeners: () => [{ bind: '127.0.0.1:0', address: 'http://127.0.0.1:8080', index: 0 }],

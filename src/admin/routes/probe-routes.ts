@@ -9,7 +9,11 @@ export function probeRoutes(control: ControlPlane): Route[] {
     openGet('/healthz', () => json({ status: 'ok' })),
     openGet('/readyz', ({ path }) => {
       const phase = control.ready();
-      return phase === 'ready' ? json({ status: phase }) : problem(503, `limpet is ${phase}.`, path);
+      if (phase !== 'ready') return problem(503, `limpet is ${phase}.`, path);
+      const reasons = control.unready();
+      return reasons.length === 0
+        ? json({ status: phase })
+        : problem(503, `limpet is not ready: ${reasons.join('; ')}.`, path);
     }),
   ];
 }

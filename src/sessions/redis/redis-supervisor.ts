@@ -239,15 +239,15 @@ export class RedisSupervisor {
     void this.#writeOnce(2);
   }
 
-  /** Writes the last changes, as long as that takes no more than a moment, and lets go. */
-  async stop(): Promise<void> {
+  /** Writes the last changes, as long as that takes no more than a moment, or `ms`, and lets go. */
+  async stop(ms = STOP_MS): Promise<void> {
     if (this.#probing !== null) clearTimeout(this.#probing);
     if (this.#writing !== null) clearTimeout(this.#writing);
     this.#stopped = true;
     this.#changes.close();
     const connection = this.#connection;
     if (connection !== null && this.#status.up) {
-      await within(STOP_MS, async () => {
+      await within(Math.min(ms, STOP_MS), async () => {
         await this.#write;
         await this.#writeBehind.run(connection, 1);
       }).catch(() => {});

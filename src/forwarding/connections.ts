@@ -1,5 +1,6 @@
 import type { Backend } from '../backends/backend.ts';
 import type { BackendSigns } from '../health/backend-signs.ts';
+import { readiness } from '../sockets/readiness.ts';
 import type { BackendDialer } from './backend-dialer.ts';
 import type { BackendLink } from './backend-link.ts';
 import { ConnectTurns } from './connect-turns.ts';
@@ -21,6 +22,8 @@ export class BackendConnections {
   keeps: boolean;
   /** The backend is gone or has moved: no connection outlives its exchange, and what becomes of one says nothing about it. */
   retired = false;
+  /** Of an idle one can be found out whether the backend has closed it, before that has been told. */
+  readonly looks: boolean;
   /** Head of the list of connections that carry an exchange. */
   busy: Upstream | null = null;
   /** Told what becomes of connections; null: nobody is. */
@@ -39,6 +42,8 @@ export class BackendConnections {
     this.dialer = dialer;
     this.turns = new ConnectTurns(dialer);
     this.keeps = keeps;
+    // Of TLS Node's stream alone knows: what lies in the system may be a session ticket.
+    this.looks = readiness !== null && keeps && !backend.secure;
   }
 
   /** Whether these connections lead to `backend`, in the way of `link`: the same server at the same address. */
@@ -68,7 +73,8 @@ export class BackendConnections {
     if (upstream === null) return null;
     this.#owned!.delete(x);
     // Behind a proxy that shares its connections among its clients this may be somebody else.
-    if (upstream.ownerAddress === x.client.address && upstream.isFresh(x.attemptStartedAt)) return upstream;
+    // Its time is its client's: on a new one the client would have to say anew who he is.
+    if (upstream.ownerAddress === x.client.address && upstream.isOpen(x.attemptStartedAt)) return upstream;
     upstream.close();
     return null;
   }

@@ -22,9 +22,12 @@ export class ProxiedConnections extends BackendConnections {
     const key = this.#preamble(x);
     const idle = this.#idle.get(key);
     if (idle === undefined) return null;
-    const upstream = idle.pop()!;
-    if (idle.length === 0) this.#idle.delete(key);
-    return upstream;
+    for (;;) {
+      const upstream = idle.pop() ?? null;
+      if (idle.length === 0) this.#idle.delete(key);
+      if (upstream === null || upstream.isFresh(x.attemptStartedAt)) return upstream;
+      upstream.close();
+    }
   }
 
   override keep(upstream: Upstream): void {

@@ -89,7 +89,7 @@ export class Upstream extends Timed implements OpeningEvents {
   #decoder: ChunkedDecoder | null = null;
   #keepAlive = false;
   #idleMs = IDLE_MS;
-  /** Since when it lies idle, by performance.now, or a little before. */
+  /** Since when it lies idle, by performance.now, or before that: its last answer may have waited for limpet through a pause. */
   #idleSince = 0;
   #requestHead = '';
   /** Number of pieces of the exchange's body that have been written. */
@@ -207,7 +207,17 @@ export class Upstream extends Timed implements OpeningEvents {
    * @param now by performance.now; may lie behind
    */
   isFresh(now: number): boolean {
-    return Math.max(now, this.#handler.wheel.lookedAt) - this.#idleSince < this.#idleMs;
+    return Math.max(now, this.#handler.wheel.lookedAt) - this.#idleSince < this.#idleMs && this.isOpen(now);
+  }
+
+  /** Whether an idle connection still is one: where limpet stood still meanwhile nobody may have told yet that it has closed. */
+  isOpen(now: number): boolean {
+    const { wheel } = this.#handler;
+    if (wheel.paused(this.#idleSince, Math.max(now, wheel.lookedAt)) && this.#socket instanceof DirectSocket) {
+      this.#socket.look();
+    }
+    // Of one that was reset we are told when it has closed.
+    return this.#phase === Phase.idle && !this.#socket.destroyed;
   }
 
   /** This connection has come free: it takes the request over that has waited longest to connect. False: there is none for it. */
@@ -611,13 +621,14 @@ export class Upstream extends Timed implements OpeningEvents {
     if (usable && this.#owner !== null && !this.connections.retired && !x.client.multiplexed) {
       this.reused = true;
       this.#phase = Phase.idle;
+      this.#idleSince = this.#handler.wheel.heardUntil;
       // It lasts as long as the client's: on another one that would have to say anew who he is.
       this.#handler.wheel.clear(this);
       this.connections.keepOwned(this, x);
     } else if (usable && this.#owner === null && this.#idleMs > 0 && this.connections.keeps) {
       this.reused = true;
       this.#phase = Phase.idle;
-      this.#idleSince = this.#handler.wheel.lookedAt;
+      this.#idleSince = this.#handler.wheel.heardUntil;
       this.#handler.wheel.set(this, this.#idleMs);
       if (turns.first !== null) return this.#completeForNext(x);
       this.connections.keep(this);

@@ -54,6 +54,10 @@ export class BackendStream implements ByteSocket, SessionUser {
     session.join(this);
   }
 
+  get destroyed(): boolean {
+    return this.#done;
+  }
+
   get writableLength(): number {
     return this.#stream?.writableLength ?? 0;
   }

@@ -159,6 +159,10 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
 
   // ---- the socket's side ----
 
+  get destroyed(): boolean {
+    return this.#closed;
+  }
+
   get writableLength(): number {
     return this.#stream?.writableLength ?? 0;
   }

@@ -17,6 +17,7 @@ import type { SharedState } from '../backends/shared-state.ts';
 import { ERRORS, type ErrorKind } from '../errors.ts';
 import type { AttemptEvents } from '../forwarding/attempt-events.ts';
 import { bringsConnectionAuth } from '../forwarding/connection-auth.ts';
+import type { BackendConnections } from '../forwarding/connections.ts';
 import { type Exchange, REQUEST_ID, Stage } from '../forwarding/exchange.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import { requestHead } from '../forwarding/request-head.ts';
@@ -395,6 +396,18 @@ export class Handler implements AttemptEvents, Gate {
     x.attemptStartedAt = x.attempts === 1 ? x.startedAt : performance.now();
     const connections = traffic.connections(backend);
     x.personal = bringsConnectionAuth(head);
+    if (connections.looks || x.freshOnly || !this.wheel.behind(x.attemptStartedAt)) {
+      return this.#start(x, head, backend, connections);
+    }
+    // limpet stood still, and the end of an idle connection may be one of the events that come behind this one: for what lies behind
+    // TLS, Node's stream needs another turn.
+    const { serial } = x;
+    const goOn = () => this.#late(x, serial, () => this.#start(x, this.#reparse(x), backend, connections));
+    setImmediate(() => setImmediate(goOn));
+  }
+
+  #start(x: Exchange, head: Head, backend: Backend, connections: BackendConnections): void {
+    const traffic = x.traffic!;
     const owned = x.owned === null || x.freshOnly ? null : connections.takeOwned(x);
     const upstream = owned ?? (x.freshOnly ? null : connections.take(x)) ?? new Upstream(connections, this, x);
     x.upstream = upstream;

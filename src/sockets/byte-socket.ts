@@ -30,6 +30,8 @@ export interface OpeningEvents extends SocketEvents {
  * of HTTP/2 that is made to look like one.
  */
 export interface ByteSocket {
+  /** It is closed, or about to be: `onClose` may not have been called yet. */
+  readonly destroyed: boolean;
   /** Bytes written that the system has not taken yet. */
   readonly writableLength: number;
   readonly writableHighWaterMark: number;

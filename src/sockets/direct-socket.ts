@@ -64,6 +64,7 @@ let spare: PendingWrite | null = null;
 export class DirectSocket implements ByteSocket, Watched {
   writableLength = 0;
   watchId = 0;
+  first = false;
   readonly #events: SocketEvents;
   #handle: OwnedHandle | null;
   readonly #fd: number;
@@ -103,6 +104,10 @@ export class DirectSocket implements ByteSocket, Watched {
     this.#fd = readiness === null ? -1 : (handle.fd ?? -1);
     this.#systemFd = this.#fd < 0 ? null : BigInt(this.#fd);
     if (this.#systemFd === null) owned.useUserBuffer(incoming);
+  }
+
+  get destroyed(): boolean {
+    return this.#handle === null;
   }
 
   get writableHighWaterMark(): number {
@@ -175,6 +180,11 @@ export class DirectSocket implements ByteSocket, Watched {
     }
     this.#mayRead = true;
     if (!this.#paused) this.#readAgain();
+  }
+
+  /** Tells at once what has come, or that the other side has ended, where that can be found out now. */
+  look(): void {
+    if (this.#systemFd !== null && this.#watched) this.onReadable(true);
   }
 
   #readAgain(): void {

@@ -4,7 +4,7 @@ import { DirectSocket } from './direct-socket.ts';
 import { tellAll } from './node-socket.ts';
 
 /**
- * Opens a TCP connection or a unix socket.
+ * Opens a TCP connection or a unix socket to a backend.
  * @param preamble goes out before anything else, as latin1 text; '': nothing does
  * @returns what can be destroyed until it is open: `events.onOpen` brings the connection itself
  */
@@ -26,6 +26,7 @@ export function openSocket(
     open = true;
     const direct = DirectSocket.over(socket, events);
     if (direct === null) tellAll(socket, events);
+    else direct.first = true;
     const opened: ByteSocket = direct ?? socket;
     if (preamble !== '') opened.write(preamble, 'latin1');
     opened.resume();

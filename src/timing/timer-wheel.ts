@@ -45,6 +45,8 @@ export class TimerWheel {
   pausedAt = Number.NEGATIVE_INFINITY;
   /** When the wheel was looked at last, by performance.now: the present as far as nothing stands still. */
   lookedAt = this.now;
+  /** Whatever had come by then has been looked at: `lookedAt`, or less behind a turn that came late. By performance.now. */
+  heardUntil = this.lookedAt;
   /** Called on every tick: the work that a worker does now and then. */
   onTick: () => void;
   readonly #slots: (Timed | null)[] = new Array<Timed | null>(SLOTS).fill(null);
@@ -62,6 +64,7 @@ export class TimerWheel {
   start(): void {
     if (this.#users++ > 0) return;
     this.lookedAt = performance.now();
+    this.heardUntil = this.lookedAt;
     this.#timer = setInterval(() => this.advance(performance.now()), TICK_MS);
   }
 
@@ -82,6 +85,15 @@ export class TimerWheel {
   /** The time that is `ms` from now, to be compared with `due`: what has no deadline of its own goes by it as `set` does. */
   at(ms: number): number {
     return this.now + ms + MARGIN_MS;
+  }
+
+  /**
+   * Whether a turn has come late and not everything that came meanwhile has been looked at, as far as is known: what connections have to
+   * tell may be behind the present.
+   * @param at the present, by performance.now
+   */
+  behind(at: number): boolean {
+    return this.pausedAt === this.lookedAt || at - this.lookedAt > LATE_MS;
   }
 
   /** Sets or moves the deadline of `item` to `ms` from now; fires never early, up to three ticks late. */
@@ -116,6 +128,7 @@ export class TimerWheel {
   /** Fires what is due. Called by the interval, and by tests. @param at now, by performance.now */
   advance(at: number): void {
     const took = at - this.lookedAt;
+    this.heardUntil = took > LATE_MS ? this.lookedAt : at;
     this.lookedAt = at;
     if (took > LATE_MS) {
       this.pausedAt = at;

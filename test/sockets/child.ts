@@ -82,4 +82,31 @@ async function terminate(): Promise<void> {
   process.exit();
 }
 
-await { echo, defect, end, terminate }[process.argv[2]!]!();
+/** What ends connections to backends is told before what came to others, however it lies in one turn. */
+async function first(): Promise<void> {
+  const told: string[] = [];
+  const open = await pairs.openMany(40, (n) => ({
+    onBytes() {
+      told.push(n % 2 === 0 ? 'client' : 'bytes of a backend');
+      return true;
+    },
+    onEnd() {
+      told.push('backend');
+    },
+  }));
+  for (const [n, { direct }] of open.entries()) {
+    direct.first = n % 2 === 1;
+    direct.resume();
+  }
+  await new Promise(setImmediate);
+  // All of it has come when the next turn begins.
+  for (const [n, { peer }] of open.entries()) {
+    if (n % 2 === 0) peer.write('x');
+    else peer.end();
+  }
+  while (told.length < open.length) await new Promise(setImmediate);
+  say({ calls: systemCalls !== null, told });
+  process.exit();
+}
+
+await { echo, defect, end, terminate, first }[process.argv[2]!]!();

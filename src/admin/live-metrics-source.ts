@@ -14,6 +14,8 @@ export function liveMetricsSource(parts: LiveParts, reloads: Reloads | null): Me
     sessions: (slot) => table.sessions(slot),
     sessionsOfPool: (pool) => table.sessionsOfPool(pool),
     evictions: () => table.evictions,
+    ends: () => table.endsKept,
+    endsDropped: () => table.endsDropped,
     workerRestarts: workers.restarts,
     turns: () => parts.turns?.used ?? 0,
     waitingForTurn: () => {

@@ -5,6 +5,7 @@ import type { Pool } from '../backends/pool.ts';
 import { Key } from '../sessions/key.ts';
 import { MoveReason } from '../sessions/move-reasons.ts';
 import { format, parse } from '../sessions/public-id.ts';
+import { refusedUntil } from '../sessions/refused-until.ts';
 import { Lookup, Row } from '../sessions/table.ts';
 import type { UserWords } from '../sessions/user-index.ts';
 import type { Result, SessionPage, SessionQuery, SessionView } from './control-plane.ts';
@@ -93,10 +94,9 @@ export class LiveSessions {
     const { key, pool, row } = found;
     const own = format(key);
     const backend = boundBackend(pool, row)?.id ?? null;
-    // The cookie carries when the session began, and no cookie is believed beyond the lifetime from there (behaviour 24).
-    const until = row.created + pool.config.session.lifetime;
+    const until = refusedUntil(pool.config.session, now());
     // One that the store alone knew is refused here from now on all the same.
-    if (!table.end(key, now(), until) && local !== null) return unknownSession(id);
+    if (!table.end(key, now(), until, pool.index) && local !== null) return unknownSession(id);
     onSessionEnded?.(key, until);
     onAdminChange({ kind: 'session-ended', pool: pool.name, key: own, backend });
     const { userA, userB } = row;

@@ -16,6 +16,10 @@ export interface MetricsSource {
   sessionsOfPool(pool: number): number;
   /** Rows that went because their bucket was full. */
   evictions(): number;
+  /** Ends of sessions that take memory, until their cookies could not be valid any more. */
+  ends(): number;
+  /** Ends that were dropped before that. */
+  endsDropped(): number;
   /** Workers that were started again. */
   workerRestarts(): number;
   /** Requests that have the turn of their session, or wait for it. */

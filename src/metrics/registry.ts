@@ -140,6 +140,15 @@ export function metricsRegistry({ source, sums, rare, processMetrics }: MetricsP
     [],
     (set) => set({}, source.evictions()),
   );
+  gauge('limpet_session_ends', 'Ends of sessions that take memory, so that their cookies stay refused.', [], (set) =>
+    set({}, source.ends()),
+  );
+  counter(
+    'limpet_session_ends_dropped_total',
+    'Ends that were forgotten before their time: older cookies are good only while their session is in the table.',
+    [],
+    (set) => set({}, source.endsDropped()),
+  );
   counter('limpet_worker_restarts_total', 'Workers that ended unexpectedly and were started again.', [], (set) =>
     set({}, source.workerRestarts()),
   );

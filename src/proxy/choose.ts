@@ -8,6 +8,7 @@ import type { Exchange } from '../forwarding/exchange.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import { Lookup } from '../sessions/lookup.ts';
 import { MoveReason } from '../sessions/move-reasons.ts';
+import { refusedUntil } from '../sessions/refused-until.ts';
 import type { SearchedRows } from '../sessions/searched-rows.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import { threadWheel } from '../timing/thread-wheel.ts';
@@ -161,8 +162,9 @@ function follow(x: Exchange, traffic: PoolTraffic, state: SharedState, table: Se
 
 /** The session's state is gone and the pool rejects instead of moving: the session ends. */
 function lose(x: Exchange, traffic: PoolTraffic, store: SessionStore): Choice {
-  const until = isOwnedSession(x) ? x.began + traffic.pool.config.session.lifetime : 0;
-  const ended = store.end(x.found.key, traffic.pool, x.began, until, Date.now());
+  const now = Date.now();
+  const until = isOwnedSession(x) ? refusedUntil(traffic.pool.config.session, now) : 0;
+  const ended = store.end(x.found.key, traffic.pool, x.began, until, now);
   chosen(null, ERRORS.SESSION_LOST);
   choice.ended = ended;
   return choice;

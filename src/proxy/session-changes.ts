@@ -1,6 +1,7 @@
 /**
  * What a response does to its session besides confirming it: it ends (`Limpet-Session: end`, `endOn`), or gets another id (`Limpet-Session: rotate`, `rotateOn`).
  */
+
 import type { Exchange } from '../forwarding/exchange.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import type { Head } from '../http1/head.ts';
@@ -9,6 +10,7 @@ import type { SessionJournal } from '../logging/session-journal.ts';
 import { SessionChange } from '../routing/session-triggers.ts';
 import { Key } from '../sessions/key.ts';
 import { format } from '../sessions/public-id.ts';
+import { refusedUntil } from '../sessions/refused-until.ts';
 import type { SearchedRows } from '../sessions/searched-rows.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import type { SessionTable } from '../sessions/table.ts';
@@ -54,9 +56,9 @@ export function endSession(
   const { strategy, fresh } = x;
   if (strategy === null) return '';
   const { pool, issuer } = traffic;
-  // The cookie could be valid until its lifetime is over (behaviour 24). One that nobody has been sent needs no tombstone.
+  // The cookie could be valid for a while (behaviour 24). One that nobody has been sent needs no tombstone.
   const owned = isOwnedSession(x);
-  const until = fresh ? 0 : owned ? x.began + pool.config.session.lifetime : now + END_NOTICE_MS;
+  const until = fresh ? 0 : owned ? refusedUntil(pool.config.session, now) : now + END_NOTICE_MS;
   const ended = store.end(x.found.key, pool, x.began, until, now);
   if (ended && journal !== null) noteSession(journal, 'ended', x, x.backend!.id, '', reason, now);
   return issuer !== null && owned && !fresh ? issuer.clearCookie(x.client.secure) : '';
@@ -86,7 +88,7 @@ export function rotateSession(
   if (issuer === null || x.strategy !== issuer || x.fresh) return setCookie;
   before.copy(x.found.key);
   issuer.create(x.found);
-  const until = x.began + pool.config.session.lifetime;
+  const until = refusedUntil(pool.config.session, now);
   // False: ended while this request was under way, and so it stays.
   if (!table.rotate(before, x.found.key, until, now, x.row)) {
     x.found.key.copy(before);

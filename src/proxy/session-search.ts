@@ -97,7 +97,7 @@ export function findSession(
   if (said === LIVE) return enter(x, strategy, traffic, table, store, now);
   if (said < NO_KEY) return said;
   if (said === UNKNOWN && strategy.owned) {
-    const outcome = adopt(x, head, traffic, table, x.found, now);
+    const outcome = adopt(x, head, traffic, table, store, x.found, now);
     if (outcome === FOREIGN) return Search.foreign;
     if (outcome === Outcome.adopted) return enterByProof(x, traffic, table, store, now);
     looked.seen = outcome;
@@ -156,7 +156,7 @@ function findAmong(
         x.row.joined = false;
       }
     } else if (said === UNKNOWN && strategy.owned) {
-      const outcome = adopt(x, head, traffic, table, found, now);
+      const outcome = adopt(x, head, traffic, table, store, found, now);
       if (outcome === FOREIGN) return Search.foreign;
       if (outcome !== Outcome.adopted) looked.seen = outcome;
       else if (decides < 0) {
@@ -453,6 +453,7 @@ function adopt(
   head: Head,
   traffic: PoolTraffic,
   table: SearchedRows,
+  store: SessionStore,
   found: FoundKey,
   now: number,
 ): number {
@@ -465,7 +466,10 @@ function adopt(
     if (result === Find.none) break;
     if (result !== Find.found || !issuer.verify(found, now, proof)) continue;
     // One behind the first unknown one may have been ended: its signature does not bring it back (behaviour 24).
-    if (table.peek(found.key, now, other) === Lookup.ENDED) {
+    const standing = table.peek(found.key, now, other);
+    // So may one from before the oldest end that is still remembered.
+    const forgotten = proof.issued < table.floor && standing !== Lookup.LIVE && !store.remembersEnds;
+    if (standing === Lookup.ENDED || forgotten) {
       outcome = Outcome.ended;
       continue;
     }

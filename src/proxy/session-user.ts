@@ -9,6 +9,7 @@ import { Key } from '../sessions/key.ts';
 import { Lookup } from '../sessions/lookup.ts';
 import type { NewUsers } from '../sessions/new-users.ts';
 import { format } from '../sessions/public-id.ts';
+import { refusedUntil } from '../sessions/refused-until.ts';
 import { Row } from '../sessions/row.ts';
 import type { SessionStore, UserAnswer } from '../sessions/store.ts';
 import type { SessionTable } from '../sessions/table.ts';
@@ -225,7 +226,7 @@ export class SessionUser implements AdmissionStep {
       try {
         const row = this.#row;
         const backend = table.peek(key, now, row) === Lookup.LIVE ? pool.bySlot[row.backend] : undefined;
-        const ended = store.end(key, pool, created, created + pool.config.session.lifetime, now);
+        const ended = store.end(key, pool, created, refusedUntil(pool.config.session, now), now);
         log.info({ pool: pool.name, session: format(key) }, 'session ended: its user has no room for another one');
         if (!ended) continue;
         this.#parts.journal()?.note({

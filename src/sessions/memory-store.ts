@@ -71,8 +71,12 @@ export class MemoryStore implements SessionStore {
     this.#table.release(key, slot);
   }
 
-  end(key: Key, _pool: Pool, _created: number, until: number, now: number): boolean {
-    return endHere(this.#table, this.#other, key, until, now);
+  end(key: Key, pool: Pool, _created: number, until: number, now: number): boolean {
+    return endHere(this.#table, this.#other, key, pool, until, now);
+  }
+
+  get remembersEnds(): boolean {
+    return false;
   }
 
   claimUser(claim: UserClaim, now: number): UserAnswer {
@@ -92,8 +96,8 @@ export class MemoryStore implements SessionStore {
 }
 
 /** Ends a session in the table. `row` is scratch. Answers whether this call did. */
-export function endHere(table: SessionTable, row: Row, key: Key, until: number, now: number): boolean {
-  if (until > now) return table.end(key, now, until);
+export function endHere(table: SessionTable, row: Row, key: Key, pool: Pool, until: number, now: number): boolean {
+  if (until > now) return table.end(key, now, until, pool.index);
   const live = table.peek(key, now, row) === Lookup.LIVE;
   return table.remove(key) && live;
 }

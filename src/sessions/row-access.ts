@@ -6,6 +6,7 @@ import { RowRecord } from './row-record.ts';
 import { RowWriter } from './row-writer.ts';
 import { Rows } from './rows.ts';
 import { type SessionTableMemory, tableOffsets } from './table-memory.ts';
+import { Tombstones } from './tombstones.ts';
 
 /**
  * The way to the rows of a session table for one thread: finds the row of a key and holds the lock that guards it.
@@ -14,6 +15,7 @@ import { type SessionTableMemory, tableOffsets } from './table-memory.ts';
 export class RowAccess {
   readonly rows: Rows;
   readonly writer: RowWriter;
+  readonly tombstones: Tombstones;
   /** Null: nobody wants to know. */
   observer: RowObserver | null = null;
   readonly #seen = new RowRecord();
@@ -28,6 +30,7 @@ export class RowAccess {
       );
     this.rows = new Rows(memory, words, doubles);
     this.writer = new RowWriter(memory, words, doubles, owner);
+    this.tombstones = new Tombstones(memory.tombstones, owner);
     this.#locks = new StripedLocks(words, tableOffsets(memory).locks, memory.stripes, owner);
     this.#mask = memory.stripes - 1;
   }
@@ -52,6 +55,11 @@ export class RowAccess {
       if (held) return row;
       // It went in between, perhaps to the other bucket.
     }
+  }
+
+  /** What a key without a row is: ENDED or NONE. */
+  without(key: Key, now: number): Lookup {
+    return this.tombstones.until(key, now) > 0 ? Lookup.ENDED : Lookup.NONE;
   }
 
   /** Lets go of what `acquire` answered. */
@@ -109,6 +117,6 @@ export class RowAccess {
 
   /** See StripedLocks. */
   releaseAll(owner: number): number {
-    return this.#locks.releaseAll(owner);
+    return this.#locks.releaseAll(owner) + this.tombstones.releaseLocks(owner);
   }
 }

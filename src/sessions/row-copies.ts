@@ -1,5 +1,5 @@
 import type { RowAccess } from './row-access.ts';
-import { BUCKET_ROWS } from './row-layout.ts';
+import { BUCKET_ROWS, MINTED } from './row-layout.ts';
 import { bitsFrom, bitsOf, MarkReader } from './row-marks.ts';
 import { RowRecord } from './row-record.ts';
 import type { SessionTableMemory } from './table-memory.ts';
@@ -18,6 +18,9 @@ export class RowCopies {
   readonly #words: Int32Array | null;
   /** Where each reader goes on. */
   readonly #next = new Int32Array(READERS);
+  /** Up to where each reader has seen the ends of sessions, see Tombstones. */
+  readonly #seen = new Float64Array(READERS);
+  readonly #ended = new RowRecord();
 
   constructor(access: RowAccess, memory: SessionTableMemory) {
     this.#access = access;
@@ -31,6 +34,7 @@ export class RowCopies {
     const { rows } = this.#access;
     const end = Math.min(first + count, this.#buckets);
     const cleared = clears === undefined || this.#marks === null ? 0 : bitsOf(clears);
+    if (clears !== undefined && first === 0) this.#seen[clears] = this.#access.tombstones.added;
     for (let bucket = first; bucket < end; bucket++) {
       if (this.#empty(bucket) && (cleared === 0 || !this.#marked(bucket, cleared))) continue;
       if (!this.#lock(bucket)) return bucket - first;
@@ -40,7 +44,7 @@ export class RowCopies {
         if (rows.isFree(row)) continue;
         const copy = copies[found]!;
         rows.readRecord(row, copy);
-        if (!rows.isOver(copy, now)) found++;
+        if (!rows.isOver(copy, now) && !isKeptAside(copy)) found++;
       }
       this.#access.unlock(bucket);
       for (let n = 0; n < found; n++) visit(copies[n]!);
@@ -68,7 +72,9 @@ export class RowCopies {
             break;
           }
           marks[row]! &= kept;
-          if (!rows.isFree(row)) rows.readRecord(row, copies[found++]!);
+          if (rows.isFree(row)) continue;
+          rows.readRecord(row, copies[found]!);
+          if (!isKeptAside(copies[found]!)) found++;
         }
         this.#access.unlock(bucket);
         for (let i = 0; i < found; i++) visit(copies[i]!);
@@ -78,12 +84,33 @@ export class RowCopies {
       this.#next[reader] = bucket + 1 < this.#buckets ? bucket + 1 : 0;
       if (visited === limit) return visited;
     }
-    return visited;
+    return visited + this.#takeEnded(limit - visited, visit, reader);
+  }
+
+  /** The ends that were added since this reader was here: one that has lost its row meanwhile is told all the same. */
+  #takeEnded(limit: number, visit: (record: RowRecord) => void, reader: MarkReader): number {
+    const { tombstones } = this.#access;
+    // Who takes over is told all; the store, and the process that was taken over from, told us of the others themselves.
+    const own = reader !== MarkReader.HANDOVER;
+    let visited = 0;
+    this.#seen[reader] = tombstones.visit(this.#seen[reader]!, limit, 0, own, this.#ended, (record) => {
+      visited++;
+      visit(record);
+    });
+    return this.#seen[reader] < tombstones.added ? limit : visited;
+  }
+
+  /** See SessionTable.copyEnded. */
+  copyEnded(from: number, limit: number, visit: (record: RowRecord) => void, now: number): number {
+    const { tombstones } = this.#access;
+    const next = tombstones.visit(from, limit, now, false, this.#ended, visit);
+    return next < tombstones.added ? next : -1;
   }
 
   /** See SessionTable.markAll. */
   markAll(reader: MarkReader): void {
     const marks = this.#required();
+    this.#seen[reader] = 0;
     const bits = bitsOf(reader);
     for (let bucket = 0; bucket < this.#buckets; bucket++) {
       if (this.#empty(bucket)) continue;
@@ -97,7 +124,7 @@ export class RowCopies {
   /** See SessionTable.hasMarked. */
   hasMarked(reader: MarkReader): boolean {
     const words = this.#words;
-    if (words === null) return true;
+    if (words === null || this.#seen[reader]! < this.#access.tombstones.added) return true;
     const wanted = fourTimes(bitsOf(reader));
     for (let at = 0; at < words.length; at++) if ((words[at]! & wanted) !== 0) return true;
     return false;
@@ -130,6 +157,11 @@ export class RowCopies {
     if (this.#marks === null) throw new Error('this session table was allocated without marks');
     return this.#marks;
   }
+}
+
+/** A tombstone of which Tombstones knows as well. */
+function isKeptAside({ ended, by }: RowRecord): boolean {
+  return ended && by === MINTED;
 }
 
 /** A byte in each of the four bytes of a word. */

@@ -57,6 +57,9 @@ export const JOINED_B = ISSUED;
 export const JOINED_C = USER_HASH;
 export const JOINED_D = USER_HASH + 1;
 
+/** `by` of keys that limpet makes itself: what has ended under one must not come back. */
+export const MINTED = 0;
+
 /** Flags of a state. Exactly one of LIVE, ENDED and JOINED in a row that is not free. */
 export const LIVE = 1;
 export const ENDED = 2;

@@ -2,7 +2,7 @@ import type { Key } from './key.ts';
 import { Lookup } from './lookup.ts';
 import type { Row } from './row.ts';
 import type { RowAccess } from './row-access.ts';
-import { ENDED } from './row-layout.ts';
+import { MINTED } from './row-layout.ts';
 import { RowRecord } from './row-record.ts';
 import { chooseVictim, lossOf } from './victim.ts';
 
@@ -59,10 +59,15 @@ export class RowMaker {
         }
         this.#access.leaving(at, found, true);
       } else {
+        if (!overTombstone && this.#access.without(key, now) === Lookup.ENDED) {
+          row.clear(Lookup.ENDED);
+          return false;
+        }
         at = chooseVictim(rows, first, second, now, full);
         lost = lossOf(rows, at, now);
         this.#access.leaving(at, rows.judge(at, now), false);
       }
+      if (overTombstone) this.#access.tombstones.remove(key);
       writer.bind(at, key, pool, slot, generation, by, flags, created, now, lost);
       if (binding !== 0) writer.setBinding(at, binding);
       rows.read(at, row);
@@ -104,8 +109,14 @@ export class RowMaker {
       this.#access.unlockTwo(first, second);
     }
     at = this.#access.acquire(from);
+    if (at < 0 && this.#access.without(from, now) === Lookup.NONE) {
+      // In a full table the old row itself may have been the one that went for the new.
+      this.#access.tombstones.add(from, record.pool, until, now);
+      return true;
+    }
     try {
       if (at >= 0 && rows.isLive(at)) {
+        this.#access.tombstones.add(from, rows.poolOf(at), until, now);
         writer.supersede(at, to, until, now);
         return true;
       }
@@ -125,8 +136,8 @@ export class RowMaker {
   }
 
   /** Leaves a tombstone in place of whatever the key has; see SessionTable.end. */
-  bury(key: Key, now: number, until: number): boolean {
-    const { rows, writer } = this.#access;
+  bury(key: Key, now: number, until: number, pool: number): boolean {
+    const { rows, writer, tombstones } = this.#access;
     const first = rows.firstBucket(key);
     const second = rows.secondBucket(key, first);
     this.#access.lockTwo(first, second);
@@ -135,15 +146,13 @@ export class RowMaker {
       if (at >= 0) {
         const found = rows.judge(at, now);
         if (found !== Lookup.LIVE) this.#access.leaving(at, found, true);
+        // Before the session ends. A key that its client chose may begin anew: it is refused for moments only.
+        if (until > now && rows.sourceOf(at) === MINTED) tombstones.add(key, rows.poolOf(at), until, now);
         if (until > now || found === Lookup.ENDED) writer.entomb(at, until);
         else writer.free(at);
         return found === Lookup.LIVE;
       }
-      if (until > now) {
-        const place = chooseVictim(rows, first, second, now, false);
-        this.#access.leaving(place, rows.judge(place, now), false);
-        writer.bind(place, key, 0, 0, 0, 0, ENDED, now, until, lossOf(rows, place, now));
-      }
+      if (until > now) tombstones.add(key, pool, until, now);
       return false;
     } finally {
       this.#access.unlockTwo(first, second);

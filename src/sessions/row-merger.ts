@@ -1,5 +1,6 @@
 import { Lookup } from './lookup.ts';
 import type { RowAccess } from './row-access.ts';
+import { MINTED } from './row-layout.ts';
 import { RowRecord } from './row-record.ts';
 import { chooseVictim, lossOf } from './victim.ts';
 
@@ -19,12 +20,17 @@ export class RowMerger {
   merge(record: RowRecord, now: number, full: boolean): Merged {
     const { rows } = this.#access;
     if (rows.isOver(record, now)) return 'kept';
+    const aside = record.ended && record.by === MINTED;
+    const known = aside && this.#access.without(record.key, now) === Lookup.ENDED;
+    if (aside) this.#access.tombstones.add(record.key, record.pool, record.lastSeen, now, true);
     const first = rows.firstBucket(record.key);
     const second = rows.secondBucket(record.key, first);
     this.#access.lockTwo(first, second);
     try {
       const at = this.#access.find(first, second, record.key);
       if (at >= 0) return this.#meet(at, record, now);
+      if (aside) return known ? 'kept' : 'added';
+      if (!record.ended && this.#access.without(record.key, now) === Lookup.ENDED) return 'kept';
       const place = chooseVictim(rows, first, second, now, full && !record.ended);
       this.#access.leaving(place, rows.judge(place, now), false);
       this.#access.writer.put(place, record, lossOf(rows, place, now));

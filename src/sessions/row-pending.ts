@@ -24,7 +24,7 @@ export class PendingRows {
   ): boolean {
     const at = this.#access.acquire(key);
     if (at < 0) {
-      row.clear(Lookup.NONE);
+      row.clear(this.#access.without(key, now));
       return false;
     }
     try {

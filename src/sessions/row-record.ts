@@ -48,6 +48,30 @@ export class RowRecord {
   joined = false;
   readonly session = new Key();
 
+  /** All but the key as if it was new. */
+  clear(): void {
+    this.ended = false;
+    this.provisional = false;
+    this.pending = false;
+    this.joined = false;
+    this.pool = 0;
+    this.backend = 0;
+    this.generation = 0;
+    this.by = 0;
+    this.requests = 0;
+    this.issued = 0;
+    this.created = 0;
+    this.lastSeen = 0;
+    this.moves = 0;
+    this.movedFrom = -1;
+    this.movedReason = 0;
+    this.origin = -1;
+    this.originGeneration = 0;
+    this.bindingHash = 0;
+    this.userA = 0;
+    this.userB = 0;
+  }
+
   copy(from: RowRecord): void {
     this.key.copy(from.key);
     this.ended = from.ended;

@@ -132,6 +132,17 @@ export class Rows {
     return this.#words[tagOf(this.#base, row) + STATE]! >>> 16;
   }
 
+  /** Index into KEY_SOURCES. */
+  sourceOf(row: number): number {
+    return (this.#words[tagOf(this.#base, row) + STATE]! >>> 8) & 0xff;
+  }
+
+  /** When a tombstone was left by a rotation, ms since epoch; 0: it was not. */
+  rotatedAt(row: number): number {
+    if ((this.#words[tagOf(this.#base, row) + STATE]! & ROTATED) === 0) return 0;
+    return this.#doubles[(bodyOf(this.#base, row) + ROTATED_AT) >> 1]!;
+  }
+
   /** Slot of the backend. */
   slotOf(row: number): number {
     return this.#words[bodyOf(this.#base, row) + BINDING]! & 0xffff;

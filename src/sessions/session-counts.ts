@@ -22,6 +22,12 @@ export class SessionCounts {
     this.#doubles[at + 1] = lifetime;
   }
 
+  /** The shorter of the limits of a pool, ms; 0: none are set. */
+  shortestLimit(pool: number): number {
+    const at = (this.#at.limits >> 1) + pool * 2;
+    return Math.min(this.#doubles[at]!, this.#doubles[at + 1]!);
+  }
+
   /** Live sessions. */
   get size(): number {
     return this.#sum(this.#at.size, 1);

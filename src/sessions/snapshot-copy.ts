@@ -49,4 +49,10 @@ export async function* copyTable(
       throw Object.assign(new Error('a lock of the session table cannot be had'), { code: 'SESSION_TABLE_BUSY' });
     await setTimeout(20);
   }
+  for (let cursor = 0; cursor >= 0; ) {
+    at = 0;
+    cursor = table.copyEnded(cursor, BUCKETS * 8, visit, now());
+    if (at > 0) yield bytes.subarray(0, at);
+    await setImmediate();
+  }
 }

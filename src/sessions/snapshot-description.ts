@@ -24,6 +24,8 @@ export interface TableDescription {
   /** Of the secret that keys are hashed with, see `keyFingerprint`. */
   readonly keyFingerprint: string;
   readonly backends: readonly BackendStanding[];
+  /** See SessionTable.floor; absent in what 0.1 has written. */
+  readonly floor?: number;
 }
 
 /** The same as it goes into a file or to another process: with the names of the numbers in its rows. */

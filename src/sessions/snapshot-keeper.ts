@@ -122,6 +122,7 @@ export class SnapshotKeeper {
     const began = this.#now();
     if (this.#client !== null) {
       if (this.#client.description.keyFingerprint !== this.#fingerprint) return;
+      raiseFloor(table, this.#client.description);
       const counts = await this.#client.load(names, table);
       if (counts !== null) {
         this.#client.share(this.#describe(kept), names, table);
@@ -138,6 +139,7 @@ export class SnapshotKeeper {
     }
     if (this.#snapshot === null) return;
     const { writtenAt } = this.#snapshot.description;
+    raiseFloor(table, this.#snapshot.description);
     const counts = await this.#snapshot.load(names, table);
     this.#snapshot = null;
     const fields = { ...counts, writtenAt: new Date(writtenAt).toISOString(), ms: this.#now() - began };
@@ -241,13 +243,27 @@ export class SnapshotKeeper {
   async #return({ table, names }: KeptTable): Promise<void> {
     try {
       const snapshot = await this.#file.open([this.#fingerprint]);
-      await snapshot?.load(names, table);
+      if (snapshot === null) return;
+      raiseFloor(table, snapshot.description);
+      await snapshot.load(names, table);
     } catch (err) {
       this.#log.error({ err, snapshot: this.#file.path }, 'cannot read what the other process has written');
     }
   }
 
-  #describe({ backends }: KeptTable): TableDescription {
-    return { keyFingerprint: this.#fingerprint, backends: backends() };
+  #describe({ backends, table }: KeptTable): TableDescription {
+    return {
+      keyFingerprint: this.#fingerprint,
+      backends: backends(),
+      // As of when it is written down, which is after the rows.
+      get floor() {
+        return table.floor;
+      },
+    };
   }
+}
+
+/** What another process had to forget is forgotten here, too. */
+function raiseFloor(table: SessionTable, { floor }: TableDescription): void {
+  if (typeof floor === 'number' && Number.isFinite(floor)) table.raiseFloor(Math.min(floor, Date.now()));
 }

@@ -128,6 +128,9 @@ export interface SessionStore {
    */
   move(key: Key, pool: Pool, backend: Backend, reason: number, now: number, row: Row): void;
 
+  /** It knows the ends of all sessions itself, also those that this process had to forget (SessionTable.floor). */
+  readonly remembersEnds: boolean;
+
   /** Forgets a session that no backend has answered and that is still bound to the slot. */
   release(key: Key, pool: Pool, slot: number): void;
 

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { BUCKET_ROWS, BUCKET_WORDS } from './row-layout.ts';
+import { Tombstones, type TombstonesMemory } from './tombstones.ts';
 
 /** The shared memory of a SessionTable: what to hand to a worker thread. Structured-cloneable; the buffer is shared, not copied. */
 export interface SessionTableMemory {
@@ -16,6 +17,8 @@ export interface SessionTableMemory {
   readonly stripes: number;
   /** One byte a row, see row-marks; null: nobody needs to know what has changed. */
   readonly marks: SharedArrayBuffer | null;
+  /** Of the ends that have to outlive their rows. */
+  readonly tombstones: TombstonesMemory;
 }
 
 /**
@@ -89,7 +92,8 @@ export function allocateTableMemory(
     throw new RangeError(`sessions.max is ${max}: at most ${most} fit into one table`);
   }
   const marks = marked ? new SharedArrayBuffer(buckets * BUCKET_ROWS) : null;
-  return { buffer: new SharedArrayBuffer(words * 4), max, slots, pools, threads, buckets, stripes, marks };
+  const tombstones = Tombstones.allocate(max);
+  return { buffer: new SharedArrayBuffer(words * 4), max, slots, pools, threads, buckets, stripes, marks, tombstones };
 }
 
 function check(what: string, value: number, most: number): void {

@@ -107,7 +107,7 @@ export class SessionTable {
 
   #lookup(key: Key, now: number, idle: number, lifetime: number, row: Row, binding: number, touches: boolean): Lookup {
     const at = this.#access.acquire(key);
-    if (at < 0) return row.clear(Lookup.NONE);
+    if (at < 0) return row.clear(this.#access.without(key, now));
     try {
       const { rows, writer } = this.#access;
       const found = rows.judgeBy(at, now, idle, lifetime);
@@ -144,7 +144,7 @@ export class SessionTable {
 
   #peek(key: Key, now: number, row: Row): Lookup {
     const at = this.#access.acquire(key);
-    if (at < 0) return row.clear(Lookup.NONE);
+    if (at < 0) return row.clear(this.#access.without(key, now));
     try {
       const found = this.#access.rows.judge(at, now);
       if (found === Lookup.JOINED) return this.#joins.meet(at, row);
@@ -281,7 +281,7 @@ export class SessionTable {
     this.#counts.check(toSlot, 0, toGeneration, reason);
     const at = this.#access.acquire(key);
     if (at < 0) {
-      row.clear(Lookup.NONE);
+      row.clear(this.#access.without(key, now));
       return false;
     }
     try {
@@ -467,16 +467,19 @@ export class SessionTable {
   /**
    * Ends a session, and refuses its key until then (behaviour 24), also when there is no row: its cookie may still verify. A tombstone that stands longer stays.
    * With `until` not after `now` nothing is left behind.
+   * @param pool that the key is of, for what is told of it; a session that is there knows its own
    * @returns whether there was a live session
    */
-  end(key: Key, now: number, until: number): boolean {
+  end(key: Key, now: number, until: number, pool = 0): boolean {
     refuseZero(key);
-    return this.#maker.bury(this.#joins.leave(key) ?? key, now, until);
+    return this.#maker.bury(this.#joins.leave(key) ?? key, now, until, pool);
   }
 
   /** Forgets all about a key, session or tombstone. False: there was nothing. */
   remove(key: Key): boolean {
-    const at = this.#access.acquire(this.#joins.leave(key) ?? key);
+    const own = this.#joins.leave(key) ?? key;
+    this.#access.tombstones.remove(own);
+    const at = this.#access.acquire(own);
     if (at < 0) return false;
     try {
       this.#access.writer.free(at);
@@ -532,6 +535,39 @@ export class SessionTable {
     return this.#copies.takeMarked(least, limit, visit, reader);
   }
 
+  /**
+   * Shows the ends of sessions that are to be remembered longer than their rows, as `copy` shows rows.
+   * @param from a cursor: 0, or what the last call answered
+   * @returns the cursor to go on from, or -1: that was all
+   */
+  copyEnded(from: number, limit: number, visit: (record: RowRecord) => void, now: number): number {
+    return this.#copies.copyEnded(from, limit, visit, now);
+  }
+
+  /** A cookie that was issued before this, ms since epoch, is good only together with a row: its session may have ended, see Tombstones. */
+  get floor(): number {
+    return this.#access.tombstones.floor;
+  }
+
+  /** Raises the floor to that of another process. */
+  raiseFloor(floor: number): void {
+    this.#access.tombstones.raise(floor);
+  }
+
+  /** How many ends had to be dropped before their time. */
+  get endsDropped(): number {
+    return this.#access.tombstones.dropped;
+  }
+
+  /** How many ends take memory, and how many may. */
+  get endsKept(): number {
+    return this.#access.tombstones.used;
+  }
+
+  get endsCapacity(): number {
+    return this.#access.tombstones.capacity;
+  }
+
   /** Marks every row as changed for a reader. Throws as `takeMarked` does, and when a lock cannot be had. */
   markAll(reader: MarkReader = MarkReader.STORE): void {
     this.#copies.markAll(reader);
@@ -555,9 +591,14 @@ export class SessionTable {
     return this.#sweep.run(buckets, now);
   }
 
-  /** Limits of a pool, ms, for everything but `lookup`; 0 or Infinity: none. There are none until this is called, in whichever thread. */
-  setLimits(pool: number, idle: number, lifetime: number): void {
+  /**
+   * Limits of a pool, ms, for everything but `lookup`; 0 or Infinity: none. There are none until this is called, in whichever thread. Where they are raised, what has
+   * ended long enough ago to be forgotten under the old ones must not come back under the new ones: the floor is raised.
+   */
+  setLimits(pool: number, idle: number, lifetime: number, now = Date.now()): void {
+    const before = this.#counts.shortestLimit(pool);
     this.#counts.setLimits(pool, idle, lifetime);
+    if (before > 0 && this.#counts.shortestLimit(pool) > before) this.raiseFloor(now - before);
   }
 
   /** Live sessions; one that has expired counts until something comes upon it. The same holds for the next two. */

@@ -5,12 +5,17 @@ import type { Rows } from './rows.ts';
 /** Ranks of what a row would be lost for a new one, best first. */
 const EXPIRED_TOMBSTONE = 1;
 const EXPIRED = 2;
-const LIVE = 3;
-const TOMBSTONE = 4;
+const TOMBSTONE = 3;
+const RECENT_ROTATION = 4;
+const LIVE = 5;
+
+/** Requests that were on their way when an id was rotated find the new one by its tombstone, for so long. */
+const ROTATION_MS = 10_000;
 
 /**
  * The row of two buckets that a new one may take, both locked: a free one, in the bucket that has more of them (that keeps buckets evenly full); else an expired
- * tombstone; else an expired session; else the session that was seen least recently; else the tombstone that would go first.
+ * tombstone; else an expired session; else a tombstone, as Tombstones knows of the end as well, and of those the ones last that still say under which key a session
+ * goes on; else the session that was seen least recently.
  *
  * With `full` set the table holds as many sessions as it may: a session goes for the new one, expired or least recently seen, and only where the two buckets
  * hold none is it the order from above.
@@ -21,7 +26,7 @@ export function chooseVictim(rows: Rows, first: number, second: number, now: num
     if (free >= 0) return free;
   }
   let best = -1;
-  let bestRank = 5;
+  let bestRank = 9;
   let bestSeen = 0;
   for (let n = 0; n < 2 * BUCKET_ROWS; n++) {
     const row = n < BUCKET_ROWS ? first * BUCKET_ROWS + n : second * BUCKET_ROWS + n - BUCKET_ROWS;
@@ -65,12 +70,11 @@ function rankOf(rows: Rows, row: number, now: number): number {
     case Lookup.JOINED:
       return LIVE;
     default:
-      return TOMBSTONE;
+      return now - rows.rotatedAt(row) < ROTATION_MS ? RECENT_ROTATION : TOMBSTONE;
   }
 }
 
 /** 1 when something is lost with this row, 0 when nothing is. */
 export function lossOf(rows: Rows, row: number, now: number): number {
-  const found = rows.judge(row, now);
-  return found === Lookup.LIVE || found === Lookup.ENDED ? 1 : 0;
+  return rows.judge(row, now) === Lookup.LIVE ? 1 : 0;
 }

@@ -11,6 +11,7 @@ import type { LineSink, Logger } from '../logging/logger.ts';
 import { CounterSums } from '../metrics/counter-sums.ts';
 import type { RareTotals } from '../metrics/rare-totals.ts';
 import type { RunningModel } from '../model/running-model.ts';
+import { EndsWatch } from '../sessions/ends-watch.ts';
 import { sweepPace } from '../sessions/sweep.ts';
 import type { SessionTable } from '../sessions/table.ts';
 import type { Users } from '../sessions/users.ts';
@@ -137,7 +138,9 @@ export class Supervisor {
     await Promise.all(this.#places.slice(1).map((place) => this.#spawn(place)));
     const { table } = this.#parts;
     const { everyMs, buckets } = sweepPace(table.buckets);
+    const ends = new EndsWatch(table, this.#parts.log);
     this.#sweeper = setInterval(() => {
+      ends.look(performance.now());
       table.sweep(buckets, Date.now());
       this.turns.sweep();
       this.#parts.users.sweep(buckets / table.buckets);

@@ -30,6 +30,8 @@ const source: MetricsSource = {
   sessions: (slot) => slot + 1,
   sessionsOfPool: (pool) => 100 + pool,
   evictions: () => 17,
+  ends: () => 19,
+  endsDropped: () => 23,
   workerRestarts: () => 2,
   turns: () => 3,
   waitingForTurn: () => [{ pool: 'shop', count: 2 }],
@@ -88,6 +90,8 @@ test('every metric of the interface is there, with its type and a help text', as
     limpet_refused_responses_total: 'counter',
     limpet_backend_up: 'gauge',
     limpet_session_evictions_total: 'counter',
+    limpet_session_ends: 'gauge',
+    limpet_session_ends_dropped_total: 'counter',
     limpet_errors_total: 'counter',
     limpet_worker_restarts_total: 'counter',
     limpet_dialog_waiting: 'gauge',
@@ -165,6 +169,8 @@ test('live state is read at the moment of the collection', async () => {
     assert.equal(value('limpet_backend_up', { pool: 'shop', backend: 'a' }), 1);
     assert.equal(value('limpet_backend_up', { pool: 'shop', backend: 'b' }), 0);
     assert.equal(value('limpet_session_evictions_total', {}), 17);
+    assert.equal(value('limpet_session_ends', {}), 19);
+    assert.equal(value('limpet_session_ends_dropped_total', {}), 23);
     assert.equal(value('limpet_worker_restarts_total', {}), 2);
     assert.equal(value('limpet_dialog_waiting', { pool: 'shop' }), 2);
     assert.equal(value('limpet_dialog_turns', {}), 3);

@@ -14,6 +14,8 @@ import { findSession, Search } from '../../src/proxy/session-search.ts';
 import { Key } from '../../src/sessions/key.ts';
 import { MemoryStore } from '../../src/sessions/memory-store.ts';
 import { MoveReason } from '../../src/sessions/move-reasons.ts';
+import { refusedUntil } from '../../src/sessions/refused-until.ts';
+import type { RowRecord } from '../../src/sessions/row-record.ts';
 import { Lookup, Row, SessionTable } from '../../src/sessions/table.ts';
 import { UserIndex } from '../../src/sessions/user-index.ts';
 import { contextOf, NOW, requestOf, responseOf } from '../affinity/pool-fixture.ts';
@@ -65,6 +67,8 @@ class World {
   readonly #traffic: PoolTraffic;
   readonly #pool;
   readonly #cookies: Cookie[] = [];
+  /** Until when keys that are no more are refused. */
+  readonly #refused = new Map<string, number>();
   readonly #keys = new Map<string, Key>();
   readonly #sessions = new Set<Session>();
   readonly #t: TestContext;
@@ -130,8 +134,13 @@ class World {
     const { now } = this;
     const over = now - session.began >= LIFETIME;
     if (session.ended || session.key !== cookie.key) {
-      // A tombstone stands as long as a cookie could be valid.
-      if (over) return { session: null, expired: session.agent === agent ? 'lifetime' : '?', outcome: Outcome.expired };
+      // A tombstone stands as long as a cookie could be valid; after it the cookie is over by itself.
+      if ((this.#refused.get(cookie.key) ?? Number.POSITIVE_INFINITY) <= now)
+        return {
+          session: null,
+          expired: session.agent !== agent ? '?' : over ? 'lifetime' : 'idle',
+          outcome: Outcome.expired,
+        };
       return { session: null, expired: '', outcome: Outcome.ended };
     }
     const seen = session.hasRow ? session.lastSeen : issued;
@@ -212,12 +221,16 @@ class World {
       assert.match(line, found === null ? /^$/ : /Max-Age=0/);
       line = '';
       session.ended = true;
+      this.#refuse(session.key);
     } else if (change === 'rotate') {
       const rotated = rotateSession(x, this.#traffic, this.#table, this.#store, null, line, this.now);
       const alive = !late && found !== null && this.#isLive(session);
       if (found !== null) assert.equal(rotated !== '', alive, 'only what lives gets another id');
       line = rotated;
-      if (alive) session.key = nameOf(x.found.key);
+      if (alive) {
+        this.#refuse(session.key);
+        session.key = nameOf(x.found.key);
+      }
       key.copy(x.found.key);
       this.#keys.set(nameOf(key), Object.assign(new Key(), { a: key.a, b: key.b, c: key.c, d: key.d }));
     }
@@ -264,13 +277,24 @@ class World {
       slow.session.lastSeen = row.lastSeen;
   }
 
+  #refuse(key: string): void {
+    if (!this.#refused.has(key)) this.#refused.set(key, refusedUntil({ idle: IDLE, lifetime: LIFETIME }, this.now));
+  }
+
   /** An operator ends the session. */
   end(nth: number): void {
     const session = this.#cookie(nth)?.session;
     if (session === undefined || !this.#isLive(session)) return;
     const { began, key } = session;
-    this.#store.end(this.#keys.get(key)!, this.#pool, began, began + LIFETIME, this.now);
+    this.#store.end(
+      this.#keys.get(key)!,
+      this.#pool,
+      began,
+      refusedUntil({ idle: IDLE, lifetime: LIFETIME }, this.now),
+      this.now,
+    );
     session.ended = true;
+    this.#refuse(key);
   }
 
   move(nth: number, slot: number): void {
@@ -314,7 +338,9 @@ class World {
     this.#slow = null;
     const before = this.#table;
     this.#open();
-    before.copy(0, before.buckets, (record) => this.#table.merge(record, this.now), this.now);
+    const take = (record: RowRecord): void => void this.#table.merge(record, this.now);
+    before.copy(0, before.buckets, take, this.now);
+    for (let cursor = 0; cursor >= 0; ) cursor = before.copyEnded(cursor, 100, take, this.now);
     this.sweep();
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Key } from '../../src/sessions/key.ts';
+import { Key } from '../../src/sessions/key.ts';
 import { Lookup, Row, SessionTable } from '../../src/sessions/table.ts';
 import { collidingKeys, randomKeys } from './random-keys.ts';
 
@@ -53,27 +53,38 @@ test('an expired tombstone goes before an expired session', () => {
   assert.equal(table.lookup(keys[15]!, T + 101, 0, 0, row), Lookup.NONE);
 });
 
-test('a tombstone that stands goes last of all: an ended key comes back to life only where nothing else is left (24)', () => {
+test('a tombstone goes before a session, and its key stays ended all the same (24)', () => {
   const { table, keys } = crowded();
   for (let n = 1; n < ROWS; n++) table.end(keys[n]!, T + 20, T + 1000 + n);
   table.lookup(keys[0]!, T + 30, 0, 0, row);
-  table.claim(keys[16]!, 0, 0, 1, 0, T + 40, row);
-  assert.equal(table.peek(keys[0]!, T + 40, row), Lookup.NONE, 'the only session went');
-  for (let n = 1; n < ROWS; n++) assert.equal(table.peek(keys[n]!, T + 40, row), Lookup.ENDED);
-  table.end(keys[16]!, T + 50, T + 5000);
-  assert.equal(table.evictions, 1);
-  assert.equal(table.claim(keys[17]!, 0, 0, 1, 0, T + 60, row), true, 'never blocked, never failed');
-  assert.equal(table.peek(keys[1]!, T + 60, row), Lookup.NONE, 'the one that stood the shortest');
-  for (let n = 2; n < ROWS; n++) assert.equal(table.peek(keys[n]!, T + 60, row), Lookup.ENDED);
-  assert.equal(table.evictions, 2);
+  assert.equal(table.claim(keys[16]!, 0, 0, 1, 0, T + 40, row), true);
+  assert.equal(table.claim(keys[17]!, 0, 0, 1, 0, T + 41, row), true);
+  assert.deepEqual([table.size, table.evictions], [3, 0]);
+  for (let n = 1; n < ROWS; n++) {
+    assert.equal(table.peek(keys[n]!, T + 60, row), Lookup.ENDED);
+    assert.equal(table.adopt(keys[n]!, 0, 0, 1, 0, T, T + 60, row), false);
+    assert.equal(table.lookup(keys[n]!, T + 60, 0, 0, row), Lookup.ENDED);
+  }
+  assert.equal(table.peek(keys[1]!, T + 1001, row), Lookup.NONE, 'its time is over');
 });
 
-test('a tombstone for a key without a row finds a place as well', () => {
+test('of tombstones those stay longest that say where their session goes on', () => {
+  const { table, keys } = crowded();
+  const [to] = randomKeys(1, 5);
+  const next = new Key();
+  assert.equal(table.rotate(keys[0]!, to!, T + 100_000, T + 20, row), true);
+  for (let n = 1; n < 4; n++) table.end(keys[n]!, T + 20, T + 200_000);
+  for (let n = 16; n < 19; n++) table.claim(keys[n]!, 0, 0, 1, 0, T + 30 + n, row);
+  assert.ok(table.successor(keys[0]!, next) > 0 && next.equals(to!));
+  assert.equal(table.evictions, 0);
+});
+
+test('the end of a key without a row takes no place of a session', () => {
   const { table, keys } = crowded();
   table.end(keys[16]!, T + 20, T + 1000);
   assert.equal(table.peek(keys[16]!, T + 20, row), Lookup.ENDED);
-  assert.deepEqual(alive(table, keys, T + 20), all.slice(1));
-  assert.deepEqual([table.evictions, table.size, table.sessions(0)], [1, 15, 0]);
+  assert.deepEqual(alive(table, keys, T + 20), all);
+  assert.deepEqual([table.evictions, table.size], [0, 16]);
 });
 
 test('new rows go to the emptier of the two buckets', () => {

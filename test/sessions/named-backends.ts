@@ -74,6 +74,7 @@ export function contents(table: SessionTable, list: readonly string[] = BACKENDS
       : { ...rest, backend: list[backend], movedFrom: list[movedFrom] ?? null, origin: list[origin] ?? null };
   };
   table.copy(0, table.buckets, visit, now);
+  for (let cursor = 0; cursor >= 0; ) cursor = table.copyEnded(cursor, 100, visit, now);
   return found;
 }
 

@@ -192,6 +192,7 @@ function apply(table: SessionTable, model: TableModel, does: Does, now: number):
       assert.equal(table.end(k, now, now + does.span), model.end(does.key, now, now + does.span));
       return;
     case 'remove':
+      model.ends.delete(does.key);
       assert.equal(table.remove(k), model.forget(does.key));
       return;
   }

@@ -26,6 +26,10 @@ const TOLD_AT_ONCE: readonly number[] = [MoveReason['backend-down'], MoveReason.
 export class TableModel {
   readonly rows = new Map<number, ModelRow>();
   readonly tombstones = new Map<number, number>();
+  /** Ends that are remembered also when their tombstone has gone: of keys that limpet makes. */
+  readonly ends = new Map<number, number>();
+  /** Keys with a tombstone that their client chose. */
+  readonly chosen = new Set<number>();
   readonly limits: [idle: number, lifetime: number][];
 
   constructor(limits: [number, number][]) {
@@ -36,7 +40,7 @@ export class TableModel {
     const until = this.tombstones.get(key);
     if (until !== undefined) return until > now ? Lookup.ENDED : Lookup.NONE;
     const row = this.rows.get(key);
-    if (row === undefined) return Lookup.NONE;
+    if (row === undefined) return (this.ends.get(key) ?? 0) > now ? Lookup.ENDED : Lookup.NONE;
     const [idle, lifetime] = limits ?? this.limits[row.pool]!;
     const idleEnd = idle === 0 ? Number.POSITIVE_INFINITY : row.lastSeen + idle;
     const lifetimeEnd = lifetime === 0 ? Number.POSITIVE_INFINITY : row.created + lifetime;
@@ -46,6 +50,7 @@ export class TableModel {
 
   forget(key: number): boolean {
     const known = this.rows.delete(key);
+    this.chosen.delete(key);
     return this.tombstones.delete(key) || known;
   }
 
@@ -68,6 +73,7 @@ export class TableModel {
     if (found === Lookup.LIVE) this.touch(key, now);
     if (found === Lookup.LIVE || (found === Lookup.ENDED && !overTombstone)) return false;
     this.forget(key);
+    if (overTombstone) this.ends.delete(key);
     this.rows.set(key, row);
     return true;
   }
@@ -111,9 +117,15 @@ export class TableModel {
 
   end(key: number, now: number, until: number): boolean {
     const found = this.judge(key, now);
-    const longest = found === Lookup.ENDED ? Math.max(until, this.tombstones.get(key)!) : until;
+    const has = this.rows.has(key) || this.tombstones.has(key);
+    const isChosen = this.chosen.has(key) || (this.rows.get(key)?.by ?? 0) !== 0;
+    if (!has && until <= now) return false;
+    const before = this.tombstones.get(key) ?? 0;
+    const longest = found === Lookup.ENDED ? Math.max(until, before) : until;
     this.forget(key);
-    if (longest > now) this.tombstones.set(key, longest);
+    if (longest > now && has) this.tombstones.set(key, longest);
+    if (longest > now && isChosen) this.chosen.add(key);
+    if (until > now && !isChosen) this.ends.set(key, Math.max(until, this.ends.get(key) ?? 0));
     return found === Lookup.LIVE;
   }
 
@@ -129,7 +141,7 @@ export class TableModel {
         expired++;
       }
     }
-    for (const [key, until] of this.tombstones) if (until <= now) this.tombstones.delete(key);
+    for (const [key, until] of this.tombstones) if (until <= now) this.forget(key);
     return expired;
   }
 }

@@ -47,6 +47,10 @@ export class StoreView implements SessionStore {
     this.#trail = trail;
   }
 
+  get remembersEnds(): boolean {
+    return this.#shared !== null;
+  }
+
   get shared(): boolean {
     return this.#shared !== null;
   }

@@ -70,6 +70,10 @@ export class TableView implements SearchedRows {
     return this.#change(key, Date.now(), { binding });
   }
 
+  get floor(): number {
+    return this.#table.floor;
+  }
+
   successor(key: Key, into: Key): number {
     return this.#table.successor(key, into);
   }

@@ -223,7 +223,7 @@ export class RedisStore implements SessionStore {
   }
 
   end(key: Key, pool: Pool, created: number, until: number, now: number): boolean {
-    const ended = endHere(this.#table, this.#row, key, until, now);
+    const ended = endHere(this.#table, this.#row, key, pool, until, now);
     const connection = this.#reachable();
     if (connection === null) return ended;
     const id = format(key);
@@ -241,6 +241,10 @@ export class RedisStore implements SessionStore {
       ),
     );
     return ended;
+  }
+
+  get remembersEnds(): boolean {
+    return this.#reachable() !== null;
   }
 
   claimUser(claim: UserClaim, now: number): UserAnswer {

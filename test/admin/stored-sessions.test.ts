@@ -56,7 +56,7 @@ test('a session of another node is shown, and looking at it makes nothing of it 
 test('a session of another node can be ended: it is refused here, and the others are told (24)', async (t) => {
   const { limpet, address, told, key, path } = await start(t);
   assert.equal((await call(address, 'DELETE', path)).status, 204);
-  assert.deepEqual(told, [['ended', ID, NOW + 11 * HOUR]]);
+  assert.deepEqual(told, [['ended', ID, NOW + 31 * MINUTE]]);
   assert.equal(limpet.table.peek(key, NOW, new Row()), Lookup.ENDED);
   assert.equal((await call(address, 'DELETE', path)).status, 404, 'what ended here is asked of nobody');
   assert.deepEqual(limpet.changes, [{ kind: 'session-ended', pool: 'shop', key: ID, backend: 'a' }]);
@@ -92,7 +92,7 @@ test('a session with a row here is not asked for, and the others hear of what be
   assert.deepEqual(asked, []);
   assert.deepEqual(told, [
     ['moved', id, 'shop', 'a', 'b'],
-    ['ended', id, NOW + 12 * HOUR],
+    ['ended', id, NOW + 31 * MINUTE],
   ]);
 });
 

@@ -28,7 +28,7 @@ export const demoText = {
       '  Put something into the cart, then kill the server that answers you. The page names it.',
       only
         ? '  There is no other server: the cart is gone with it, and the shop answers again when it is back.'
-        : '  You go on at its replica, with your cart, and nothing breaks.',
+        : '  You go on at its replica, with your cart, and nothing breaks. So does who asked nothing meanwhile.',
       '',
       ...kills,
       '',
@@ -50,7 +50,11 @@ export const demoText = {
     const { server } = event;
     const time = dim(now.toTimeString().slice(0, 8));
     if (event.type === 'back') {
-      const back = `${bold(server.id)} is back with an empty memory; sessions stay where they went.`;
+      const kept =
+        server.replica === null
+          ? 'its sessions begin anew'
+          : `its sessions go on at ${bold(server.replica)}, those that were idle too`;
+      const back = `${bold(server.id)} is back with an empty memory; ${kept}.`;
       return `  ${time}  ${styleText('green', '●')} ${back}  ${command(kill(server.pid))}`;
     }
     const again = `started again in ${Math.round(event.restartMs / 1000)} s`;

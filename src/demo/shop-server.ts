@@ -46,6 +46,8 @@ export async function startShopServer(options: ShopOptions, now: () => number = 
 
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_MS }, (request, response) => {
     response.setHeader('x-shop-server', id);
+    // Tells limpet that this is another process than the one before, which had the sessions.
+    response.setHeader('limpet-backend', `boot="${boot}"`);
     response.setHeader('x-content-type-options', 'nosniff');
     response.on('error', () => {}); // The visitor left: nobody to tell.
     answer(request, response).catch((error: unknown) => {

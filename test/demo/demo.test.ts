@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { test } from 'node:test';
 import { type Demo, runDemo } from '../../src/demo/demo.ts';
+import { eventually } from '../support/eventually.ts';
 import { type ShopReply, type ShopState, Visitor } from './visitor.ts';
 
 function start(lines: string[], backends: number, port = 0): Promise<Demo> {
@@ -41,6 +42,30 @@ test('a visitor whose server is killed goes on at its replica with the cart and 
   assert.equal(fourth.status, 200);
   assert.equal(fourth.body.server, demo.servers.find(({ id }) => id === from)?.replica);
   assert.equal(fourth.body.cart.items[0]?.quantity, 2);
+});
+
+test('M1, 114: a visitor who asks nothing while the server is away goes on at its replica with the cart', async (context) => {
+  const lines: string[] = [];
+  const options = { backends: 3, port: 0, adminPort: 0, firstShopPort: 0, restartMs: 300 };
+  const demo = await runDemo({ ...options, write: (text) => lines.push(text) });
+  context.after(() => demo.stop());
+  const visitor = new Visitor();
+  await visitor.ask('POST', `${demo.url}/api/cart`, { item: 'mug', quantity: 2 });
+  const first = await visitor.ask('GET', `${demo.url}/api/state`);
+  assert.equal(first.body.copy?.upToDate, true);
+  const from = killAnswering(demo, first);
+  await eventually('the server to be back', () => lines.some((line) => line.includes('is back with an empty memory')));
+  await eventually('limpet to know', async () => {
+    const answer = await fetch(`${demo.adminUrl}/api/v1/pools/shop`);
+    const { backends } = (await answer.json()) as { backends: { id: string; life: number; health: string }[] };
+    return backends.some(({ id, life, health }) => id === from && life === 2 && health === 'up');
+  });
+  const second = await visitor.ask('GET', `${demo.url}/api/state`);
+  assert.equal(second.body.server, demo.servers.find(({ id }) => id === from)?.replica);
+  assert.deepEqual(
+    [second.body.cart.count, second.body.moved?.from, second.body.moved?.reason],
+    [2, from, 'backend-restarted'],
+  );
 });
 
 test('the demo passes over a taken port, and says so, what to open and how to kill each server', async (context) => {

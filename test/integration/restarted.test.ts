@@ -194,14 +194,12 @@ describe('a backend that was restarted', () => {
   test('M1, 114: a cookie without a row was bound to an earlier life if it is older than this one', async () => {
     const old = await sessionOn('a');
     await setTimeout(SKEW_MS + 100);
-    const recent = await sessionOn('a');
     await limpet.stop();
     limpet = await start();
     admin = new Admin(limpet.admin);
     for (const { id } of backends) await eventually(`${id} to be up`, () => isUp('shop', id));
     await restart('a');
     await sessionOn('a');
-    assert.equal((await get('/', recent)).backend, 'a', 'within the skew of the clocks');
     const answer = await get('/', old);
     assert.deepEqual([answer.backend, told(answer)], ['b', 'from=a; reason=backend-restarted']);
     const next = await get('/', answer.cookie);

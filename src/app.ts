@@ -125,6 +125,7 @@ async function start(
           workers,
           pools: () => keeper.pools,
           log,
+          standing: () => 0,
           now: Date.now,
         });
   undo.push(() => nodes?.stop());

@@ -11,6 +11,11 @@ export interface RestartsParts {
   /** Counts one more in `limpet_backend_restarts_total`. */
   readonly count: (pool: string, backend: string, sign: RestartSign) => void;
   readonly log: { warn(fields: object, message: string): void };
+  /**
+   * Nodes share the sessions: before a refusal counts they are asked whether one of them has a connection to that backend that stands. When none has, `conclude` is
+   * called in some thread of this process. Absent: there are no others.
+   */
+  readonly ask?: (backend: Backend, life: number) => void;
   /** A life has ended here, and the other nodes do not know yet. */
   readonly onEnd?: () => void;
   /** Wall clock, ms since epoch. */
@@ -31,6 +36,14 @@ export class Restarts {
    * @returns whether this call ended it
    */
   end(backend: Backend, life: number, sign: RestartSign): boolean {
+    const { ask } = this.#parts;
+    if (sign !== 'refused' || ask === undefined) return this.conclude(backend, life, sign);
+    if (backend.life.number === life) ask(backend, life);
+    return false;
+  }
+
+  /** The same, and nobody has to be asked any more. */
+  conclude(backend: Backend, life: number, sign: RestartSign): boolean {
     const { now } = this.#parts;
     if (!backend.life.end(life, now())) return false;
     this.#ended(backend, sign);

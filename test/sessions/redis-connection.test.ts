@@ -33,6 +33,7 @@ function supervisor(url: string) {
     workers: 1,
     pools: () => [],
     log: createLogger('debug', { write: (lines) => log.push(lines) }),
+    standing: () => 0,
     now: Date.now,
   });
   opened.push(made);

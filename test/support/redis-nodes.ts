@@ -21,6 +21,8 @@ export interface RedisNode extends StoreNode {
   readonly restarts: Restarts;
   /** Lives that have ended, by whom and by which sign it was told, such as `a refused`. */
   readonly ended: string[];
+  /** How many connections it has to a backend, `pool/id`. */
+  readonly standing: Map<string, number>;
   /** Lines of its log, parsed. */
   readonly log: Record<string, unknown>[];
   close(): Promise<void>;
@@ -40,6 +42,7 @@ export async function openRedisNode(
   table.setLimits(pool.index, pool.config.session.idle, pool.config.session.lifetime);
   const log: Record<string, unknown>[] = [];
   const ended: string[] = [];
+  const standing = new Map<string, number>();
   const logger = createLogger('info', { write: (lines) => log.push(JSON.parse(lines) as Record<string, unknown>) });
   const pools = (): readonly Pool[] => [pool];
   const supervisor = new RedisSupervisor({
@@ -49,6 +52,7 @@ export async function openRedisNode(
     workers: 1,
     pools,
     log: logger,
+    standing: (name) => standing.get(name) ?? 0,
     now: Date.now,
   });
   const { node, status: statusMemory } = supervisor.shared;
@@ -68,6 +72,10 @@ export async function openRedisNode(
   const restarts = new Restarts({
     count: (_pool, id, sign) => ended.push(`${id} ${sign}`),
     log: { warn: () => {} },
+    ask: (backend, life) =>
+      void supervisor.hasEnded(`shop/${backend.id}`, life).then((ended) => {
+        if (ended) restarts.conclude(backend, life, 'refused');
+      }),
     onEnd: () => supervisor.flush(),
     now: Date.now,
   });
@@ -85,5 +93,5 @@ export async function openRedisNode(
     await close();
     throw error;
   }
-  return { store, table: worker, pool, status, supervisor, restarts, ended, log, close };
+  return { store, table: worker, pool, status, supervisor, restarts, ended, standing, log, close };
 }

@@ -15,8 +15,8 @@ export interface ChangesParts {
   /** The pools as they run now. */
   readonly pools: () => readonly Pool[];
   readonly now: () => number;
-  /** A message that may be about the lives of backends. False: it is not. */
-  readonly onLife: (text: string) => boolean;
+  /** A message that may be about backends. False: it is not. */
+  readonly onBackend: (text: string) => boolean;
   /** It hears what other nodes say from here on; what they said before it has missed. */
   readonly onListening: () => void;
 }
@@ -79,7 +79,7 @@ export class Changes {
 
   #onMessage(channel: string, text: string): void {
     this.#heardAt = threadWheel.now;
-    if (channel !== this.#changes || this.#parts.onLife(text)) return;
+    if (channel !== this.#changes || this.#parts.onBackend(text)) return;
     const change = parseChange(text);
     if (change === null || change.node === this.#parts.node || !parse(change.id, this.#key)) return;
     const pool = this.#parts.pools().find(({ name }) => name === change.standing.pool);

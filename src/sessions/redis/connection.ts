@@ -95,8 +95,9 @@ export class RedisConnection {
     ]);
   }
 
-  async publish(channel: string, text: string): Promise<void> {
-    await this.#client.publish(channel, text);
+  /** Answers how many connections hear it, of those to the same server. */
+  async publish(channel: string, text: string): Promise<number> {
+    return await this.#client.publish(channel, text);
   }
 
   async subscribe(...channels: string[]): Promise<void> {

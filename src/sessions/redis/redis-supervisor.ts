@@ -12,6 +12,7 @@ import type { SharedNames } from '../user-names.ts';
 import { Changes } from './changes.ts';
 import { type RedisConfig, RedisConnection } from './connection.ts';
 import { RedisNames } from './redis-names.ts';
+import { Refusals } from './refusals.ts';
 import { SharedLives } from './shared-lives.ts';
 import { type Agreement, agreeOnSecrets } from './shared-secret.ts';
 import { lifeAt, parseStanding, type Standing } from './standing.ts';
@@ -50,6 +51,8 @@ export interface RedisSupervisorParts {
   /** The pools as they run now. */
   readonly pools: () => readonly Pool[];
   readonly log: Logger;
+  /** How many connections of this node to a backend, `pool/id`, are open. */
+  readonly standing: (name: string) => number;
   /** Wall clock, ms since epoch. */
   readonly now: () => number;
 }
@@ -84,6 +87,7 @@ export class RedisSupervisor {
   readonly #writeBehind: WriteBehind;
   readonly #changes: Changes;
   readonly #marks: Uint8Array;
+  readonly #refusals: Refusals;
   /** Null before there are backends. */
   #lives: SharedLives | null = null;
   /** What Redis knows of lives has to be looked at, and be told what this node knows better. */
@@ -114,9 +118,11 @@ export class RedisSupervisor {
     this.#status = new StoreStatus(this.shared.status);
     if (memory.marks === null) throw new Error('the session table was allocated without marks');
     this.#marks = new Uint8Array(memory.marks);
-    this.names = new RedisNames(config.prefix, () =>
-      this.#connection !== null && this.#status.up && this.#connection.ready ? this.#connection : null,
-    );
+    const usable = (): RedisConnection | null =>
+      this.#connection !== null && this.#status.up && this.#connection.ready ? this.#connection : null;
+    this.names = new RedisNames(config.prefix, usable);
+    const { standing, log } = parts;
+    this.#refusals = new Refusals({ prefix: config.prefix, node, connection: usable, standing, log });
     this.#writeBehind = new WriteBehind({ table, prefix: config.prefix, node, pools, now });
     this.#changes = new Changes({
       config,
@@ -124,7 +130,7 @@ export class RedisSupervisor {
       node,
       pools,
       now,
-      onLife: (text) => this.#lives?.hear(text) === true,
+      onBackend: (text) => this.#lives?.hear(text) === true || this.#refusals.hear(text),
       onListening: () => this.#reconcile(),
     });
   }
@@ -232,6 +238,14 @@ export class RedisSupervisor {
     } catch {
       return null;
     }
+  }
+
+  /**
+   * A backend refuses connections, and this node has none to it any more.
+   * @returns whether that ends its life: not when another node has one that stands. Never rejects
+   */
+  hasEnded(name: string, life: number): Promise<boolean> {
+    return this.#refusals.hasEnded(name, life);
   }
 
   /** Writes what has changed now, and not only with the next round: an operator has ended or moved a session. */

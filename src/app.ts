@@ -10,13 +10,16 @@ import { logChange } from './admin/log-change.ts';
 import { Readiness } from './admin/readiness.ts';
 import type { ReloadOutcome } from './admin/reloads.ts';
 import { loadSecrets } from './affinity/secrets.ts';
+import { backendByName } from './backends/backend-by-name.ts';
 import type { DiscoveredMember } from './backends/discovery/discovered-member.ts';
 import { DnsDiscovery } from './backends/discovery/dns-discovery.ts';
 import type { Pool } from './backends/pool.ts';
 import { SharedState } from './backends/shared-state.ts';
+import { StandingConnections } from './backends/standing-connections.ts';
 import type { Config } from './config/schema.ts';
 import { watchFile } from './config/watch.ts';
 import { StartError } from './errors-start.ts';
+import { concludeRefusal } from './health/conclude-refusal.ts';
 import { LifeWatch } from './health/life-watch.ts';
 import { HealthMonitor } from './health/monitor.ts';
 import { Restarts } from './health/restarts.ts';
@@ -38,7 +41,7 @@ import { ModelKeeper } from './model/model-keeper.ts';
 import type { RunningModel } from './model/running-model.ts';
 import { packageVersion } from './package-version.ts';
 import { BackendLives } from './reload/backend-lives.ts';
-import { knownMembers, restoreStanding, standingOf } from './reload/backend-standing.ts';
+import { knownMembers, livesIn, restoreStanding, standingOf } from './reload/backend-standing.ts';
 import { Reloader } from './reload/reloader.ts';
 import { sessionNames } from './reload/session-names.ts';
 import type { RunningLimpet, StartOptions } from './running-limpet.ts';
@@ -112,6 +115,7 @@ async function start(
   const limits = ConnectionLimits.allocate(workers, maxListeners, true, allowanceOf(config, workers, log));
   const rates = RateTable.allocate(RATE_KEYS);
   const state = new SharedState(stateMemory, -1);
+  const connections = new StandingConnections(state.layout, state.row);
   const table = new SessionTable(tableMemory, 1);
 
   // What nodes share.
@@ -125,7 +129,10 @@ async function start(
           workers,
           pools: () => keeper.pools,
           log,
-          standing: () => 0,
+          standing: (name) => {
+            const backend = backendByName(keeper.pools, name);
+            return backend === null ? 0 : connections.count(backend.slot);
+          },
           now: Date.now,
         });
   undo.push(() => nodes?.stop());
@@ -177,12 +184,20 @@ async function start(
   const restarts = new Restarts({
     count: (...labels) => rare.add([{ name: 'limpet_backend_restarts_total', labels, count: 1 }]),
     log,
+    ...(nodes === null
+      ? {}
+      : { ask: (backend, life) => void concludeRefusal(nodes.refusals, restarts, backend, life) }),
     onEnd: () => nodes?.flush(),
     now: Date.now,
   });
-  const lives = new BackendLives(keeper, restarts);
+  const lives = new BackendLives(keeper, state, restarts);
+  lives.learn(livesIn(standing), true);
   await nodes?.learnLives(lives);
-  await snapshots?.load({ table, names: sessionNames(keeper, lives), backends: () => standingOf(keeper, state) });
+  await snapshots?.load({
+    table,
+    names: sessionNames(keeper, lives),
+    backends: () => standingOf(keeper, state, lives),
+  });
 
   const users = new Users({
     table,
@@ -236,6 +251,10 @@ async function start(
     spans,
     log,
     onLastLost: (slot) => lifeWatch.look(slot),
+    onRefuses: (slot, life) => {
+      const backend = keeper.pools.flatMap(({ backends }) => backends).find((one) => one.slot === slot);
+      if (backend !== undefined) restarts.end(backend, life, 'refused');
+    },
   });
   const letGo = (slot: number): void => supervisor.broadcast({ kind: 'let-go', slot });
   const lifeWatch = new LifeWatch({ state, restarts, clock: SYSTEM_CLOCK, log, letGo });

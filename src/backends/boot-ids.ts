@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { KnownBoots } from './known-boots.ts';
 import { BOOT_CELLS, BOOT_IDS, type SharedLayout } from './shared-layout.ts';
 
 /** What an id of a process tells. */
@@ -52,14 +53,65 @@ export class BootIds {
     return Atomics.load(this.#ids, slot * BOOT_IDS);
   }
 
-  /** Sets the current id where none is known: the one that was the last before limpet was started. @param life the number of the life that it was seen in */
-  restore(slot: number, hash: bigint, life: number): void {
+  /** A number that changes whenever there is something new to tell of the ids of a backend; 0: nothing is known. */
+  version(slot: number): number {
+    const at = slot * BOOT_CELLS;
+    return this.#cells[at + Cell.flips]! * 2 + this.#cells[at + Cell.off]!;
+  }
+
+  /** All that is known of the ids of a backend; null: nothing. */
+  known(slot: number): KnownBoots | null {
+    let found: KnownBoots | null = null;
     this.#locked(slot, (cells) => {
-      if (hash === 0n || this.current(slot) !== 0n) return;
-      Atomics.store(this.#ids, slot * BOOT_IDS, hash);
-      cells[slot * BOOT_CELLS + Cell.life] = life;
-      Atomics.add(cells, slot * BOOT_CELLS + Cell.flips, 1);
+      const at = slot * BOOT_CELLS;
+      const first = slot * BOOT_IDS;
+      const off = cells[at + Cell.off] !== 0;
+      if (this.#ids[first] === 0n && !off) return;
+      const ids = [hex(this.#ids[first]!)];
+      const left = cells[at + Cell.left]!;
+      for (let nth = 1; nth <= Math.min(left, BOOT_IDS - 1); nth++)
+        ids.push(hex(this.#ids[first + 1 + ((left - nth) % (BOOT_IDS - 1))]!));
+      found = { ids, off };
     });
+    return found;
+  }
+
+  /**
+   * What another process knows, or this one knew before it was started.
+   * @param life the number of the life that the current id of these is of
+   * @param now the number of the life that the backend is in, this one or a later one
+   */
+  learn(slot: number, { ids, off }: KnownBoots, life: number, now: number): void {
+    const [theirs = 0n, ...left] = ids.map((id) => BigInt.asIntN(64, BigInt(`0x${id}`)));
+    this.#locked(slot, (cells) => {
+      const at = slot * BOOT_CELLS;
+      const first = slot * BOOT_IDS;
+      if (off) cells[at + Cell.off] = 1;
+      for (const id of left.reverse()) this.#leave(slot, id);
+      const current = this.#ids[first]!;
+      if (theirs === 0n || life < now || this.#isLeft(slot, theirs)) return;
+      if (theirs !== current) {
+        this.#leave(slot, current, true);
+        Atomics.store(this.#ids, first, theirs);
+        Atomics.add(cells, at + Cell.flips, 1);
+      }
+      cells[at + Cell.life] = Math.max(cells[at + Cell.life]!, life);
+    });
+  }
+
+  #isLeft(slot: number, id: bigint): boolean {
+    const left = Math.min(this.#cells[slot * BOOT_CELLS + Cell.left]!, BOOT_IDS - 1);
+    for (let nth = 1; nth <= left; nth++) if (this.#ids[slot * BOOT_IDS + nth] === id) return true;
+    return false;
+  }
+
+  /** Notes that an id was left, unless that is known. @param current it is the current one still */
+  #leave(slot: number, id: bigint, current = false): void {
+    const first = slot * BOOT_IDS;
+    if (id === 0n || this.#isLeft(slot, id) || (!current && this.#ids[first] === id)) return;
+    const cell = slot * BOOT_CELLS + Cell.left;
+    this.#ids[first + 1 + (this.#cells[cell]! % (BOOT_IDS - 1))] = id;
+    this.#cells[cell]!++;
   }
 
   /**
@@ -129,4 +181,8 @@ export class BootIds {
       Atomics.store(this.#cells, lock, 0);
     }
   }
+}
+
+function hex(id: bigint): string {
+  return BigInt.asUintN(64, id).toString(16).padStart(16, '0');
 }

@@ -1,4 +1,7 @@
+import type { Backend } from '../backends/backend.ts';
 import { backendByName } from '../backends/backend-by-name.ts';
+import { BootIds } from '../backends/boot-ids.ts';
+import type { SharedState } from '../backends/shared-state.ts';
 import type { Restarts } from '../health/restarts.ts';
 import type { ModelKeeper } from '../model/model-keeper.ts';
 import type { KnownLife, KnownLives } from '../sessions/known-lives.ts';
@@ -7,24 +10,32 @@ import type { KnownLife, KnownLives } from '../sessions/known-lives.ts';
 export class BackendLives implements KnownLives {
   readonly #keeper: Pick<ModelKeeper, 'pools'>;
   readonly #restarts: Restarts;
+  readonly #boots: BootIds;
 
-  constructor(keeper: Pick<ModelKeeper, 'pools'>, restarts: Restarts) {
+  constructor(keeper: Pick<ModelKeeper, 'pools'>, { layout, row }: SharedState, restarts: Restarts) {
     this.#keeper = keeper;
     this.#restarts = restarts;
+    this.#boots = new BootIds(layout, row);
+  }
+
+  /** What is known of a backend. */
+  of({ pool, id, slot, life: { number: life, began } }: Backend): KnownLife {
+    const boots = this.#boots.known(slot);
+    return { name: `${pool}/${id}`, life, began, ...(boots === null ? {} : { boots }) };
   }
 
   reader(): () => readonly KnownLife[] {
-    /** By backend, whose object stays the same as long as it keeps its place: the number that was told last. */
-    let told = new Map<string, number>();
+    /** By name, the number and the version of its ids that were told last. */
+    let told = new Map<string, string>();
     return () => {
       const changed: KnownLife[] = [];
-      const now = new Map<string, number>();
+      const now = new Map<string, string>();
       for (const { name: pool, backends } of this.#keeper.pools) {
-        for (const { id, life } of backends) {
-          const name = `${pool}/${id}`;
-          const { number } = life;
-          now.set(name, number);
-          if ((told.get(name) ?? 1) !== number) changed.push({ name, life: number, began: life.began });
+        for (const backend of backends) {
+          const name = `${pool}/${backend.id}`;
+          const state = `${backend.life.number},${this.#boots.version(backend.slot)}`;
+          now.set(name, state);
+          if ((told.get(name) ?? '1,0') !== state) changed.push(this.of(backend));
         }
       }
       told = now;
@@ -33,10 +44,12 @@ export class BackendLives implements KnownLives {
   }
 
   learn(lives: readonly KnownLife[], before = false): void {
-    for (const { name, life, began } of lives) {
+    for (const { name, life, began, boots } of lives) {
       const backend = backendByName(this.#keeper.pools, name);
-      if (before) backend?.life.reach(life, began);
-      else if (backend !== null) this.#restarts.learn(backend, life, began);
+      if (backend === null) continue;
+      if (before) backend.life.reach(life, began);
+      else this.#restarts.learn(backend, life, began);
+      if (boots !== undefined) this.#boots.learn(backend.slot, boots, life, backend.life.number);
     }
   }
 }

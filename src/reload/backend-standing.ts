@@ -1,12 +1,17 @@
-import { backendByName } from '../backends/backend-by-name.ts';
 import type { DiscoveredMember } from '../backends/discovery/discovered-member.ts';
 import type { SharedState } from '../backends/shared-state.ts';
 import type { BackendConfig } from '../config/schema.ts';
 import type { ModelKeeper } from '../model/model-keeper.ts';
+import type { KnownLife } from '../sessions/known-lives.ts';
 import type { BackendStanding } from '../sessions/snapshot-description.ts';
+import type { BackendLives } from './backend-lives.ts';
 
 /** How every backend stands now, for whoever takes the sessions over. */
-export function standingOf({ model, pools }: ModelKeeper, state: SharedState): BackendStanding[] {
+export function standingOf(
+  { model, pools }: ModelKeeper,
+  state: SharedState,
+  known: Pick<BackendLives, 'of'>,
+): BackendStanding[] {
   const standing: BackendStanding[] = [];
   const lives = new Map(pools.map((pool) => [pool.name, pool.byId]));
   for (const [pool, { backends }] of Object.entries(model.config.pools)) {
@@ -15,14 +20,14 @@ export function standingOf({ model, pools }: ModelKeeper, state: SharedState): B
       // Its admin state is not the operator's doing.
       if (model.departing.has(name)) continue;
       const { slot } = model.slots.get(name)!;
-      const life = lives.get(pool)?.get(backend.id)?.life;
+      const running = lives.get(pool)?.get(backend.id);
       standing.push({
         name,
         url: backend.url,
         state: state.adminState(slot),
         weight: state.configuredWeight(slot),
         discovered: model.discovered.has(name),
-        ...(life === undefined ? {} : { life: life.number, lifeBegan: life.began }),
+        ...(running === undefined ? {} : lifeOf(known.of(running))),
         configured: { state: backend.state, weight: backend.weight },
       });
     }
@@ -30,17 +35,27 @@ export function standingOf({ model, pools }: ModelKeeper, state: SharedState): B
   return standing;
 }
 
-/** Goes on with the lives that backends were in, and with what an operator had set at run time, for those of which the file says the same as it did then. */
+function lifeOf({ life, began, boots }: KnownLife): Pick<BackendStanding, 'life' | 'lifeBegan' | 'boots'> {
+  return { life, lifeBegan: began, ...(boots === undefined ? {} : { boots }) };
+}
+
+/** The lives in which backends were, and the ids of their processes, as far as that is known. */
+export function livesIn(standing: readonly BackendStanding[]): KnownLife[] {
+  return standing.flatMap(({ name, life, lifeBegan: began = 0, boots }) =>
+    life === undefined ? [] : [{ name, life, began, ...(boots === undefined ? {} : { boots }) }],
+  );
+}
+
+/** Sets what an operator had set at run time, for backends of which the file says the same as it did then. */
 export function restoreStanding(
-  { model, pools }: ModelKeeper,
+  { model }: ModelKeeper,
   state: SharedState,
   standing: readonly BackendStanding[],
 ): void {
   const members = new Map<string, BackendConfig>();
   for (const [pool, { backends }] of Object.entries(model.config.pools))
     for (const backend of backends) members.set(`${pool}/${backend.id}`, backend);
-  for (const { name, state: admin, weight, configured, life, lifeBegan } of standing) {
-    if (life !== undefined) backendByName(pools, name)?.life.reach(life, lifeBegan ?? 0);
+  for (const { name, state: admin, weight, configured } of standing) {
     const backend = members.get(name);
     if (backend === undefined) continue;
     const { slot } = model.slots.get(name)!;

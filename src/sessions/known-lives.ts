@@ -1,3 +1,5 @@
+import { isKnownBoots, type KnownBoots } from '../backends/known-boots.ts';
+
 /** What one process tells another of the lives of a backend (behaviour 114). */
 export interface KnownLife {
   /** `pool/id`. */
@@ -6,9 +8,11 @@ export interface KnownLife {
   readonly life: number;
   /** When that began, ms since epoch; 0: before anybody knew the backend. */
   readonly began: number;
+  /** The ids of its processes; absent: none has given itself one. */
+  readonly boots?: KnownBoots;
 }
 
-/** The lives of the backends of this process, as it and other processes tell each other of them. A number only rises, so that it does not matter who tells whom twice. */
+/** The lives of the backends of this process, and the ids of their processes, as it and others tell each other of them. A number only rises, so that it does not matter who tells whom twice. */
 export interface KnownLives {
   /** Answers what has changed since its last call; with the first one, all there is to know. */
   reader(): () => readonly KnownLife[];
@@ -26,7 +30,9 @@ export function parseLives(text: string): KnownLife[] {
 }
 
 function isKnownLife(value: Partial<KnownLife> | null): value is KnownLife {
-  return typeof value?.name === 'string' && isLife(value.life) && typeof value.began === 'number' && value.began >= 0;
+  const { name, life, began, boots } = value ?? {};
+  const dated = typeof began === 'number' && began >= 0;
+  return typeof name === 'string' && isLife(life) && dated && (boots === undefined || isKnownBoots(boots));
 }
 
 /** Whether this can be the number of a life. */

@@ -1,4 +1,5 @@
 import { KEY_SOURCES } from '../affinity/strategy.ts';
+import { isKnownBoots, type KnownBoots } from '../backends/known-boots.ts';
 import type { AdminState } from '../backends/shared-state.ts';
 import { isLife } from './known-lives.ts';
 import { MOVE_REASONS } from './move-reasons.ts';
@@ -15,6 +16,8 @@ export interface BackendStanding {
   /** Number of the life that it is in, and when that began, ms since epoch; absent: limpet 0.1 has written it, which knows of none. */
   readonly life?: number;
   readonly lifeBegan?: number;
+  /** The ids that its processes gave themselves; absent: none is known. */
+  readonly boots?: KnownBoots;
   /** Values of the configuration. */
   readonly configured: { readonly state: AdminState; readonly weight: number };
 }
@@ -85,6 +88,7 @@ function isStanding(value: Partial<BackendStanding> | null): boolean {
     typeof value.discovered === 'boolean' &&
     (value.life === undefined || isLife(value.life)) &&
     (value.lifeBegan === undefined || typeof value.lifeBegan === 'number') &&
+    (value.boots === undefined || isKnownBoots(value.boots)) &&
     isSetting(value) &&
     isSetting(value.configured)
   );

@@ -69,6 +69,8 @@ export type FromWorker =
   | { readonly kind: 'listening'; readonly ports: Ports }
   /** It cannot start, for a reason that the operator can remove. */
   | { readonly kind: 'failed'; readonly message: string }
+  /** The backend of this slot refuses connections and none stands, which the nodes that share the sessions have to agree about before it ends this life of it. */
+  | { readonly kind: 'refuses'; readonly slot: number; readonly life: number }
   /** The last connection to the backend of this slot has ended by itself: look whether it takes new ones. */
   | { readonly kind: 'last-lost'; readonly slot: number }
   /** Another connection to it is open: whoever keeps one for nothing but its end is to let it go. */

@@ -48,6 +48,8 @@ export interface SupervisorParts {
   readonly log: Logger;
   /** The last connection of the workers to the backend of a slot has ended by itself. */
   readonly onLastLost: (slot: number) => void;
+  /** The backend of a slot refuses connections in this life of it, and the nodes are to be asked what that means. */
+  readonly onRefuses: (slot: number, life: number) => void;
 }
 
 /** What a worker says to another model; null: it ended before it could. */
@@ -272,6 +274,9 @@ export class Supervisor {
           break;
         case 'failed':
           reject(new StartError(message.message));
+          break;
+        case 'refuses':
+          this.#parts.onRefuses(message.slot, message.life);
           break;
         case 'last-lost':
           this.#parts.onLastLost(message.slot);

@@ -115,6 +115,7 @@ export class Worker {
       restarts: new Restarts({
         count: (...labels) => this.#rare.add('limpet_backend_restarts_total', ...labels),
         log,
+        ...(start.store === null ? {} : { ask: ({ slot }, life) => post({ kind: 'refuses', slot, life }) }),
         now: Date.now,
       }),
       log,

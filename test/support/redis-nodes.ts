@@ -1,4 +1,5 @@
 import type { Pool } from '../../src/backends/pool.ts';
+import { concludeRefusal } from '../../src/health/conclude-refusal.ts';
 import { Restarts } from '../../src/health/restarts.ts';
 import { createLogger } from '../../src/logging/logger.ts';
 import { BackendLives } from '../../src/reload/backend-lives.ts';
@@ -36,7 +37,7 @@ export async function openRedisNode(
   sessions = 20_000,
 ): Promise<RedisNode> {
   const full: RedisConfig = { sentinels: [], cluster: [], prefix: 'limpet:', whenDown: 'local', ...config };
-  const { pool } = testPool([...order].map((id) => ({ id })));
+  const { pool, state } = testPool([...order].map((id) => ({ id })));
   const memory = SessionTable.allocate(sessions, 256, 4, 4, true);
   const table = new SessionTable(memory, 1);
   table.setLimits(pool.index, pool.config.session.idle, pool.config.session.lifetime);
@@ -72,14 +73,11 @@ export async function openRedisNode(
   const restarts = new Restarts({
     count: (_pool, id, sign) => ended.push(`${id} ${sign}`),
     log: { warn: () => {} },
-    ask: (backend, life) =>
-      void supervisor.hasEnded(`shop/${backend.id}`, life).then((ended) => {
-        if (ended) restarts.conclude(backend, life, 'refused');
-      }),
+    ask: (backend, life) => void concludeRefusal(supervisor.refusals, restarts, backend, life),
     onEnd: () => supervisor.flush(),
     now: Date.now,
   });
-  const lives = new BackendLives({ pools: [pool] }, restarts);
+  const lives = new BackendLives({ pools: [pool] }, state, restarts);
   const close = async (): Promise<void> => {
     store.stop();
     await supervisor.stop();

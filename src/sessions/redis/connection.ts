@@ -114,6 +114,10 @@ export class RedisConnection {
     return await this.#client.hgetall(key);
   }
 
+  async dropFields(key: string, names: readonly string[]): Promise<void> {
+    await this.#client.hdel(key, ...names);
+  }
+
   /** Writes a key that expires after so many ms. */
   async keep(key: string, value: string, ms: number): Promise<void> {
     await this.#client.set(key, value, 'PX', ms);

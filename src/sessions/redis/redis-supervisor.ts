@@ -87,7 +87,8 @@ export class RedisSupervisor {
   readonly #writeBehind: WriteBehind;
   readonly #changes: Changes;
   readonly #marks: Uint8Array;
-  readonly #refusals: Refusals;
+  /** Whether a refusal ends a life. */
+  readonly refusals: Refusals;
   /** Null before there are backends. */
   #lives: SharedLives | null = null;
   /** What Redis knows of lives has to be looked at, and be told what this node knows better. */
@@ -122,7 +123,7 @@ export class RedisSupervisor {
       this.#connection !== null && this.#status.up && this.#connection.ready ? this.#connection : null;
     this.names = new RedisNames(config.prefix, usable);
     const { standing, log } = parts;
-    this.#refusals = new Refusals({ prefix: config.prefix, node, connection: usable, standing, log });
+    this.refusals = new Refusals({ prefix: config.prefix, node, connection: usable, standing, log });
     this.#writeBehind = new WriteBehind({ table, prefix: config.prefix, node, pools, now });
     this.#changes = new Changes({
       config,
@@ -130,7 +131,7 @@ export class RedisSupervisor {
       node,
       pools,
       now,
-      onBackend: (text) => this.#lives?.hear(text) === true || this.#refusals.hear(text),
+      onBackend: (text) => this.#lives?.hear(text) === true || this.refusals.hear(text),
       onListening: () => this.#reconcile(),
     });
   }
@@ -193,8 +194,8 @@ export class RedisSupervisor {
 
   /** Learns in which lives the backends are, as the other nodes have it: before there are sessions of them. Never rejects: what cannot be learnt now is later. */
   async learnLives(lives: KnownLives): Promise<void> {
-    const { config } = this.#parts;
-    const shared = new SharedLives({ prefix: config.prefix, node: this.shared.node, lives });
+    const { config, now } = this.#parts;
+    const shared = new SharedLives({ prefix: config.prefix, node: this.shared.node, lives, now });
     this.#lives = shared;
     const connection = this.#connection;
     if (!this.#reached || connection === null) return;
@@ -238,14 +239,6 @@ export class RedisSupervisor {
     } catch {
       return null;
     }
-  }
-
-  /**
-   * A backend refuses connections, and this node has none to it any more.
-   * @returns whether that ends its life: not when another node has one that stands. Never rejects
-   */
-  hasEnded(name: string, life: number): Promise<boolean> {
-    return this.#refusals.hasEnded(name, life);
   }
 
   /** Writes what has changed now, and not only with the next round: an operator has ended or moved a session. */

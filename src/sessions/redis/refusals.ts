@@ -32,6 +32,8 @@ export interface RefusalsParts {
  */
 export class Refusals {
   readonly #parts: RefusalsParts;
+  /** Backends that this node has been refused by, and asks about. */
+  readonly #asking = new Map<string, Promise<boolean>>();
   /** Backends that this node is looking at for another one. */
   readonly #looking = new Set<string>();
 
@@ -39,8 +41,16 @@ export class Refusals {
     this.#parts = parts;
   }
 
-  /** Whether this life of a backend has ended, as far as other nodes know. Never rejects. */
-  async hasEnded(name: string, life: number): Promise<boolean> {
+  /** Whether this life of a backend has ended, as far as other nodes know. Asked again about one that is asked about already it has the same answer. Never rejects. */
+  hasEnded(name: string, life: number): Promise<boolean> {
+    const known = this.#asking.get(name);
+    if (known !== undefined) return known;
+    const asking = this.#ask(name, life).finally(() => this.#asking.delete(name));
+    this.#asking.set(name, asking);
+    return asking;
+  }
+
+  async #ask(name: string, life: number): Promise<boolean> {
     const { prefix, node, connection: usable } = this.#parts;
     const connection = usable();
     if (connection === null) return true;
@@ -54,7 +64,7 @@ export class Refusals {
       const asked = performance.now();
       await setTimeout(OBJECTION_MS, undefined, { ref: false });
       // This process stood still: an objection may have come and gone.
-      if (performance.now() - asked > HOLDS_MS / 2) return await this.hasEnded(name, life);
+      if (performance.now() - asked > HOLDS_MS / 2) return await this.#ask(name, life);
       return (await within(PATIENCE_MS, () => connection.value(key))) !== STANDS;
     } catch {
       return true;

@@ -256,15 +256,21 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[4])
 `;
 
 /**
- * A life of a backend has ended: the number of the one that it is in rises to this, if it is lower. KEYS: the lives. ARGV: channel, node, backend, life, when it began.
- * Answers what stands, see shared-lives.ts.
+ * What a node knows of the lives of a backend: the number of the one that it is in rises to this, if it is lower; of the same life the ids of its processes are noted.
+ * KEYS: the lives. ARGV: channel, node, backend, life, when it began, ids ('': none is known), now. Answers what stands, see shared-lives.ts.
  */
 const LIFE = `
-local stands = redis.call('HGET', KEYS[1], ARGV[3])
-if stands and tonumber(string.match(stands, '^%d+')) >= tonumber(ARGV[4]) then return stands end
-stands = ARGV[4] .. ',' .. ARGV[5]
+local stands = redis.call('HGET', KEYS[1], ARGV[3]) or ''
+local life, began, ids = string.match(stands, '^(%d+),([^,]*),([^,]*)')
+if not life then life, began, ids = '0', '0', '' end
+local rises = tonumber(ARGV[4]) - tonumber(life)
+if rises < 0 then return stands end
+local news = rises > 0 or ARGV[6] ~= '' and ARGV[6] ~= ids
+if rises > 0 then began = ARGV[5] end
+if ARGV[6] ~= '' then ids = ARGV[6] end
+stands = table.concat({ ARGV[4], began, ids, ARGV[7] }, ',')
 redis.call('HSET', KEYS[1], ARGV[3], stands)
-redis.call('PUBLISH', ARGV[1], table.concat({ ARGV[2], 'life', ARGV[3], stands }, '\\n'))
+if news then redis.call('PUBLISH', ARGV[1], table.concat({ ARGV[2], 'life', ARGV[3], stands }, '\\n')) end
 return stands
 `;
 

@@ -72,7 +72,7 @@ export class LiveMoves {
     if (preview === undefined) {
       return refused(409, 'This limpet runs without a configuration file: only drain can be simulated.');
     }
-    const other = preview(text);
+    const other = await preview(text);
     if ('errors' in other) {
       return refused(422, 'The configuration is not usable: errors says why.', other.errors);
     }

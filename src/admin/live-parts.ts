@@ -94,7 +94,7 @@ export interface LiveParts {
    * Builds the pools of another configuration and changes nothing. A backend that stays has its slot and generation; one that would be new has
    * a slot that no other has, from 0. Absent: as with `reload`.
    */
-  readonly preview?: (text: string) => Preview;
+  readonly preview?: (text: string) => Preview | Promise<Preview>;
   /** What a request would get, and why; a sentence: it cannot be a request. Changes nothing. */
   readonly explain: (query: ExplainQuery) => Promise<Explanation | string>;
   /** Absent: sessions are in this process's memory alone. */

@@ -39,7 +39,7 @@ export class SessionBinding {
   readonly #kinds: number;
   readonly #hash: KeyHash;
   readonly #key = new Key();
-  readonly #known = new LRUCache<string, number>({ max: CLIENTS });
+  #known: LRUCache<string, number> | null = null;
 
   /** Null: the pool's sessions are bound to nothing but their backend. */
   static of(config: SessionConfig, context: StrategyContext): SessionBinding | null {
@@ -65,7 +65,7 @@ export class SessionBinding {
     const address = this.#ip ? client.address : '';
     const identity = this.#tls ? client.tlsIdentity : '';
     const memo = `${address}\n${identity}\n${agent}`;
-    const known = this.#known.get(memo);
+    const known = this.#known?.get(memo);
     if (known !== undefined) return known;
     const network = clientNetwork(address, PREFIX4, PREFIX6) ?? address;
     const text = [network, identity, agentFamily(agent.slice(0, LONGEST_AGENT))]
@@ -73,7 +73,7 @@ export class SessionBinding {
       .join('');
     this.#hash.hash(text, 0, text.length, this.#key);
     const hash = bindingWord(this.#key.a, this.#kinds);
-    if (agent.length <= LONGEST_AGENT) this.#known.set(memo, hash);
+    if (agent.length <= LONGEST_AGENT) (this.#known ??= new LRUCache({ max: CLIENTS })).set(memo, hash);
     return hash;
   }
 }

@@ -22,8 +22,9 @@ export class SessionUsers {
   readonly #headerHash: number;
   readonly #tokens: readonly TokenAffinity[];
   readonly #hash: UserHash;
-  readonly #fields = new LRUCache<string, User>({ max: REMEMBERED });
-  readonly #claims = new LRUCache<string, User>({ max: REMEMBERED });
+  // Made when there is a first one: they take 100 KB each, of every pool in every worker, and most pools never see a user.
+  #fields: LRUCache<string, User> | null = null;
+  #claims: LRUCache<string, User> | null = null;
 
   /** @param secret what keys are hashed with */
   constructor(pool: Pool, secret: Uint8Array, strategies: readonly AffinityStrategy[]) {
@@ -83,20 +84,20 @@ export class SessionUsers {
   }
 
   #ofField(value: string): User | null {
-    let user = this.#fields.get(value) ?? null;
+    let user = this.#fields?.get(value) ?? null;
     if (user !== null) return user;
     // The text of a head is not to be kept alive by one name of it.
     const own = Buffer.from(value, 'latin1').latin1Slice();
     user = this.#hash.ofField(own);
-    if (user !== null) this.#fields.set(own, user);
+    if (user !== null) (this.#fields ??= new LRUCache({ max: REMEMBERED })).set(own, user);
     return user;
   }
 
   #ofClaim(claim: string): User | null {
-    let user = this.#claims.get(claim) ?? null;
+    let user = this.#claims?.get(claim) ?? null;
     if (user !== null) return user;
     user = this.#hash.ofText(claim);
-    if (user !== null) this.#claims.set(claim, user);
+    if (user !== null) (this.#claims ??= new LRUCache({ max: REMEMBERED })).set(claim, user);
     return user;
   }
 }

@@ -29,7 +29,7 @@ export class VerifiedTokens {
   readonly #claim: string | null;
   readonly #userClaim: string;
   readonly #now: () => number;
-  readonly #verdicts = new LRUCache<string, TokenVerdict>({ max: MOST });
+  #verdicts: LRUCache<string, TokenVerdict> | null = null;
   readonly #underWay = new Map<string, Promise<void>>();
 
   /**
@@ -46,7 +46,7 @@ export class VerifiedTokens {
   /** What is known of the token; or a promise, which never rejects, after which it is worth asking again. */
   ask(token: string): TokenVerdict | Promise<void> {
     const digest = hash('sha256', token, 'base64');
-    const known = this.#verdicts.get(digest);
+    const known = this.#verdicts?.get(digest);
     if (known !== undefined && this.#now() < known.until) return known;
     let check = this.#underWay.get(digest);
     if (check === undefined) {
@@ -71,7 +71,7 @@ export class VerifiedTokens {
     } catch {
       verdict = { verified: false, claim: null, user: null, until: this.#now() + REFUSED_MS };
     }
-    this.#verdicts.set(digest, verdict);
+    (this.#verdicts ??= new LRUCache({ max: MOST })).set(digest, verdict);
     this.#underWay.delete(digest);
   }
 }

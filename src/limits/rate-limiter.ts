@@ -32,7 +32,7 @@ export class RateLimiter {
   readonly #hash: KeyHash;
   /** Mixed into the keys of sessions. */
   readonly #salt = new Key();
-  readonly #addresses = new LRUCache<string, Key>({ max: REMEMBERED });
+  #addresses: LRUCache<string, Key> | null = null;
 
   /** @param secret 16 bytes or more, the same in all threads and for as long as limpet runs */
   constructor(pool: string, { per, rate, burst }: RateLimitConfig, secret: Uint8Array, table: RateTable) {
@@ -75,14 +75,14 @@ export class RateLimiter {
   }
 
   #ofAddress(address: string): Key {
-    return this.#addresses.get(address) ?? this.#remember(address);
+    return this.#addresses?.get(address) ?? this.#remember(address);
   }
 
   #remember(address: string): Key {
     const network = clientNetwork(address, PREFIX4, PREFIX6) ?? '';
     const key = new Key();
     this.#hash.hash(network, 0, network.length, key);
-    this.#addresses.set(address, key);
+    (this.#addresses ??= new LRUCache({ max: REMEMBERED })).set(address, key);
     return key;
   }
 }

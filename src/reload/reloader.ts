@@ -8,7 +8,7 @@ import type { Pool } from '../backends/pool.ts';
 import { type ConfigError, formatConfigError } from '../config/config-error.ts';
 import { diffConfig } from '../config/diff.ts';
 import { changedFixedKeys } from '../config/fixed-keys.ts';
-import { type LoadedConfig, loadConfig, parseConfig, type RefusedConfig } from '../config/load.ts';
+import type { LoadedConfig, RefusedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import type { TlsMaterial } from '../config/tls-material.ts';
 import { StartError } from '../errors-start.ts';
@@ -18,6 +18,7 @@ import { resolveMembers } from '../model/members.ts';
 import type { ModelKeeper, ModelPlan, ModelSources } from '../model/model-keeper.ts';
 import type { RunningModel } from '../model/running-model.ts';
 import { changedContents, type FileContents, fileContents } from './file-contents.ts';
+import { type ReadRequest, readBeside } from './read-beside.ts';
 
 /** What a Reloader works with. */
 export interface ReloaderParts {
@@ -45,6 +46,8 @@ export interface ReloaderParts {
 export class Reloader {
   readonly #parts: ReloaderParts;
   #turn: Promise<unknown>;
+  #reading: Promise<unknown> = Promise.resolve();
+  readonly #stopping = new AbortController();
   #stopped = false;
   #contents: FileContents;
 
@@ -74,8 +77,8 @@ export class Reloader {
   }
 
   /** What a file would change, without doing it. @param text the file's content */
-  preview(text: string): Preview {
-    const next = this.#check(parseConfig(text, this.#parts.file ?? 'limpet.yaml'));
+  async preview(text: string): Promise<Preview> {
+    const next = this.#check(await this.#read({ file: this.#parts.file ?? 'limpet.yaml', text }));
     if ('errors' in next) return next;
     const { model, sources } = this.#parts.keeper;
     // Pools and backends that are not there yet need places only to be told apart.
@@ -120,13 +123,14 @@ export class Reloader {
   /** Waits for what is under way; nothing changes any more after that. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#stopping.abort();
     await this.#turn.catch(() => {});
   }
 
   async #reload(): Promise<ReloadOutcome> {
     const { file, keeper } = this.#parts;
     if (file === null) return { ok: false, errors: [problem('', 'limpet was started without a configuration file')] };
-    const next = this.#check(loadConfig(file));
+    const next = this.#check(await this.#read({ file, text: null }));
     if ('errors' in next) return { ok: false, errors: next.errors };
     const { unreadable, warnings } = next;
     if (unreadable.length > 0) return { ok: false, errors: unreadable };
@@ -155,6 +159,13 @@ export class Reloader {
     changes.push(...changedContents(this.#contents, contents));
     this.#contents = contents;
     return { ok: true, generation: keeper.model.generation, changes, warnings };
+  }
+
+  /** One at a time, whoever asks: each may take a thread. */
+  #read(request: ReadRequest): Promise<LoadedConfig | RefusedConfig> {
+    const result = this.#reading.then(() => readBeside(request, this.#stopping.signal));
+    this.#reading = result.catch(() => {});
+    return result;
   }
 
   #check(loaded: LoadedConfig | RefusedConfig): LoadedConfig | RefusedConfig {

@@ -39,6 +39,7 @@ for (const id of [
   FATE[id] = 1;
 }
 FATE[HeaderId.host] = 2;
+FATE[HeaderId.contentLength] = 2;
 FATE[HeaderId.cookie] = 2;
 FATE[HeaderId.maxForwards] = 2;
 FATE[HeaderId.traceparent] = 3;
@@ -63,7 +64,7 @@ export function requestHead(
   const hop = (head.connection & ConnectionToken.named) === 0 ? null : namedFields(head);
   const named = x.unwanted === null ? hop : hop === null ? x.unwanted : hop.union(x.unwanted);
   // The usual request line goes on as it came; HTTP/1.0 and absolute form are written anew.
-  const usual = head.minor === 1 && head.authorityEnd === 0;
+  const usual = head.plainVersion && head.authorityEnd === 0;
   let out = usual ? '' : `${head.method} ${head.originForm} HTTP/1.1\r\n`;
   let run = usual ? 0 : head.fieldsStart;
   let runEnd = head.fieldsStart;
@@ -88,7 +89,8 @@ export function requestHead(
     runEnd = end;
   }
   if (runEnd > run) out += text.slice(run, runEnd);
-  if (head.hostLine < 0) out += `Host: ${head.authorityEnd > 0 ? head.host : backend.authority}\r\n`;
+  if (head.host === '' || head.hostLine < 0)
+    out += `Host: ${head.authorityEnd > 0 ? head.host : backend.authority}\r\n`;
   if (head.framing === Framing.chunked) out += 'Transfer-Encoding: chunked\r\n';
   if (x.upgrade !== '') out += `Connection: upgrade\r\nUpgrade: ${x.upgrade}\r\n`;
   if (head.teTrailers) out += 'TE: trailers\r\n';
@@ -108,6 +110,8 @@ function changedLine(head: Head, i: number, cookies: readonly string[]): string 
   switch (head.id(i)) {
     case HeaderId.host:
       return hostLine(head);
+    case HeaderId.contentLength:
+      return head.plainLength ? null : `Content-Length: ${head.contentLength}\r\n`;
     case HeaderId.maxForwards:
       return maxForwardsLine(head, i);
     default:
@@ -115,9 +119,10 @@ function changedLine(head: Head, i: number, cookies: readonly string[]): string 
   }
 }
 
-/** Null: as it is. The authority of an absolute-form target replaces Host (RFC 9112 3.2.2). */
+/** Null: as it is. The authority of an absolute-form target replaces Host (RFC 9112 3.2.2), that of the backend an empty one. */
 function hostLine(head: Head): string | null {
-  return head.authorityEnd === 0 ? null : `Host: ${head.host}\r\n`;
+  if (head.authorityEnd > 0) return `Host: ${head.host}\r\n`;
+  return head.hostValue === '' ? '' : null;
 }
 
 /** Null: as it is. limpet's own cookies stay here (behaviour 8). */

@@ -70,6 +70,7 @@ export function responseHead(
   }
   if (runEnd > run) out += text.slice(run, runEnd);
   if (framing === Framing.chunked) out += 'Transfer-Encoding: chunked\r\n';
+  else if (!head.plainLength && hasLength(head, framing)) out += `Content-Length: ${head.contentLength}\r\n`;
   if (privatise) out += `Cache-Control: ${privateCacheControl(cacheControl)}\r\n`;
   return `${out}${setCookie}${connection}\r\n`;
 }
@@ -87,7 +88,7 @@ export function passesAsItIs(head: Head, framing: number, cookie: string): boole
 
 /** A status line that goes on as it came. */
 function beginsAsUsual(head: Head): boolean {
-  return head.minor === 1 && head.bytes[head.base + 12] === 0x20;
+  return head.plainVersion && head.bytes[head.base + 12] === 0x20;
 }
 
 /** Whether line i goes to the client, as far as its own name and value decide it. */
@@ -95,8 +96,13 @@ function stays(head: Head, i: number, framing: number, cookie: string): boolean 
   const id = head.id(i);
   if (FATE[id] !== 2) return FATE[id] === 0;
   if (id === HeaderId.setCookie) return cookie === '' || !setsCookie(head, i, cookie);
-  if (id === HeaderId.contentLength) return framing !== Framing.chunked && head.status >= 200 && head.status !== 204;
+  if (id === HeaderId.contentLength) return head.plainLength && hasLength(head, framing);
   return true;
+}
+
+/** Whether the response may have a Content-Length. */
+function hasLength(head: Head, framing: number): boolean {
+  return framing !== Framing.chunked && head.status >= 200 && head.status !== 204;
 }
 
 /** Whether line i sets the cookie `name`. */

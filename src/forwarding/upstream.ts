@@ -509,7 +509,7 @@ export class Upstream extends Timed implements OpeningEvents {
         this.#relay = chunks ? Relay.wire : Relay.decoded;
         towards = chunks ? Framing.chunked : Framing.untilClose;
         this.#decoder ??= new ChunkedDecoder();
-        this.#decoder.reset(chunks, MAX_HEAD_BYTES);
+        this.#decoder.reset(chunks, MAX_HEAD_BYTES, true);
         break;
       default:
         // Chunked towards the client: then it can tell the end from a break (RFC 9112 8).
@@ -524,7 +524,7 @@ export class Upstream extends Timed implements OpeningEvents {
       if (result === Parse.bad) return this.#malformed(decoder.problem);
       if (result === Parse.done && trailerLines(decoder.trailers, MAX_FIELDS) === null)
         return this.#malformed('malformed trailer section');
-      decoder.reset(chunks, MAX_HEAD_BYTES);
+      decoder.reset(chunks, MAX_HEAD_BYTES, true);
     }
     if (!this.#handler.onResponse(x, this, head, towards)) return false;
     this.#phase = Phase.body;
@@ -588,7 +588,7 @@ export class Upstream extends Timed implements OpeningEvents {
     this.#left = left;
     if (this.#framing === Framing.chunked) {
       this.#relay = Relay.rest;
-      this.#decoder!.reset(false, MAX_HEAD_BYTES);
+      this.#decoder!.reset(false, MAX_HEAD_BYTES, true);
     } else {
       this.#relay = Relay.raw;
       this.#framing = Framing.length;

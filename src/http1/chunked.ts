@@ -2,8 +2,8 @@
  * Incremental, strict decoder of the chunked coding (RFC 9112 section 7.1, behaviour 53).
  *
  * It says which ranges of the bytes it is fed may go on to the other side: with their framing (wire form) when that side
- * speaks chunked too, or the data alone. Framing is passed on only when it is plain; a size line with an extension or one
- * that came in two reads is written anew, so nothing that was not checked whole ever leaves.
+ * speaks chunked too, or the data alone. Framing is passed on only when it is plain; a size line with an extension or white space,
+ * or one that came in two reads, is written anew, so nothing that was not checked whole ever leaves.
  */
 import { characterClass } from './character-classes.ts';
 import { ChunkExtension, nextInExtension } from './chunk-extension.ts';
@@ -13,12 +13,24 @@ const CR = 13;
 const LF = 10;
 const ZERO = 0x30;
 const SEMICOLON = 0x3b;
+const SP = 32;
+const HTAB = 9;
 /** 13 hex digits stay exact in a double. */
 const MAX_DIGITS = 13;
-/** Bytes of all extensions of one message: nobody uses them for anything but to make a reader work for nothing. */
+/** Bytes of all extensions and white space of one message: nobody uses them for anything but to make a reader work for nothing. */
 const MAX_EXTENSIONS = 16_384;
 
-const State = { size: 0, extension: 1, sizeLf: 2, data: 3, dataCr: 4, dataLf: 5, trailers: 6, done: 7 } as const;
+const State = {
+  size: 0,
+  extension: 1,
+  sizeLf: 2,
+  data: 3,
+  dataCr: 4,
+  dataLf: 5,
+  trailers: 6,
+  done: 7,
+  space: 8,
+} as const;
 
 const HEX = characterClass.hex();
 
@@ -35,12 +47,15 @@ export class ChunkedDecoder {
   problem = '';
 
   #wire = true;
+  #padded = false;
   #maxTrailers = 16384;
   #state: number = State.size;
   /** Of the size line that is being read: what its digits say, how many they are, and whether it is nothing but digits. */
   #size = 0;
   #digits = 0;
   #plain = true;
+  /** The white space behind the size is nothing but spaces. */
+  #spaces = true;
   #extension: number = ChunkExtension.name;
   #extensionBytes = 0;
   /** Bytes of data still to come. */
@@ -49,9 +64,14 @@ export class ChunkedDecoder {
   #lineLength = 0;
   #afterCr = false;
 
-  /** @param wire true: ranges include the framing; false: data only. @param maxTrailers bytes */
-  reset(wire: boolean, maxTrailers: number): void {
+  /**
+   * @param wire true: ranges include the framing; false: data only
+   * @param maxTrailers bytes
+   * @param padded sizes may have spaces behind them, as those of old and small servers have; of requests they may not
+   */
+  reset(wire: boolean, maxTrailers: number, padded = false): void {
     this.#wire = wire;
+    this.#padded = padded;
     this.#maxTrailers = maxTrailers;
     this.#startLine();
     this.#extensionBytes = 0;
@@ -66,6 +86,7 @@ export class ChunkedDecoder {
     this.#size = 0;
     this.#digits = 0;
     this.#plain = true;
+    this.#spaces = true;
   }
 
   get #isBehindData(): boolean {
@@ -97,10 +118,24 @@ export class ChunkedDecoder {
             this.#plain = false;
             this.#extension = ChunkExtension.name;
             this.#state = State.extension;
+          } else if (byte === SP || byte === HTAB) {
+            this.#plain = false;
+            this.#spaces = byte === SP;
+            this.#state = State.space;
           } else return this.#bad('chunk size is followed by something else than CRLF or an extension');
           p++;
           break;
         }
+        case State.space:
+          if (++this.#extensionBytes > MAX_EXTENSIONS) return this.#bad('chunk extensions are too long');
+          if (byte === SEMICOLON) {
+            this.#extension = ChunkExtension.name;
+            this.#state = State.extension;
+          } else if (byte === CR && this.#padded && this.#spaces) this.#state = State.sizeLf;
+          else if (byte === HTAB) this.#spaces = false;
+          else if (byte !== SP) return this.#bad('chunk size is followed by white space');
+          p++;
+          break;
         case State.extension:
           this.#extension = nextInExtension(this.#extension, byte);
           if (this.#extension === ChunkExtension.bad) return this.#bad('malformed chunk extension');

@@ -42,6 +42,8 @@ export class FieldBlock {
 
   /** Value of Content-Length; -1 when there is none. */
   contentLength = -1;
+  /** Content-Length goes on as it came, when it came: one line, digits without leading zeros, and no white space but one space before them. */
+  plainLength = true;
   /** Transfer-Encoding is `chunked`: the only value that is let through. */
   chunked = false;
   /** Bits of ConnectionToken. */
@@ -64,6 +66,8 @@ export class FieldBlock {
   /** Its length, from the start line to the empty line, both included. */
   length = 0;
   #text: string | null = '';
+  /** A second Content-Length that says the same is no reason to refuse the block (RFC 9112 section 6.3). */
+  protected takesSameLength = false;
   /** Value of the latest Host line: most are the one before. */
   #host = '';
   readonly #lines: Int32Array;
@@ -171,6 +175,7 @@ export class FieldBlock {
     this.#text = '';
     this.fieldsStart = first - base;
     this.contentLength = -1;
+    this.plainLength = true;
     this.chunked = false;
     this.connection = 0;
     this.expect = 0;
@@ -254,7 +259,8 @@ export class FieldBlock {
     let same = known !== '' && known.length === end - start;
     for (let k = 0; same && k < known.length; k++) same = bytes[start + k] === known.charCodeAt(k);
     if (same) return true;
-    if (!isHost(bytes, start, end)) return false;
+    // An empty one is that of a client that knows no name (RFC 9110 section 7.2).
+    if (start < end && !isHost(bytes, start, end)) return false;
     this.#host = bytes.latin1Slice(start, end);
     return true;
   }
@@ -268,8 +274,6 @@ export class FieldBlock {
         this.hostLine = line;
         return true;
       case HeaderId.contentLength: {
-        // Also when they agree: RFC 9110 8.6 lets us, and no two programs have to agree on which one counts.
-        if (this.contentLength >= 0) return this.#refuse('two Content-Length lines');
         // 15 digits stay exact in a double.
         if (start === end || end - start > 15)
           return this.#refuse('Content-Length is not a number of at most 15 digits');
@@ -279,13 +283,19 @@ export class FieldBlock {
           if (digit < 0 || digit > 9) return this.#refuse('Content-Length is not digits only');
           value = value * 10 + digit;
         }
-        this.contentLength = value;
-        return true;
+        if (this.contentLength < 0) {
+          this.contentLength = value;
+          this.plainLength = isPlainNumber(bytes, start, end);
+          return true;
+        }
+        // Of a request also when they agree: no two programs have to agree on which one counts.
+        if (!this.takesSameLength) return this.#refuse('two Content-Length lines');
+        this.plainLength = false;
+        return value === this.contentLength || this.#refuse('two Content-Length lines that differ');
       }
       case HeaderId.transferEncoding:
         if (this.chunked) return this.#refuse('two Transfer-Encoding lines');
-        if (!equalsLower(bytes, start, end, 'chunked') || hasTabAround(bytes, start, end))
-          return this.#refuse('Transfer-Encoding is not exactly chunked');
+        if (!equalsLower(bytes, start, end, 'chunked')) return this.#refuse('Transfer-Encoding is not exactly chunked');
         this.chunked = true;
         return true;
       case HeaderId.connection:
@@ -324,11 +334,11 @@ function equalsLower(bytes: Buffer, start: number, end: number, lower: string): 
   return true;
 }
 
-/** White space all the same, but not to every server: llhttp takes `chunked` with a tab behind it for a coding that it does not know. */
-function hasTabAround(bytes: Buffer, start: number, end: number): boolean {
-  for (let p = start - 1; bytes[p] !== COLON; p--) if (bytes[p] === HTAB) return true;
-  for (let p = end; bytes[p] !== CR; p++) if (bytes[p] === HTAB) return true;
-  return false;
+/** Whether the number at bytes[start, end), a field value, stands there in the one way in which limpet writes numbers. */
+function isPlainNumber(bytes: Buffer, start: number, end: number): boolean {
+  if (bytes[start] === 0x30 && end - start > 1) return false;
+  if (bytes[end] !== CR) return false;
+  return bytes[start - 1] === COLON || (bytes[start - 1] === SP && bytes[start - 2] === COLON);
 }
 
 function hasTrailersToken(bytes: Buffer, start: number, end: number): boolean {

@@ -33,8 +33,10 @@ const QUESTION = 0x3f;
 const HTTP1 = Buffer.from('HTTP/1.', 'latin1');
 
 export class Head extends FieldBlock {
-  /** 0 or 1: HTTP/1.0 or HTTP/1.1. */
+  /** 0 or 1: HTTP/1.0 or HTTP/1.1. Any later minor version is read as HTTP/1.1 (RFC 9110 section 2.5). */
   minor = 1;
+  /** Its start line says HTTP/1.1, and goes on as it came. */
+  plainVersion = true;
 
   /** Also known when what follows it is refused; '' while it is not. */
   method = '';
@@ -104,11 +106,13 @@ export class Head extends FieldBlock {
     const known = Math.min(end - p, 10);
     for (let k = 0; k < known; k++) {
       const byte = bytes[p + k]!;
-      if (k < 7 ? byte !== HTTP1[k] : k === 7 ? byte !== 0x30 && byte !== 0x31 : byte !== (k === 8 ? CR : LF))
-        return this.bad('version is not HTTP/1.0 or HTTP/1.1, or the line does not end in CRLF');
+      if (k < 7 ? byte !== HTTP1[k] : k === 7 ? byte < 0x30 || byte > 0x39 : byte !== (k === 8 ? CR : LF))
+        return this.bad('version is not HTTP/1.x, or the line does not end in CRLF');
     }
     if (known < 10) return Parse.more;
-    this.minor = bytes[p + 7]! - 0x30;
+    this.minor = bytes[p + 7] === 0x30 ? 0 : 1;
+    this.plainVersion = bytes[p + 7] === 0x31;
+    this.takesSameLength = false;
     const result = this.parseFields(bytes, base, p + 10, end, true);
     if (result !== Parse.done) return result;
     this.consumed += base - start;
@@ -129,7 +133,7 @@ export class Head extends FieldBlock {
         k < 7
           ? byte !== HTTP1[k]
           : k === 7
-            ? byte !== 0x30 && byte !== 0x31
+            ? byte < 0x30 || byte > 0x39
             : k === 8
               ? byte !== SP
               : byte < 0x30 || byte > 0x39
@@ -138,7 +142,9 @@ export class Head extends FieldBlock {
       }
     }
     if (known < 12) return Parse.more;
-    this.minor = bytes[start + 7]! - 0x30;
+    this.minor = bytes[start + 7] === 0x30 ? 0 : 1;
+    this.plainVersion = bytes[start + 7] === 0x31;
+    this.takesSameLength = true;
     this.status = (bytes[start + 9]! - 0x30) * 100 + (bytes[start + 10]! - 0x30) * 10 + (bytes[start + 11]! - 0x30);
     if (this.status < 100) return this.bad('status below 100');
     let p = start + 12;

@@ -6,6 +6,7 @@ import type { ReadMessage, ReadStream } from './message.ts';
  * Holds what limpet made of a stream against what Node made of it: limpet lets nothing through that Node refuses, and what both let through
  * is the same message with the same end. The other way round limpet may be stricter.
  * @param method of the request, when the streams are answers to it
+ * @param text what both have read
  * @returns what is wrong, or ''
  */
 export function compareStreams(
@@ -13,19 +14,20 @@ export function compareStreams(
   node: ReadStream,
   differences: readonly Difference[],
   method = '',
+  text = '',
 ): string {
   for (const [i, mine] of limpet.messages.entries()) {
     const theirs = node.messages[i];
     // Framed by limpet, refused by it all the same: nothing was let through.
     const refusedInBody = !mine.complete && limpet.refused !== '';
+    const explained = differences.find((difference) =>
+      difference.explains(mine, node.refused, theirs !== undefined, limpet.messages[i - 1], text),
+    );
+    if (explained?.framesOtherwise === true) return '';
+    // Refused by Node in the middle of a message of which limpet waits for more.
+    if (explained !== undefined && node.refused !== '' && theirs?.complete === false) return '';
     if (theirs === undefined || (mine.complete && !theirs.complete)) {
-      if (
-        refusedInBody ||
-        differences.some((difference) =>
-          difference.explains(mine, node.refused, theirs !== undefined, limpet.messages[i - 1]),
-        )
-      )
-        return '';
+      if (refusedInBody || explained !== undefined) return '';
       return `message ${i}: limpet lets it through, Node ${node.refused === '' ? 'waits' : `refuses it: ${node.refused}`}`;
     }
     const differs = compareMessages(mine, theirs, refusedInBody, method);

@@ -5,12 +5,21 @@ import type { ReadMessage } from './message.ts';
 export interface Difference {
   readonly name: string;
   readonly why: string;
+  /** Node may not refuse the message, but frame it otherwise: there is nothing to compare behind its head. */
+  readonly framesOtherwise?: true;
   /**
    * Whether it explains why Node refused this message, for the reason that it gave.
    * @param inBody Node had let the head through
    * @param before the message before it
+   * @param text all bytes of the stream
    */
-  explains(message: ReadMessage, refused: string, inBody: boolean, before: ReadMessage | undefined): boolean;
+  explains(
+    message: ReadMessage,
+    refused: string,
+    inBody: boolean,
+    before: ReadMessage | undefined,
+    text: string,
+  ): boolean;
 }
 
 const FRAMING_IN_TRAILERS: Difference = {
@@ -24,8 +33,36 @@ const FRAMING_IN_TRAILERS: Difference = {
       (refused === '' && asksForUpgrade(message) && isChunked(message))),
 };
 
+/** White space that limpet takes out: behind a chunk size, and around the parts of a chunk extension. */
+const CHUNK_SPACE = /^[0-9a-f]+(?:[ \t]+(?:;|\r\n)|[^\r\n]*(?:[;=][ \t]|[ \t][;=]))/im;
+
+/** Taken in a form that is not plain, and written anew (F11). */
+const NOT_PLAIN: readonly Difference[] = [
+  {
+    name: 'white space in a chunk size line',
+    why: 'RFC 9112 7.1.1 has a recipient read it, before and in extensions; behind the size old servers send spaces, which are taken of responses only.',
+    explains: (message, refused, inBody, _before, text) =>
+      inBody && isChunked(message) && /in chunk (?:size|extensions)/i.test(refused) && CHUNK_SPACE.test(text),
+  },
+  {
+    name: 'Transfer-Encoding with a tab',
+    framesOtherwise: true,
+    why: 'RFC 9110 5.5: a tab around a value is no part of it. Node takes "chunked" with one for a coding that it does not know.',
+    explains: (message, _refused, _inBody, _before, text) =>
+      valuesOf(message, 'transfer-encoding').join() === 'chunked' &&
+      /^transfer-encoding:(?:[ \t]*\t[ \t]*chunked|[ \t]*chunked[ \t]*\t)/im.test(text),
+  },
+  {
+    name: 'a later minor version',
+    why: 'RFC 9110 2.5: a message of a higher minor version is read as one of the highest that is known.',
+    explains: (_message, refused, _inBody, _before, text) =>
+      /HTTP version/.test(refused) && /HTTP\/1\.[2-9]/.test(text),
+  },
+];
+
 export const REQUEST_DIFFERENCES: readonly Difference[] = [
   FRAMING_IN_TRAILERS,
+  ...NOT_PLAIN,
   {
     name: 'a method that Node does not know',
     why:
@@ -43,6 +80,15 @@ export const REQUEST_DIFFERENCES: readonly Difference[] = [
 
 export const RESPONSE_DIFFERENCES: readonly Difference[] = [
   FRAMING_IN_TRAILERS,
+  ...NOT_PLAIN,
+  {
+    name: 'the same Content-Length twice',
+    why: 'RFC 9112 6.3 lets a recipient take it for one. The client gets one.',
+    explains: (message, refused) => {
+      const lengths = valuesOf(message, 'content-length').map(Number);
+      return /Content-Length/.test(refused) && lengths.length > 1 && new Set(lengths).size === 1;
+    },
+  },
   {
     name: 'a 1xx response with Connection: close',
     why: 'Node takes the connection to be over then. RFC 9110 15.2: a final response follows a 1xx in any case, and it says whether the connection stays.',
@@ -85,6 +131,12 @@ export function isKeepAliveDifference({ version, fields }: ReadMessage, method: 
 export function asksForUpgrade({ fields }: ReadMessage): boolean {
   const names = fields.map((name, i) => (i % 2 === 0 ? name.toLowerCase() : ''));
   return names.includes('upgrade') && names.some((name, i) => name === 'connection' && /upgrade/i.test(fields[i + 1]!));
+}
+
+function valuesOf({ fields }: ReadMessage, name: string): string[] {
+  return fields
+    .filter((_, i) => i % 2 === 1 && fields[i - 1]!.toLowerCase() === name)
+    .map((value) => value.toLowerCase());
 }
 
 function isChunked({ fields }: ReadMessage): boolean {

@@ -57,7 +57,7 @@ describe('differential', () => {
       const limpet = readByLimpet(pieces);
       const node = await reader.read(pieces);
       tally.add(limpet, node);
-      const problem = compareStreams(limpet, node, REQUEST_DIFFERENCES);
+      const problem = compareStreams(limpet, node, REQUEST_DIFFERENCES, '', text);
       if (problem !== '') fail(problem, i, text, limpet, node);
     }
     t.diagnostic(`seed ${SEED}: ${JSON.stringify(tally)}`);
@@ -74,7 +74,7 @@ describe('differential', () => {
       const limpet = readResponseByLimpet(method, pieces);
       const node = await readByNode(method, pieces);
       tally.add(limpet, node);
-      const problem = compareStreams(limpet, node, RESPONSE_DIFFERENCES, method);
+      const problem = compareStreams(limpet, node, RESPONSE_DIFFERENCES, method, text);
       if (problem !== '') fail(problem, i, text, limpet, node);
     }
     t.diagnostic(`seed ${SEED}: ${JSON.stringify(tally)}`);

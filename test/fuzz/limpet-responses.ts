@@ -42,7 +42,7 @@ export function readResponseByLimpet(method: string, pieces: readonly Buffer[]):
       framing = head.responseFraming(method);
       left = head.contentLength;
       message.keepAlive = head.keepAlive && framing !== Framing.untilClose;
-      decoder.reset(true, 1_000_000);
+      decoder.reset(true, 1_000_000, true);
     }
     if (current === null) continue;
     if (framing === Framing.none) {

@@ -18,9 +18,10 @@ export function readChunked(
   wire: boolean,
   cuts: readonly number[] = [],
   maxTrailers = 16_384,
+  padded = false,
 ): ChunkedOutcome {
   const decoder = new ChunkedDecoder();
-  decoder.reset(wire, maxTrailers);
+  decoder.reset(wire, maxTrailers, padded);
   let out = '';
   let from = 0;
   for (const cut of [...cuts, text.length]) {

@@ -125,7 +125,6 @@ describe('53: chunk framing that is refused', () => {
       '5\t',
       '5.',
       '5,5',
-      '5 ;a',
       '\n5',
       '"5"',
       '\xb2',
@@ -159,13 +158,20 @@ describe('53: chunk framing that is refused', () => {
   it('a malformed extension', () => {
     for (const extension of [
       ';',
+      '; ',
       ';;a',
-      '; a',
-      ' ;a',
+      '; ;a',
       ';a ',
+      ';a\t',
       ';a=',
-      ';a= b',
-      ';a =b',
+      ';a= ',
+      ';a=b ',
+      ';a="b" ',
+      ';a b',
+      ';a=b c',
+      ';a= =b',
+      ' a',
+      ' =a',
       ';=b',
       ';a=b=c',
       ';a="b',
@@ -181,6 +187,40 @@ describe('53: chunk framing that is refused', () => {
       refused(`5${extension}\r\nhello\r\n0\r\n\r\n`);
       refused(`5\r\nhello\r\n0${extension}\r\n\r\n`);
     }
+  });
+
+  it('F11: white space where an extension may have it (RFC 9112 7.1.1) is taken, and goes no further', () => {
+    for (const extension of [
+      ' ;a',
+      '\t;a',
+      ' \t ;a',
+      '; a',
+      ';\ta',
+      ';a =b',
+      ';a= b',
+      ';a \t= \tb',
+      ';a ;b',
+      ';a=b ;c',
+      ';a="b c" ; d = e',
+    ]) {
+      for (const text of [`5${extension}\r\nhello\r\n0\r\n\r\n`, `5\r\nhello\r\n0${extension}\r\n\r\n`]) {
+        const read = readChunked(text, true);
+        assert.equal(read.problem, '', text);
+        assert.equal(read.out, '5\r\nhello\r\n', text);
+      }
+    }
+    assert.match(readChunked(`5${' '.repeat(20_000)};a\r\n`, true).problem, /too long/);
+  });
+
+  it('F11: sizes of responses may have spaces behind them, which go no further; those of requests may not', () => {
+    for (const padding of [' ', '  ', ' '.repeat(1_000)]) {
+      const text = `5${padding}\r\nhello\r\n00${padding}\r\n\r\n`;
+      assert.equal(readChunked(text, true, [], 16_384, true).out, '5\r\nhello\r\n');
+      assert.equal(readChunked(text, false, [], 16_384, true).out, 'hello');
+      refused(text);
+    }
+    for (const padding of ['\t', ' \t', '\t ', ' a', ' \n', '\x0b', '\xa0', ' 5', ' '.repeat(20_000)])
+      assert.notEqual(readChunked(`5${padding}\r\nhello\r\n0\r\n\r\n`, true, [], 16_384, true).problem, '', padding);
   });
 
   it('extensions without end, in one chunk or over many', () => {

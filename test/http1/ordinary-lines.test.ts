@@ -363,7 +363,7 @@ describe('the host of the request before', () => {
       ['shop.example:8x', false],
       ['Shop.example:80', true],
       ['hop.example:80', true],
-      ['', false],
+      ['', true],
       ['\x80hop.example', false],
       ['shop.example', true],
       ['[::1]', true],

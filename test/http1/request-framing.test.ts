@@ -41,8 +41,6 @@ describe('53: request framing that is refused', () => {
     'Transfer-Encoding chunked;q=1': withFields('Transfer-Encoding: chunked;q=1'),
     'Transfer-Encoding xchunked': withFields('Transfer-Encoding: xchunked'),
     'Transfer-Encoding with a vertical tab': withFields('Transfer-Encoding: \x0bchunked'),
-    'Transfer-Encoding with a tab before it': withFields('Transfer-Encoding: \tchunked'),
-    'Transfer-Encoding with a tab behind it': withFields('Transfer-Encoding: chunked \t '),
     'Transfer-Encoding with obs-text': withFields('Transfer-Encoding: chunked\xa0'),
     'two Transfer-Encodings': withFields('Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'),
     'gzip and chunked on two lines': withFields('Transfer-Encoding: gzip', 'Transfer-Encoding: chunked'),
@@ -91,7 +89,7 @@ describe('53: Host', () => {
   });
 
   it('53: refuses an invalid Host', () => {
-    for (const host of ['', ' ', 'a b', 'a/b', 'a@b', 'a?b', 'a#b', 'a\\b', 'a:b', 'a:1:2', ':80', 'a:65536', 'a:-1']) {
+    for (const host of ['a b', 'a/b', 'a@b', 'a?b', 'a#b', 'a\\b', 'a:b', 'a:1:2', ':80', 'a:65536', 'a:-1']) {
       assert.match(refused(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`), /invalid Host/, host);
       assert.match(refused(`GET / HTTP/1.0\r\nHost: ${host}\r\n\r\n`), /invalid Host/, host);
     }

@@ -27,8 +27,17 @@ describe('53: request line', () => {
     }
   });
 
-  it('53: refuses a version other than HTTP/1.0 and HTTP/1.1', () => {
-    const versions = ['HTTP/1.2', 'HTTP/2.0', 'HTTP/0.9', 'HTTP/1.11', 'HTTP/01.1', 'http/1.1', 'HTTP/1', 'HTTP/1.1x'];
+  it('F11: reads a later minor version as HTTP/1.1 (RFC 9110 2.5)', () => {
+    for (let minor = 0; minor <= 9; minor++) {
+      const bytes = Buffer.from(`GET / HTTP/1.${minor}\r\nHost: a\r\n\r\n`);
+      const head = new Head();
+      assert.equal(head.parseRequest(bytes, 0, bytes.length), Parse.done);
+      assert.deepEqual([head.minor, head.plainVersion], [minor === 0 ? 0 : 1, minor === 1]);
+    }
+  });
+
+  it('53: refuses a version other than HTTP/1.x', () => {
+    const versions = ['HTTP/2.0', 'HTTP/0.9', 'HTTP/1.11', 'HTTP/01.1', 'http/1.1', 'HTTP/1', 'HTTP/1.1x'];
     for (const version of [...versions, 'HTTP/1.1 ', 'HTTP 1.1', 'HTTP/ 1.1', 'ICE/1.0', 'HTTP/1,1', '', ' HTTP/1.1']) {
       refused(`GET / ${version}\r\nHost: a\r\n\r\n`);
     }

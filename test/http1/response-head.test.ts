@@ -35,7 +35,7 @@ describe('54: status line', () => {
 
   it('54: refuses everything else', () => {
     for (const line of [
-      'HTTP/1.2 200 OK',
+      'HTTP/1.a 200 OK',
       'HTTP/2.0 200 OK',
       'HTTP/0.9 200 OK',
       'HTTP/11.1 200 OK',
@@ -79,7 +79,13 @@ describe('54: status line', () => {
 describe('54: response fields', () => {
   const cases: Readonly<Record<string, string>> = {
     'Content-Length with Transfer-Encoding': withFields('Content-Length: 5', 'Transfer-Encoding: chunked'),
-    'two Content-Lengths': withFields('Content-Length: 5', 'Content-Length: 5'),
+    'two Content-Lengths that differ': withFields('Content-Length: 5', 'Content-Length: 6'),
+    'a third Content-Length that differs': withFields('Content-Length: 5', 'Content-Length: 5', 'Content-Length: 50'),
+    'the same Content-Length twice with Transfer-Encoding': withFields(
+      'Content-Length: 5',
+      'Content-Length: 5',
+      'Transfer-Encoding: chunked',
+    ),
     'a list of Content-Lengths': withFields('Content-Length: 5,5'),
     'Content-Length +5': withFields('Content-Length: +5'),
     'Content-Length 0x5': withFields('Content-Length: 0x5'),

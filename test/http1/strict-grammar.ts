@@ -39,3 +39,19 @@ export function fieldProblem(head: string, kind: 'request' | 'response'): string
     return 'invalid Host';
   return '';
 }
+
+/** A head with what limpet takes although it is not plain brought into the form in which it goes on; anything else stays as it is. */
+export function inPlainForm(head: string, kind: 'request' | 'response'): string {
+  const plain = head
+    .replace(kind === 'request' ? /^(\S+ \S+ HTTP\/1\.)[2-9](?=\r\n)/ : /^(HTTP\/1\.)[2-9](?= )/, '$11')
+    .replace(/^host:[ \t]*\r\n/im, 'Host: backend\r\n');
+  if (kind === 'request') return plain;
+  const lengths = [...plain.matchAll(/^content-length:[ \t]*(\d+)[ \t]*\r\n/gim)].map(([, digits]) => Number(digits));
+  if (new Set(lengths).size > 1) return plain;
+  let first = true;
+  return plain.replace(/^content-length:[ \t]*\d+[ \t]*\r\n/gim, (line) => {
+    if (!first) return '';
+    first = false;
+    return line;
+  });
+}

@@ -20,7 +20,6 @@ const BAD_FIELDS: Readonly<Record<string, string>> = {
   'Transfer-Encoding gzip, chunked': 'Transfer-Encoding: gzip, chunked\r\n',
   'Transfer-Encoding identity': 'Transfer-Encoding: identity\r\n',
   'Transfer-Encoding with a vertical tab': 'Transfer-Encoding: \x0bchunked\r\n',
-  'Transfer-Encoding with a tab': 'Transfer-Encoding:\tchunked\r\n',
   'two Transfer-Encodings': 'Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n',
   'two Hosts': 'Host: shop.example\r\n',
   'a NUL in a value': 'X-A: b\0c\r\n',
@@ -37,7 +36,6 @@ const BAD_FIELDS: Readonly<Record<string, string>> = {
 /** Whole heads that are refused. */
 const BAD_HEADS: Readonly<Record<string, string>> = {
   'no Host': 'GET / HTTP/1.1\r\n\r\n',
-  'an empty Host': 'GET / HTTP/1.1\r\nHost:\r\n\r\n',
   'an invalid Host': 'GET / HTTP/1.1\r\nHost: a b\r\n\r\n',
   'a Host with a path': 'GET / HTTP/1.1\r\nHost: a/b\r\n\r\n',
   'an absolute target whose authority differs from Host': 'GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n',
@@ -46,7 +44,6 @@ const BAD_HEADS: Readonly<Record<string, string>> = {
   'a folded first line': 'GET / HTTP/1.1\r\n Host: a\r\nHost: a\r\n\r\n',
   'bare LF everywhere': 'GET / HTTP/1.1\nHost: a\n\n',
   'a method that is not a token': 'GE(T / HTTP/1.1\r\nHost: a\r\n\r\n',
-  'version HTTP/1.2': 'GET / HTTP/1.2\r\nHost: a\r\n\r\n',
   'version HTTP/2.0': 'GET / HTTP/2.0\r\nHost: a\r\n\r\n',
   'version HTTP/0.9': 'GET /\r\n\r\n',
   'the preface of HTTP/2': 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createHttp2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { Admin } from '../support/admin.ts';
 import { type BackendProcess, startBackends } from '../support/backends.ts';
+import { Certificates } from '../support/certificates.ts';
 import { CookieCrowd } from '../support/cookie-crowd.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
 import { RedisServer } from '../support/redis.ts';
@@ -62,12 +66,12 @@ describe('limpet stands still', { timeout: 600_000 }, () => {
     await setTimeout(ms);
     signal('SIGCONT');
   };
-  const undisturbed = async (limpet: LimpetProcess, clients: CookieCrowd): Promise<void> => {
+  const undisturbed = async (limpet: LimpetProcess, clients: CookieCrowd, ids = ['a', 'b', 'c']): Promise<void> => {
     await clients.stop();
     assert.deepEqual(clients.troubles, []);
     const flips = limpet.log.filter(({ msg }) => /^backend is (?:down|ejected)/.test(String(msg)));
     assert.deepEqual(flips, []);
-    for (const id of ['a', 'b', 'c']) {
+    for (const id of ids) {
       const { failures, health } = await new Admin(limpet.admin).backend('shop', id);
       assert.equal(failures, 0, `failures of ${id}`);
       assert.equal(health, 'up');
@@ -88,6 +92,53 @@ describe('limpet stands still', { timeout: 600_000 }, () => {
       t.diagnostic(`${clients.answers} answers`);
     });
   }
+
+  test('L0: between TLS and HTTP/2', async (t) => {
+    const made = new Certificates();
+    t.after(() => made.remove());
+    const { cert, key } = made.make('limpet', { names: ['127.0.0.1'] });
+    const servers = await Promise.all(
+      ['a', 'b'].map(async (id) => {
+        const server = createHttp2Server();
+        const sessions = new Set<ServerHttp2Session>();
+        server.on('session', (session) => sessions.add(session));
+        server.on('stream', (stream: ServerHttp2Stream) => {
+          stream.on('error', () => {});
+          globalThis.setTimeout(() => {
+            if (!stream.destroyed) stream.respond({ ':status': 200, 'x-backend': id }, { endStream: true });
+          }, 50);
+        });
+        server.listen(0, '127.0.0.1');
+        await once(server, 'listening');
+        t.after(() => {
+          for (const session of sessions) session.destroy();
+          server.close();
+        });
+        return `{ id: ${id}, url: "http://127.0.0.1:${(server.address() as AddressInfo).port}" }`;
+      }),
+    );
+    const limpet = await start(
+      t,
+      [
+        `listeners: [{ bind: "127.0.0.1:0", tls: { certificates: [{ cert: "${cert}", key: "${key}" }] } }]`,
+        'workers: 2',
+        'pools:',
+        '  shop:',
+        `    backends: [${servers.join(', ')}]`,
+        '    http2: true',
+        '    affinity: [{ by: cookie }]',
+        '    timeouts: { connect: 1s, response: 3s }',
+        '    health: { active: { path: /healthz, interval: 500ms, timeout: 400ms, fall: 2, rise: 1 } }',
+        '',
+      ].join('\n'),
+    );
+    const clients = await crowd(t, limpet);
+    for (const ms of LONG ? [1_500, 4_000, 10_000, 1_500, 4_000, 10_000] : [4_000, 6_000]) {
+      await pause([limpet], ms, false);
+      await setTimeout(500);
+    }
+    await undisturbed(limpet, clients, ['a', 'b']);
+  });
 
   test('L0: a machine that stands still, and stands still again while limpet reloads', async (t) => {
     const directory = mkdtempSync(join(tmpdir(), 'limpet-pause-'));

@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:http';
+import { request as requestSecurely, Agent as SecureAgent } from 'node:https';
 import { setTimeout } from 'node:timers/promises';
 
 /** What went wrong for a client. */
@@ -47,7 +48,9 @@ export class CookieCrowd {
   async #run(client: number): Promise<void> {
     this.#homes[client] = '';
     this.#cookies[client] = '';
-    this.#agents[client] = new Agent({ keepAlive: true, maxSockets: 1 });
+    const kept = { keepAlive: true, maxSockets: 1 };
+    const secure = this.#url().startsWith('https:');
+    this.#agents[client] = secure ? new SecureAgent({ ...kept, rejectUnauthorized: false }) : new Agent(kept);
     for (let nth = 0; !this.#stopped; nth++) {
       const problem = await this.#ask(client, nth % 2 === 0 ? 'GET' : 'POST');
       this.answers++;
@@ -59,8 +62,9 @@ export class CookieCrowd {
   #ask(client: number, method: string): Promise<string> {
     const { promise, resolve } = Promise.withResolvers<string>();
     const cookie = this.#cookies[client]!;
-    const outgoing = request(
-      this.#url(),
+    const url = this.#url();
+    const outgoing = (url.startsWith('https:') ? requestSecurely : request)(
+      url,
       { agent: this.#agents[client]!, method, headers: cookie === '' ? {} : { cookie } },
       (response) => {
         const [setCookie] = response.headers['set-cookie'] ?? [];

@@ -122,6 +122,8 @@ export class BackendSigns {
       this.#parts.restarts.end(backend, number, 'boot');
       return life.number;
     });
+    // It is the new process that has just answered, whenever it was asked.
+    if (news === BootNews.first || news === BootNews.another) life.answer();
     if (news !== BootNews.several) return;
     this.#parts.log.warn(
       { pool, backend: id },

@@ -6,6 +6,7 @@ import { type Bind, isLocalBind, parseBind } from '../config/bind.ts';
 import type { AdminConfig } from '../config/schema.ts';
 import { StartError } from '../errors-start.ts';
 import type { Logger } from '../logging/logger.ts';
+import { tcpKeepAlive } from '../sockets/tcp-keep-alive.ts';
 import { Deadline } from '../timing/deadline.ts';
 import type { Answer } from './answer.ts';
 import { Api } from './api.ts';
@@ -17,6 +18,8 @@ import { clearStaleSocket } from './unix-socket.ts';
 const HEADER_BYTES = 16 * 1024;
 const HEADER_MS = 10_000;
 const REQUEST_MS = 30_000;
+/** A dashboard that follows events sends nothing: one that has vanished is found out so. */
+const TCP_KEEP_ALIVE_MS = 60_000;
 const KEEP_ALIVE_MS = 60_000;
 /** How often Node looks for connections over these limits. */
 const CHECK_MS = 2000;
@@ -73,6 +76,7 @@ export class AdminServer {
     this.#server = createServer(
       {
         maxHeaderSize: HEADER_BYTES,
+        ...tcpKeepAlive(TCP_KEEP_ALIVE_MS),
         headersTimeout: HEADER_MS,
         requestTimeout: REQUEST_MS,
         keepAliveTimeout: KEEP_ALIVE_MS,

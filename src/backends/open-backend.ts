@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { tcpKeepAlive } from '../sockets/tcp-keep-alive.ts';
 import type { Backend } from './backend.ts';
 import { backendAddress } from './backend-address.ts';
 import type { BackendTls } from './backend-tls.ts';
@@ -14,6 +15,8 @@ export interface OpenOptions {
   readonly preamble: string;
   /** Our side stays open when the backend has ended its own: not for HTTP/2, where that is the end. */
   readonly halfOpen: boolean;
+  /** See `tcpKeepAlive`; absent: never. */
+  readonly keepAliveMs?: number;
   /** Of TLS, to go on with. */
   readonly session?: Buffer | undefined;
   /** In place of the backend's own. */
@@ -23,7 +26,12 @@ export interface OpenOptions {
 /** Opens a connection to a backend, encrypted where its url says so: `connect` and `secureConnect` say when it is open. */
 export function openBackend(backend: Backend, options: OpenOptions): Socket | TLSSocket {
   const address = backendAddress(backend, options.port ?? null);
-  const below = connect({ ...address, noDelay: true, allowHalfOpen: options.halfOpen });
+  const below = connect({
+    ...address,
+    noDelay: true,
+    allowHalfOpen: options.halfOpen,
+    ...tcpKeepAlive(options.keepAliveMs ?? 0),
+  });
   // It leaves when the connection is open, before anything that is written then.
   if (options.preamble !== '') below.write(options.preamble, 'latin1');
   if (!backend.secure) return below;

@@ -1,7 +1,7 @@
 /** An address that limpet accepts connections on, and the routes that its requests take. */
 import { z } from 'zod';
 import { headerName } from './affinity-schema.ts';
-import { flag, integer, size, text, timer } from './scalars.ts';
+import { byteRate, flag, integer, size, text, timer } from './scalars.ts';
 
 /** An HTTP method as RFC 9110 section 9.1 has it: a token, compared with regard to case. */
 export const methodSchema = text(
@@ -38,6 +38,12 @@ const limits = z.strictObject({
   connectionsPerIp: integer(0, 10_000_000)
     .default(0)
     .describe('Most connections of one client address at once; 0: no limit'),
+  halfClose: z
+    .enum(['allow', 'abort'])
+    .default('allow')
+    .describe(
+      'A client that ends its side (FIN) while its request waits or is answered. allow: it still gets its answer; abort: it has left, and so has the request',
+    ),
 });
 
 const timeouts = z.strictObject({
@@ -47,7 +53,18 @@ const timeouts = z.strictObject({
     .describe(
       'Between two reads of a request body: 408. One of unknown length whose response has begun has timeouts.tunnel of its pool',
     ),
+  bodyRate: byteRate()
+    .prefault('100B/s')
+    .describe(
+      'Least rate of a request body over any 30 s in which the client is waited for, until its response begins: 408; 0: no limit',
+    ),
+  readRate: byteRate()
+    .prefault(0)
+    .describe('Least rate at which a client takes a response over any 30 s in which it is waited for; 0: no limit'),
   keepAlive: timer().prefault('60s').describe('Idle between two requests'),
+  tcpKeepAlive: timer('zero')
+    .prefault('60s')
+    .describe('TCP asks whether the client still is there after so long without a byte, in whole seconds; 0: never'),
 });
 
 /** An address that limpet accepts connections on. */

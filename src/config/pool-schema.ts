@@ -137,6 +137,9 @@ const timeouts = z.strictObject({
     .describe(
       'No byte in either direction of a WebSocket or other upgrade; no byte of a request body of unknown length whose response has begun; 0: no limit',
     ),
+  tcpKeepAlive: timer('zero')
+    .prefault('60s')
+    .describe('TCP asks whether the backend still is there after so long without a byte, in whole seconds; 0: never'),
   queue: timer('zero')
     .prefault('5s')
     .describe('Waiting for a backend below maxRequests, or in a burst for a turn to connect: 503'),

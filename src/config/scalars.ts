@@ -21,6 +21,8 @@ const SIZES: readonly (readonly [string, number])[] = [
 ];
 const SIZE = /^(\d{1,15})(B|KiB|MiB|GiB)$/;
 
+const BYTE_RATE = /^\d{1,9}(?:B|KiB|MiB)\/s$/;
+
 const PERCENTAGE = /^(\d{1,3}(?:\.\d{1,6})?)%$/;
 const RATE = /^(\d{1,9})\/(s|m|h)$/;
 const STATUSES = /^[1-5]\d\d(?:-[1-5]\d\d)?(?: *, *[1-5]\d\d(?:-[1-5]\d\d)?)*$/;
@@ -83,6 +85,23 @@ export function size(least: number, most: number) {
     decode: (value) => (typeof value === 'number' ? value : parseSize(value)),
     encode: formatSize,
   });
+}
+
+/** `100B/s`, `4KiB/s`, or a plain number of bytes per second; 0: none. In bytes per second. */
+export function byteRate() {
+  const error = 'must be a rate such as 100B/s, 4KiB/s or 1MiB/s; 0: no limit';
+  const written = z.union([z.string().regex(BYTE_RATE, { error }), z.int().nonnegative({ error })], { error });
+  return z.codec(
+    written,
+    z
+      .number({ error })
+      .min(0, { error })
+      .max(2 ** 40, { error }),
+    {
+      decode: (value) => (typeof value === 'number' ? value : parseSize(value.slice(0, -2))),
+      encode: (bytes) => (bytes === 0 ? 0 : `${formatSize(bytes)}/s`),
+    },
+  );
 }
 
 /** `20%`, as a fraction 0..1. */

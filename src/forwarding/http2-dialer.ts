@@ -53,7 +53,8 @@ export class Http2Dialer implements BackendDialer {
     const preamble = this.preamble(x);
     const sessions = this.#sessions.get(preamble);
     const session =
-      sessions?.findLast(({ hasRoom }) => hasRoom) ?? this.#open(preamble, sessions?.[0]?.streams ?? this.#streams);
+      sessions?.findLast(({ hasRoom }) => hasRoom) ??
+      this.#open(preamble, sessions?.[0]?.streams ?? this.#streams, x.pool!.config.timeouts.tcpKeepAlive);
     return new BackendStream(session, events);
   }
 
@@ -64,12 +65,13 @@ export class Http2Dialer implements BackendDialer {
   }
 
   /** @param streams how many at once, as far as is known */
-  #open(preamble: string, streams: number | null): BackendSession {
+  #open(preamble: string, streams: number | null, keepAliveMs: number): BackendSession {
     const socket = openBackend(this.#backend, {
       tls: this.#tls,
       alpn: HTTP2,
       preamble,
       halfOpen: false,
+      keepAliveMs,
       session: this.#tlsSession,
     });
     if (socket instanceof TLSSocket) {

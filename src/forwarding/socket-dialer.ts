@@ -47,11 +47,12 @@ export class SocketDialer implements BackendDialer {
 
   dial(x: Exchange, events: OpeningEvents): BackendSocket {
     const preamble = this.preamble(x);
-    if (!this.#backend.secure) return openSocket(backendAddress(this.#backend), preamble, events);
-    return preamble === '' ? this.#dialTls(events) : this.#dialTlsBehind(preamble, events);
+    const { tcpKeepAlive } = x.pool!.config.timeouts;
+    if (!this.#backend.secure) return openSocket(backendAddress(this.#backend), preamble, events, tcpKeepAlive);
+    return preamble === '' ? this.#dialTls(tcpKeepAlive, events) : this.#dialTlsBehind(preamble, tcpKeepAlive, events);
   }
 
-  #dialTls(events: OpeningEvents): TLSSocket {
+  #dialTls(keepAliveMs: number, events: OpeningEvents): TLSSocket {
     // `onread` and `allowHalfOpen` are documented for tls.connect too, and missing in its types.
     const options: ConnectionOptions & { readonly onread: OnReadOpts; readonly allowHalfOpen: boolean } = {
       ...this.#tls.options(HTTP1),
@@ -62,17 +63,19 @@ export class SocketDialer implements BackendDialer {
     };
     const socket = connectTls(options);
     socket.setNoDelay(true);
+    if (keepAliveMs > 0) socket.setKeepAlive(true, Math.max(keepAliveMs, 1_000));
     tellEnds(socket, events);
     return this.#secured(socket, events);
   }
 
   /** The header goes in front of the handshake, in the clear. */
-  #dialTlsBehind(preamble: string, events: OpeningEvents): TLSSocket {
+  #dialTlsBehind(preamble: string, keepAliveMs: number, events: OpeningEvents): TLSSocket {
     const socket = openBackend(this.#backend, {
       tls: this.#tls,
       alpn: HTTP1,
       preamble,
       halfOpen: true,
+      keepAliveMs,
       session: this.#session,
     }) as TLSSocket;
     // tls.connect takes no buffer of ours for a connection that it did not open.

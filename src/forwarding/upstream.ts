@@ -132,7 +132,8 @@ export class Upstream extends Timed implements OpeningEvents {
   #open(x: Exchange): void {
     const { backend, dialer, turns, signs } = this.connections;
     this.#begun = signs === null ? 0 : signs.begins(backend);
-    const socket = dialer === null ? openSocket(backend, '', this) : dialer.dial(x, this);
+    const socket =
+      dialer === null ? openSocket(backend, '', this, x.pool!.config.timeouts.tcpKeepAlive) : dialer.dial(x, this);
     this.#socket = socket;
     if (dialer !== null && !socket.connecting) {
       // A stream of a session that has served before: what may happen to it may happen to a connection that lay idle.

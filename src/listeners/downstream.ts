@@ -16,6 +16,7 @@ import { Timed } from '../timing/timer-wheel.ts';
 import { clientAddress, clientHost, clientScheme, forwardedLines } from './client-address.ts';
 import { type Accepted, type ClientSocket, directly, resetConnection } from './client-socket.ts';
 import type { ConnectionOwner } from './connection-owner.ts';
+import { LeastRate } from './least-rate.ts';
 import { RequestBody } from './request-body.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 
@@ -96,6 +97,14 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   readonly #body = new RequestBody();
   /** What the deadline of the body was set with. */
   #awaitedMs = 0;
+  /** There is a backend that takes the body. */
+  #bodyAsked = false;
+  /** Of bodies that come in more than one read; null: there has been none. */
+  #bodyRate: LeastRate | null = null;
+  /** Of responses, where there is a limit. */
+  #readRate: LeastRate | null = null;
+  /** Bytes that the client has been sent and had not taken. */
+  #unread = 0;
   #drained = 0;
   #parsing = false;
   #upstream: Upstream | null = null;
@@ -301,14 +310,16 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     if (head.framing !== Framing.none) {
       x.bodyDone = false;
       this.#body.reset(head, limit, this.#listener.config.limits.headers);
+      this.#bodyAsked = false;
+      this.#bodyRate?.reset();
       // What has come of the body is checked before anything goes out: bad framing in the same
       // packet as the head reaches no backend (behaviour 53).
       if (next < end) {
         next = this.#decodeBody(bytes, next, end);
         if (next < 0) return -1;
       }
-      // The rest is not read before there is a backend to take it (behaviour 32).
-      if (!x.bodyDone) this.#socket.pause();
+      // The rest is not read before there is a backend to take it (behaviour 32), or a little of it, where a FIN may lie behind it.
+      if (!x.bodyDone && !this.#aborts) this.#socket.pause();
     }
     if (this.#switches && next < end) this.#close = true;
     handler.handle(x, head);
@@ -336,9 +347,27 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     if (next < 0) return;
     if (next < size) this.#keep(bytes, next, size);
     if (x.bodyDone) this.#handler.wheel.clear(this);
-    else this.#awaitBody();
+    else if (!this.#comesOn(next)) return;
     if (passes) upstream.sendCopy(bytes, 0, next);
     else upstream?.sendBody();
+  }
+
+  /** More of a body has come, and more is to come. False: it comes too slowly, and is refused. */
+  #comesOn(size: number): boolean {
+    const x = this.exchange;
+    if (!this.#bodyAsked) {
+      // As much as may be kept of it in any case.
+      if (x.bodyBytes > Math.max(PIPELINE_BYTES, x.pool?.config.retry.bodyBuffer ?? 0)) this.#socket.pause();
+      return true;
+    }
+    const { bodyRate } = this.#listener.config.timeouts;
+    // Once the response has begun the client owes nothing: it may be one half of a conversation.
+    if (!x.committed && !this.#bodyRate!.moved(size, this.#handler.wheel.now, bodyRate)) {
+      this.#refuse(ERRORS.REQUEST_TIMEOUT, 'body under timeouts.bodyRate');
+      return false;
+    }
+    this.#awaitBody();
+    return true;
   }
 
   /** Counts what bytes[0, size) holds of a request body with a length. Returns the offset behind it. */
@@ -403,6 +432,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   readBody(): void {
     const x = this.exchange;
     if (x.bodyDone || this.#phase !== Phase.exchange) return;
+    this.#bodyAsked = true;
     this.#awaitBody();
     this.#socket.resume();
   }
@@ -419,6 +449,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   }
 
   #awaitBody(): void {
+    (this.#bodyRate ??= new LeastRate()).wait(this.#handler.wheel.now);
     this.#awaitedMs = this.#bodyMs;
     this.#handler.wheel.limit(this, this.#awaitedMs);
   }
@@ -439,6 +470,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
 
   holdBody(): void {
     if (this.exchange.bodyDone) return;
+    this.#bodyRate?.hold(this.#handler.wheel.now);
     this.#handler.wheel.clear(this);
     this.#socket.pause();
   }
@@ -524,12 +556,20 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     }
     // `write` says false for a large chunk even when the kernel took all of it; the length does not lie.
     if (socket.writableLength < socket.writableHighWaterMark) return true;
+    if (this.#listener.config.timeouts.readRate > 0) {
+      (this.#readRate ??= new LeastRate()).wait(this.#handler.wheel.now);
+      this.#unread = socket.writableLength;
+    }
     this.#handler.wheel.limit(this, this.#writeMs);
     return false;
   }
 
   onDrain(): void {
     if (this.#phase === Phase.exchange || this.#phase === Phase.tunnel) {
+      if (this.#readRate !== null && this.#phase === Phase.exchange) {
+        const { now } = this.#handler.wheel;
+        if (!this.#readRate.moved(this.#unread, now, this.#listener.config.timeouts.readRate)) return this.#leave();
+      }
       if (this.#phase === Phase.tunnel)
         this.#handler.wheel.limit(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
       else if (this.exchange.bodyDone || this.#socket.isPaused()) this.#handler.wheel.clear(this);
@@ -563,6 +603,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   #toNextRequest(): void {
     this.#phase = Phase.head;
     this.#switches = false;
+    this.#readRate?.reset();
     // An idle connection is to take little memory.
     this.exchange.text = '';
     this.exchange.found.cookie = '';
@@ -736,13 +777,31 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
         break;
       case Phase.exchange:
         // A body that breaks off is the client's doing (behaviour 35); after a whole request the answer still goes out (60).
-        if (this.exchange.bodyDone) break;
-        this.#handler.clientGone(this.exchange);
-        this.abort();
+        if (this.exchange.bodyDone && !this.#aborts) break;
+        this.#leave();
         break;
       default:
         break;
     }
+  }
+
+  onPeerGone(reset: boolean): void {
+    if (this.#phase !== Phase.exchange || !(reset || this.#aborts)) return;
+    try {
+      this.#leave();
+    } catch (error) {
+      this.#defect(error);
+    }
+  }
+
+  /** A client that ends its side has left. */
+  get #aborts(): boolean {
+    return this.#listener.config.limits.halfClose === 'abort';
+  }
+
+  #leave(): void {
+    this.#handler.clientGone(this.exchange);
+    this.abort();
   }
 
   /** What went wrong with a client's connection is the client's business. */

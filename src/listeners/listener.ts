@@ -10,6 +10,7 @@ import type { Logger } from '../logging/logger.ts';
 import type { Counters } from '../metrics/counters.ts';
 import type { RareCounters } from '../metrics/rare.ts';
 import type { Handler } from '../proxy/handler.ts';
+import { keepAcceptedAlive } from '../sockets/keep-accepted-alive.ts';
 import { type StreamHandle, takeConnections } from '../sockets/node-stream-handle.ts';
 import { Arrival, type ArrivalHost, type HandshakeFailure, type ProxyRefusal } from './arrival.ts';
 import { ClientCertificate } from './client-certificate.ts';
@@ -103,6 +104,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
       const address = this.#server.address();
       this.port = typeof address === 'object' && address !== null ? address.port : bind.port;
       takeConnections(this.#server, (client) => this.#takesDirectly(client));
+      keepAcceptedAlive(this.#server, this.config.timeouts.tcpKeepAlive);
       resolve(this.port);
     });
     return promise;
@@ -128,6 +130,9 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
 
   /** The configuration has changed: new limits and timeouts count from the next request on, also on open connections. */
   adopt(config: ListenerConfig, trusted: TrustedProxies, tls: TlsFront | null): void {
+    if (config.timeouts.tcpKeepAlive !== this.config.timeouts.tcpKeepAlive) {
+      keepAcceptedAlive(this.#server, config.timeouts.tcpKeepAlive);
+    }
     this.config = config;
     this.trusted = trusted;
     this.admit(tls);

@@ -4,6 +4,11 @@ export interface SocketEvents {
   onBytes(size: number, bytes: Buffer): boolean;
   /** FIN has come: the other side sends nothing more. */
   onEnd(): void;
+  /**
+   * Reading is paused, and the other side has ended or broken off the connection, behind what it has sent. Only where that can be known.
+   * @param reset it has broken it off; otherwise `onEnd` comes once all has been read
+   */
+  onPeerGone?(reset: boolean): void;
   /** All that was written is out, after `writableLength` had reached the high-water mark. */
   onDrain(): void;
   /**

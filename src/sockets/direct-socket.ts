@@ -162,11 +162,12 @@ export class DirectSocket implements ByteSocket, Watched {
     }
   }
 
-  onReadable(closing: boolean): void {
+  onReadable(closing: boolean, broken = false): void {
     for (let reads = 0; reads < READS; reads++) {
       if (this.#readEnded || this.#handle === null) return;
       if (this.#paused) {
         this.#mayRead = true;
+        if (closing) this.#events.onPeerGone?.(broken);
         return;
       }
       const size = receive(this.#systemFd!);

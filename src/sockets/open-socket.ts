@@ -2,18 +2,21 @@ import { connect, type Socket } from 'node:net';
 import type { ByteSocket, OpeningEvents } from './byte-socket.ts';
 import { DirectSocket } from './direct-socket.ts';
 import { tellAll } from './node-socket.ts';
+import { tcpKeepAlive } from './tcp-keep-alive.ts';
 
 /**
  * Opens a TCP connection or a unix socket to a backend.
  * @param preamble goes out before anything else, as latin1 text; '': nothing does
+ * @param keepAliveMs see `tcpKeepAlive`
  * @returns what can be destroyed until it is open: `events.onOpen` brings the connection itself
  */
 export function openSocket(
   address: { readonly host: string; readonly port: number } | { readonly path: string },
   preamble: string,
   events: OpeningEvents,
+  keepAliveMs = 0,
 ): Socket {
-  const socket = connect({ ...address, noDelay: true, allowHalfOpen: true });
+  const socket = connect({ ...address, noDelay: true, allowHalfOpen: true, ...tcpKeepAlive(keepAliveMs) });
   let why: NodeJS.ErrnoException | null = null;
   let open = false;
   socket.on('error', (error) => {

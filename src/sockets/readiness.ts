@@ -7,8 +7,8 @@ export interface Watched {
   watchId: number;
   /** It is told before others of the same turn: what ends connections to backends before the requests that would go out on them. */
   readonly first: boolean;
-  /** There may be something to read. @param closing the other side has ended or broken off: there is more behind what one read brings */
-  onReadable(closing: boolean): void;
+  /** There may be something to read. @param closing the other side has ended or broken off: there is more behind what one read brings @param broken it has broken off */
+  onReadable(closing: boolean, broken: boolean): void;
 }
 
 /** How a thread learns which of its connections can be read (epoll(7), edge-triggered). */
@@ -99,7 +99,8 @@ function make(): Readiness | null {
     // A descriptor that was closed by one of the events before it, and may be another connection's by now.
     if (socket === undefined || socket.watchId !== events[at + DATA + 1]!) return;
     try {
-      socket.onReadable((events[at]! & CLOSING) !== 0);
+      const event = events[at]!;
+      socket.onReadable((event & CLOSING) !== 0, (event & EPOLLERR) !== 0);
     } catch (error) {
       // The others' events are told only once.
       process.nextTick(rethrow, error);

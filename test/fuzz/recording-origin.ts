@@ -11,6 +11,8 @@ export class RecordingOrigin {
   requests = 0;
   /** What was wrong with what came, since the last `reset`. */
   readonly dirty: string[] = [];
+  /** What they asked for. */
+  readonly paths: string[] = [];
   #backend!: RawBackend;
   /** How far each connection has been read. */
   readonly #read = new WeakMap<BackendConnection, number>();
@@ -28,6 +30,7 @@ export class RecordingOrigin {
   reset(): void {
     this.requests = 0;
     this.dirty.length = 0;
+    this.paths.length = 0;
   }
 
   stop(): Promise<void> {
@@ -50,6 +53,7 @@ export class RecordingOrigin {
       const stop = this.#bodyEnd(text, head, end);
       if (stop < 0) return;
       this.requests++;
+      this.paths.push(head.split(' ', 2)[1]!);
       at = stop;
       this.#read.set(connection, at);
       connection.socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n${head.startsWith('HEAD ') ? '' : 'ok'}`);

@@ -2,6 +2,8 @@
 export const ALLOWED_SKIPS: readonly RegExp[] = [
   // Raw messages of other projects, which lie beside the repository and not in it.
   /^the corpus is not at /,
+  // A shallow clone, or no git.
+  /^the history of this clone does not have limpet 0\.1 /,
   // What a machine or the user of it cannot do, and no package changes.
   /^no IPv6 on this machine$/,
   /^no container can run here: /,

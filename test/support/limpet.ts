@@ -27,11 +27,12 @@ export interface LimpetProcess {
 /**
  * Starts limpet as a process of its own from a configuration as YAML text, and settles when it takes traffic.
  * `listeners` and `admin` may be left out of the text: then they are on free ports.
+ * @param options.main what is started instead of this limpet: another version's command line
  * @param options.openFiles limit on open files (ulimit -n) that it runs under
  */
 export async function startLimpetProcess(
   yaml: string,
-  options: { env?: Record<string, string>; args?: string[]; openFiles?: number } = {},
+  options: { env?: Record<string, string>; args?: string[]; openFiles?: number; main?: string } = {},
 ): Promise<LimpetProcess> {
   const directory = await mkdtemp(join(tmpdir(), 'limpet-test-'));
   const file = join(directory, 'limpet.yaml');
@@ -39,7 +40,7 @@ export async function startLimpetProcess(
     (/^listeners:/m.test(yaml) ? '' : 'listeners: [{ bind: "127.0.0.1:0" }]\n') +
     (/^admin:/m.test(yaml) ? '' : 'admin: { bind: "127.0.0.1:0" }\n');
   await writeFile(file, head + yaml);
-  const command = [process.execPath, LIMPET_MAIN, 'start', '-c', file, ...(options.args ?? [])];
+  const command = [process.execPath, options.main ?? LIMPET_MAIN, 'start', '-c', file, ...(options.args ?? [])];
   const limited = ['sh', '-c', `ulimit -n ${options.openFiles}; exec "$@"`, 'sh', ...command];
   const [program, ...args] = options.openFiles === undefined ? command : limited;
   const child = spawn(program!, args, {

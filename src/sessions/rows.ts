@@ -137,6 +137,11 @@ export class Rows {
     return (this.#words[tagOf(this.#base, row) + STATE]! >>> 8) & 0xff;
   }
 
+  /** How many requests a live row has had, up to 2^32 - 1. */
+  requestsOf(row: number): number {
+    return this.#words[bodyOf(this.#base, row) + REQUESTS]! >>> 0;
+  }
+
   /** When a tombstone was left by a rotation, ms since epoch; 0: it was not. */
   rotatedAt(row: number): number {
     if ((this.#words[tagOf(this.#base, row) + STATE]! & ROTATED) === 0) return 0;

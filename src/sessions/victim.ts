@@ -1,5 +1,5 @@
 import { Lookup } from './lookup.ts';
-import { BUCKET_ROWS } from './row-layout.ts';
+import { BUCKET_ROWS, MINTED } from './row-layout.ts';
 import type { Rows } from './rows.ts';
 
 /** Ranks of what a row would be lost for a new one, best first. */
@@ -7,7 +7,15 @@ const EXPIRED_TOMBSTONE = 1;
 const EXPIRED = 2;
 const TOMBSTONE = 3;
 const RECENT_ROTATION = 4;
-const LIVE = 5;
+/** Seen once, a while ago: a client that keeps no cookie, most likely. Its cookie would prove the session again. */
+const SEEN_ONCE = 5;
+/** Of limpet's own cookie, which proves it again. */
+const PROVEN = 6;
+/** Of a key that says nothing of its backend: a token, a header, the application's cookie. */
+const UNPROVEN = 7;
+
+/** A browser that has been sent a cookie comes back within this time, with its page's pictures. */
+const ONCE_MS = 10_000;
 
 /** Requests that were on their way when an id was rotated find the new one by its tombstone, for so long. */
 const ROTATION_MS = 10_000;
@@ -15,9 +23,10 @@ const ROTATION_MS = 10_000;
 /**
  * The row of two buckets that a new one may take, both locked: a free one, in the bucket that has more of them (that keeps buckets evenly full); else an expired
  * tombstone; else an expired session; else a tombstone, as Tombstones knows of the end as well, and of those the ones last that still say under which key a session
- * goes on; else the session that was seen least recently.
+ * goes on; else a session: of those that limpet's own cookie proves again one that was seen once and is older than 10 s, then any of them, then one of another key; of several
+ * as good the one that was seen least recently.
  *
- * With `full` set the table holds as many sessions as it may: a session goes for the new one, expired or least recently seen, and only where the two buckets
+ * With `full` set the table holds as many sessions as it may: a session goes for the new one, in this order, and only where the two buckets
  * hold none is it the order from above.
  */
 export function chooseVictim(rows: Rows, first: number, second: number, now: number, full: boolean): number {
@@ -67,8 +76,10 @@ function rankOf(rows: Rows, row: number, now: number): number {
     case Lookup.LIFETIME_EXPIRED:
       return EXPIRED;
     case Lookup.LIVE:
+      if (rows.sourceOf(row) !== MINTED) return UNPROVEN;
+      return rows.requestsOf(row) <= 1 && now - rows.lastSeenOf(row) > ONCE_MS ? SEEN_ONCE : PROVEN;
     case Lookup.JOINED:
-      return LIVE;
+      return UNPROVEN;
     default:
       return now - rows.rotatedAt(row) < ROTATION_MS ? RECENT_ROTATION : TOMBSTONE;
   }

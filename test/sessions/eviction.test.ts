@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { KEY_SOURCES } from '../../src/affinity/strategy.ts';
 import { Key } from '../../src/sessions/key.ts';
 import { Lookup, Row, SessionTable } from '../../src/sessions/table.ts';
 import { collidingKeys, randomKeys } from './random-keys.ts';
@@ -85,6 +86,27 @@ test('the end of a key without a row takes no place of a session', () => {
   assert.equal(table.peek(keys[16]!, T + 20, row), Lookup.ENDED);
   assert.deepEqual(alive(table, keys, T + 20), all);
   assert.deepEqual([table.evictions, table.size], [0, 16]);
+});
+
+test("K7: what limpet's own cookie proves again goes before what nothing does, and of it what was seen once", () => {
+  const table = new SessionTable(SessionTable.allocate(1000, 16), 1);
+  const keys = collidingKeys(ROWS + 20);
+  const token = KEY_SOURCES.indexOf('token');
+  const cookie = KEY_SOURCES.indexOf('cookie');
+  // Four of tokens, seen least recently; four of cookies that came back; eight that were seen once.
+  for (let n = 0; n < ROWS; n++) table.claim(keys[n]!, 0, n, 1, n < 4 ? token : cookie, T + n, row);
+  for (let n = 4; n < 8; n++) table.lookup(keys[n]!, T + 20, 0, 0, row);
+  const bots = (from: number, count: number, at: number): void => {
+    for (let n = from; n < from + count; n++) table.claim(keys[n]!, 0, 0, 1, cookie, at, row);
+  };
+  const later = T + 20_000;
+  bots(ROWS, 8, later);
+  assert.deepEqual(alive(table, keys.slice(0, ROWS), later), [0, 1, 2, 3, 4, 5, 6, 7]);
+  // Those that came a moment ago may come back yet: the ones seen least recently go, as they can be proven.
+  bots(ROWS + 8, 4, later + 1);
+  assert.deepEqual(alive(table, keys.slice(0, ROWS), later), [0, 1, 2, 3]);
+  bots(ROWS + 12, 8, later + 2);
+  assert.deepEqual(alive(table, keys.slice(0, ROWS), later), [0, 1, 2, 3]);
 });
 
 test('new rows go to the emptier of the two buckets', () => {

@@ -8,6 +8,7 @@ import { StartError } from '../errors-start.ts';
 import type { Logger } from '../logging/logger.ts';
 import { tcpKeepAlive } from '../sockets/tcp-keep-alive.ts';
 import { Deadline } from '../timing/deadline.ts';
+import { AdminPlaces } from './admin-places.ts';
 import type { Answer } from './answer.ts';
 import { Api } from './api.ts';
 import { BearerToken } from './bearer-token.ts';
@@ -16,14 +17,13 @@ import { problem } from './problem.ts';
 import { clearStaleSocket } from './unix-socket.ts';
 
 const HEADER_BYTES = 16 * 1024;
-const HEADER_MS = 10_000;
+const HEADER_MS = 5_000;
 const REQUEST_MS = 30_000;
 /** A dashboard that follows events sends nothing: one that has vanished is found out so. */
 const TCP_KEEP_ALIVE_MS = 60_000;
 const KEEP_ALIVE_MS = 60_000;
 /** How often Node looks for connections over these limits. */
-const CHECK_MS = 2000;
-const MOST_CONNECTIONS = 512;
+const CHECK_MS = 1000;
 
 /** Answers of this API are for the one who asked, now. */
 const HEADERS = {
@@ -40,10 +40,14 @@ const PARSE_STATUS: Readonly<Record<string, number>> = {
   HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
 };
 
+/** All places are in use by requests that last. */
+const FULL = problem(503, 'Too many requests are under way here, such as event streams.', '/');
+
 /** The admin API on its own address. No request and no connection can make it throw. */
 export class AdminServer {
   readonly #bind: Bind;
   readonly #server: Server;
+  readonly #places: AdminPlaces;
   readonly #api: Api;
   readonly #log: Logger;
 
@@ -84,7 +88,7 @@ export class AdminServer {
       },
       (request, response) => void this.#serve(request, response),
     );
-    this.#server.maxConnections = MOST_CONNECTIONS;
+    this.#places = new AdminPlaces(this.#server);
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuse(error, socket as Socket));
     this.#server.on('connect', (_request, socket: Socket) => {
       const body = problem(405, 'CONNECT is not possible here.', '/').body;
@@ -142,7 +146,8 @@ export class AdminServer {
     // A connection that breaks is its client's business; without a listener it would be an exception.
     request.on('error', ignore);
     response.on('error', ignore);
-    const answer = await this.#api.answer(request);
+    const isIn = this.#places.begins(request, response);
+    const answer = isIn ? await this.#api.answer(request) : FULL;
     if (answer === null || response.destroyed) return;
     try {
       send(request, response, answer);

@@ -6,6 +6,9 @@ import type { UserNames } from '../sessions/user-names.ts';
 import type { BackendView, PoolView, SessionView } from './control-plane.ts';
 import type { LiveParts } from './live-parts.ts';
 
+/** Of Date, ms since epoch. */
+const LAST_DATE_MS = 8.64e15;
+
 /** What the views of pools and backends are made from. */
 type Live = Pick<LiveParts, 'state' | 'table' | 'discovered'>;
 
@@ -77,7 +80,7 @@ export function sessionView(key: string, pool: Pool, fields: SessionFields, user
   };
 }
 
-/** ISO 8601 in UTC. */
+/** ISO 8601 in UTC. What is no date any more is the last one that there is. */
 export function iso(ms: number): string {
-  return new Date(ms).toISOString();
+  return new Date(Math.abs(ms) <= LAST_DATE_MS ? ms : LAST_DATE_MS).toISOString();
 }

@@ -2,10 +2,11 @@ import { Lookup } from './lookup.ts';
 import type { RowAccess } from './row-access.ts';
 import { MINTED } from './row-layout.ts';
 import { RowRecord } from './row-record.ts';
+import { isSaneRow } from './sane-row.ts';
 import { chooseVictim, lossOf } from './victim.ts';
 
 /** What came of another process's row. */
-export type Merged = 'added' | 'replaced' | 'kept';
+export type Merged = 'added' | 'replaced' | 'kept' | 'refused';
 
 /** Puts together what two processes know of the same sessions: whichever hears of the other's row, both end with the same binding. */
 export class RowMerger {
@@ -19,6 +20,7 @@ export class RowMerger {
   /** See SessionTable.merge. */
   merge(record: RowRecord, now: number, full: boolean): Merged {
     const { rows } = this.#access;
+    if (!isSaneRow(record, now)) return 'refused';
     if (rows.isOver(record, now)) return 'kept';
     const aside = record.ended && record.by === MINTED;
     const known = aside && this.#access.without(record.key, now) === Lookup.ENDED;

@@ -8,7 +8,7 @@ export interface LoadCounts {
   rows: number;
   /** Sessions and ends that this process knew nothing of. */
   added: number;
-  /** Sessions of backends that are gone. */
+  /** Sessions of backends that are gone, and what can be no session. */
   leftOut: number;
 }
 
@@ -31,7 +31,8 @@ export function loadRecords(
   decoder.refresh();
   for (let at = first * RECORD_BYTES; at < bytes.byteLength; at += step * RECORD_BYTES) {
     counts.rows++;
-    if (!decoder.decode(view, at, record) || record.key.isZero()) counts.leftOut++;
-    else if (table.merge(record, now) === 'added') counts.added++;
+    const merged = decoder.decode(view, at, record) && !record.key.isZero() ? table.merge(record, now) : 'refused';
+    if (merged === 'refused') counts.leftOut++;
+    else if (merged === 'added') counts.added++;
   }
 }

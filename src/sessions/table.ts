@@ -493,7 +493,7 @@ export class SessionTable {
    * Takes in another process's row, whose pool, slot and generation are this process's. A tombstone outdoes a session, and of two that which stands longer. Of
    * two sessions on different backends the older one stands; as old: the one moved more often, then the one seen last. On the same backend each keeps the
    * larger of counts and times, and the earlier beginning. One that is over its limits is none.
-   * @returns added: there was no session. Replaced: the session is now as the record says, or ended by it. Kept: it is bound, or ended, as before
+   * @returns refused: it can be no session, see isSaneRow. Added: there was no session. Replaced: the session is now as the record says, or ended by it. Kept: it is bound, or ended, as before
    * @throws RangeError when a number is out of the table's range
    */
   merge(record: RowRecord, now: number): Merged {

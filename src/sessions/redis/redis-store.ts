@@ -20,7 +20,7 @@ import { applyStanding, backendNamed, idOf, insert } from './apply-standing.ts';
 import { type Ask, Asks } from './asks.ts';
 import { type RedisConfig, RedisConnection } from './connection.ts';
 import { FORGET_MS, keepMs, limit } from './session-times.ts';
-import { formatHashes, parseStanding, type Standing } from './standing.ts';
+import { formatHashes, readStanding, type Standing } from './standing.ts';
 import type { StoreStatus } from './store-status.ts';
 import { UserClaims } from './user-claims.ts';
 import { within } from './within.ts';
@@ -309,7 +309,10 @@ export class RedisStore implements SessionStore {
           anew ? 1 : 0,
           backend.life.numberOf(row.generation),
         )
-        .then((answer) => applyStanding(this.#table, copy, pool, parseStanding(answer), this.#parts.now())),
+        .then((answer) => {
+          const standing = readStanding(answer);
+          if (standing !== null) applyStanding(this.#table, copy, pool, standing, this.#parts.now());
+        }),
     );
   }
 
@@ -369,17 +372,18 @@ export class RedisStore implements SessionStore {
         over,
         life === 0 ? '' : life,
       )
-      .then((answer) => this.#answered(ask, parseStanding(answer)))
+      .then((answer) => this.#answered(ask, readStanding(answer)))
       .catch((error: unknown) => {
         if (this.#asks.has(ask)) this.#trip(error);
       });
     return promise;
   }
 
-  #answered(ask: Ask, standing: Standing): void {
+  #answered(ask: Ask, standing: Standing | null): void {
     // Late: the request has gone on without it.
     if (!this.#asks.take(ask)) return;
     try {
+      if (standing === null) throw new Error('what the shared store has under this key is no session');
       if (standing.joined === '' || standing.verdict !== 'stands') ask.resolve(this.#settle(ask, standing));
       else void this.#ofSession(ask, standing).then(ask.resolve);
     } catch (error) {

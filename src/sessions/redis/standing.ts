@@ -1,3 +1,5 @@
+import { LATEST_MS } from '../sane-row.ts';
+
 /** What Redis says of a session; see the head of scripts.ts. Times in ms since epoch. */
 export interface Standing {
   readonly verdict: 'made' | 'stands' | 'ended' | 'none';
@@ -37,16 +39,25 @@ export function parseStanding(answer: unknown): Standing {
     verdict,
     pool,
     backend,
-    created: number(created, answer),
-    lastSeen: number(lastSeen, answer),
-    moves: number(moves, answer),
+    created: number(created, answer, LATEST_MS),
+    lastSeen: number(lastSeen, answer, LATEST_MS),
+    moves: number(moves, answer, 255),
     provisional: provisional === '1',
-    until: number(until, answer),
-    by: number(by, answer),
+    until: number(until, answer, LATEST_MS),
+    by: number(by, answer, 255),
     ...parseHashes(hashes ?? '', answer),
     joined: joined ?? '',
     life: number(life === undefined || life === '' ? '0' : life, answer),
   };
+}
+
+/** The same; null when it is none: one session that cannot be read says nothing of the store. */
+export function readStanding(answer: unknown): Standing | null {
+  try {
+    return parseStanding(answer);
+  } catch {
+    return null;
+  }
 }
 
 /** The life in a field `l`, as a standing has it, see scripts.ts. @param seen the field `s` beside it */
@@ -114,9 +125,9 @@ export function parseHashes(text: string, answer: unknown = text): Pick<Standing
   return { binding: binding!, userA: userA! | 0, userB: userB! | 0 };
 }
 
-function number(text: string | undefined, answer: unknown): number {
+function number(text: string | undefined, answer: unknown, most = Number.MAX_SAFE_INTEGER - 1): number {
   const value = Number(text);
-  if (text === undefined || text === '' || !(value >= 0 && value < Number.MAX_SAFE_INTEGER)) throw unreadable(answer);
+  if (text === undefined || text === '' || !(value >= 0 && value <= most)) throw unreadable(answer);
   return value;
 }
 

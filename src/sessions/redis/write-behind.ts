@@ -9,7 +9,7 @@ import type { UserWords } from '../user-index.ts';
 import { applyStanding } from './apply-standing.ts';
 import type { RedisConnection } from './connection.ts';
 import { keepMs } from './session-times.ts';
-import { formatHashes, parseStanding } from './standing.ts';
+import { formatHashes, readStanding } from './standing.ts';
 import { UserClaims } from './user-claims.ts';
 
 /** Rows that are taken from the table at once, and sessions that one call of the script gets. */
@@ -137,7 +137,8 @@ export class WriteBehind {
       const end = text.indexOf('\n');
       const entry = part[Number(text.slice(0, end)) - 1];
       if (entry === undefined) continue;
-      applyStanding(this.#parts.table, entry.key, entry.pool, parseStanding(text.slice(end + 1)), this.#parts.now());
+      const standing = readStanding(text.slice(end + 1));
+      if (standing !== null) applyStanding(this.#parts.table, entry.key, entry.pool, standing, this.#parts.now());
     }
   }
 }

@@ -41,6 +41,7 @@ export type ErrorCode =
   | 'QUEUE_TIMEOUT'
   | 'DIALOG_TIMEOUT'
   | 'STORE_DOWN'
+  | 'KEYS_DOWN'
   | 'STOPPING'
   | 'BACKEND_TIMEOUT';
 
@@ -76,6 +77,7 @@ export const ERRORS: { readonly [C in ErrorCode]: ErrorKind } = {
   SESSION_LOST: kind('SESSION_LOST', 503, 'pool', 'The server that held this session is gone. Please start again.', 1),
   QUEUE_TIMEOUT: kind('QUEUE_TIMEOUT', 503, 'pool', 'All servers are busy right now.', 1),
   DIALOG_TIMEOUT: kind('DIALOG_TIMEOUT', 503, 'limpet', 'Another request of this session is still being answered.', 1),
+  KEYS_DOWN: kind('KEYS_DOWN', 503, 'limpet', 'The keys that tokens are checked with cannot be had at the moment.', 5),
   STORE_DOWN: kind('STORE_DOWN', 503, 'limpet', 'Sessions cannot be looked up right now.', 1),
   STOPPING: kind('STOPPING', 503, 'limpet', 'The load balancer is stopping.', 1),
   BACKEND_TIMEOUT: kind('BACKEND_TIMEOUT', 504, 'backend', 'The server took too long to answer.'),

@@ -5,6 +5,7 @@ import type { Key } from '../sessions/key.ts';
 import { KeyHash } from '../sessions/key-hash.ts';
 import { COOKIE_LENGTH, CookieCodec, ID_BYTES, ID_LENGTH, issuedIn } from './cookie-codec.ts';
 import { CookieFinder } from './cookie-finder.ts';
+import { CookieScope } from './cookie-scope.ts';
 import { KnownCookies } from './known-cookies.ts';
 import {
   type CookieIssuer,
@@ -39,6 +40,7 @@ export class CookieAffinity implements CookieIssuer {
   readonly learn = null;
   readonly name: string;
 
+  readonly #scope: CookieScope;
   readonly #context: StrategyContext;
   readonly #hash: KeyHash;
   readonly #codec: CookieCodec;
@@ -54,6 +56,7 @@ export class CookieAffinity implements CookieIssuer {
 
   constructor(config: AffinityConfigOf<'cookie'>, context: StrategyContext) {
     this.name = config.name;
+    this.#scope = new CookieScope(config.path, config.domain);
     this.#context = context;
     this.#hash = KeyHash.derive(context.keySecret ?? context.secrets[0]!, context.pool.name, 'cookie', config.name);
     this.#codec = new CookieCodec(context.secrets, context.pool, context.keySecret ?? null);
@@ -94,6 +97,10 @@ export class CookieAffinity implements CookieIssuer {
     this.#hash.hash(value, 0, ID_LENGTH, key);
     this.#known.remember(key);
     return true;
+  }
+
+  comesBack(path: string, host: string): boolean {
+    return this.#scope.has(path, host);
   }
 
   create(found: FoundKey): void {

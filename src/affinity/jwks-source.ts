@@ -3,6 +3,7 @@ import * as errors from 'jose/errors';
 import { createLocalJWKSet } from 'jose/jwks/local';
 import { createRemoteJWKSet, customFetch } from 'jose/jwks/remote';
 import { Deadline } from '../timing/deadline.ts';
+import { KeysMissing } from './keys-missing.ts';
 
 /** Times of a key set that is fetched, ms. Arguments for tests; the defaults are what runs. */
 export interface JwksTimes {
@@ -34,7 +35,7 @@ const TOKEN_ERRORS: readonly string[] = [
 /**
  * The keys at a `jwksUrl`, fetched when they are first needed, by one fetch however many requests wait for it. While
  * the address does not answer, the keys that are known are used, and nobody waits for it again and again; a warning
- * says when that begins and when it ends.
+ * says when that begins and when it ends. Without any keys that may be used it rejects with KeysMissing: nobody can tell then whether a token is good.
  */
 export function jwksSource(
   url: string,
@@ -55,7 +56,7 @@ export function jwksSource(
 
   const known: JWTVerifyGetKey = (header, token) => {
     const keys = context.now() < goodUntil ? remote.jwks() : undefined;
-    if (keys === undefined) throw new errors.JOSEError(`${url} does not answer`, { cause: failing });
+    if (keys === undefined) throw new KeysMissing(`${url} does not answer`, { cause: failing });
     local ??= createLocalJWKSet(keys);
     return local(header, token);
   };

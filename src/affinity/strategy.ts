@@ -97,6 +97,11 @@ export interface CookieProof {
 export interface CookieIssuer extends AffinityStrategy {
   /** Cookie name. */
   readonly name: string;
+  /**
+   * Whether a browser would send the cookie back to where this request went, by its path and domain (RFC 6265 sections 5.1.3 and 5.1.4).
+   * @param host that the client asked for, with or without port
+   */
+  comesBack(path: string, host: string): boolean;
   /** Makes a new session id and writes it, as `found.cookie`, and its key to `found`. */
   create(found: FoundKey): void;
   /** Checks `found.cookie` (behaviours 9, 11). Writes to `proof`; false when it does not verify or its dates are impossible. Off the hot path. */

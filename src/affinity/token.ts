@@ -115,7 +115,9 @@ export class TokenAffinity implements AffinityStrategy {
       found.wait = verdict;
       return Find.pending;
     }
-    if (!verdict.verified) return this.#onInvalid;
+    if (!verdict.verified) {
+      return verdict.unchecked && this.#onInvalid === Find.rejected ? Find.unavailable : this.#onInvalid;
+    }
     const key = this.#claim === null ? token : verdict.claim;
     // The token is good, but says nothing of whom it is for: there is nobody to refuse and nothing to stick by.
     if (key === null) return Find.invalid;

@@ -1,11 +1,14 @@
 import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import { KeysMissing } from './keys-missing.ts';
 import { claimText } from './token-claim.ts';
 import type { TokenVerifier } from './token-verifier.ts';
 
 /** What is known of a token. */
 export interface TokenVerdict {
   readonly verified: boolean;
+  /** It could not be checked: there were no keys. */
+  readonly unchecked: boolean;
   /** The claim that is the key; null when it is missing or cannot be one, and when no claim is asked for. */
   readonly claim: string | null;
   /** The claim that names the user; null when it is missing or names nobody. */
@@ -19,6 +22,8 @@ const MOST = 10_000;
 const LONGEST_MS = 600_000;
 /** A token that does not verify now may do so soon: its key is published, its time begins. */
 const REFUSED_MS = 5_000;
+/** Keys are asked for again by themselves: they may be here soon. */
+const UNCHECKED_MS = 500;
 
 /**
  * Tokens that have been checked, by their SHA-256, and the checks under way: one for each token, however many requests
@@ -64,12 +69,15 @@ export class VerifiedTokens {
       const claim = this.#claim === null ? null : claimText(payload, this.#claim);
       verdict = {
         verified: true,
+        unchecked: false,
         claim,
         user: claimText(payload, this.#userClaim),
         until: payload.exp === undefined ? longest : Math.min(payload.exp * 1000, longest),
       };
-    } catch {
-      verdict = { verified: false, claim: null, user: null, until: this.#now() + REFUSED_MS };
+    } catch (error) {
+      const unchecked = error instanceof KeysMissing;
+      const until = this.#now() + (unchecked ? UNCHECKED_MS : REFUSED_MS);
+      verdict = { verified: false, unchecked, claim: null, user: null, until };
     }
     (this.#verdicts ??= new LRUCache({ max: MOST })).set(digest, verdict);
     this.#underWay.delete(digest);

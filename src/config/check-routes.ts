@@ -1,3 +1,4 @@
+import { checkCookieScopes } from './check-cookie-scopes.ts';
 import { checkSharedCookies, type PlacedRoute } from './check-shared-cookies.ts';
 import type { KeyPath } from './config-error.ts';
 import { got } from './messages.ts';
@@ -49,6 +50,7 @@ export function checkRoutes(parts: Parts, report: Report): void {
   for (const name of names)
     if (!used.has(name)) report.warn(['pools', name], 'no route names this pool: it gets no requests', 'key');
   checkSharedCookies(placed, pools ?? [], report);
+  checkCookieScopes(placed, pools ?? [], report);
 }
 
 function checkOrigins({ csrf, allowOrigins = [] }: RouteParts, path: KeyPath, report: Report): void {

@@ -140,6 +140,8 @@ export class Exchange implements Waiter {
   joins = 0;
   /** The store that nodes share has been asked about all keys of the request. */
   recalled = false;
+  /** A browser asks whether a request may be made at all: it makes neither session nor cookie. */
+  preflight = false;
   /** The request has yet to pass what could refuse it: its session's row does not count it. */
   untouched = false;
   /** The strategy whose key names the session; null: none does. */
@@ -299,6 +301,7 @@ export class Exchange implements Waiter {
     this.names = 0;
     this.joins = 0;
     this.recalled = false;
+    this.preflight = false;
     this.untouched = false;
     this.strategy = null;
     this.bound = false;

@@ -19,11 +19,16 @@ export interface Gate {
   head(x: Exchange): Head;
   /** The session is gone or another one by now: find it again, then come back to this step. */
   searchAgain(x: Exchange, serial: number): void;
+  /** The session was found after all: go on behind the step that finds it, or come back to the one that had it found again. */
+  found(x: Exchange, serial: number): void;
+  /** When the request came, ms since epoch. */
+  now(x: Exchange): number;
+  /** Does this unless the exchange serves another request by now. */
+  late(x: Exchange, serial: number, work: () => void): void;
 }
 
 /**
- * Something that a request has to pass between finding its session and choosing a backend. Only requests of pools that ask for one of the steps come here
- * (`PoolTraffic.guarded`), and each step looks by itself whether the pool asks for it.
+ * A step between the route of a request and its backend, see REQUEST_STEPS. Each looks by itself whether the pool or the route asks for it.
  */
 export interface AdmissionStep {
   /** Null: go on. An error: refuse with it. */
@@ -32,6 +37,6 @@ export interface AdmissionStep {
   onStream?(x: Exchange): void;
   /** Its session has been given another id by its own response: `x.found.key` is the new one. */
   onRotated?(x: Exchange, from: Key): void;
-  /** The request has ended, whatever became of it, or its client has left. Called once for each request that has entered any step. */
+  /** The request has ended, whatever became of it, or its client has left. Called once for each request of a pool that is guarded. */
   leave?(x: Exchange): void;
 }

@@ -1,7 +1,7 @@
 /**
  * What happens to a request, in the order in which it happens. START READING HERE.
  *
- *   handle        route, then the session, then what it has to pass (admission.ts), then a backend
+ *   handle        route, then what it has to pass, its session among it (request-steps.ts), then a backend
  *   send          one attempt at one backend (forwarding/upstream.ts carries it out and reports back)
  *   onResponse    the backend answered: session confirmed, ended or given another id (session-changes.ts), head to the client
  *   onFailure     it did not: another backend, or an error of our own; half-way: cut, or resumed (resume-response.ts)
@@ -35,9 +35,8 @@ import type { Router } from '../routing/router.ts';
 import { SessionChange } from '../routing/session-triggers.ts';
 import { Key } from '../sessions/key.ts';
 import { MoveReason } from '../sessions/move-reasons.ts';
-import { Row } from '../sessions/row.ts';
-import { Claim, type SessionStore } from '../sessions/store.ts';
-import { Lookup, type SessionTable } from '../sessions/table.ts';
+import type { SessionStore } from '../sessions/store.ts';
+import type { SessionTable } from '../sessions/table.ts';
 import { DateLine } from '../timing/date-line.ts';
 import type { TimerWheel } from '../timing/timer-wheel.ts';
 import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
@@ -53,14 +52,21 @@ import { noteSession } from './note-session.ts';
 import { OpenStreams } from './open-streams.ts';
 import type { RequestRecorder } from './request-recorder.ts';
 import { beginAttempt, endAttempt } from './request-spans.ts';
+import { REQUEST_STEPS, type RequestStep } from './request-steps.ts';
 import type { RequestTracing } from './request-tracing.ts';
 import { beginResume, resumeTail, takeRest, watchResponse } from './resume-response.ts';
 import { mayRetry, withinBudget } from './retry.ts';
 import { changeAsked, endSession, followRotation, rotateSession } from './session-changes.ts';
 import { confirm, releaseClaim, sessionTail } from './session-confirm.ts';
-import { acceptSession, answered, findSession, Search } from './session-search.ts';
+import { acceptSession, touchSession } from './session-search.ts';
+import { SessionStep } from './session-step.ts';
 import type { SessionUser } from './session-user.ts';
 import { SIMPLEX_METHODS } from './simplex.ts';
+
+/** Steps between the route, which comes first, and the choice of the backend, which comes last. The session's is the handler's own. */
+type PassedStep = Exclude<RequestStep, 'route' | 'session' | 'backend'>;
+const PASSED = REQUEST_STEPS.slice(1, -1) as (PassedStep | 'session')[];
+const SESSION_STEP = PASSED.indexOf('session');
 
 /** The parts of a worker that carry requests. */
 export interface HandlerParts {
@@ -79,8 +85,8 @@ export interface HandlerParts {
   /** Told whose request is worked on: what becomes of rows meanwhile is noted with the address. */
   readonly requester: { client: string };
   readonly users: SessionUser;
-  /** What requests of guarded pools have to pass, in this order. */
-  readonly admission: readonly AdmissionStep[];
+  /** What requests pass, by its name. */
+  readonly steps: Readonly<Record<PassedStep, AdmissionStep>>;
   /** Who may have decisions explained in responses; null: nobody, as there is no admin token. */
   readonly explain: ExplainAccess | null;
   readonly log: Logger;
@@ -107,6 +113,8 @@ export class Handler implements AttemptEvents, Gate {
   readonly #state: SharedState;
   readonly #store: SessionStore;
   readonly #streams: OpenStreams;
+  readonly #session: SessionStep;
+  readonly #steps: readonly AdmissionStep[];
   /** Scratch. */
   readonly #former = new Key();
   readonly #heads = new Map<number, Head>();
@@ -130,6 +138,9 @@ export class Handler implements AttemptEvents, Gate {
     this.#router = parts.router;
     this.#state = parts.state;
     this.#store = parts.store;
+    const { table, store, rare, log, requester } = parts;
+    this.#session = new SessionStep({ table, store, rare, log, requester, journal: () => parts.journal });
+    this.#steps = PASSED.map((name) => (name === 'session' ? this.#session : parts.steps[name]));
     this.#streams = new OpenStreams(parts.table, (x) => this.endStream(x));
     this.adopt(parts.router, parts.pools);
   }
@@ -204,16 +215,7 @@ export class Handler implements AttemptEvents, Gate {
     x.counted = true;
     x.idempotent =
       isIdempotent(head.method) || (route.pool.config.retry.idempotencyKey && head.has(HeaderId.idempotencyKey));
-    if (route.csrf?.refuses(head, x.upgrade !== '', x.client) === true) return this.answer(x, ERRORS.CROSS_SITE);
-    if (route.sticky && traffic.strategies.length > 0) {
-      if (this.#store.refuses) return this.answer(x, ERRORS.STORE_DOWN);
-      this.#parts.requester.client = x.client.address;
-      const now = Math.floor(x.startedAt + this.#clockOffset);
-      const search = findSession(x, head, traffic, this.#parts.table, this.#store, now);
-      if (x.mismatch !== '') this.#noteMismatch(x, traffic);
-      if (search !== Search.done) return this.#searchOn(x, search);
-    }
-    this.#admit(x, traffic);
+    this.#pass(x, traffic, 0);
   }
 
   /** It asks what is decided. Where it may know, it goes on without the fields that say so, and its head is parsed anew. */
@@ -225,76 +227,17 @@ export class Handler implements AttemptEvents, Gate {
     this.#reparse(x);
   }
 
-  /** The search for the session waits for something, such as the keys that a token is signed with. Off the usual path. */
-  #searchOn(x: Exchange, search: number): void {
-    if (search === Search.rejected) return this.answer(x, ERRORS.UNAUTHORIZED);
-    if (search === Search.refused) return this.answer(x, ERRORS.STORE_DOWN);
-    if (search === Search.asking) return this.#askStore(x, '');
-    if (search === Search.again) return this.#searchAgain(x);
-    if (search === Search.foreign) return this.answer(x, ERRORS.BINDING_MISMATCH);
-    const { serial } = x;
-    const wait = x.found.wait ?? Promise.resolve();
-    void wait.then(() => this.searchAgain(x, serial));
-  }
-
-  #searchAgain(x: Exchange): void {
-    const traffic = x.traffic!;
-    // Nothing of the last search counts: it may end without a session.
-    x.strategy = null;
-    x.bound = false;
-    x.hasRow = false;
-    x.home = null;
-    x.untouched = false;
-    x.superseded = false;
-    this.#parts.requester.client = x.client.address;
-    const search = findSession(x, this.#reparse(x), traffic, this.#parts.table, this.#store, Date.now());
-    if (x.mismatch !== '') this.#noteMismatch(x, traffic);
-    if (search === Search.done) this.#admit(x, traffic);
-    else this.#searchOn(x, search);
-  }
-
-  /** Its session is bound to another client: counted and noted, whatever becomes of the request. */
-  #noteMismatch(x: Exchange, { pool, binding }: PoolTraffic): void {
-    const key = x.mismatch;
-    const { mode, names } = binding!;
-    x.mismatch = '';
-    this.#parts.rare.add('limpet_binding_mismatches_total', pool.name, mode);
-    this.#parts.log.warn(
-      { pool: pool.name, session: key, client: x.client.address, bindTo: names, action: mode },
-      'a session was used by another client than the one that it is bound to',
-    );
-    const { row } = x;
-    this.#parts.journal?.note({
-      event: 'binding-mismatch',
-      time: x.foundAt,
-      key,
-      pool: pool.name,
-      backend: pool.bySlot[row.backend]?.id ?? '',
-      from: '',
-      reason: mode,
-      userA: row.userA,
-      userB: row.userB,
-      client: x.client.address,
-    });
-  }
-
   // ---- what it has to pass ----
 
-  /** The session is known: on to the backend, past the steps that the pool asks for. */
-  #admit(x: Exchange, traffic: PoolTraffic): void {
-    if (traffic.guarded) this.#pass(x, traffic, Math.max(x.step, 0));
-    else this.#choose(x, traffic);
-  }
-
   #pass(x: Exchange, traffic: PoolTraffic, from: number): void {
-    const { admission } = this.#parts;
-    for (let at = from; at < admission.length; at++) {
+    const steps = this.#steps;
+    for (let at = from; at < steps.length; at++) {
       x.step = at;
-      const said = admission[at]!.enter(x, traffic, this);
+      const said = steps[at]!.enter(x, traffic, this);
       if (said === WAIT) return;
       if (said !== null) return this.answer(x, said);
     }
-    acceptSession(x, traffic, this.#parts.table, Date.now());
+    if (x.untouched) acceptSession(x, traffic, this.#parts.table);
     this.#choose(x, traffic);
   }
 
@@ -318,33 +261,27 @@ export class Handler implements AttemptEvents, Gate {
     this.#late(x, serial, () => this.#searchAgain(x));
   }
 
-  /** Waits for what the store says of the session: only about keys that this node does not know. It settles soon, also when nobody answers. */
-  #askStore(x: Exchange, retryReason: string): void {
-    const { serial } = x;
-    const traffic = x.traffic!;
-    const key = new Key();
-    key.copy(x.found.key);
-    void x.asked!.then((claim) => {
-      if (x.serial !== serial || !x.active) {
-        if (claim === Claim.made) this.#giveBack(key, traffic);
-        return;
-      }
-      this.#guard(x, () => {
-        this.#parts.requester.client = x.client.address;
-        const search = answered(x, traffic, this.#parts.table, claim, Date.now());
-        // One that was asked about for its backend has passed the steps already.
-        if (search === Search.done && x.step < 0 && traffic.guarded) this.#admit(x, traffic);
-        else if (search === Search.done) this.#choose(x, traffic, retryReason);
-        else this.#searchOn(x, search);
-      });
-    });
-    x.asked = null;
+  found(x: Exchange, serial: number): void {
+    this.#late(x, serial, () => this.#onFound(x));
   }
 
-  /** The client has left before its session was made: nobody needs it. */
-  #giveBack(key: Key, { pool }: PoolTraffic): void {
-    const row = new Row();
-    if (this.#parts.table.peek(key, Date.now(), row) === Lookup.LIVE) this.#store.release(key, pool, row.backend);
+  late(x: Exchange, serial: number, work: () => void): void {
+    this.#late(x, serial, work);
+  }
+
+  now(x: Exchange): number {
+    return Math.floor(x.startedAt + this.#clockOffset);
+  }
+
+  #searchAgain(x: Exchange): void {
+    const said = this.#session.again(x, x.traffic!, this);
+    if (said === null) this.#onFound(x);
+    else if (said !== WAIT) this.answer(x, said);
+  }
+
+  /** On behind the step that finds sessions, or, where the session was looked for once more, from the step that it had come to. */
+  #onFound(x: Exchange): void {
+    this.#pass(x, x.traffic!, Math.max(x.step, SESSION_STEP + 1));
   }
 
   /**
@@ -354,7 +291,7 @@ export class Handler implements AttemptEvents, Gate {
   #choose(x: Exchange, traffic: PoolTraffic, retryReason = ''): void {
     const choice: Choice = chooseBackend(x, traffic, this.#state, this.#parts.table, this.#store);
     if (choice.backend === null) {
-      if (choice.asking) return this.#askStore(x, retryReason);
+      if (choice.asking) return this.#session.ask(x, traffic, this, () => this.#choose(x, traffic, retryReason));
       if (choice.again) return this.#searchAgain(x);
       if (choice.error !== ERRORS.SESSION_LOST) return this.answer(x, x.lastError ?? choice.error);
       x.outcome = Outcome.lost;
@@ -364,6 +301,7 @@ export class Handler implements AttemptEvents, Gate {
       return this.answer(x, choice.error);
     }
     const backend = choice.backend;
+    if (x.untouched) touchSession(x, traffic, this.#parts.table);
     if (x.lastError !== null && !withinBudget(x, traffic, backend, this.wheel.now)) return this.answer(x, x.lastError);
     if (retryReason !== '') this.#countRetry(x, traffic, retryReason);
     if (backend.maxRequests === 0) {
@@ -511,7 +449,7 @@ export class Handler implements AttemptEvents, Gate {
 
   /** The response may last for hours: its session has to last as long, and others of it need not wait for that. */
   #onStream(x: Exchange): void {
-    if (x.step >= 0) for (const step of this.#parts.admission) step.onStream?.(x);
+    if (x.traffic!.guarded) for (const step of this.#steps) step.onStream?.(x);
     this.#streams.add(x, Date.now());
   }
 
@@ -567,7 +505,7 @@ export class Handler implements AttemptEvents, Gate {
       const rotated = line !== '' && line !== setCookie;
       setCookie = line;
       if (rotated) keepAccuser(x, this.#former, backend, traffic);
-      if (rotated && x.step >= 0) for (const step of this.#parts.admission) step.onRotated?.(x, this.#former);
+      if (rotated && traffic.guarded) for (const step of this.#steps) step.onRotated?.(x, this.#former);
     }
     return setCookie;
   }
@@ -830,7 +768,7 @@ export class Handler implements AttemptEvents, Gate {
     x.active = false;
     releaseClaim(x, this.#store);
     if (x.streamAt >= 0) this.#streams.remove(x);
-    if (x.step >= 0) this.#leaveSteps(x);
+    if (x.step >= 0 && x.traffic!.guarded) this.#leaveSteps(x);
     if (x.counted) {
       const traffic = x.traffic!;
       traffic.active--;
@@ -842,7 +780,7 @@ export class Handler implements AttemptEvents, Gate {
   }
 
   #leaveSteps(x: Exchange): void {
-    for (const step of this.#parts.admission) step.leave?.(x);
+    for (const step of this.#steps) step.leave?.(x);
     x.step = -1;
   }
 

@@ -89,7 +89,7 @@ export function confirm(
   if (traffic.learners.length > 0) learn(x, head, backend, traffic, store, journal, now);
   const issuer = traffic.issuer;
   if (issuer === null || x.strategy !== issuer || x.superseded) return '';
-  if (!needsCookie(x, moved, traffic.pool.config.session.idle, now)) return '';
+  if (x.preflight || !needsCookie(x, moved, traffic.pool.config.session.idle, now)) return '';
   // Ended, or given another id, while this request was under way: the client keeps what it was sent then.
   if (!table.setIssued(key, now)) return '';
   return issuer.setCookie(x.found, backend, x.began, now, x.client.secure, x.binding);

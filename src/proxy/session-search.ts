@@ -51,6 +51,10 @@ const session = new Key();
 const successor = new Key();
 const SITE = 'sec-fetch-site';
 const SITE_HASH = hashName(SITE);
+const ORIGIN = 'origin';
+const ORIGIN_HASH = hashName(ORIGIN);
+const ASKED = 'access-control-request-method';
+const ASKED_HASH = hashName(ASKED);
 /** In place of an outcome: the cookie's session is bound to another client, and such requests are to be refused. */
 const FOREIGN = -1;
 
@@ -72,8 +76,8 @@ const looked = {
 };
 
 /**
- * Finds the session of a request. `x.home` is the backend it is bound to, when it is bound. Its row is touched when the pool asks no more of the request, and by
- * `acceptSession` otherwise.
+ * Finds the session of a request. `x.home` is the backend it is bound to, when it is bound. Its row stays as it is until the request has passed all that may refuse
+ * it: see `acceptSession` and `touchSession`.
  *
  * Of several sources the first whose key is known decides; the keys that are not known join its session when a backend has answered (behaviour 115). All that are known
  * are looked at, and any of them may refuse the request. When none is known, the first key begins a session.
@@ -89,11 +93,12 @@ export function findSession(
   const { strategies, binding } = traffic;
   if (binding !== null) x.binding = binding.hash(head, x.client);
   x.foundAt = now;
+  x.preflight = head.method === 'OPTIONS' && isPreflight(head);
   looked.seen = Outcome.new;
   looked.late = false;
   if (strategies.length > 1) return findAmong(x, head, traffic, table, store, now);
   const strategy = strategies[0]!;
-  const said = lookThrough(x, head, strategy, x.found, x.row, traffic, table, now, !traffic.guarded);
+  const said = lookThrough(x, head, strategy, x.found, x.row, traffic, table, now);
   if (said === LIVE) return enter(x, strategy, traffic, table, store, now);
   if (said < NO_KEY) return said;
   if (said === UNKNOWN && strategy.owned) {
@@ -105,7 +110,7 @@ export function findSession(
     strategy.find(head, x.client.address, looked.first, x.found);
     return begin(x, strategy);
   }
-  return withoutKey(x, traffic);
+  return withoutKey(x, head, traffic);
 }
 
 /** Of several sources. */
@@ -139,7 +144,7 @@ function findAmong(
     // What stands for no client in particular is looked at only where it could decide.
     if (decides >= 0 && !JOINS[strategy.by]) continue;
     const row = decides < 0 ? x.row : beside;
-    const said = lookThrough(x, head, strategy, found, row, traffic, table, now, false);
+    const said = lookThrough(x, head, strategy, found, row, traffic, table, now);
     if (said < NO_KEY) {
       x.found.wait = found.wait;
       return said;
@@ -177,13 +182,11 @@ function findAmong(
     x.joins = unknown & ~(1 << first);
     return begin(x, strategies[first]!);
   }
-  if (decides < 0) return withoutKey(x, traffic);
+  if (decides < 0) return withoutKey(x, head, traffic);
   x.found.take(keyOf(x, decides));
   x.joins = unknown;
   if (proven) return enterByProof(x, traffic, table, store, now);
-  const said = enter(x, strategies[decides]!, traffic, table, store, now);
-  if (said !== Search.again && !traffic.guarded) acceptSession(x, traffic, table, now);
-  return said;
+  return enter(x, strategies[decides]!, traffic, table, store, now);
 }
 
 /** One for each source of a pool; as `x.found`, it remembers the last request's. */
@@ -212,7 +215,6 @@ function refusalOf(result: number): number {
 
 /**
  * Looks through the keys of one source. LIVE: `found` and `row` are the first that has a session; UNKNOWN: `looked.first` may begin one, or prove one.
- * @param touches that row: nothing is left that could refuse the request
  */
 function lookThrough(
   x: Exchange,
@@ -223,7 +225,6 @@ function lookThrough(
   traffic: PoolTraffic,
   table: SearchedRows,
   now: number,
-  touches: boolean,
 ): number {
   const { binding } = traffic;
   const { idle, lifetime } = traffic.pool.config.session;
@@ -240,9 +241,9 @@ function lookThrough(
       continue;
     }
     if (result !== Find.found) return refusalOf(result);
-    switch (table.lookup(found.key, now, idle, lifetime, row, guard, touches)) {
+    switch (table.lookup(found.key, now, idle, lifetime, row, guard, false)) {
       case Lookup.LIVE:
-        x.untouched = !touches;
+        x.untouched = true;
         return LIVE;
       case Lookup.IDLE_EXPIRED:
         looked.seen = Outcome.expired;
@@ -294,7 +295,6 @@ function enter(
   x.began = x.row.created;
   if (traffic.binding !== null && isBoundElsewhere(x.row.binding, x.binding)) x.mismatch = format(x.found.key);
   x.seenAt = x.row.lastSeen;
-  if (!x.untouched) settleIn(x, traffic, table, now);
   goByRow(x, traffic);
   return x.row.pending ? asked(x, traffic, table, store.join(x.found.key, traffic.pool, x.row, now)) : Search.done;
 }
@@ -308,23 +308,22 @@ function goBySession(x: Exchange): void {
   x.found.text = '';
 }
 
-/** Nothing is left that could refuse the request: now it counts as one of its session. Until then its row is as it was. */
-export function acceptSession(x: Exchange, traffic: PoolTraffic, table: SearchedRows, now: number): void {
-  if (!x.untouched) return;
-  x.untouched = false;
-  for (let names = x.names, s = 0; names !== 0; names >>>= 1, s++)
-    if ((names & 1) !== 0) table.touch(x.keys[s]!.key, now);
-  table.touch(x.found.key, now);
-  settleIn(x, traffic, table, now);
+/** It has passed all that is asked of it: what it brings that is new holds for its session from now on. */
+export function acceptSession(x: Exchange, traffic: PoolTraffic, table: SearchedRows): void {
+  if (traffic.binding !== null) observe(x, table);
+  const { found, row } = x;
+  if (x.strategy !== traffic.issuer || found.issued <= row.issued + precisionOf(row)) return;
+  follow(found, row, traffic, table, x.foundAt);
   goByRow(x, traffic);
 }
 
-/** What the request brings that is new: what its session is bound to from now on, and where other nodes say that it is. */
-function settleIn(x: Exchange, traffic: PoolTraffic, table: SearchedRows, now: number): void {
-  if (traffic.binding !== null) observe(x, table);
-  const { found, row } = x;
-  if (found.issued > row.issued + precisionOf(row) && x.strategy === traffic.issuer)
-    follow(found, row, traffic, table, now);
+/** A backend was chosen for it, so nothing is left that could refuse the request: now it counts as one of its session. Until then the row is as it was (behaviour 118). */
+export function touchSession(x: Exchange, traffic: PoolTraffic, table: SearchedRows): void {
+  x.untouched = false;
+  const now = traffic.guarded ? Date.now() : x.foundAt;
+  for (let names = x.names, s = 0; names !== 0; names >>>= 1, s++)
+    if ((names & 1) !== 0) table.touch(x.keys[s]!.key, now, -1);
+  table.touch(x.found.key, now, x.row.at);
 }
 
 /** Of a session whose row is gone, and which its cookie has just proved. */
@@ -335,10 +334,12 @@ function enterByProof(
   store: SessionStore,
   now: number,
 ): number {
+  x.home = proof.backend;
+  // There, and no row is made for it.
+  if (x.preflight) return Search.done;
   x.strategy = traffic.issuer;
   x.bound = true;
   x.began = proof.began;
-  x.home = proof.backend;
   x.stamp = proof.backend?.life.stampAt(proof.issued) ?? 0;
   x.seenAt = proof.issued;
   x.outcome = Outcome.adopted;
@@ -351,19 +352,21 @@ function enterByProof(
 
 /** A key that the client chose: a session begins under it (behaviour 15 has no part in this: there is a key). */
 function begin(x: Exchange, strategy: AffinityStrategy): number {
-  x.strategy = strategy;
   x.outcome = looked.seen;
+  if (x.preflight) x.joins = 0;
+  else x.strategy = strategy;
   // Of a session that its cookie named before it was rotated: this is another one.
   x.home = null;
   return Search.done;
 }
 
 /** No key of the request counts. */
-function withoutKey(x: Exchange, { issuer }: PoolTraffic): number {
+function withoutKey(x: Exchange, head: Head, { issuer }: PoolTraffic): number {
   x.outcome = looked.seen;
   // A cookie now would take the place of the one that its browser is just being sent.
   if (looked.late) return Search.done;
-  if (issuer !== null) {
+  // Where the browser does not send it back, it would only take the place of the one that it has.
+  if (issuer !== null && !x.preflight && issuer.comesBack(head.path, x.client.clientHost(head))) {
     issuer.create(x.found);
     x.strategy = issuer;
     x.fresh = true;
@@ -372,6 +375,11 @@ function withoutKey(x: Exchange, { issuer }: PoolTraffic): number {
     x.outcome = Outcome.none;
   }
   return Search.done;
+}
+
+/** A browser asks, on behalf of a page of another origin, whether it may make a request (Fetch, section 4.8). It never has credentials, so it is nobody's. */
+function isPreflight(head: Head): boolean {
+  return head.find(ORIGIN, ORIGIN_HASH) >= 0 && head.find(ASKED, ASKED_HASH) >= 0;
 }
 
 /** Asks the store about all keys that this node does not know, in one round trip; then the search begins anew. Off the usual path. */

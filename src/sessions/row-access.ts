@@ -62,6 +62,16 @@ export class RowAccess {
     return this.tombstones.until(key, now) > 0 ? Lookup.ENDED : Lookup.NONE;
   }
 
+  /** As `acquire`, of a key that was in this row a moment ago; `hint` -1: in none that is known. */
+  acquireAt(key: Key, hint: number): number {
+    if (hint >= 0) {
+      this.lock(hint >>> 3);
+      if (this.rows.holds(hint, key)) return hint;
+      this.release(hint);
+    }
+    return this.acquire(key);
+  }
+
   /** Lets go of what `acquire` answered. */
   release(row: number): void {
     this.unlock(row >>> 3);

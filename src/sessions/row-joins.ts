@@ -41,6 +41,7 @@ export class JoinedRows {
         if (found === Lookup.LIVE) return false;
         this.#access.leaving(at, found, true);
       }
+      this.#access.tombstones.remove(key);
       writer.put(at, record, lost);
       writer.change(at);
       return true;

@@ -11,6 +11,8 @@ export class Row {
   pool = -1;
   /** Slot of the backend. */
   backend = -1;
+  /** Where the row stood, a hint for `SessionTable.touch`; -1: not known. */
+  at = -1;
   /** Stamp of the life of the backend that has the session's state, see BackendLife: one of an earlier life, or of a backend that is gone (behaviours 12, 114). */
   generation = 0;
   /** When the session began, ms since epoch. */

@@ -195,6 +195,7 @@ export class Rows {
     const moved = words[body + MOVED]!;
     const created = this.#doubles[(body + CREATED) >> 1]!;
     const issued = decodeIssued(words[body + ISSUED]!);
+    into.at = row;
     into.pool = state >>> 16;
     into.backend = binding & 0xffff;
     into.generation = binding >>> 16;

@@ -196,8 +196,8 @@ export class SessionTable {
    * Counts a request that `lookup` was told not to count: it has passed all that could refuse it. A key that was joined to a session is seen, and the session counted
    * under its own. False: there is no such row any more.
    */
-  touch(key: Key, now: number): boolean {
-    const at = this.#access.acquire(key);
+  touch(key: Key, now: number, hint = -1): boolean {
+    const at = this.#access.acquireAt(key, hint);
     if (at < 0) return false;
     try {
       const { rows, writer } = this.#access;

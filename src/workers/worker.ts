@@ -22,6 +22,7 @@ import { WorkerLog } from '../logging/worker-log.ts';
 import { Counters } from '../metrics/counters.ts';
 import { RareCounters } from '../metrics/rare.ts';
 import type { RunningModel } from '../model/running-model.ts';
+import { CsrfStep } from '../proxy/csrf-step.ts';
 import { Handler } from '../proxy/handler.ts';
 import { RateLimitStep } from '../proxy/rate-limit-step.ts';
 import { RequestRecorder } from '../proxy/request-recorder.ts';
@@ -161,7 +162,14 @@ export class Worker {
       },
       requester: this.#events,
       users,
-      admission: [new RateLimitStep(), new Simplex(), users, new SessionTurn(this.#turns, table, this.#wheel)],
+      steps: {
+        'address-limit': new RateLimitStep('ip'),
+        csrf: new CsrfStep(),
+        'session-limit': new RateLimitStep('session'),
+        simplex: new Simplex(),
+        user: users,
+        turn: new SessionTurn(this.#turns, table, this.#wheel),
+      },
       log,
       explain: start.token === null ? null : new BearerToken(start.token),
       requestIdPrefix: `${randomBytes(9).toString('base64url')}-`,

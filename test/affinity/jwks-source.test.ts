@@ -87,7 +87,7 @@ test('an address that refuses the connection is an invalid key or a refusal, wit
   const warnings: string[] = [];
   for (const [onInvalid, expected] of [
     ['ignore', Find.invalid],
-    ['reject', Find.rejected],
+    ['reject', Find.unavailable],
   ] as const) {
     const strategy = strategyOf(
       { by: 'token', claim: 'sub', verify: { jwksUrl: server.url, onInvalid } },

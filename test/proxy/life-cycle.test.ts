@@ -10,7 +10,7 @@ import { PoolTraffic } from '../../src/forwarding/pool-traffic.ts';
 import { Outcome } from '../../src/metrics/outcomes.ts';
 import { endSession, followRotation, rotateSession } from '../../src/proxy/session-changes.ts';
 import { confirm } from '../../src/proxy/session-confirm.ts';
-import { findSession, Search } from '../../src/proxy/session-search.ts';
+import { acceptSession, findSession, Search, touchSession } from '../../src/proxy/session-search.ts';
 import { Key } from '../../src/sessions/key.ts';
 import { MemoryStore } from '../../src/sessions/memory-store.ts';
 import { MoveReason } from '../../src/sessions/move-reasons.ts';
@@ -116,7 +116,12 @@ class World {
   }
 
   #exchange(cookie: Cookie | null, agent: number): Exchange {
-    const client = { address: '10.0.0.1', tlsIdentity: '', secure: false } as ClientSide;
+    const client = {
+      address: '10.0.0.1',
+      tlsIdentity: '',
+      secure: false,
+      clientHost: () => '',
+    } as unknown as ClientSide;
     const x = new Exchange(client, {} as AttemptEvents);
     x.reset();
     x.pool = this.#pool;
@@ -125,6 +130,11 @@ class World {
     if (cookie !== null) lines.push(`Cookie: limpet=${cookie.text}`);
     const search = findSession(x, requestOf(lines), this.#traffic, this.#table, this.#store, this.now);
     assert.equal(search, Search.done);
+    // A backend is chosen for it.
+    if (x.untouched) {
+      acceptSession(x, this.#traffic, this.#table);
+      touchSession(x, this.#traffic, this.#table);
+    }
     return x;
   }
 

@@ -24,6 +24,7 @@ test('a request refreshes its session and counts; looking at it does neither (20
       state: Lookup.LIVE,
       pool: 2,
       backend: 3,
+      at: row.at,
       generation: 7,
       created: T,
       lastSeen: T,

@@ -62,6 +62,12 @@ function findStep(
         outcome: 'rejected',
         detail: `By ${what}${which}: it does not verify, and onInvalid is reject.`,
       };
+    case Find.unavailable:
+      return {
+        step: 'affinity',
+        outcome: 'unavailable',
+        detail: `By ${what}${which}: there are no keys yet to check it with, and onInvalid is reject.`,
+      };
     // Waited for, and looked at again.
     default:
       return null;

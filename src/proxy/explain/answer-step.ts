@@ -1,13 +1,14 @@
 import type { Backend } from '../../backends/backend.ts';
 import type { Exchange } from '../../forwarding/exchange.ts';
 import type { PoolTraffic } from '../../forwarding/pool-traffic.ts';
+import type { Head } from '../../http1/head.ts';
 import { Outcome } from '../../metrics/outcomes.ts';
 import { format } from '../../sessions/public-id.ts';
 import { needsCookie } from '../session-confirm.ts';
 import type { ExplainStep } from './explanation.ts';
 
 /** What the backend and the client would be told of the session. */
-export function answerStep(x: Exchange, backend: Backend, traffic: PoolTraffic, now: number): ExplainStep {
+export function answerStep(x: Exchange, head: Head, backend: Backend, traffic: PoolTraffic, now: number): ExplainStep {
   const told = [];
   if (x.strategy !== null) told.push(x.fresh ? 'the id of the new session' : `Limpet-Session: ${format(x.found.key)}`);
   const moved = x.bound && backend !== x.home;
@@ -15,7 +16,7 @@ export function answerStep(x: Exchange, backend: Backend, traffic: PoolTraffic, 
   if (x.expired !== '' && !x.bound) told.push(`Limpet-Session-Expired: ${x.expired}`);
   const toBackend =
     told.length === 0 ? `${backend.id} is told of no session` : `${backend.id} is told ${told.join(' and ')}`;
-  const cookie = cookieWords(x, moved, traffic, now);
+  const cookie = cookieWords(x, head, moved, traffic, now);
   return {
     step: 'answer',
     outcome: cookie.sent ? 'Set-Cookie' : 'no cookie',
@@ -23,9 +24,18 @@ export function answerStep(x: Exchange, backend: Backend, traffic: PoolTraffic, 
   };
 }
 
-function cookieWords(x: Exchange, moved: boolean, traffic: PoolTraffic, now: number): { sent: boolean; why: string } {
+function cookieWords(
+  x: Exchange,
+  head: Head,
+  moved: boolean,
+  traffic: PoolTraffic,
+  now: number,
+): { sent: boolean; why: string } {
   const { issuer, pool } = traffic;
   if (issuer === null || x.route?.sticky !== true) return { sent: false, why: 'limpet has no cookie to set here' };
+  if (x.preflight) return { sent: false, why: 'a preflight makes neither session nor cookie' };
+  if (x.strategy === null && !issuer.comesBack(head.path, x.client.clientHost(head)))
+    return { sent: false, why: "limpet's cookie would not come back from here, by its path and domain" };
   if (x.strategy === null) return { sent: false, why: 'the cookie of its session is on its way to the client already' };
   if (x.strategy !== issuer)
     return { sent: false, why: 'the session is known by another key, so limpet sets no cookie' };

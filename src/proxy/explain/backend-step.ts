@@ -34,6 +34,8 @@ export function explainChoice(
       backend.id,
       `The session is bound to ${backend.id}, which is ${stateWords(state, backend)}.${restartWords(x, pool, backend)}`,
     );
+  if (!x.bound && backend === home && x.preflight)
+    return bound(backend.id, `To ${backend.id}, where its session is; a preflight makes none.`);
   if (!x.bound && backend === home) {
     return bound(
       backend.id,

@@ -17,12 +17,13 @@ import { MoveReason } from '../../sessions/move-reasons.ts';
 import { format } from '../../sessions/public-id.ts';
 import type { SessionTable } from '../../sessions/table.ts';
 import { chooseBackend } from '../choose.ts';
-import { answered, findSession, Search } from '../session-search.ts';
+import { REQUEST_STEPS, type RequestStep } from '../request-steps.ts';
+import { acceptSession, answered, findSession, Search } from '../session-search.ts';
 import { affinitySteps, sourceOf } from './affinity-steps.ts';
 import { answerStep } from './answer-step.ts';
 import { explainChoice } from './backend-step.ts';
 import type { ExplainCandidate, ExplainQuery, ExplainStep, Explanation } from './explanation.ts';
-import { guardSteps } from './guard-steps.ts';
+import { GUARD_STEPS } from './guard-steps.ts';
 import { type ClientAsTold, ImaginedClient } from './imagined-client.ts';
 import { type ImaginedRequest, imagineRequest } from './imagined-request.ts';
 import { routeStep } from './route-step.ts';
@@ -76,6 +77,7 @@ class Inquiry {
   readonly #store: StoreView;
   #candidates: readonly ExplainCandidate[] = [];
   #certain = true;
+  #conclusion: Explanation | null = null;
 
   constructor(request: ImaginedRequest, parts: ExplainParts) {
     this.#request = request;
@@ -88,48 +90,74 @@ class Inquiry {
 
   async run(): Promise<Explanation> {
     const { head } = this.#request;
-    const { router, routes, pools } = this.#parts;
-    const x = this.#x;
     this.#note(this.#requestStep());
     if (head.method === 'CONNECT') return this.#refuse(ERRORS.METHOD_NOT_ALLOWED);
     if (head.expect === 2) return this.#refuse(ERRORS.EXPECTATION_FAILED);
+    for (const step of REQUEST_STEPS) {
+      const error = await this.#take(step);
+      if (error !== null) return this.#refuse(error);
+    }
+    return this.#conclusion!;
+  }
+
+  /** Takes one of the steps that requests pass. Answers what it would be refused with. */
+  async #take(name: RequestStep): Promise<ErrorKind | null> {
+    const x = this.#x;
+    if (name === 'route') return this.#route();
+    if (name === 'session') return this.#session(x.traffic!);
+    if (name === 'backend') {
+      this.#conclusion = await this.#choose(x.traffic!);
+      return null;
+    }
+    const looked = GUARD_STEPS[name](x, x.traffic!, this.#parts.ahead, this.#request.head);
+    if (looked === null) return null;
+    this.#note(looked.step);
+    return looked.error;
+  }
+
+  #route(): ErrorKind | null {
+    const { head } = this.#request;
+    const { router, routes, pools } = this.#parts;
+    const x = this.#x;
     const trace = router.trace(head);
     this.#note(routeStep(trace, routes, head));
     const { route } = trace;
-    if (route === null) return this.#refuse(ERRORS.NO_ROUTE);
+    if (route === null) return ERRORS.NO_ROUTE;
     x.route = route;
     x.method = head.method;
     if ((head.connection & ConnectionToken.upgrade) !== 0) x.upgrade = upgradeProtocol(head);
     x.pool = route.pool;
-    const own = pools.find(({ pool }) => pool.index === route.pool.index)!;
-    const traffic = this.#watched(own);
-    x.traffic = traffic;
+    x.traffic = this.#watched(pools.find(({ pool }) => pool.index === route.pool.index)!);
+    return null;
+  }
+
+  async #session(traffic: PoolTraffic): Promise<ErrorKind | null> {
     const { pool } = traffic;
-    if (route.csrf !== null) {
-      const refused = route.csrf.refuses(head, x.upgrade !== '', x.client);
-      const detail = refused
-        ? 'It changes something, and by Sec-Fetch-Site or Origin another site made the browser send it.'
-        : 'It changes nothing, comes from the site itself or an origin that is allowed, or from no browser.';
-      this.#note({ step: 'csrf', outcome: refused ? 'refused' : 'passes', detail });
-      if (refused) return this.#refuse(ERRORS.CROSS_SITE);
-    }
+    const { sticky } = this.#x.route!;
     this.#note({
       step: 'pool',
       outcome: pool.name,
       detail: `${pool.backends.length} backend${pool.backends.length === 1 ? '' : 's'}; new sessions by ${pool.config.balance}; keys: ${pool.config.affinity.map(sourceOf).join(', then ') || 'none'}.`,
     });
-    if (!route.sticky || traffic.strategies.length === 0) {
-      const why = route.sticky ? 'The affinity of the pool is an empty list' : 'The route has sticky: false';
-      this.#note({ step: 'affinity', outcome: 'none', detail: `${why}: no session is looked for.` });
-    } else {
+    if (sticky && traffic.strategies.length > 0) {
       const error = await this.#search(traffic);
       for (const step of affinitySteps(this.#trail, pool, this.#parts.now)) this.#note(step);
-      if (error !== null) return this.#refuse(error);
+      if (error === null) this.#noteJoins(traffic);
+      return error;
     }
-    const { steps, error } = guardSteps(x, traffic, this.#parts.ahead);
-    for (const step of steps) this.#note(step);
-    if (error !== null) return this.#refuse(error);
-    return this.#choose(traffic);
+    const why = sticky ? 'The affinity of the pool is an empty list' : 'The route has sticky: false';
+    this.#note({ step: 'affinity', outcome: 'none', detail: `${why}: no session is looked for.` });
+    return null;
+  }
+
+  /** What becomes of keys that name nothing yet. */
+  #noteJoins({ pool }: PoolTraffic): void {
+    const { joins, keys } = this.#x;
+    for (const [place, config] of pool.config.affinity.entries()) {
+      if ((joins & (1 << place)) === 0) continue;
+      const detail = `${format(keys[place]!.key)}, by ${sourceOf(config)}, names no session: when a backend has answered it is another name of this one.`;
+      this.#note({ step: 'affinity', outcome: 'joins', detail });
+    }
   }
 
   /** Looks for the session as a request does; what has to be waited for is waited for. */
@@ -142,6 +170,7 @@ class Inquiry {
     for (let waits = 0; search !== Search.done; waits++) {
       if (search === Search.rejected) return ERRORS.UNAUTHORIZED;
       if (search === Search.foreign) return ERRORS.BINDING_MISMATCH;
+      if (search === Search.unavailable) return ERRORS.KEYS_DOWN;
       if (search === Search.refused || waits === MOST_WAITS) return ERRORS.STORE_DOWN;
       if (search === Search.asking) {
         search = answered(x, traffic, this.#table, await x.asked!, now);
@@ -157,6 +186,7 @@ class Inquiry {
     const x = this.#x;
     const { state, now } = this.#parts;
     const { pool } = traffic;
+    if (x.untouched) acceptSession(x, traffic, this.#table);
     for (let waits = 0; ; waits++) {
       const choice = chooseBackend(x, traffic, state, this.#table, this.#store);
       if (choice.asking && waits < MOST_WAITS) {
@@ -175,7 +205,7 @@ class Inquiry {
       this.#candidates = candidates;
       this.#note(step);
       if (backend === null) return this.#conclude(null, error);
-      this.#note(answerStep(x, backend, traffic, now));
+      this.#note(answerStep(x, this.#request.head, backend, traffic, now));
       if (x.bound && backend !== x.home)
         x.outcome = x.moveReason === MoveReason.failback ? Outcome.returned : Outcome.moved;
       else if (x.hasRow && x.row.movedFrom >= 0) x.outcome = Outcome.moved;

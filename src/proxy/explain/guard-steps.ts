@@ -1,41 +1,41 @@
 import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../forwarding/exchange.ts';
 import type { PoolTraffic } from '../../forwarding/pool-traffic.ts';
+import type { Head } from '../../http1/head.ts';
 import type { Key } from '../../sessions/key.ts';
 import { MACHINE_TIME } from '../../timing/machine-time.ts';
+import type { RequestStep } from '../request-steps.ts';
 import { Simplex } from '../simplex.ts';
 import type { ExplainStep } from './explanation.ts';
 import { spokenTime } from './spoken-time.ts';
 
-/** What a request has to pass between its session and its backend, looked at without taking a token or a turn. */
-export interface GuardSteps {
-  readonly steps: readonly ExplainStep[];
-  /** What it would be refused with; null: it would pass. */
-  readonly error: ErrorKind | null;
-}
-
-/** @param ahead how many requests of a session have their turn or wait for it */
-export function guardSteps(x: Exchange, traffic: PoolTraffic, ahead: (key: Key) => number): GuardSteps {
-  const steps: ExplainStep[] = [];
-  for (const look of [rateStep, methodStep, userStep, turnStep]) {
-    const found = look(x, traffic, ahead);
-    if (found === null) continue;
-    steps.push(found.step);
-    if (found.error !== null) return { steps, error: found.error };
-  }
-  return { steps, error: null };
-}
-
+/** What a step would do, looked at without taking a token or a turn. Null: nobody asks for it. */
 type Look = (
   x: Exchange,
   traffic: PoolTraffic,
   ahead: (key: Key) => number,
+  head: Head,
 ) => { readonly step: ExplainStep; readonly error: ErrorKind | null } | null;
 
-const rateStep: Look = (x, { limiter }) => {
-  if (limiter === null) return null;
+/**
+ * The steps between the route and the backend of a request, but for the search for its session: each as requests pass it, told for people.
+ * `ahead` says how many requests of a session have their turn or wait for it.
+ */
+export const GUARD_STEPS: Readonly<Record<Exclude<RequestStep, 'route' | 'session' | 'backend'>, Look>> = {
+  'address-limit': (x, traffic) => rateStep(x, traffic, false),
+  csrf: (x, _traffic, _ahead, head) => csrfStep(x, head),
+  'session-limit': (x, traffic) => rateStep(x, traffic, true),
+  simplex: (x, traffic) => methodStep(x, traffic),
+  user: (x, traffic) => userStep(x, traffic),
+  turn: (x, traffic, ahead) => turnStep(x, traffic, ahead),
+};
+
+type Looked = ReturnType<Look>;
+
+function rateStep(x: Exchange, { limiter }: PoolTraffic, perSession: boolean): Looked {
+  if (limiter === null || limiter.perSession !== perSession) return null;
   const now = performance.now() + MACHINE_TIME;
-  const session = limiter.perSession && x.strategy !== null;
+  const session = perSession && x.strategy !== null;
   const wait = session ? limiter.peekSession(x.found.key, now) : limiter.peekAddress(x.client.address, now);
   const whose = session ? 'the session' : "the client's address";
   const limit = `a request every ${spokenTime(limiter.interval)} for ${whose}, ${limiter.burst} at once`;
@@ -44,20 +44,31 @@ const rateStep: Look = (x, { limiter }) => {
     step: { step: 'rate-limit', outcome: 'over', detail: `Over ${limit}: the next one in ${spokenTime(wait)}.` },
     error: ERRORS.RATE_LIMITED,
   };
-};
+}
+
+function csrfStep(x: Exchange, head: Head): Looked {
+  const { csrf } = x.route!;
+  if (csrf === null) return null;
+  if (!csrf.refuses(head, x.upgrade !== '', x.client)) {
+    const why = 'It changes nothing, comes from the site itself or an origin that is allowed, or from no browser.';
+    return passed('csrf', 'passes', why);
+  }
+  const detail = 'It changes something, and by Sec-Fetch-Site or Origin another site made the browser send it.';
+  return { step: { step: 'csrf', outcome: 'refused', detail }, error: ERRORS.CROSS_SITE };
+}
 
 const simplex = new Simplex();
 
-const methodStep: Look = (x, traffic) => {
+function methodStep(x: Exchange, traffic: PoolTraffic): Looked {
   if (traffic.pool.config.session.dialog !== 'simplex') return null;
   const error = simplex.enter(x, traffic);
   const what = 'The dialog of the pool is simplex, GET and HEAD without an upgrade';
   return error === null
     ? passed('dialog', 'allowed', `${what}: this is one.`)
     : { step: { step: 'dialog', outcome: 'refused', detail: `${what}: this is none.` }, error };
-};
+}
 
-const userStep: Look = (x, { pool }) => {
+function userStep(x: Exchange, { pool }: PoolTraffic): Looked {
   const { max, whenFull, header, claim } = pool.config.session.perUser;
   if (max === 0) return null;
   const known = x.hasRow && (x.row.userA !== 0 || x.row.userB !== 0);
@@ -71,9 +82,9 @@ const userStep: Look = (x, { pool }) => {
     'not looked at',
     `A user may have ${max} session${max === 1 ? '' : 's'}, and ${full}. Whose this one is, ${source} or the application says: that is not looked at here.`,
   );
-};
+}
 
-const turnStep: Look = (x, { pool }, ahead) => {
+function turnStep(x: Exchange, { pool }: PoolTraffic, ahead: (key: Key) => number): Looked {
   const { dialog, dialogQueue } = pool.config.session;
   if (dialog !== 'half-duplex') return null;
   if (x.strategy === null || x.fresh)
@@ -89,7 +100,7 @@ const turnStep: Look = (x, { pool }, ahead) => {
     'waits',
     `It waits for ${before} request${before === 1 ? '' : 's'} of its session, for at most ${spokenTime(dialogQueue.wait)}.`,
   );
-};
+}
 
 function passed(step: string, outcome: string, detail: string): { readonly step: ExplainStep; readonly error: null } {
   return { step: { step, outcome, detail }, error: null };

@@ -52,6 +52,10 @@ export class WatchedIssuer extends WatchedStrategy implements CookieIssuer {
     this.#inner = inner;
   }
 
+  comesBack(path: string, host: string): boolean {
+    return this.#inner.comesBack(path, host);
+  }
+
   create(found: FoundKey): void {
     this.#inner.create(found);
   }

@@ -70,7 +70,7 @@ const TIDY_MS = 500;
 /** At a stop, the longest that the collector is waited for to take the last spans. */
 const LAST_SPANS_MS = 3_000;
 /** The longest that a stop takes beyond its grace, save for a snapshot that is being written, ms. Deadlines end a little later than they are set. */
-const LAST_MS = 600;
+const LAST_MS = 500;
 
 /**
  * Starts limpet in this process.
@@ -388,7 +388,7 @@ async function start(
     started.resolve();
     // Nothing holds a stop for longer than this: what has not ended by then is left as it is.
     threadWheel.start();
-    const until = threadWheel.now + graceMs + LAST_MS;
+    const until = threadWheel.at(graceMs + LAST_MS);
     const left = (): number => Math.max(0, until - threadWheel.now);
     supervisor.halt();
     await reloader.stop();

@@ -309,7 +309,7 @@ export class Handler implements AttemptEvents, Gate {
       this.send(x, backend);
       return;
     }
-    x.deadline = this.wheel.now + traffic.pool.config.timeouts.queue;
+    x.deadline = this.wheel.at(traffic.pool.config.timeouts.queue);
     if (this.#parts.queue.enter(backend, x)) this.send(x, backend);
   }
 

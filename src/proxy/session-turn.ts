@@ -39,7 +39,7 @@ export class SessionTurn implements AdmissionStep {
       if (this.#turns.isOf(x.turn, x.found.key)) return null;
       this.#turns.leave(x.turn);
     }
-    const deadline = this.#wheel.now + dialogQueue.wait;
+    const deadline = this.#wheel.at(dialogQueue.wait);
     const taken = this.#turns.take(x.turn, x.found.key, pool.index, dialogQueue.max, deadline);
     if (taken === Taken.full) return ERRORS.DIALOG_QUEUE_FULL;
     return taken === Taken.waits ? WAIT : null;

@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { type ConfigError, formatPath } from '../config/config-error.ts';
 import { type LoadedConfig, loadConfig, parseConfig, type RefusedConfig } from '../config/load.ts';
+import { Deadline } from '../timing/deadline.ts';
 
 /** What is read: a file, or text that stands for it. */
 export interface ReadRequest {
@@ -40,7 +41,8 @@ export async function readBeside(request: ReadRequest, signal: AbortSignal): Pro
   const stop = (): void => refuse('limpet is stopping');
   if (signal.aborted) stop();
   signal.addEventListener('abort', stop);
-  const timer = setTimeout(() => refuse(`takes longer than ${MOST_MS / 1000} s to read: make it smaller`), MOST_MS);
+  const tooLong = `takes longer than ${MOST_MS / 1000} s to read: make it smaller`;
+  const deadline = new Deadline(MOST_MS, () => refuse(tooLong));
   thread.once('message', (result: ReadResult) => {
     if ('errors' in result) resolve(result);
     else {
@@ -60,7 +62,7 @@ export async function readBeside(request: ReadRequest, signal: AbortSignal): Pro
   try {
     return await promise;
   } finally {
-    clearTimeout(timer);
+    deadline.cancel();
     signal.removeEventListener('abort', stop);
     void thread.terminate();
   }

@@ -22,6 +22,7 @@ const TIMERS: Readonly<Record<string, string>> = {
   'src/sessions/handover-peer.ts': 'a tick',
   'src/sessions/redis/connection.ts': 'between two tries, a tick',
   'src/sessions/redis/redis-supervisor.ts': 'ticks',
+  'src/sessions/redis/refusals.ts': 'looks, and how long Redis keeps what other nodes say',
   'src/sessions/snapshot-copy.ts': 'between two tries',
   'src/sessions/snapshot-file.ts': 'leaves others time',
   'src/sessions/snapshot-keeper.ts': 'a tick',
@@ -40,4 +41,11 @@ test('L0: what is late is decided by the wheel: timers of Node are where it cost
     )
     .sort();
   assert.deepEqual(found, Object.keys(TIMERS).sort(), 'see TIMERS, and Deadline in src/timing');
+});
+
+test('L0: a deadline without a Timed of its own has the margin of the wheel too: `at`', () => {
+  for (const path of globSync('src/**/*.ts', { cwd: root })) {
+    if (path.startsWith('src/timing/')) continue;
+    assert.doesNotMatch(readFileSync(join(root, path), 'utf8'), /[wW]heel\.now \+/, path);
+  }
 });

@@ -348,7 +348,7 @@ export class RedisStore implements SessionStore {
       claims,
       made,
       slot,
-      deadline: threadWheel.now + PATIENCE_MS,
+      deadline: threadWheel.at(PATIENCE_MS),
       resolve,
     };
     ask.key.copy(key);

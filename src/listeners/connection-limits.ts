@@ -45,6 +45,11 @@ export class ConnectionLimits {
     return this.#memory.allowance.waiting;
   }
 
+  /** There is no other worker. */
+  get alone(): boolean {
+    return this.#memory.workers === 1;
+  }
+
   /** Whether there are as many connections at all listeners as the limit on open files allows. */
   get exhausted(): boolean {
     let sum = 0;
@@ -60,6 +65,14 @@ export class ConnectionLimits {
   /** Connections of an address at a listener, over all workers. */
   connectionsOf(listener: number, address: string): number {
     return this.#sum(this.#addressCell(listener, address));
+  }
+
+  /** Counts a connection, unless there are `most` at the listener: whatever other workers do at the same time, never more. */
+  enter(listener: number, address: string, most: number): boolean {
+    this.opened(listener, address);
+    if (this.connections(listener) <= most) return true;
+    this.closed(listener, address);
+    return false;
   }
 
   opened(listener: number, address: string): void {

@@ -10,6 +10,7 @@ import type { Logger } from '../logging/logger.ts';
 import type { Counters } from '../metrics/counters.ts';
 import type { RareCounters } from '../metrics/rare.ts';
 import type { Handler } from '../proxy/handler.ts';
+import { AcceptGate } from '../sockets/accept-gate.ts';
 import { keepAcceptedAlive } from '../sockets/keep-accepted-alive.ts';
 import { type StreamHandle, takeConnections } from '../sockets/node-stream-handle.ts';
 import { Arrival, type ArrivalHost, type HandshakeFailure, type ProxyRefusal } from './arrival.ts';
@@ -62,6 +63,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   /** Accepted, and HTTP has not begun on them. */
   readonly #arrivals = new Set<Arrival>();
   readonly #waiting: Socket[] = [];
+  readonly #gate: AcceptGate;
   /** Where it listens, when that is a unix socket. */
   #path: BoundPath | null = null;
   #quietUntil = 0;
@@ -80,6 +82,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
     this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) =>
       this.#accept(socket),
     );
+    this.#gate = new AcceptGate(this.#server, () => this.#takeDirectly());
   }
 
   /**
@@ -103,7 +106,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
       this.#server.on('error', (error) => this.#trouble(error));
       const address = this.#server.address();
       this.port = typeof address === 'object' && address !== null ? address.port : bind.port;
-      takeConnections(this.#server, (client) => this.#takesDirectly(client));
+      this.#takeDirectly();
       keepAcceptedAlive(this.#server, this.config.timeouts.tcpKeepAlive);
       resolve(this.port);
     });
@@ -141,11 +144,13 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   /** It was made for a model that is not to be. */
   discard(): void {
     this.#path?.remove();
-    this.#server.close();
+    this.#gate.close();
     for (const socket of this.#waiting.splice(0)) socket.destroy();
   }
 
   #trouble(error: Error): void {
+    // The next tick tries again: whoever connects until then waits.
+    this.#gate.pause();
     const now = performance.now();
     if (now < this.#quietUntil) return;
     this.#quietUntil = now + QUIET_MS;
@@ -156,13 +161,17 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   }
 
   #accept(socket: Socket): void {
-    if (this.#admits && !this.#full) return this.#serve(socket);
+    if (this.#admits && !this.#full && this.#serve(socket)) return;
     if (this.#admits) this.#tellFull();
-    if (this.#waiting.length >= Math.min(WAITING, this.#parts.limits.waiting)) socket.destroy();
-    else {
-      socket.on('error', () => {});
-      this.#waiting.push(socket);
-    }
+    const many = this.#waiting.length >= Math.min(WAITING, this.#parts.limits.waiting);
+    // The others wait in the system's queue: nobody is closed for coming too early or too late.
+    if ((this.#admits || many) && !this.#gate.pause() && many) return void socket.destroy();
+    socket.on('error', () => {});
+    this.#waiting.push(socket);
+  }
+
+  #takeDirectly(): void {
+    if (this.#path === null) takeConnections(this.#server, (client) => this.#takesDirectly(client));
   }
 
   get #full(): boolean {
@@ -186,26 +195,28 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
     }
   }
 
-  #serve(socket: Socket): void {
+  /** False: another worker has taken the last place meanwhile. */
+  #serve(socket: Socket): boolean {
     const { limits, index, counters, handler } = this.#parts;
     const address = this.trusted.normalise(socket.remoteAddress ?? '');
     // A peer that is gone already has no address; one behind a unix socket never has.
     if (address === '' && this.#path === null) {
       socket.destroy();
-      return;
+      return true;
     }
     // Behind a proxy the addresses that are limited are those that it names.
     if (this.config.proxyProtocol === 'off' && this.#hasItsShare(address)) {
       socket.destroy();
-      return;
+      return true;
     }
     if (!Arrival.isNeeded(this)) return this.#begin(socket, address);
-    limits.opened(index, address);
+    if (!limits.enter(index, address, this.config.limits.connections)) return false;
     counters.connectionOpened(index);
     const arrival = new Arrival(socket, address, this, handler.wheel);
     this.#arrivals.add(arrival);
     if (this.stopping) arrival.stop(this.#idleMs);
     arrival.begin();
+    return true;
   }
 
   /** A connection that HTTP/1.1 begins on at once is served without a net.Socket, unless it has to wait. */
@@ -216,15 +227,15 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
     const address = this.trusted.normalise(ends.address ?? '');
     if (address === '' || this.#hasItsShare(address)) return false;
     client.setNoDelay?.(true);
-    this.#begin(client, address);
-    return true;
+    return this.#begin(client, address);
   }
 
-  #begin(accepted: Accepted, address: string): void {
+  #begin(accepted: Accepted, address: string): boolean {
     const { limits, index, counters, handler } = this.#parts;
-    limits.opened(index, address);
+    if (!limits.enter(index, address, this.config.limits.connections)) return false;
     counters.connectionOpened(index);
     this.#speak(new Downstream(accepted, { peer: address, secure: false }, this, handler));
+    return true;
   }
 
   #hasItsShare(address: string): boolean {
@@ -318,15 +329,18 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
     const { limits, index, counters } = this.#parts;
     limits.closed(index, address);
     counters.connectionClosed(index);
-    if (this.#waiting.length > 0) this.serveWaiting();
+    // Where several workers share a limit each looks on its tick: no one's queue is always behind.
+    if ((this.#waiting.length > 0 || this.#gate.paused) && limits.alone) this.serveWaiting();
   }
 
   /** Lets connections in that waited for another one to end, at this worker or another. Called on every tick too. */
   serveWaiting(): void {
     while (this.#waiting.length > 0 && this.#admits && !this.#full) {
-      const socket = this.#waiting.shift()!;
-      if (!socket.destroyed) this.#serve(socket);
+      const socket = this.#waiting[0]!;
+      if (!socket.destroyed && !this.#serve(socket)) return;
+      this.#waiting.shift();
     }
+    if (this.#gate.paused && this.#waiting.length === 0 && !this.stopping && !this.#full) this.#gate.resume();
   }
 
   get open(): number {
@@ -345,7 +359,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
     for (const arrival of this.#arrivals) arrival.stop(times.idle);
     this.#path?.remove();
     // Behind the events of this turn: what the system has ready to be accepted is accepted, not reset (behaviour 47).
-    setImmediate(() => this.#server.close());
+    setImmediate(() => this.#gate.close());
     for (const socket of this.#waiting.splice(0)) socket.destroy();
     for (const connection of this.#connections) connection.stop(times, Math.random);
   }

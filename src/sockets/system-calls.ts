@@ -35,7 +35,9 @@ export interface SystemCalls {
 const EBADF = 9;
 const isX64 = process.arch === 'x64';
 /** Numbers of system calls: asm/unistd_64.h, asm-generic/unistd.h. */
-export const Call = isX64 ? ({ read: 0n, write: 1n } as const) : ({ read: 63n, write: 64n } as const);
+export const Call = isX64
+  ? ({ read: 0n, write: 1n, fcntl: 72n } as const)
+  : ({ read: 63n, write: 64n, fcntl: 25n } as const);
 const NO_FD = 0xffff_ffff_ffff_ffffn;
 
 /** Null: not to be had here. Connections then go through libuv: slower, the same otherwise. */

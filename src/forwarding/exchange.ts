@@ -70,6 +70,8 @@ export interface ClientSide {
   abort(): void;
   /** Ends the connection in the middle of a response: what was sent goes out, and does not look whole (behaviour 64). */
   cut(): void;
+  /** Reads what has come from the client by now, where that can be found out. Not to be called while anything else that was read is looked at. */
+  readAhead(): void;
   /** Lets the request body come, or come again. */
   readBody(): void;
   /** Stops the request body from coming. */

@@ -383,6 +383,7 @@ export class Upstream extends Timed implements OpeningEvents {
     try {
       switch (this.#phase) {
         case Phase.head:
+          if (this.#exchange!.upgrade !== '') return this.#readAnswerToUpgrade(this.#exchange!, size, bytes);
           return this.#readHead(size, bytes);
         case Phase.body: {
           const x = this.#exchange!;
@@ -412,6 +413,17 @@ export class Upstream extends Timed implements OpeningEvents {
     // While the client is slow, silence of the backend is not the backend's fault.
     if (!flowing) this.#handler.wheel.clear(this);
     return flowing;
+  }
+
+  /**
+   * As #readHead. What the client has sent before this answer, in hope of another protocol, has to be known as such before it is answered, also
+   * when it lies in its socket still. Reading it takes the place of `bytes`.
+   */
+  #readAnswerToUpgrade(x: Exchange, size: number, bytes: Buffer): boolean {
+    const copy = Buffer.from(bytes.subarray(0, size));
+    x.client.readAhead();
+    // Its client may have left.
+    return this.#exchange === x && this.#readHead(size, copy);
   }
 
   #readHead(size: number, bytes: Buffer): boolean {

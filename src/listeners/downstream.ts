@@ -429,6 +429,10 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     return -1;
   }
 
+  readAhead(): void {
+    if (this.#socket instanceof DirectSocket) this.#socket.look();
+  }
+
   readBody(): void {
     const x = this.exchange;
     if (x.bodyDone || this.#phase !== Phase.exchange) return;

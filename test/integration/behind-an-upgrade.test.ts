@@ -3,6 +3,7 @@
  * bytes that spell a request sent in every way, over HTTP/1.1 and HTTP/2; the backends record what reaches them.
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, beforeEach, test } from 'node:test';
 import { webSocketAccept } from '../../src/http2/websocket-handshake.ts';
 import { DeadPort } from '../support/dead-port.ts';
@@ -307,6 +308,43 @@ test('P1, 59: HTTP/2, bytes that came before the 101 are the first of the tunnel
   await eventually('the tunnel', () => connection.text.endsWith(bytes.toString('latin1')));
   await client.ended(1);
   client.close();
+});
+
+test('P1: HTTP/1.1, bytes that lie in the socket when the refusal is read have come before it', async () => {
+  for (const path of ['/426', '/switch']) {
+    held = [];
+    const client = await RawClient.open(limpet.port);
+    client.send(
+      `GET ${path} HTTP/1.1\r\nHost: x.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n`,
+    );
+    await eventually('the backend to be asked', () => held!.length > 0);
+    limpet.process.kill('SIGSTOP');
+    await eventually('limpet to stand still', () =>
+      /^State:\s+T/m.test(readFileSync(`/proc/${limpet.process.pid}/status`, 'utf8')),
+    );
+    client.send(EVIL);
+    await eventually(
+      'the bytes to be there',
+      () => tcpQueues(limpet.port, client.socket.localPort!).unread >= EVIL.length,
+    );
+    letGo();
+    const connection = backend.connections.find(({ text }) => text.includes(path))!;
+    await eventually('the answer to be there', () => connection.socket.writableLength === 0);
+    limpet.process.kill('SIGCONT');
+    if (path === '/switch') {
+      await eventually('the tunnel', () => connection.text.endsWith(EVIL));
+      client.close();
+      connection.socket.destroy();
+      connection.text = '';
+      continue;
+    }
+    const text = await client.end();
+    assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 426']);
+    assert.match(text, /^connection: close\r$/im);
+    client.close();
+    await assertNothingCame(/^\/(?:426|probe)$/);
+    connection.text = '';
+  }
 });
 
 test('P1: CONNECT is refused and what follows is nobody’s, over HTTP/1.1 and HTTP/2', async () => {

@@ -17,8 +17,14 @@ function assertNow(date: string | undefined): void {
   assert.ok(Math.abs(Date.parse(date!) - Date.now()) < 20_000, date!);
 }
 
-describe('F8: Date', () => {
-  const pair = RawPair.inSuite('affinity: []');
+describe('F8: duties of a gateway', () => {
+  const pair = RawPair.inSuite('affinity: []', 'listeners: [{ bind: "127.0.0.1:0", h2c: true }]');
+  let frames: FrameClient;
+  let stream = 1;
+  before(async () => {
+    frames = await FrameClient.open(pair.limpet.port);
+  });
+  after(() => frames.close());
 
   test('F8: a response without Date gets one (RFC 9110 6.6.1)', async () => {
     for (const response of [
@@ -66,10 +72,6 @@ describe('F8: Date', () => {
       assertNow(dates[0]);
     }
   });
-});
-
-describe('F8: Max-Forwards', () => {
-  const pair = RawPair.inSuite('affinity: []');
 
   test('F8: of TRACE and OPTIONS it is one less for the backend (RFC 9110 7.6.2)', async () => {
     for (const [value, sent] of [
@@ -128,17 +130,6 @@ describe('F8: Max-Forwards', () => {
     );
     assert.equal(pair.backend.text, '');
   });
-});
-
-describe('F8: other duties', () => {
-  const pair = RawPair.inSuite('affinity: []', 'listeners: [{ bind: "127.0.0.1:0", h2c: true }]');
-  let frames: FrameClient;
-  let stream = 1;
-  before(async () => {
-    frames = await FrameClient.open(pair.limpet.port);
-  });
-  after(() => frames.close());
-
   /** Sends a request without a body over HTTP/2, and settles with what the backend gets. */
   async function overHttp2(method: string, fields: readonly (readonly [string, string])[] = []): Promise<string> {
     for (const connection of pair.backend.connections) connection.text = '';

@@ -56,5 +56,6 @@ export class ImaginedClient implements ClientSide {
   resumeTunnel(): void {}
   endTunnel(): void {}
   closeTunnel(): void {}
+  readAhead(): void {}
   closeAfter(): void {}
 }

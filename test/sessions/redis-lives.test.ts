@@ -89,9 +89,12 @@ describe('nodes that share a Redis, and the lives of their backends', () => {
     const [one, two] = [await open(), await open('xcba')];
     let looks = 0;
     // The first look comes before the end is read; the backend is back before the last.
-    two.standing.get = () => (++looks === 2 ? 0 : 1);
+    two.standing.get = () => (++looks >= 2 && looks <= 4 ? 0 : 1);
     assert.equal(await one.supervisor.refusals.hasEnded('shop/a', 1), true);
-    assert.equal(looks, 2);
+    assert.equal(looks, 4);
+    // A probe's connection takes the place of the one before.
+    two.standing.get = () => (++looks % 4 === 0 ? 0 : 1);
+    assert.equal(await one.supervisor.refusals.hasEnded('shop/b', 1), false);
   });
 
   test('M1, 114: a node that is alone is not kept waiting, and without Redis each decides alone and tells later', async () => {

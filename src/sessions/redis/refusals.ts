@@ -6,6 +6,8 @@ import { within } from './within.ts';
 const OBJECTION_MS = 500;
 const LOOK_MS = 200;
 const LOOKS = 10;
+/** Looks in a row without a connection that tell of an end. */
+const MOMENT = 3;
 /** How long an objection holds, ms: refusals within it need not be asked about again. */
 const HOLDS_MS = 2_000;
 /** The longest that Redis may take to be asked, ms. */
@@ -79,13 +81,17 @@ export class Refusals {
     return true;
   }
 
-  /** Objects when a connection stood all the while: one that was opened since would prove nothing, but none did in between. */
+  /**
+   * Objects when connections stand all the while. For a moment there may be none, as when a probe's takes the place of the one before; a backend that has ended has
+   * none for longer, and those that are opened after that prove nothing.
+   */
   async #look(name: string): Promise<void> {
     const { connection, standing, log } = this.#parts;
     this.#looking.add(name);
     try {
-      for (let look = 0; look <= LOOKS; look++) {
-        if (standing(name) === 0) return;
+      for (let look = 0, without = 0; look <= LOOKS; look++) {
+        without = standing(name) === 0 ? without + 1 : 0;
+        if (without === MOMENT) return;
         await setTimeout(LOOK_MS / LOOKS, undefined, { ref: false });
       }
       await connection()?.keep(this.#key(name), STANDS, HOLDS_MS);

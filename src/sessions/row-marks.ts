@@ -34,3 +34,11 @@ export function bitsOf(reader: MarkReader): number {
 export function bitsFrom(reader: MarkReader, least: 1 | 2): number {
   return (least === 1 ? 3 : 2) << (reader * 2);
 }
+
+/** How many rows have changed for a reader: one pass over all marks. */
+export function countMarked(marks: Uint8Array, reader: MarkReader): number {
+  const changed = bitsFrom(reader, 2);
+  let count = 0;
+  for (let at = 0; at < marks.length; at++) if ((marks[at]! & changed) !== 0) count++;
+  return count;
+}

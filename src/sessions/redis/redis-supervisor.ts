@@ -5,7 +5,7 @@ import { StartError } from '../../errors-start.ts';
 import type { Logger } from '../../logging/logger.ts';
 import type { SharedStore } from '../create-store.ts';
 import type { KnownLives } from '../known-lives.ts';
-import { bitsFrom, MarkReader } from '../row-marks.ts';
+import { countMarked, MarkReader } from '../row-marks.ts';
 import type { SessionTable } from '../table.ts';
 import type { SessionTableMemory } from '../table-memory.ts';
 import type { SharedNames } from '../user-names.ts';
@@ -69,7 +69,7 @@ export interface StoreView {
   readonly up: boolean;
   /** When it came up or went down, ms since epoch. */
   readonly since: number;
-  /** Sessions of which the store has yet to be told. */
+  /** Sessions of which the store has yet to be told: counted when it is read, which takes as long as the table is large. */
   readonly pending: number;
 }
 
@@ -211,10 +211,17 @@ export class RedisSupervisor {
   }
 
   get view(): StoreView {
-    const changed = bitsFrom(MarkReader.STORE, 2);
-    let pending = 0;
-    for (const mark of this.#marks) if ((mark & changed) !== 0) pending++;
-    return { type: 'redis', up: this.#status.up, since: this.#status.since, pending };
+    const marks = this.#marks;
+    const { up, since } = this.#status;
+    return {
+      type: 'redis',
+      up,
+      since,
+      // Looks at every row of the table: only for who wants to know, and not whenever somebody asks whether the store is up.
+      get pending() {
+        return countMarked(marks, MarkReader.STORE);
+      },
+    };
   }
 
   /** Sessions are refused at the moment, as `RedisStore.refuses` has it. */

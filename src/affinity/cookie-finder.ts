@@ -14,15 +14,15 @@ const MOST = 32;
  */
 export class CookieFinder {
   readonly #needle: string;
-  readonly #keepEmpty: boolean;
+  readonly #own: boolean;
   /** The value found last is `head.text[start, end)`, without the white space around it. */
   start = 0;
   end = 0;
 
-  /** @param keepEmpty an empty value is a find too; otherwise it is passed over, as if the cookie were not there */
-  constructor(name: string, keepEmpty: boolean) {
-    this.#needle = `${name}=`;
-    this.#keepEmpty = keepEmpty;
+  /** @param own it is limpet's: what is taken out of a request as such is found, an empty value too, which is otherwise passed over as if the cookie were not there */
+  constructor(name: string, own: boolean) {
+    this.#needle = name;
+    this.#own = own;
   }
 
   /** Looks for the `nth` cookie of the name, from 0, over all lines. */
@@ -36,14 +36,22 @@ export class CookieFinder {
       const lineEnd = head.valueEnd(line);
       let at = text.indexOf(needle, lineStart);
       for (; at >= 0 && at + needle.length <= lineEnd; at = text.indexOf(needle, at + needle.length)) {
-        if (!beginsPair(text, at, lineStart)) continue;
-        this.#setValue(text, at + needle.length, lineEnd);
-        if (this.start === this.end && !this.#keepEmpty) continue;
+        const equals = this.#equalsBehind(text, at + needle.length, lineEnd);
+        if (equals < 0 || !beginsPair(text, at, lineStart)) continue;
+        this.#setValue(text, equals + 1, lineEnd);
+        if (this.start === this.end && !this.#own) continue;
         if (left-- === 0) return true;
       }
       if (at < 0) return false;
     }
     return false;
+  }
+
+  /** Where the `=` is behind a name, -1: there is none. White space before it makes it another cookie to an application, and ours to `stripCookies`. */
+  #equalsBehind(text: string, nameEnd: number, lineEnd: number): number {
+    let at = nameEnd;
+    if (this.#own) while (at < lineEnd && isBlank(text.charCodeAt(at))) at++;
+    return at < lineEnd && text.charCodeAt(at) === 0x3d ? at : -1;
   }
 
   #setValue(text: string, from: number, lineEnd: number): void {

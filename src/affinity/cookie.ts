@@ -72,10 +72,15 @@ export class CookieAffinity implements CookieIssuer {
     const finder = this.#finder;
     if (!finder.find(head, nth)) return Find.none;
     const text = head.text;
-    const start = finder.start;
-    if (finder.end - start !== COOKIE_LENGTH) return Find.invalid;
+    let { start, end } = finder;
+    // Quoted, as some clients send whatever they were sent (RFC 6265 section 4.1.1).
+    if (end - start === COOKIE_LENGTH + 2 && text[start] === '"' && text[end - 1] === '"') {
+      start++;
+      end--;
+    }
+    if (end - start !== COOKIE_LENGTH) return Find.invalid;
     // Keeps the head alive that it is cut from, but no longer than the exchange does; a copy costs more than all the rest here.
-    const value = text.slice(start, finder.end);
+    const value = text.slice(start, end);
     const known = this.#known;
     if (!known.find(value, found.key) && !this.#verifyNew(value, found.key)) {
       // Its key is not that of any text.

@@ -31,8 +31,6 @@ export class PoolTraffic {
   readonly users: SessionUsers;
   /** Requests after which the session ends or gets another id; null: none are configured. */
   readonly triggers: SessionTriggers | null;
-  /** Names of limpet's own cookies, which backends neither see nor set. */
-  readonly cookies: readonly string[];
   /** Requests have to pass at least one of the steps of proxy/admission.ts. */
   readonly guarded: boolean;
   /** Broken responses go on at another backend, see resume.ts. */
@@ -72,7 +70,6 @@ export class PoolTraffic {
     this.binding = binding;
     this.users = users;
     this.triggers = triggers;
-    this.cookies = issuer === null ? [] : [issuer.name];
     const { session, rateLimit, failover } = pool.config;
     this.resumes = failover.resume;
     this.guarded = rateLimit !== null || session.dialog !== 'full-duplex' || users.asks;

@@ -1,3 +1,4 @@
+import type { CookieNames } from '../affinity/cookie-names.ts';
 import { stripCookies } from '../affinity/cookie-strip.ts';
 import type { Backend } from '../backends/backend.ts';
 import { ConnectionToken, Framing, type Head } from '../http1/head.ts';
@@ -53,13 +54,7 @@ const MOST_FORWARDS = 1_000_000;
  * The head that goes to the backend: the client's lines in their order and number (behaviour 66), then limpet's.
  * @param tail what ends the head: CRLF, the lines about the session, the empty line
  */
-export function requestHead(
-  x: Exchange,
-  head: Head,
-  backend: Backend,
-  cookies: readonly string[],
-  tail: string,
-): string {
+export function requestHead(x: Exchange, head: Head, backend: Backend, cookies: CookieNames, tail: string): string {
   const text = head.text;
   const hop = (head.connection & ConnectionToken.named) === 0 ? null : namedFields(head);
   const named = x.unwanted === null ? hop : hop === null ? x.unwanted : hop.union(x.unwanted);
@@ -106,7 +101,7 @@ function traceFate({ trace }: Exchange, id: number): number {
 }
 
 /** What becomes of line i, one that is looked at. Null: it stays as it is. */
-function changedLine(head: Head, i: number, cookies: readonly string[]): string | null {
+function changedLine(head: Head, i: number, cookies: CookieNames): string | null {
   switch (head.id(i)) {
     case HeaderId.host:
       return hostLine(head);
@@ -126,9 +121,12 @@ function hostLine(head: Head): string | null {
 }
 
 /** Null: as it is. limpet's own cookies stay here (behaviour 8). */
-function cookieLine(head: Head, i: number, cookies: readonly string[]): string | null {
-  if (cookies.length === 0) return null;
-  const rest = stripCookies(head.text, head.valueStart(i), head.valueEnd(i), cookies);
+function cookieLine(head: Head, i: number, cookies: CookieNames): string | null {
+  if (cookies.none) return null;
+  const { text } = head;
+  const start = head.valueStart(i);
+  const end = head.valueEnd(i);
+  const rest = stripCookies(text, start, end, cookies.in(text, start, end));
   if (rest === null) return null;
   return rest === '' ? '' : `${head.name(i)}: ${rest}\r\n`;
 }

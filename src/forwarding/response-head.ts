@@ -1,3 +1,4 @@
+import type { CookieNames } from '../affinity/cookie-names.ts';
 import { ConnectionToken, Framing, type Head } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
 import { namedFields } from './named-fields.ts';
@@ -30,7 +31,7 @@ FATE[HeaderId.cacheControl] = 2;
 /**
  * The head that goes to the client: the backend's lines in their order, then limpet's.
  * @param framing towards the client; its field is written here and nowhere else
- * @param cookie name of limpet's cookie in this pool, which a backend cannot set; '' when there is none
+ * @param cookies names of limpet's cookies, which a backend cannot set
  * @param setCookie `Set-Cookie` line of limpet's own, with CRLF; '' for none
  * @param connection `Connection` line with CRLF, or ''
  * @param cacheable the response may be kept by a cache unless told otherwise
@@ -38,7 +39,7 @@ FATE[HeaderId.cacheControl] = 2;
 export function responseHead(
   head: Head,
   framing: number,
-  cookie: string,
+  cookies: CookieNames,
   setCookie: string,
   connection: string,
   cacheable: boolean,
@@ -55,11 +56,11 @@ export function responseHead(
   for (let i = 0; i < head.count; i++) {
     const id = head.id(i);
     const end = head.lineEnd(i);
-    let keep = stays(head, i, framing, cookie);
+    let keep = stays(head, i, framing, cookies);
     if (privatise && id === HeaderId.cacheControl) {
       keep = false;
       cacheControl += cacheControl === '' ? head.value(i) : `, ${head.value(i)}`;
-    }
+    } else if (privatise && keep && isForCaches(head.name(i))) keep = false;
     if (keep && (named === null || !named.has(head.name(i).toLowerCase()))) {
       runEnd = end;
       continue;
@@ -77,12 +78,12 @@ export function responseHead(
 
 /**
  * Whether a head goes to the client byte for byte when limpet has no line to add.
- * @param framing, cookie as in `responseHead`
+ * @param framing, cookies as in `responseHead`
  */
-export function passesAsItIs(head: Head, framing: number, cookie: string): boolean {
+export function passesAsItIs(head: Head, framing: number, cookies: CookieNames): boolean {
   if (!beginsAsUsual(head) || framing === Framing.chunked || (head.connection & ConnectionToken.named) !== 0)
     return false;
-  for (let i = 0; i < head.count; i++) if (!stays(head, i, framing, cookie)) return false;
+  for (let i = 0; i < head.count; i++) if (!stays(head, i, framing, cookies)) return false;
   return true;
 }
 
@@ -92,10 +93,10 @@ function beginsAsUsual(head: Head): boolean {
 }
 
 /** Whether line i goes to the client, as far as its own name and value decide it. */
-function stays(head: Head, i: number, framing: number, cookie: string): boolean {
+function stays(head: Head, i: number, framing: number, cookies: CookieNames): boolean {
   const id = head.id(i);
   if (FATE[id] !== 2) return FATE[id] === 0;
-  if (id === HeaderId.setCookie) return cookie === '' || !setsCookie(head, i, cookie);
+  if (id === HeaderId.setCookie) return !cookies.isSet(head.text, head.valueStart(i), head.valueEnd(i));
   if (id === HeaderId.contentLength) return head.plainLength && hasLength(head, framing);
   return true;
 }
@@ -103,14 +104,6 @@ function stays(head: Head, i: number, framing: number, cookie: string): boolean 
 /** Whether the response may have a Content-Length. */
 function hasLength(head: Head, framing: number): boolean {
   return framing !== Framing.chunked && head.status >= 200 && head.status !== 204;
-}
-
-/** Whether line i sets the cookie `name`. */
-function setsCookie(head: Head, i: number, name: string): boolean {
-  const start = head.valueStart(i);
-  if (!head.text.startsWith(name, start)) return false;
-  const rest = head.text.slice(start + name.length, head.valueEnd(i)).trimStart();
-  return rest === '' || rest.startsWith('=') || rest.startsWith(';');
 }
 
 /** A Cache-Control value with `private`, and without what would let a shared cache keep it (RFC 9111 5.2.2). */
@@ -126,8 +119,23 @@ export function privateCacheControl(value: string): string {
 /** Statuses that a cache may keep without being told (RFC 9110 15.1). */
 const HEURISTIC = new Set([200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501]);
 
+/**
+ * Fields that tell caches of one kind what Cache-Control says to all (RFC 9213): a cache that knows its own does not look at the other, and would keep a response
+ * that has a session cookie in it. The names are of the RFC, its predecessor, Akamai, nginx and LiteSpeed; those of Cloudflare, Netlify and Vercel end like the first.
+ */
+function isForCaches(name: string): boolean {
+  return /^(?:(?:.+-)?cdn-cache-control|surrogate-control|edge-control|x-accel-expires|x-litespeed-cache-control)$/i.test(
+    name,
+  );
+}
+
 /** Whether a cache could keep this response: then `Cache-Control: private` has to be added when a cookie goes with it. */
 export function isCacheable(head: Head, method: string): boolean {
   if (method !== 'GET' && method !== 'HEAD') return false;
-  return HEURISTIC.has(head.status) || head.findId(HeaderId.cacheControl) >= 0;
+  if (HEURISTIC.has(head.status) || head.findId(HeaderId.cacheControl) >= 0) return true;
+  for (let i = 0; i < head.count; i++) {
+    const name = head.name(i);
+    if (name.toLowerCase() === 'expires' || isForCaches(name)) return true;
+  }
+  return false;
 }

@@ -11,6 +11,7 @@
  * Longer than 400 lines because the life of a request is to be read in one place.
  */
 import { performance } from 'node:perf_hooks';
+import { CookieNames } from '../affinity/cookie-names.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { BackendQueue } from '../backends/queue.ts';
 import type { SharedState } from '../backends/shared-state.ts';
@@ -44,7 +45,7 @@ import { blame, blameStatus, countRetried, keepAccuser, noteRetried } from './bl
 import { type Choice, chooseBackend } from './choose.ts';
 import { EVERY_METHOD, errorAnswer } from './error-answer.ts';
 import { explainLine } from './explain/explain-header.ts';
-import { type ExplainAccess, explainedRequest } from './explain/explained-request.ts';
+import { asksToExplain, type ExplainAccess, withoutAdminToken } from './explain/explained-request.ts';
 import { finalRecipientAnswer, isFinalRecipient } from './final-recipient.ts';
 import { noteMove } from './note-move.ts';
 import { noteRefusal } from './note-refusal.ts';
@@ -110,6 +111,8 @@ export class Handler implements AttemptEvents, Gate {
   #router: Router;
   #pools: readonly PoolTraffic[] = [];
   #byIndex: readonly (PoolTraffic | undefined)[] = [];
+  /** Of limpet's own cookies, of all pools. */
+  #cookies = CookieNames.NONE;
   readonly #state: SharedState;
   readonly #store: SessionStore;
   readonly #streams: OpenStreams;
@@ -154,6 +157,7 @@ export class Handler implements AttemptEvents, Gate {
     byIndex.fill(undefined);
     for (const traffic of pools) byIndex[traffic.pool.index] = traffic;
     this.#byIndex = byIndex;
+    this.#cookies = new CookieNames(pools.flatMap(({ issuer }) => (issuer === null ? [] : [issuer.name])));
   }
 
   /** Scratch for a request head with at most so many fields; valid until the next request is parsed. */
@@ -196,8 +200,8 @@ export class Handler implements AttemptEvents, Gate {
     x.requestIdLine = this.#requestIdLine(x);
     if (this.tracing !== null) this.tracing.begin(x, came);
     const { explain } = this.#parts;
-    if (explain !== null && came.has(HeaderId.limpetExplain)) this.#explain(x, came, explain);
-    const head = x.explains ? this.scratchHead : came;
+    // The admin token is for limpet alone, whatever else the request says.
+    const head = explain !== null && came.has(HeaderId.authorization) ? this.#withoutToken(x, came, explain) : came;
     if ((head.connection & ConnectionToken.upgrade) !== 0) x.upgrade = upgradeProtocol(head);
     if (head.method === 'CONNECT') return this.answer(x, ERRORS.METHOD_NOT_ALLOWED);
     if ((head.method === 'OPTIONS' || head.method === 'TRACE') && isFinalRecipient(head)) return this.#endHere(x, head);
@@ -218,13 +222,13 @@ export class Handler implements AttemptEvents, Gate {
     this.#pass(x, traffic, 0);
   }
 
-  /** It asks what is decided. Where it may know, it goes on without the fields that say so, and its head is parsed anew. */
-  #explain(x: Exchange, head: Head, access: ExplainAccess): void {
-    const text = explainedRequest(head, access);
-    if (text === null) return;
-    x.explains = true;
+  /** Where it carries the admin token it goes on without that, and its head is parsed anew; with it, it may ask what is decided. */
+  #withoutToken(x: Exchange, head: Head, access: ExplainAccess): Head {
+    const text = withoutAdminToken(head, access);
+    if (text === null) return head;
+    x.explains = asksToExplain(head);
     x.text = text;
-    this.#reparse(x);
+    return this.#reparse(x);
   }
 
   // ---- what it has to pass ----
@@ -350,7 +354,7 @@ export class Handler implements AttemptEvents, Gate {
     const upstream = owned ?? (x.freshOnly ? null : connections.take(x)) ?? new Upstream(connections, this, x);
     x.upstream = upstream;
     const tail = x.committed ? resumeTail(x, traffic, backend) : sessionTail(x, traffic, backend);
-    upstream.start(x, requestHead(x, head, backend, traffic.cookies, tail));
+    upstream.start(x, requestHead(x, head, backend, this.#cookies, tail));
   }
 
   /** The head of the request again, for what happens after its first attempt. */
@@ -372,7 +376,7 @@ export class Handler implements AttemptEvents, Gate {
   onInterim(x: Exchange, head: Head): void {
     // Not in the middle of a body.
     if (x.committed) return;
-    x.client.put(responseHead(head, Framing.none, x.traffic!.issuer?.name ?? '', '', '', false));
+    x.client.put(responseHead(head, Framing.none, this.#cookies, '', '', false));
   }
 
   /** The head of the final response has come. False: the response is not used, the request goes elsewhere. */
@@ -400,7 +404,6 @@ export class Handler implements AttemptEvents, Gate {
     if (setCookie === null) return this.#drop(x, upstream);
     // Without a 100 the client may or may not send its body: the next bytes could be either (RFC 9110 10.1.1).
     if (framing === Framing.untilClose || (x.expectsContinue && !x.continued && !x.bodyDone)) x.client.closeAfter();
-    const cookie = traffic.issuer?.name ?? '';
     const { keepAlive } = x.client;
     // What the client has been told holds, whatever begins or is taken back until the response is whole.
     if (!keepAlive) x.client.closeAfter();
@@ -408,11 +411,11 @@ export class Handler implements AttemptEvents, Gate {
     if (x.explains) lines += explainLine(x, backend, null);
     if (!head.has(HeaderId.date)) lines += this.#date.at(now + this.#clockOffset);
     if (status === 426 && head.upgradeLine >= 0 && x.minor === 1) lines += upgradeLines(head);
-    if (setCookie === '' && lines === '' && passesAsItIs(head, framing, cookie)) {
+    if (setCookie === '' && lines === '' && passesAsItIs(head, framing, this.#cookies)) {
       x.client.putHead(head.bytes, head.base, head.base + head.length);
     } else {
       const cacheable = setCookie !== '' && isCacheable(head, x.method);
-      x.client.put(responseHead(head, framing, cookie, setCookie, lines, cacheable));
+      x.client.put(responseHead(head, framing, this.#cookies, setCookie, lines, cacheable));
     }
     x.status = status;
     x.committed = true;
@@ -523,7 +526,7 @@ export class Handler implements AttemptEvents, Gate {
       responseHead(
         head,
         Framing.none,
-        traffic.issuer?.name ?? '',
+        this.#cookies,
         setCookie,
         `Connection: upgrade\r\nUpgrade: ${line}\r\n${x.explains ? explainLine(x, backend, null) : ''}`,
         false,

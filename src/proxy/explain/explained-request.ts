@@ -7,18 +7,23 @@ export interface ExplainAccess {
   matches(authorization: string): boolean;
 }
 
-/**
- * The head of a request that asks for the decision and may have it, without the two fields that say so: neither a backend nor a key source ever sees the admin
- * token. Null: it may not, or does not ask with `1`; then its Authorization is the application's and stays.
- */
-export function explainedRequest(head: Head, access: ExplainAccess): string | null {
+/** Whether a request asks for the decision. */
+export function asksToExplain(head: Head): boolean {
   const asks = head.findId(HeaderId.limpetExplain);
-  if (asks < 0 || head.value(asks) !== '1') return null;
-  let allowed = false;
+  return asks >= 0 && head.value(asks) === '1';
+}
+
+/**
+ * The head of a request that carries the admin token, without it and without the field that asks for the decision: neither a backend nor a key source ever sees
+ * that token, whether it is asked for anything or not. Null: it does not carry it, and its Authorization is the application's and stays.
+ */
+export function withoutAdminToken(head: Head, access: ExplainAccess): string | null {
+  let found = false;
+  // All of them, so that it takes the same time wherever the token stands.
   for (let i = head.findId(HeaderId.authorization); i >= 0; i = head.findId(HeaderId.authorization, i + 1)) {
-    allowed ||= access.matches(head.value(i));
+    if (access.matches(head.value(i))) found = true;
   }
-  if (!allowed) return null;
+  if (!found) return null;
   let text = head.text.slice(0, head.fieldsStart);
   for (let i = 0; i < head.count; i++) {
     const id = head.id(i);

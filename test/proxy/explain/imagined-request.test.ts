@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { explainedRequest } from '../../../src/proxy/explain/explained-request.ts';
+import { asksToExplain, withoutAdminToken } from '../../../src/proxy/explain/explained-request.ts';
 import type { ExplainQuery } from '../../../src/proxy/explain/explanation.ts';
 import { imagineRequest } from '../../../src/proxy/explain/imagined-request.ts';
 import { spokenTime } from '../../../src/proxy/explain/spoken-time.ts';
@@ -64,14 +64,21 @@ test('a request with the admin token goes on without it; any other as it came', 
   const stripped = (headers: ExplainQuery['headers']) => {
     const made = imagine({ headers: { a: '1', ...headers, z: '2' } });
     assert.ok(typeof made !== 'string');
-    return explainedRequest(made.head, access);
+    return withoutAdminToken(made.head, access);
   };
   const left = 'GET / HTTP/1.1\r\nHost: here.example\r\na: 1\r\nz: 2\r\n\r\n';
   assert.equal(stripped({ authorization: 'Bearer right', 'x-limpet-explain': '1' }), left);
   assert.equal(stripped({ authorization: ['Basic eDp5', 'Bearer right'], 'X-Limpet-Explain': ['1', '1'] }), left);
   assert.equal(stripped({ authorization: 'Bearer wrong', 'x-limpet-explain': '1' }), null);
-  assert.equal(stripped({ authorization: 'Bearer right', 'x-limpet-explain': '0' }), null);
-  assert.equal(stripped({ authorization: 'Bearer right' }), null);
+  // Whatever else the request says, or misspells.
+  assert.equal(stripped({ authorization: 'Bearer right', 'x-limpet-explain': '0' }), left);
+  assert.equal(stripped({ authorization: 'Bearer right' }), left);
+  const asks = (headers: ExplainQuery['headers']) => {
+    const made = imagine({ headers });
+    assert.ok(typeof made !== 'string');
+    return asksToExplain(made.head);
+  };
+  assert.deepEqual([{ 'x-limpet-explain': '1' }, { 'x-limpet-explain': '0' }, {}].map(asks), [true, false, false]);
 });
 
 test('times are told in their two largest units', () => {

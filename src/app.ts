@@ -16,6 +16,7 @@ import { DnsDiscovery } from './backends/discovery/dns-discovery.ts';
 import type { Pool } from './backends/pool.ts';
 import { SharedState } from './backends/shared-state.ts';
 import { StandingConnections } from './backends/standing-connections.ts';
+import { MOST_BACKENDS } from './config/most-backends.ts';
 import type { Config } from './config/schema.ts';
 import { watchFile } from './config/watch.ts';
 import { StartError } from './errors-start.ts';
@@ -56,8 +57,6 @@ import { SpanExporter } from './tracing/span-exporter.ts';
 import { Explainer } from './workers/explainer.ts';
 import { Supervisor } from './workers/supervisor.ts';
 
-/** Backends that fit into the shared memory, removed ones that still drain included. */
-const SLOTS = 1_024;
 /** Names of pools and listeners over all reloads: room for this many more than there are at the start. */
 const MORE_POOLS = 256;
 const MORE_LISTENERS = 32;
@@ -103,15 +102,15 @@ async function start(
   const redis = config.sessions.store === 'redis' ? config.sessions.redis : null;
   const maxPools = Object.keys(config.pools).length + MORE_POOLS;
   const maxListeners = config.listeners.length + MORE_LISTENERS;
-  const stateMemory = SharedState.allocate(workers, SLOTS);
+  const stateMemory = SharedState.allocate(workers, MOST_BACKENDS);
   const tableMemory = SessionTable.allocate(
     config.sessions.max,
-    SLOTS,
+    MOST_BACKENDS,
     workers + 1,
     maxPools,
     redis !== null || snapshot !== null,
   );
-  const counters = Counters.allocate(workers, maxPools, SLOTS, maxListeners);
+  const counters = Counters.allocate(workers, maxPools, MOST_BACKENDS, maxListeners);
   const limits = ConnectionLimits.allocate(workers, maxListeners, true, allowanceOf(config, workers, log));
   const rates = RateTable.allocate(RATE_KEYS);
   const state = new SharedState(stateMemory, -1);
@@ -161,7 +160,7 @@ async function start(
     state,
     counters: new CounterSums(counters),
     sessions: (slot) => table.sessions(slot),
-    slots: SLOTS,
+    slots: MOST_BACKENDS,
     pools: maxPools,
     listeners: maxListeners,
     keySecret: shared?.keySecret ?? snapshots?.keySecret ?? secrets[0]!,

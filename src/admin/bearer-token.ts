@@ -1,9 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readTokenFile } from '../config/token-file.ts';
 import { StartError } from '../errors-start.ts';
 
-/** A token that can be guessed is none. */
-const SHORTEST = 16;
 /** `Bearer` and a token68 (RFC 6750 section 2.1); the scheme's case does not matter (RFC 9110 section 11.1). */
 const CREDENTIALS = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 
@@ -25,18 +23,9 @@ export class BearerToken {
    * @throws StartError when the file cannot be read or holds no usable token
    */
   static fromFile(file: string): BearerToken {
-    let text: string;
-    try {
-      text = readFileSync(file, 'utf8').trim();
-    } catch (cause) {
-      throw new StartError(`admin.tokenFile: cannot read ${file}: ${(cause as Error).message}`, { cause });
-    }
-    if (!CREDENTIALS.test(`Bearer ${text}`) || text.length < SHORTEST) {
-      throw new StartError(
-        `admin.tokenFile: ${file} must hold one token of at least ${SHORTEST} characters (letters, digits and - . _ ~ + / =), such as openssl rand -hex 32 makes`,
-      );
-    }
-    return new BearerToken(text);
+    const read = readTokenFile(file);
+    if ('error' in read) throw new StartError(`admin.tokenFile: ${read.error}`);
+    return new BearerToken(read.token);
   }
 
   /** @param token or what another thread's `check` says of it */

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { linkSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { readSecretFile } from '../config/secret-file.ts';
 import { StartError } from '../errors-start.ts';
 
 const LEAST_BYTES = 32;
@@ -14,8 +15,7 @@ export interface Secrets {
 }
 
 /**
- * Reads `sessions.secretFile`: one secret a line in hex, base64 or base64url; blank lines and `#` comments are allowed.
- * Text that can be read as hex is hex. Without a file a secret is made up: for this process alone, or, where there is a snapshot, kept beside it.
+ * Reads `sessions.secretFile`, see readSecretFile. Without a file a secret is made up: for this process alone, or, where there is a snapshot, kept beside it.
  * @param snapshot as in `sessions.snapshot`: its rows are of use only to whoever has the secret that their keys were hashed with
  * @throws StartError that names file and line, and never shows a secret.
  */
@@ -42,23 +42,10 @@ export function keyFingerprint(secret: Uint8Array): string {
 
 /** @param key what configured the file, for messages */
 function readSecrets(secretFile: string, key: string): Secrets {
-  const { text, mode } = read(secretFile, key);
-  const secrets: Uint8Array[] = [];
-  const lines = new Map<string, number>();
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
-    const written = line.replace(/(?:^|\s)#.*$/, '').trim();
-    if (written === '') continue;
-    const place = `${secretFile}:${index + 1}`;
-    const secret = decode(written, place);
-    const text16 = secret.toString('hex');
-    const first = lines.get(text16);
-    if (first !== undefined)
-      throw new StartError(`${place}: is the same secret as line ${first}: remove one of the two`);
-    lines.set(text16, index + 1);
-    secrets.push(secret);
-  }
-  if (secrets.length === 0) throw new StartError(`${secretFile}: holds no secret; ${HOW}`);
-  return { secrets, warning: openToOthers(secretFile, mode) };
+  const read = readSecretFile(secretFile);
+  if ('error' in read)
+    throw new StartError(read.error.startsWith('cannot read') ? `${key}: ${read.error}` : read.error);
+  return { secrets: read.secrets, warning: openToOthers(secretFile, read.mode) };
 }
 
 /** The file beside the snapshot that holds the secret, made now if it is not there. */
@@ -89,36 +76,6 @@ function keptBeside(snapshot: string): string {
     });
   }
   return file;
-}
-
-function read(file: string, key: string): { readonly text: string; readonly mode: number } {
-  try {
-    return { text: readFileSync(file, 'latin1'), mode: statSync(file).mode };
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StartError(`${key}: cannot read ${file}: ${reason}`, { cause });
-  }
-}
-
-function decode(written: string, place: string): Buffer {
-  let secret: Buffer;
-  if (/^[0-9A-Fa-f]+$/.test(written)) {
-    if (written.length % 2 !== 0) throw new StartError(`${place}: hex has an odd number of digits: one is missing`);
-    secret = Buffer.from(written, 'hex');
-  } else {
-    const base64 = /^([A-Za-z0-9+/]+|[A-Za-z0-9_-]+)(={0,2})$/.exec(written);
-    const digits = base64?.[1]?.length ?? 0;
-    const padding = base64?.[2]?.length ?? 0;
-    // One digit alone is no byte; padding, where it stands, fills up to a multiple of four (RFC 4648 section 4).
-    if (base64 === null || digits % 4 === 1 || (padding > 0 && (digits + padding) % 4 !== 0))
-      throw new StartError(`${place}: is neither base64 nor hex; ${HOW}`);
-    secret = Buffer.from(written, 'base64');
-  }
-  if (secret.length < LEAST_BYTES)
-    throw new StartError(`${place}: the secret has ${secret.length} bytes, at least ${LEAST_BYTES} are needed; ${HOW}`);
-  if (secret.every((byte) => byte === secret[0]))
-    throw new StartError(`${place}: the secret is one byte repeated, which can be guessed; ${HOW}`);
-  return secret;
 }
 
 /**

@@ -1,9 +1,9 @@
-import { createPublicKey, type KeyObject } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import type { KeyObject } from 'node:crypto';
 import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey } from 'jose';
 import * as errors from 'jose/errors';
 import { createLocalJWKSet } from 'jose/jwks/local';
 import { jwtVerify } from 'jose/jwt/verify';
+import { readPublicKeyFile } from '../config/public-key-file.ts';
 import type { TokenVerifyConfig } from '../config/schema.ts';
 import { StartError } from '../errors-start.ts';
 import { jwksSource } from './jwks-source.ts';
@@ -60,38 +60,8 @@ function keysOf(
   throw new StartError(`${path}: needs one of secret, publicKeyFile and jwksUrl`);
 }
 
-/** PEM (SPKI or a certificate), a JSON Web Key or a set of them. */
 function readKeyFile(file: string, path: string): KeyObject | JWTVerifyGetKey {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new StartError(`${path}: cannot read ${file}: ${messageOf(cause)}`, { cause });
-  }
-  // Where a private key lies in a configuration that needs the public one only, somebody has mixed up two files.
-  if (text.includes('PRIVATE KEY-----'))
-    throw new StartError(`${path}: ${file} holds a private key: put the public key or the certificate there`);
-  try {
-    if (!text.trimStart().startsWith('{')) return createPublicKey(text);
-    const json: unknown = JSON.parse(text);
-    const set = isKeySet(json) ? json : { keys: [json] };
-    for (const key of set.keys) {
-      if (typeof key !== 'object' || key === null || !('kty' in key) || key.kty === 'oct' || 'd' in key)
-        throw new Error('a key of the set is not a public key');
-    }
-    return createLocalJWKSet(set as JSONWebKeySet);
-  } catch (cause) {
-    const form = 'a PEM file with a public key or certificate, a JSON Web Key or a JSON Web Key Set';
-    throw new StartError(`${path}: ${file} is not ${form}: ${messageOf(cause)}`, { cause });
-  }
-}
-
-function isKeySet(json: unknown): json is { readonly keys: readonly unknown[] } {
-  return (
-    typeof json === 'object' && json !== null && 'keys' in json && Array.isArray(json.keys) && json.keys.length > 0
-  );
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const read = readPublicKeyFile(file);
+  if ('error' in read) throw new StartError(`${path}: ${read.error}`);
+  return 'key' in read ? read.key : createLocalJWKSet({ keys: [...read.keys] } as JSONWebKeySet);
 }

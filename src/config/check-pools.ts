@@ -6,6 +6,7 @@ import { checkDiscovery } from './check-discovery.ts';
 import { checkSessionRules } from './check-session-rules.ts';
 import { checkUsers } from './check-users.ts';
 import { got } from './messages.ts';
+import { MOST_BACKENDS } from './most-backends.ts';
 import { nameList } from './name-list.ts';
 import type { Parts, PoolParts, Report } from './parts.ts';
 import { formatDuration } from './scalars.ts';
@@ -18,6 +19,9 @@ const MOST_SUGGESTIONS = 50;
 export function checkPools(parts: Parts, report: Report): void {
   if (parts.pools === null) return;
   if (parts.pools.length === 0) report.error(['pools'], 'must name at least one pool');
+  const backends = parts.pools.reduce((sum, pool) => sum + pool.backends.length, 0);
+  if (backends > MOST_BACKENDS)
+    report.error(['pools'], `name ${backends} backends: limpet holds ${MOST_BACKENDS} at most, in all pools`, 'key');
   for (const pool of parts.pools) {
     checkBackends(pool, report);
     checkDiscovery(pool, report);

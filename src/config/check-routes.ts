@@ -5,6 +5,7 @@ import { got } from './messages.ts';
 import { nameList } from './name-list.ts';
 import { parseOrigin } from './origin.ts';
 import type { Parts, Report, RouteParts } from './parts.ts';
+import { plainPath } from './plain-path.ts';
 import { didYouMean } from './suggest.ts';
 import { takesWholeHost } from './takes-whole-host.ts';
 
@@ -67,7 +68,11 @@ function checkOrigins({ csrf, allowOrigins = [] }: RouteParts, path: KeyPath, re
 
 /** Checks a path as routes have it. */
 export function checkPathPattern(pattern: string, at: KeyPath, report: Report): void {
-  if (!pattern.startsWith('~ ')) return;
+  if (!pattern.startsWith('~ ')) {
+    const read = plainPath(pattern.replace(/^= /, ''));
+    if ('error' in read) report.error(at, read.error);
+    return;
+  }
   try {
     new RegExp(pattern.slice(2));
   } catch (error) {

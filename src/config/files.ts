@@ -6,16 +6,8 @@ import type { Config } from './schema.ts';
 /** The kernel's sockaddr_un holds 108 bytes with the final NUL. */
 const LONGEST_SOCKET = 107;
 
-/** Calls `report` for every file that the configuration names and that cannot be used as it is meant: read, replaced (the snapshot) or appended to (the audit log). */
-export function findUnreadable(config: Config, report: (path: KeyPath, message: string) => void): void {
-  for (const [path, file] of filesOf(config)) {
-    try {
-      if (statSync(file).isDirectory()) report(path, `${file} is a directory: name a file`);
-      accessSync(file, constants.R_OK);
-    } catch (error) {
-      report(path, `cannot read ${file}: ${whyUnreadable(error)}`);
-    }
-  }
+/** Calls `report` for every file that the configuration names and that cannot be written as it is meant: replaced (the snapshot) or appended to (the audit log). */
+export function findUnwritableFiles(config: Config, report: (path: KeyPath, message: string) => void): void {
   findUnwritable(config, report);
   findNoAuditFile(config, report);
 }
@@ -111,16 +103,5 @@ export function whyUnreadable(error: unknown): string {
       return 'it is a directory: name a file';
     default:
       return error instanceof Error ? error.message : String(error);
-  }
-}
-
-function* filesOf(config: Config): Generator<[KeyPath, string]> {
-  if (config.sessions.secretFile !== null) yield [['sessions', 'secretFile'], config.sessions.secretFile];
-  if (config.admin.tokenFile !== null) yield [['admin', 'tokenFile'], config.admin.tokenFile];
-  for (const [name, { affinity }] of Object.entries(config.pools)) {
-    for (const [index, strategy] of affinity.entries()) {
-      const file = strategy.by === 'token' ? strategy.verify?.publicKeyFile : null;
-      if (file) yield [['pools', name, 'affinity', index, 'verify', 'publicKeyFile'], file];
-    }
   }
 }

@@ -3,11 +3,12 @@ import { findBadBackendTls } from './backend-tls-files.ts';
 import { type ConfigError, formatConfigError, type KeyPath } from './config-error.ts';
 import { readDocument } from './document.ts';
 import type { Environment } from './expand.ts';
-import { findUnreadable, whyUnreadable } from './files.ts';
+import { findUnwritableFiles, whyUnreadable } from './files.ts';
 import { valueAt } from './messages.ts';
 import { resolveAdmin, resolveConfig } from './resolve.ts';
 import { type AdminConfig, type Config, configSchema } from './schema.ts';
 import { readTlsMaterial } from './tls-material.ts';
+import { findUnusableFiles } from './unusable-files.ts';
 import { validate } from './validate.ts';
 
 /** A configuration that is valid. */
@@ -102,7 +103,8 @@ export function parseConfig(
   const unreadable: ConfigError[] = [];
   const refuse = (path: KeyPath, message: string) => void unreadable.push(document.errorAt(path, message));
   const warn = (path: KeyPath, message: string) => void warnings.push(document.errorAt(path, message));
-  findUnreadable(config, refuse);
+  findUnusableFiles(config, refuse);
+  findUnwritableFiles(config, refuse);
   findBadBackendTls(config, refuse, warn);
   for (const [index, { tls }] of config.listeners.entries()) {
     if (tls !== null) readTlsMaterial(tls, ['listeners', index, 'tls'], { error: refuse, warn });

@@ -1,8 +1,8 @@
+import { plainPath } from '../config/plain-path.ts';
 import type { RouteMatchConfig } from '../config/schema.ts';
 import { StartError } from '../errors-start.ts';
 import type { Head } from '../http1/head.ts';
 import { hashName } from '../http1/header-id.ts';
-import { readPath } from './path-reading.ts';
 
 /** Whether `text[start, end)` of a request matches. Allocates nothing, save for a regular expression. */
 export type RangeMatcher = (text: string, start: number, end: number) => boolean;
@@ -57,7 +57,9 @@ export function pathMatcher(pattern: string, at: string): RangeMatcher {
     return (text, start, end) => expression.test(text.slice(start, end));
   }
   const exact = pattern.startsWith('= ');
-  const path = plainPath(exact ? pattern.slice(2) : pattern, at);
+  const read = plainPath(exact ? pattern.slice(2) : pattern);
+  if ('error' in read) throw new StartError(`${at}: ${read.error}`);
+  const { path } = read;
   if (exact) return (text, start, end) => end - start === path.length && text.startsWith(path, start);
   const prefix = path.endsWith('/') ? path.slice(0, -1) : path;
   const length = prefix.length;
@@ -74,17 +76,6 @@ function compileExpression(source: string, at: string): RegExp {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new StartError(`${at}: is not a regular expression: ${reason}`, { cause });
   }
-}
-
-/** The pattern in the form in which requests are read, other characters percent-encoded. */
-function plainPath(path: string, at: string): string {
-  const encoded = path.replace(/[^!-~]+/g, (other) => encodeURI(other.toWellFormed()));
-  const readings = readPath(encoded);
-  if (/;|%3b/i.test(path))
-    throw new StartError(`${at}: path parameters (;…) are not looked at, and this would never match: leave them out`);
-  if (readings?.length !== 1)
-    throw new StartError(`${at}: \\, %2F, %5C and %00 are read in different ways by different servers: leave them out`);
-  return readings[0]!;
 }
 
 /** Methods are compared as they are: GET does not imply HEAD. */

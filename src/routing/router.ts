@@ -2,9 +2,9 @@ import type { Pool } from '../backends/pool.ts';
 import type { RouteConfig } from '../config/schema.ts';
 import { StartError } from '../errors-start.ts';
 import type { Head } from '../http1/head.ts';
+import { isPlainPath, readPath } from '../http1/path-reading.ts';
 import { CrossSite } from './cross-site.ts';
 import { compileMatch, type Matchers } from './matchers.ts';
-import { isPlainPath, readPath } from './path-reading.ts';
 
 /** Where a request goes. */
 export interface Route {

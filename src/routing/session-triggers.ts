@@ -1,6 +1,6 @@
 import type { SessionConfig } from '../config/schema.ts';
+import { readPath } from '../http1/path-reading.ts';
 import { pathMatcher, type RangeMatcher } from './matchers.ts';
-import { readPath } from './path-reading.ts';
 
 /** What becomes of a session when a response has come. */
 export const SessionChange = { none: 0, rotate: 1, end: 2 } as const;

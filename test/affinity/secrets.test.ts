@@ -77,7 +77,7 @@ for (const [what, text, message] of bad) {
 test('a file that is not there is named', () => {
   assert.throws(() => loadSecrets('/nowhere/secrets'), {
     name: 'StartError',
-    message: /^sessions\.secretFile: cannot read \/nowhere\/secrets: ENOENT/,
+    message: /^sessions\.secretFile: cannot read \/nowhere\/secrets: there is no such file/,
   });
 });
 

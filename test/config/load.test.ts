@@ -45,7 +45,7 @@ test('a file that is missing, a directory or no UTF-8 text is an error without a
 });
 
 test('files that are named are meant from the directory of the configuration, and told when they cannot be read', () => {
-  file('there.txt', 'x');
+  file('there.txt', 'a-token-that-is-long');
   const text = `${MINIMAL}admin: { tokenFile: there.txt }\nsessions: { secretFile: missing.txt }\n`;
   const loaded = loadConfig(file('files.yaml', text));
   assert.ok(!('errors' in loaded));
@@ -77,6 +77,7 @@ test('a snapshot that could not be replaced, or is no file, is told before the s
     told('s'.repeat(200)).join(),
     /sss\.sock, .* has \d+ bytes and a socket's path 107 at most: use a shorter path$/,
   );
+  file('rows.bin', 'ab12'.repeat(16));
   assert.deepEqual(told('rows.bin', ', secretFile: ./rows.bin'), [
     './rows.bin holds a secret and would be replaced: name a file of its own',
   ]);

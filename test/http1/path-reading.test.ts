@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isPlainPath, readPath } from '../../src/routing/path-reading.ts';
+import { isPlainPath, readPath } from '../../src/http1/path-reading.ts';
 
 test('the usual reading comes first, each reading once', () => {
   assert.deepEqual(readPath(''), ['/']);

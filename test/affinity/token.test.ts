@@ -329,7 +329,8 @@ test('a key file that is no good says which one, where it is named and why', (t)
   }
   assert.throws(make('/nowhere/key.pem'), {
     name: 'StartError',
-    message: /^pools\.shop\.affinity\[0\]\.verify\.publicKeyFile: cannot read \/nowhere\/key\.pem: there is no such file/,
+    message:
+      /^pools\.shop\.affinity\[0\]\.verify\.publicKeyFile: cannot read \/nowhere\/key\.pem: there is no such file/,
   });
 });
 

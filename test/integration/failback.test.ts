@@ -10,6 +10,7 @@ describe('failback', () => {
   let backends: HttpBackend[];
   let limpet: LimpetProcess;
   let admin: Admin;
+  const stopped = new Set<string>();
 
   before(async () => {
     backends = await Promise.all(['a', 'b', 'c'].map((id) => new HttpBackend(id).start()));
@@ -19,7 +20,7 @@ describe('failback', () => {
     const replicas: Record<string, string> = { a: 'b', b: 'c', c: 'a' };
     const members = backends.map(({ id, url }) => `{ id: ${id}, url: "${url}", replicas: [${replicas[id]}] }`);
     const pool = (cookie: string, failback: string): string =>
-      `{ backends: [${members.join(', ')}], affinity: [{ by: cookie, name: ${cookie} }], failover: { failback: ${failback} }, health: { active: { interval: 100ms, timeout: 100ms, rise: 1, fall: 1 }, slowStart: 60s } }`;
+      `{ backends: [${members.join(', ')}], affinity: [{ by: cookie, name: ${cookie} }], failover: { failback: ${failback} }, health: { active: { interval: 250ms, timeout: 250ms, rise: 1, fall: 4 }, slowStart: 60s } }`;
     limpet = await startLimpetProcess(
       [
         'workers: 2',
@@ -39,6 +40,7 @@ describe('failback', () => {
   });
   afterEach(async () => {
     await limpet?.stop();
+    stopped.clear();
     for (const backend of backends) {
       await backend.stop();
       backend.answer = echo;
@@ -69,15 +71,18 @@ describe('failback', () => {
     });
   }
 
-  /** Takes a backend out, and waits until limpet knows. */
+  /** Takes a backend out, and waits until limpet knows; and that it takes the others for up, which a machine that stood still may have put in doubt. */
   async function stop(id: string, pool = 'shop'): Promise<void> {
     await backends.find((backend) => backend.id === id)!.stop();
+    stopped.add(id);
     await health(pool, id, 'down');
+    for (const other of backends) if (!stopped.has(other.id)) await health(pool, other.id, 'up');
   }
 
   /** Lets it come back, and waits until limpet knows. */
   async function start(id: string, pool = 'shop'): Promise<void> {
     await backends.find((backend) => backend.id === id)!.start();
+    stopped.delete(id);
     await health(pool, id, 'up');
   }
 

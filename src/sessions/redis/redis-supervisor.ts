@@ -112,7 +112,7 @@ export class RedisSupervisor {
   #stopped = false;
 
   constructor(parts: RedisSupervisorParts) {
-    const { memory, config, table, pools, now } = parts;
+    const { memory, config, table, pools, now, standing, log } = parts;
     this.#parts = parts;
     const node = randomBytes(9).toString('base64url');
     this.shared = { node, status: StoreStatus.allocate(parts.workers) };
@@ -122,7 +122,6 @@ export class RedisSupervisor {
     const usable = (): RedisConnection | null =>
       this.#connection !== null && this.#status.up && this.#connection.ready ? this.#connection : null;
     this.names = new RedisNames(config.prefix, usable);
-    const { standing, log } = parts;
     this.refusals = new Refusals({ prefix: config.prefix, node, connection: usable, standing, log });
     this.#writeBehind = new WriteBehind({ table, prefix: config.prefix, node, pools, now });
     this.#changes = new Changes({

@@ -176,6 +176,33 @@ describe('behaviour 115: several keys of one session', () => {
     assert.equal(sessionOf(await get(`rotates?sid=${sid}`)), after);
   });
 
+  test('115: explain says which key decides, which ones join, and which session a name is of', async () => {
+    const first = await get('readme');
+    const url = `${limpet.url}/readme?sid=${newKey()}`;
+    const explain = async (
+      headers: Record<string, string>,
+    ): Promise<{ session: string; steps: { detail: string; outcome: string }[] }> => {
+      const answer = await fetch(`${limpet.admin}/api/v1/explain`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ url, headers }),
+      });
+      return (await answer.json()) as { session: string; steps: { detail: string; outcome: string }[] };
+    };
+    const before = await explain({ cookie: first.cookie });
+    assert.equal(before.session, sessionOf(first));
+    assert.ok(
+      before.steps.some(({ outcome }) => outcome === 'joins'),
+      JSON.stringify(before.steps),
+    );
+    // It has changed nothing.
+    assert.notEqual((await explain({})).session, sessionOf(first));
+    await ask(url, { headers: { cookie: first.cookie } });
+    const alone = await explain({});
+    assert.equal(alone.session, sessionOf(first));
+    assert.ok(alone.steps.some(({ detail }) => detail.includes(`another name of the session ${sessionOf(first)}`)));
+  });
+
   test('115: the names of a session share its rate limit', async () => {
     const first = await get('limited');
     const sid = newKey();

@@ -26,6 +26,8 @@ import type { TrustedProxies } from './trusted-proxies.ts';
 
 /** Connections over the limit that wait for one to end, as they would in the kernel's backlog, at most; more are closed. */
 const WAITING = 1_024;
+/** The longest that a stop goes on to accept what comes, ms. */
+const EMPTY_MS = 500;
 /** Between two log lines about the same trouble with accepting. */
 const QUIET_MS = 10_000;
 
@@ -69,6 +71,10 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   #quietUntil = 0;
   #quietAboutProxies = 0;
   #admits = false;
+  /** How many were accepted so far. */
+  #accepted = 0;
+  /** The stop has begun and what the system has ready is still being accepted. */
+  #emptying = false;
   #deadline = Number.POSITIVE_INFINITY;
   #idleMs = 0;
   /** Requests that crossed the end of their idle connection, see ConnectionOwner. */
@@ -161,6 +167,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   }
 
   #accept(socket: Socket): void {
+    this.#accepted++;
     if (this.#admits && !this.#full && this.#serve(socket)) return;
     if (this.#admits) this.#tellFull();
     const many = this.#waiting.length >= Math.min(WAITING, this.#parts.limits.waiting);
@@ -227,7 +234,9 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
     const address = this.trusted.normalise(ends.address ?? '');
     if (address === '' || this.#hasItsShare(address)) return false;
     client.setNoDelay?.(true);
-    return this.#begin(client, address);
+    const taken = this.#begin(client, address);
+    if (taken) this.#accepted++;
+    return taken;
   }
 
   #begin(accepted: Accepted, address: string): boolean {
@@ -344,7 +353,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   }
 
   get open(): number {
-    return this.#connections.size + this.#arrivals.size;
+    return this.#connections.size + this.#arrivals.size + (this.#emptying ? 1 : 0);
   }
 
   /**
@@ -358,10 +367,23 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
     this.#idleMs = times.idle;
     for (const arrival of this.#arrivals) arrival.stop(times.idle);
     this.#path?.remove();
-    // Behind the events of this turn: what the system has ready to be accepted is accepted, not reset (behaviour 47).
-    setImmediate(() => this.#gate.close());
+    this.#emptying = true;
+    setImmediate(() => this.#closeWhenEmpty(performance.now() + EMPTY_MS));
     for (const socket of this.#waiting.splice(0)) socket.destroy();
     for (const connection of this.#connections) connection.stop(times, Math.random);
+  }
+
+  /**
+   * What the system has ready to be accepted is accepted, not reset (behaviour 47): one comes with each turn of the event loop, so a turn
+   * without one was the last. @param until where new ones come on and on, by performance.now
+   */
+  #closeWhenEmpty(until: number): void {
+    const accepted = this.#accepted;
+    setImmediate(() => {
+      if (this.#accepted !== accepted && performance.now() < until) return this.#closeWhenEmpty(until);
+      this.#emptying = false;
+      this.#gate.close();
+    });
   }
 
   /** Ends every connection that is left. */

@@ -81,6 +81,23 @@ describe('connections at a stop', { timeout: 1_800_000 }, () => {
     });
   }
 
+  test('L11: connections that the system has ready when the stop begins are accepted and served', async (t) => {
+    const limpet = await start(t, yaml('grace: 1m, idle: 3s'));
+    await answer(await open(t, limpet.port), GET);
+    limpet.process.kill('SIGSTOP');
+    const clients = await Promise.all(Array.from({ length: 100 }, () => open(t, limpet.port)));
+    for (const [at, client] of clients.entries()) client.send(at % 2 === 0 ? GET : POST);
+    const exited = once(limpet.process, 'exit');
+    limpet.process.kill('SIGTERM');
+    limpet.process.kill('SIGCONT');
+    for (const client of clients) {
+      await client.end(20_000);
+      assert.equal(client.error, null);
+      assert.match(client.text, /^HTTP\/1\.1 200 /);
+    }
+    assert.deepEqual(await exited, [0, null]);
+  });
+
   test('L11: it ends after shutdown.idle, and a request that crosses its end is counted and said', async (t) => {
     const limpet = await start(t, yaml('grace: 1m, idle: 500ms'));
     const idle = await open(t, limpet.port);

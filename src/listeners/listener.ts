@@ -21,13 +21,14 @@ import type { ConnectionOwner } from './connection-owner.ts';
 import { Downstream, type Origin } from './downstream.ts';
 import type { Http2Listener } from './http2-streams.ts';
 import { type BoundPath, listenOnPath } from './listen-on-path.ts';
+import { listenProblem } from './listen-problem.ts';
 import type { TlsFront } from './tls-front.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 
 /** Connections over the limit that wait for one to end, as they would in the kernel's backlog, at most; more are closed. */
 const WAITING = 1_024;
-/** The longest that a stop goes on to accept what comes, ms. */
-const EMPTY_MS = 500;
+/** Connections that the system has ready at most. */
+const BACKLOG = 4_096;
 /** Between two log lines about the same trouble with accepting. */
 const QUIET_MS = 10_000;
 
@@ -106,7 +107,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
       reject(new StartError(listenProblem(this.config.bind, error), { cause: error }));
     };
     this.#server.once('error', onError);
-    this.#server.listen({ host: bind.host, port: port ?? bind.port, reusePort: true, backlog: 4_096 }, () => {
+    this.#server.listen({ host: bind.host, port: port ?? bind.port, reusePort: true, backlog: BACKLOG }, () => {
       this.#server.off('error', onError);
       // Out of file descriptors, or a connection that was gone before it was accepted: the server goes on (behaviour 71).
       this.#server.on('error', (error) => this.#trouble(error));
@@ -368,19 +369,16 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
     for (const arrival of this.#arrivals) arrival.stop(times.idle);
     this.#path?.remove();
     this.#emptying = true;
-    setImmediate(() => this.#closeWhenEmpty(performance.now() + EMPTY_MS));
+    setImmediate(() => this.#closeWhenEmpty(this.#accepted + BACKLOG));
     for (const socket of this.#waiting.splice(0)) socket.destroy();
     for (const connection of this.#connections) connection.stop(times, Math.random);
   }
 
-  /**
-   * What the system has ready to be accepted is accepted, not reset (behaviour 47): one comes with each turn of the event loop, so a turn
-   * without one was the last. @param until where new ones come on and on, by performance.now
-   */
-  #closeWhenEmpty(until: number): void {
+  /** What the system has ready is accepted, not reset (behaviour 47): one with each turn, until a turn brings none, or `last` is reached. */
+  #closeWhenEmpty(last: number): void {
     const accepted = this.#accepted;
     setImmediate(() => {
-      if (this.#accepted !== accepted && performance.now() < until) return this.#closeWhenEmpty(until);
+      if (this.#accepted !== accepted && accepted < last) return this.#closeWhenEmpty(last);
       this.#emptying = false;
       this.#gate.close();
     });
@@ -398,20 +396,5 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
     if (this.#parts.handler.wheel.due >= this.#deadline) return this.stopNow();
     for (const arrival of [...this.#arrivals]) arrival.closeIdle();
     for (const connection of this.#connections) connection.closeIdle();
-  }
-}
-
-function listenProblem(bind: string, error: NodeJS.ErrnoException): string {
-  switch (error.code) {
-    case 'EADDRINUSE':
-      return `listeners: ${bind} is in use: stop the program that listens there, or change bind`;
-    case 'EACCES':
-      return `listeners: ${bind} may not be used without privileges: take a port from 1024 on, or allow it with setcap cap_net_bind_service`;
-    case 'EADDRNOTAVAIL':
-      return `listeners: ${bind} is not an address of this machine`;
-    case 'ENOTFOUND':
-      return `listeners: ${bind} names a host that cannot be resolved`;
-    default:
-      return `listeners: cannot listen on ${bind}: ${error.message}`;
   }
 }

@@ -430,7 +430,8 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   }
 
   readAhead(): void {
-    if (this.#socket instanceof DirectSocket) this.#socket.look();
+    // What cannot be looked at (TLS, a Node without system calls) may hold bytes in hope of another protocol: nothing behind a refusal is read then.
+    if (!(this.#socket instanceof DirectSocket && this.#socket.look())) this.#close = true;
   }
 
   readBody(): void {

@@ -183,9 +183,11 @@ export class DirectSocket implements ByteSocket, Watched {
     if (!this.#paused) this.#readAgain();
   }
 
-  /** Tells at once what has come, or that the other side has ended, where that can be found out now. */
-  look(): void {
-    if (this.#systemFd !== null && this.#watched) this.onReadable(true);
+  /** Tells at once what has come, or that the other side has ended. False: that cannot be found out now. */
+  look(): boolean {
+    if (this.#systemFd === null || !this.#watched) return false;
+    this.onReadable(true);
+    return true;
   }
 
   #readAgain(): void {

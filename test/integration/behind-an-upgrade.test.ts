@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, beforeEach, test } from 'node:test';
 import { webSocketAccept } from '../../src/http2/websocket-handshake.ts';
+import { Certificates } from '../support/certificates.ts';
 import { DeadPort } from '../support/dead-port.ts';
 import { eventually } from '../support/eventually.ts';
 import { Flag, FrameClient, frame, literals, request, Type } from '../support/http2-frames.ts';
@@ -13,6 +14,7 @@ import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
 import { type BackendConnection, RawBackend } from '../support/raw-backend.ts';
 import { isWhole, RawClient } from '../support/raw-client.ts';
 import { tcpQueues } from '../support/tcp-queues.ts';
+import { tlsVisit } from '../support/tls-client.ts';
 
 const EVIL = 'POST /evil HTTP/1.1\r\nHost: x.test\r\nContent-Length: 5\r\n\r\na=100';
 
@@ -383,4 +385,26 @@ test('P1: a request that offers h2c, which limpet takes for none, is followed by
   const text = await client.end();
   assert.equal(text.match(/HTTP\/1\.1 200 /g)?.length, 2);
   client.close();
+});
+
+test('P1: a client whose socket cannot be looked into is cut off behind a refusal', async (context) => {
+  const certificates = new Certificates();
+  context.after(() => certificates.remove());
+  const { cert, key } = certificates.make('own', { names: ['x.test'] });
+  const pools = `pools: { app: { backends: [{ id: a, url: "${backend.url}" }], affinity: [] } }`;
+  const ask = 'GET /426 HTTP/1.1\r\nHost: x.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+  const plain = await startLimpetProcess(`workers: 1\n${pools}`, { env: { NODE_OPTIONS: '--no-experimental-ffi' } });
+  context.after(() => plain.stop());
+  const client = await RawClient.open(plain.port);
+  client.send(ask);
+  assert.match(await client.end(), /^HTTP\/1\.1 426 (?:.*\r\n)*connection: close\r$/im);
+  client.close();
+  const secure = await startLimpetProcess(
+    `workers: 1\nlisteners: [{ bind: "127.0.0.1:0", tls: { certificates: [{ cert: ${cert}, key: ${key} }] } }]\n${pools}`,
+  );
+  context.after(() => secure.stop());
+  const { text } = await tlsVisit(secure.port, { request: ask });
+  assert.match(text, /^HTTP\/1\.1 426 /);
+  assert.match(text, /^connection: close\r$/im);
+  await assertNothingCame(/^\/(426|probe)$/);
 });

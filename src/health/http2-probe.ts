@@ -93,7 +93,10 @@ export function http2Probe(
     lifeline.hold(opened, close);
     resolve(result);
   });
-  stream.on('close', () => settle(failure('closed without an answer', 'BACKEND_RESET')));
+  stream.on('close', () => {
+    // The stream of an answer that was good: its connection may be held by now.
+    if (verdict === null) settle(failure('closed without an answer', 'BACKEND_RESET'));
+  });
   stream.resume();
   if (signal.aborted) aborted();
   return promise;

@@ -3,14 +3,19 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
-import { createServer as createHttp2Server } from 'node:http2';
+import { createServer as createHttp2Server, type Http2Session } from 'node:http2';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { poolSchema } from '../../src/config/pool-schema.ts';
+import { BackendSigns } from '../../src/health/backend-signs.ts';
 import { httpProbe } from '../../src/health/http-probe.ts';
+import { Lifeline } from '../../src/health/lifeline.ts';
 import type { ProbeFactory, ProbeResult } from '../../src/health/probe.ts';
+import { Restarts } from '../../src/health/restarts.ts';
 import { tcpProbe } from '../../src/health/tcp-probe.ts';
+import { Witness } from '../../src/health/witness.ts';
 import { testPool } from '../backends/test-pool.ts';
+import { eventually } from '../support/eventually.ts';
 
 interface Listening {
   readonly port: number;
@@ -117,6 +122,38 @@ test('H5: a probe has the host and the header fields that are configured, over H
   assert.deepEqual(await probe.check(pool.backends[0]!, new AbortController().signal), OK);
   const said = { host: 'shop.example:8000', probe: 'yes, me', agent: 'mine', accept: '*/*' };
   assert.deepEqual(asked, [said, said]);
+});
+
+test('M1: the connection of a probe over HTTP/2 stays for its end, as over HTTP/1.1', async (t) => {
+  const answer: RequestListener = (_, response) => void response.end('well');
+  for (const http2 of [false, true]) {
+    const server = http2 ? createHttp2Server(answer as never) : createHttpServer(answer);
+    const sessions: Http2Session[] = [];
+    server.on('session', (session: Http2Session) => sessions.push(session));
+    const listening = await listen(t, server);
+    const { pool, state } = testPool([{ id: 'a', url: `http://127.0.0.1:${listening.port}` }], { http2 });
+    const backend = pool.backends[0]!;
+    const log = { warn: () => {} };
+    const restarts = new Restarts({ count: () => {}, log, now: Date.now });
+    const signs = new BackendSigns({ state, restarts, log, onLastLost() {}, onRelieved() {}, now: Date.now });
+    let lost = 0;
+    const lifeline = new Lifeline(backend, signs, () => lost++);
+    const config = poolSchema.parse({ health: { active: { interval: '60s', timeout: '30s' } } }).health.active!;
+    const probe = httpProbe(config, pool.config, 'shop');
+    for (let nth = 0; nth < 3; nth++) {
+      assert.deepEqual(await probe.check(backend, new AbortController().signal, new Witness(lifeline)), OK);
+      // What the client does behind its answer has been done by the time that it has answered these.
+      for (let pings = 0; http2 && pings < 20; pings++)
+        await new Promise<void>((resolve, reject) =>
+          sessions.at(-1)!.ping((error) => (error === null ? resolve() : reject(error))),
+        );
+      assert.deepEqual([lifeline.holds, lost], [true, 0]);
+    }
+    await eventually('the others to be closed', () => listening.sockets.size === 1);
+    assert.equal(signs.stand(backend), 1);
+    for (const socket of listening.sockets) socket.destroy();
+    await eventually('its end to be told', () => lost === 1 && signs.stand(backend) === 0);
+  }
 });
 
 test('statuses are held against the ranges that are expected', async (t) => {

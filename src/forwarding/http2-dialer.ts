@@ -87,7 +87,7 @@ export class Http2Dialer implements BackendDialer {
     if (signs !== null) {
       socket.once(backend.secure ? 'secureConnect' : 'connect', () => {
         signs.opened(backend);
-        socket.once('close', () => signs.closed(backend, true));
+        socket.once('close', () => signs.closed(backend, !session.endsByUs));
       });
     }
     const session = new BackendSession(

@@ -53,6 +53,7 @@ export class BackendSession {
   #error: NodeJS.ErrnoException | null = null;
   #pinging = false;
   #closed = false;
+  #ours = false;
 
   /**
    * @param socket that is being connected
@@ -109,6 +110,11 @@ export class BackendSession {
     return this.#users.size < Math.max(1, Math.min(this.streams ?? STREAMS_AT_FIRST, MOST_STREAMS));
   }
 
+  /** It ends by our doing: its end says nothing of the backend. */
+  get endsByUs(): boolean {
+    return this.#ours;
+  }
+
   join(user: SessionUser): void {
     this.#users.add(user);
   }
@@ -117,8 +123,10 @@ export class BackendSession {
     this.#users.delete(user);
     if (this.#users.size > 0) return;
     // Nobody waits for it any more: an address that does not answer.
-    if (!this.open) this.#session.destroy();
-    else if (this.#closed) this.#session.close();
+    if (!this.open) {
+      this.#ours = true;
+      this.#session.destroy();
+    } else if (this.#closed) this.#session.close();
   }
 
   /** @throws when the session has closed meanwhile, has no number left for a stream, or Node refuses a field */
@@ -139,6 +147,7 @@ export class BackendSession {
     if (now - since < SILENT_MS || this.heardAt > since) return;
     this.#pinging = true;
     const deadline = new Deadline(PING_MS, () => {
+      this.#ours = true;
       this.#session.destroy(failure('ETIMEDOUT', 'no answer to a PING'), constants.NGHTTP2_NO_ERROR);
     });
     this.#session.ping(() => {
@@ -150,6 +159,7 @@ export class BackendSession {
   /** Closes it when it carries nothing. False: it does. */
   closeIdle(): boolean {
     if (this.#users.size > 0) return false;
+    this.#ours = true;
     this.#retire();
     this.#session.close();
     return true;

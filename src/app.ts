@@ -24,6 +24,9 @@ import { concludeRefusal } from './health/conclude-refusal.ts';
 import { LifeWatch } from './health/life-watch.ts';
 import { HealthMonitor } from './health/monitor.ts';
 import { Restarts } from './health/restarts.ts';
+import { memoryLimit } from './limits/memory-limit.ts';
+import { MemoryPressure, Pressure } from './limits/memory-pressure.ts';
+import { MemoryWatch } from './limits/memory-watch.ts';
 import { RateTable } from './limits/rate-table.ts';
 import { allowanceOf } from './listeners/configured-allowance.ts';
 import { ConnectionLimits } from './listeners/connection-limits.ts';
@@ -112,6 +115,8 @@ async function start(
   );
   const counters = Counters.allocate(workers, maxPools, MOST_BACKENDS, maxListeners);
   const limits = ConnectionLimits.allocate(workers, maxListeners, true, allowanceOf(config, workers, log));
+  const pressureMemory = MemoryPressure.allocate(workers + 1);
+  const pressure = new MemoryPressure(pressureMemory);
   const rates = RateTable.allocate(RATE_KEYS);
   const state = new SharedState(stateMemory, -1);
   const connections = new StandingConnections(state.layout, state.row);
@@ -236,6 +241,7 @@ async function start(
       store: nodes?.shared ?? null,
       counters,
       limits,
+      pressure: pressureMemory,
       rates,
       eventSequence,
       token: token?.check ?? null,
@@ -264,6 +270,9 @@ async function start(
       ? null
       : `of ${workers} workers ${stuck.length} make${stuck.length === 1 ? 's' : ''} no progress`;
   });
+  readiness.add(() => (pressure.level === Pressure.none ? null : 'memory is short (limits.memory)'));
+  const mostMemory = (): number => memoryLimit(keeper.model.config.limits.memory);
+  const memoryWatch = new MemoryWatch({ pressure, thread: 0, limit: mostMemory, log, clock: SYSTEM_CLOCK });
   let phase: Phase = 'starting';
   const stream = new EventStream();
   const events = new EventSources({
@@ -335,6 +344,7 @@ async function start(
     readiness,
     pools: () => keeper.pools,
     discovered: () => keeper.model.discovered,
+    memory: () => ({ short: pressure.level !== Pressure.none, used: pressure.used, limit: mostMemory() }),
     configGeneration: () => keeper.model.generation,
     listeners,
     workers: { running: () => supervisor.running, restarts: () => supervisor.restarts },
@@ -382,6 +392,7 @@ async function start(
   tidying.unref();
   const close = async (graceMs: number): Promise<void> => {
     clearInterval(tidying);
+    memoryWatch.stop();
     watching?.close();
     discovery.close();
     started.resolve();
@@ -414,6 +425,7 @@ async function start(
   events.start();
   nodes?.run();
   await supervisor.start(keeper.model);
+  memoryWatch.start();
   watch(keeper.model);
   await snapshots?.start(takenOver.resolve);
   phase = 'ready';

@@ -25,6 +25,7 @@ export function liveMetricsSource(parts: LiveParts, reloads: Reloads | null): Me
         .filter(({ config }) => config.session.dialog === 'half-duplex')
         .map(({ name, index }) => ({ pool: name, count: counts.get(index) ?? 0 }));
     },
+    memory: () => parts.memory?.() ?? { short: false, used: 0, limit: Number.POSITIVE_INFINITY },
     storeUp: () => store?.().up ?? true,
     configGeneration: parts.configGeneration,
     reloads: () => ({ ok: reloads?.succeeded ?? 0, failed: reloads?.failed ?? 0 }),

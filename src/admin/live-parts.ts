@@ -5,6 +5,7 @@ import type { ConfigError } from '../config/config-error.ts';
 import type { ConfigChange } from '../config/diff.ts';
 import type { DeadTurns } from '../dialog/dead-turns.ts';
 import type { Restarts } from '../health/restarts.ts';
+import type { MemoryView } from '../limits/memory-view.ts';
 import type { SessionJournal } from '../logging/session-journal.ts';
 import type { CountersMemory } from '../metrics/counters-memory.ts';
 import type { RareTotals } from '../metrics/rare-totals.ts';
@@ -59,6 +60,8 @@ export interface LiveParts {
   readonly now: () => number;
   readonly phase: () => Phase;
   readonly readiness: Readiness;
+  /** Bytes that the threads use, and may. Absent: nobody looks, as in tests without workers. */
+  readonly memory?: () => MemoryView;
   /** The pools as they run now; a reload replaces them whole. */
   readonly pools: () => readonly Pool[];
   /** `pool/id` of the backends that discovery has found. Absent: there is no discovery. */

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import type { affinitySchema } from './affinity-schema.ts';
 import { listenerSchema, routeSchema } from './listener-schema.ts';
 import { type backendSchema, type dnsDiscoverySchema, nameSchema, poolSchema } from './pool-schema.ts';
-import { flag, integer, percentage, text, timer } from './scalars.ts';
+import { flag, integer, percentage, size, text, timer } from './scalars.ts';
 
 const WORKERS = 'must be auto or a whole number from 1 to 256';
 const file = (what: string) => text(`must be the path of ${what}`);
@@ -98,6 +98,19 @@ export const configSchema = z.strictObject({
       sample: percentage()
         .prefault('1%')
         .describe('Share of the traces that is sampled; where a trusted proxy has decided, its decision counts'),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      memory: z
+        .union([percentage(), size(2 ** 24, 2 ** 50)], {
+          error: 'must be a percentage such as 70%, a size such as 512MiB (16MiB or more), or null',
+        })
+        .nullable()
+        .prefault('70%')
+        .describe(
+          "Heap and connections' buffers together, as a share of what the cgroup or the machine has, or as a size; above it no new connections and idle ones close, a tenth above it connections end; null: no limit",
+        ),
     })
     .prefault({}),
   workers: z

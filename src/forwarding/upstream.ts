@@ -146,6 +146,11 @@ export class Upstream extends Timed implements OpeningEvents {
     }
   }
 
+  /** Bytes of a request, or of a tunnel, that the backend has not taken. */
+  get unsent(): number {
+    return this.#phase === Phase.waiting ? 0 : this.#socket.writableLength;
+  }
+
   get exchange(): Exchange | null {
     return this.#exchange;
   }

@@ -195,6 +195,26 @@ export class FrontSession extends Timed implements ClientConnection, ConnectionO
     for (const served of this.#served.values()) served.closeIdle();
   }
 
+  get held(): number {
+    let bytes = 0;
+    for (const served of this.#served.values()) bytes += served.held;
+    return bytes;
+  }
+
+  get stuckMs(): number {
+    let most = 0;
+    for (const { stuckMs } of this.#served.values()) most = Math.max(most, stuckMs);
+    return most;
+  }
+
+  relieve(): void {
+    if (this.#served.size === this.#free.length) this.#goAway();
+  }
+
+  shed(): void {
+    this.#session.destroy();
+  }
+
   stopNow(): void {
     for (const served of this.#served.values()) served.stopNow();
     this.#goAway();

@@ -103,6 +103,8 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   #bodyRate: LeastRate | null = null;
   /** Of responses, where there is a limit. */
   #readRate: LeastRate | null = null;
+  /** Since when the client takes nothing of what waits for it, by the wheel; 0: nothing waits. */
+  #stuckSince = 0;
   /** Bytes that the client has been sent and had not taken. */
   #unread = 0;
   #drained = 0;
@@ -561,6 +563,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     }
     // `write` says false for a large chunk even when the kernel took all of it; the length does not lie.
     if (socket.writableLength < socket.writableHighWaterMark) return true;
+    if (this.#stuckSince === 0) this.#stuckSince = this.#handler.wheel.now;
     if (this.#listener.config.timeouts.readRate > 0) {
       (this.#readRate ??= new LeastRate()).wait(this.#handler.wheel.now);
       this.#unread = socket.writableLength;
@@ -570,6 +573,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   }
 
   onDrain(): void {
+    this.#stuckSince = 0;
     if (this.#phase === Phase.exchange || this.#phase === Phase.tunnel) {
       if (this.#readRate !== null && this.#phase === Phase.exchange) {
         const { now } = this.#handler.wheel;
@@ -700,6 +704,27 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     if (this.#phase !== Phase.head || this.#pending !== null || due < this.#idleUntil) return;
     this.#linger();
     this.#endedIdle = true;
+  }
+
+  get held(): number {
+    const { body, upstream } = this.exchange;
+    let bytes = this.#socket.writableLength + (this.#pending?.length ?? 0) + this.#out.length;
+    for (const piece of body) bytes += piece.length;
+    return bytes + ((this.#upstream ?? upstream)?.unsent ?? 0);
+  }
+
+  get stuckMs(): number {
+    return this.#stuckSince === 0 ? 0 : this.#handler.wheel.now - this.#stuckSince;
+  }
+
+  relieve(): void {
+    if (this.#phase === Phase.head && this.#pending === null) this.#linger();
+  }
+
+  shed(): void {
+    this.#out = '';
+    this.#raw = null;
+    resetConnection(this.#socket);
   }
 
   #goAway(): void {

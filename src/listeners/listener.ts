@@ -6,6 +6,7 @@ import { StartError } from '../errors-start.ts';
 import type { ClientConnection } from '../http2/client-connection.ts';
 import type { Http2Front } from '../http2/front.ts';
 import type { StopTimes } from '../http2/stop-times.ts';
+import { type MemoryPressure, Pressure } from '../limits/memory-pressure.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Counters } from '../metrics/counters.ts';
 import type { RareCounters } from '../metrics/rare.ts';
@@ -42,6 +43,7 @@ export interface ListenerParts {
   readonly handler: Handler;
   readonly trusted: TrustedProxies;
   readonly limits: ConnectionLimits;
+  readonly pressure: MemoryPressure;
   readonly counters: Counters;
   readonly rare: RareCounters;
   readonly http2: Http2Front<Http2Listener>;
@@ -184,7 +186,27 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
 
   get #full(): boolean {
     const { limits, index } = this.#parts;
-    return limits.connections(index) >= this.config.limits.connections || limits.exhausted;
+    return limits.connections(index) >= this.config.limits.connections || limits.exhausted || this.#memoryIsShort;
+  }
+
+  get #memoryIsShort(): boolean {
+    return this.#parts.pressure.level !== Pressure.none;
+  }
+
+  /** Memory is short: nobody new comes in, and idle connections close. */
+  relieve(): void {
+    if (!this.stopping) this.#gate.pause();
+    for (const connection of this.#connections) connection.relieve();
+  }
+
+  /** Connections for which at least so many bytes are kept; of more weight is who holds more and has taken nothing for longer. */
+  holders(least: number): { readonly connection: ClientConnection; readonly bytes: number; readonly weight: number }[] {
+    const found = [];
+    for (const connection of this.#connections) {
+      const bytes = connection.held;
+      if (bytes >= least) found.push({ connection, bytes, weight: bytes * (1 + connection.stuckMs / 1_000) });
+    }
+    return found;
   }
 
   #tellFull(): void {
@@ -192,6 +214,8 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
     if (now < this.#quietUntil) return;
     this.#quietUntil = now + QUIET_MS;
     const { limits, index, log } = this.#parts;
+    // That is said by who has found it out.
+    if (this.#memoryIsShort) return;
     const { connections } = this.config.limits;
     if (limits.connections(index) >= connections) {
       log.warn({ listener: this.config.bind, limit: connections }, 'connection limit reached: new connections wait');

@@ -26,6 +26,8 @@ export interface MetricsSource {
   turns(): number;
   /** Requests that wait for the turn of their session, by the names of the pools in which there are turns. */
   waitingForTurn(): readonly { readonly pool: string; readonly count: number }[];
+  /** Memory of the process: whether it is short, bytes in use, and bytes allowed (Infinity: no limit). */
+  memory(): { readonly short: boolean; readonly used: number; readonly limit: number };
   /** Whether the store of sessions answers; the memory always does. */
   storeUp(): boolean;
   /** 1 at the start, one more with each reload. */

@@ -44,6 +44,10 @@ export const RARE_METRICS = {
     labels: ['listener'],
     help: 'Requests that came when their idle connection had just been ended by a stop: their clients had to send them again.',
   },
+  limpet_memory_ended_connections_total: {
+    labels: [],
+    help: 'Client connections that were ended because memory was far too short (limits.memory).',
+  },
   limpet_audit_dropped_total: {
     labels: [],
     help: 'Session events that are missing in the audit log: its file could not be written for too long, or a worker died with them.',

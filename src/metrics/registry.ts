@@ -161,6 +161,15 @@ export function metricsRegistry({ source, sums, rare, processMetrics }: MetricsP
     [],
     (set) => set({}, source.turns()),
   );
+  gauge('limpet_memory_pressure', '1 while memory is short (limits.memory).', [], (set) =>
+    set({}, source.memory().short ? 1 : 0),
+  );
+  gauge('limpet_memory_used_bytes', 'Heap and buffers of connections, as limits.memory counts them.', [], (set) =>
+    set({}, source.memory().used),
+  );
+  gauge('limpet_memory_limit_bytes', 'What limits.memory comes to; +Inf: no limit.', [], (set) =>
+    set({}, source.memory().limit),
+  );
   gauge(
     'limpet_store_up',
     '1 while the store of sessions answers; without a store of its own limpet keeps them in memory, which is always up.',

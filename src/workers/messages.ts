@@ -1,6 +1,7 @@
 import type { BearerCheck } from '../admin/bearer-token.ts';
 import type { SharedStateMemory } from '../backends/shared-layout.ts';
 import type { DialogMemory } from '../dialog/dialog-memory.ts';
+import type { MemoryPressureMemory } from '../limits/memory-pressure.ts';
 import type { RateTableMemory } from '../limits/rate-table.ts';
 import type { ConnectionLimitsMemory } from '../listeners/connection-limits.ts';
 import type { EventBatch } from '../logging/numbered-event.ts';
@@ -29,6 +30,7 @@ export interface WorkerStart {
   readonly store: SharedStore | null;
   readonly counters: CountersMemory;
   readonly limits: ConnectionLimitsMemory;
+  readonly pressure: MemoryPressureMemory;
   /** Of EventSequence: the supervisor is thread 0, worker n is thread n + 1. */
   readonly eventSequence: SharedArrayBuffer;
   readonly rates: RateTableMemory;

@@ -4,6 +4,7 @@ import type { SharedState } from '../backends/shared-state.ts';
 import { DeadTurns } from '../dialog/dead-turns.ts';
 import { allocateDialog, type DialogMemory } from '../dialog/dialog-memory.ts';
 import { StartError } from '../errors-start.ts';
+import { MemoryPressure } from '../limits/memory-pressure.ts';
 import { RateTable } from '../limits/rate-table.ts';
 import { ConnectionLimits } from '../listeners/connection-limits.ts';
 import type { AuditLog } from '../logging/audit-log.ts';
@@ -83,6 +84,7 @@ export class Supervisor {
   readonly #heartbeatsMemory: HeartbeatsMemory;
   readonly #heartbeats: Heartbeats;
   readonly #limits: ConnectionLimits;
+  readonly #pressure: MemoryPressure;
   readonly #rates: RateTable;
   readonly #sums: CounterSums;
   readonly #refused: RefusedResponses;
@@ -97,6 +99,7 @@ export class Supervisor {
   constructor(parts: SupervisorParts) {
     this.#parts = parts;
     this.#limits = new ConnectionLimits(parts.start.limits, 0);
+    this.#pressure = new MemoryPressure(parts.start.pressure);
     this.#rates = new RateTable(parts.start.rates, 1);
     this.#sums = new CounterSums(parts.start.counters);
     this.#refused = new RefusedResponses(parts.log);
@@ -317,6 +320,7 @@ export class Supervisor {
     this.turns.clearWorker(index);
     this.#parts.state.clearWorker(index);
     this.#limits.clearWorker(index);
+    this.#pressure.clear(index + 1);
     this.#sums.clearWorker(index);
   }
 

@@ -1,3 +1,7 @@
+/**
+ * One thread that carries traffic.
+ * Longer than 400 lines because it is where its parts are put together, and little else.
+ */
 import { randomBytes } from 'node:crypto';
 import { BearerToken } from '../admin/bearer-token.ts';
 import { BackendQueue } from '../backends/queue.ts';
@@ -9,6 +13,8 @@ import { StartError } from '../errors-start.ts';
 import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
 import { BackendSigns } from '../health/backend-signs.ts';
 import { Restarts } from '../health/restarts.ts';
+import { memoryLimit } from '../limits/memory-limit.ts';
+import { MemoryPressure } from '../limits/memory-pressure.ts';
 import { RateTable } from '../limits/rate-table.ts';
 import { ConnectionLimits } from '../listeners/connection-limits.ts';
 import { http2Streams } from '../listeners/http2-streams.ts';
@@ -44,6 +50,7 @@ import { TraceIds } from '../tracing/trace-ids.ts';
 import { buildTlsFronts } from './build-tls-fronts.ts';
 import { buildTraffic } from './build-traffic.ts';
 import { Heartbeats } from './heartbeats.ts';
+import { MemoryRelief } from './memory-relief.ts';
 import type { FromWorker, Ports, ToWorker, WorkerStart } from './messages.ts';
 
 /** Ticks of the wheel between two batches to the supervisor. */
@@ -71,6 +78,8 @@ export class Worker {
   readonly #signs: BackendSigns;
   readonly #counters: Counters;
   readonly #limits: ConnectionLimits;
+  readonly #pressure: MemoryPressure;
+  readonly #relief: MemoryRelief;
   readonly #rates: RateTable;
   readonly #recorder: RequestRecorder;
   readonly #turns: Turns;
@@ -107,6 +116,7 @@ export class Worker {
     this.#state = new SharedState(start.state, index);
     this.#counters = new Counters(start.counters, index);
     this.#limits = new ConnectionLimits(start.limits, index);
+    this.#pressure = new MemoryPressure(start.pressure);
     this.#rates = new RateTable(start.rates, index + 2);
     this.#wheel = threadWheel;
     this.#wheel.onTick = () => this.#tick();
@@ -175,6 +185,14 @@ export class Worker {
       requestIdPrefix: `${randomBytes(9).toString('base64url')}-`,
     });
     this.#handler.tracing = this.#tracing(model.config);
+    this.#relief = new MemoryRelief({
+      pressure: this.#pressure,
+      thread: index + 1,
+      limit: () => memoryLimit(this.#parts.model.config.limits.memory),
+      wheel: this.#wheel,
+      log,
+      rare: this.#rare,
+    });
     this.#http2 = http2Streams(this.#handler, log);
     const trusted = new TrustedProxies(model.config.trustedProxies);
     const fronts = buildTlsFronts(model, this.#ticketKeys, new Map());
@@ -322,6 +340,7 @@ export class Worker {
             handler: this.#handler,
             trusted,
             limits: this.#limits,
+            pressure: this.#pressure,
             counters: this.#counters,
             rare: this.#rare,
             http2: this.#http2,
@@ -345,6 +364,7 @@ export class Worker {
   #tick(): void {
     this.#heartbeats.beat(this.#index);
     this.#handler.tick();
+    this.#relief.tick(this.#parts.listeners.values());
     this.#turns.tick(this.#wheel.due);
     for (const listener of this.#parts.listeners.values()) listener.serveWaiting();
     if (++this.#ticks % BATCH_TICKS === 0) this.#batch();

@@ -35,6 +35,7 @@ const source: MetricsSource = {
   workerRestarts: () => 2,
   turns: () => 3,
   waitingForTurn: () => [{ pool: 'shop', count: 2 }],
+  memory: () => ({ short: false, used: 1, limit: 2 }),
   storeUp: () => false,
   configGeneration: () => 4,
   reloads: () => ({ ok: 3, failed: 1 }),

@@ -1,0 +1,103 @@
+import type { Logger } from '../logging/logger.ts';
+import type { Clock } from '../timing/clock.ts';
+import { type MemoryPressure, Pressure } from './memory-pressure.ts';
+import { threadMemory } from './thread-memory.ts';
+
+/** Between two looks, ms. */
+const LOOK_MS = 200;
+/** The longest that threads are waited for to collect what nobody needs. */
+const ANSWER_MS = 2_000;
+/** While memory is short, threads collect so often. */
+const AGAIN_MS = 2_000;
+/** Shares of the limit: below it is over, and above it connections end. */
+const OVER = 0.9;
+const SEVERE = 1.1;
+
+export interface MemoryWatchParts {
+  readonly pressure: MemoryPressure;
+  /** Of this thread. */
+  readonly thread: number;
+  /** Bytes; Infinity: there is no limit. Asked at each look. */
+  readonly limit: () => number;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+/** Decides for all threads whether memory is short (`limits.memory`). One a process, in the supervisor. */
+export class MemoryWatch {
+  readonly #parts: MemoryWatchParts;
+  #timer: unknown = null;
+  /** When the threads were asked to collect; 0: they are not. */
+  #askedAt = 0;
+
+  constructor(parts: MemoryWatchParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#next();
+  }
+
+  stop(): void {
+    this.#parts.clock.clear(this.#timer);
+  }
+
+  #next(): void {
+    this.#timer = this.#parts.clock.set(() => {
+      this.#look();
+      this.#next();
+    }, LOOK_MS);
+    // It holds up no end.
+    (this.#timer as { unref?(): void }).unref?.();
+  }
+
+  #look(): void {
+    const { pressure, thread } = this.#parts;
+    const limit = this.#parts.limit();
+    if (pressure.isAsked(thread)) {
+      threadMemory.collect();
+      pressure.answer(thread);
+    }
+    pressure.note(thread, threadMemory.used);
+    const { used } = pressure;
+    if (pressure.level !== Pressure.none) this.#whileShort(used, limit);
+    else if (used <= limit) this.#askedAt = 0;
+    else if (this.#isTrue()) this.#begin(used, limit);
+  }
+
+  /** Whether what is used is needed: most of it may be what V8 has had no reason to collect. */
+  #isTrue(): boolean {
+    const { pressure, clock } = this.#parts;
+    if (this.#askedAt === 0) {
+      this.#ask();
+      return false;
+    }
+    return pressure.allAnswered || clock.now() - this.#askedAt > ANSWER_MS;
+  }
+
+  #ask(): void {
+    this.#askedAt = this.#parts.clock.now();
+    this.#parts.pressure.ask();
+  }
+
+  #begin(used: number, limit: number): void {
+    this.#parts.pressure.level = used > limit * SEVERE ? Pressure.severe : Pressure.high;
+    this.#parts.log.warn(
+      { used: Math.round(used), limit: Math.round(limit) },
+      'memory is short (limits.memory): no new connections, and idle ones close',
+    );
+  }
+
+  #whileShort(used: number, limit: number): void {
+    const { pressure, log, clock } = this.#parts;
+    if (used >= limit * OVER) {
+      pressure.level = used > limit * SEVERE ? Pressure.severe : Pressure.high;
+      // What those have held who have gone is to be seen.
+      if (clock.now() - this.#askedAt > AGAIN_MS) this.#ask();
+      return;
+    }
+    pressure.level = Pressure.none;
+    this.#askedAt = 0;
+    log.info({ used: Math.round(used), limit: Math.round(limit) }, 'memory is not short any more');
+  }
+}

@@ -1,3 +1,7 @@
+/**
+ * Where connections of clients come in.
+ * Longer than 400 lines because who may come in, and who has to go, is decided in one place.
+ */
 import { createServer, type Server, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { parseBind } from '../config/bind.ts';

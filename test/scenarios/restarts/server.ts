@@ -18,7 +18,9 @@ async function answer(asked: IncomingMessage, response: ServerResponse): Promise
   if (boots === '1') response.setHeader('Limpet-Backend', `boot="${boot}"`);
   if (pathname === '/healthz') return void response.end('ok');
   if (pathname === '/copies') {
-    counts.set(searchParams.get('session')!, Number(searchParams.get('count')));
+    // One that comes late, after a pause, brings nothing back that is over.
+    const session = searchParams.get('session')!;
+    counts.set(session, Math.max(counts.get(session) ?? 0, Number(searchParams.get('count'))));
     return void response.writeHead(204).end();
   }
   const session = String(asked.headers['limpet-session'] ?? '');

@@ -14,6 +14,14 @@ export const BootNews = {
   several: 3,
 } as const;
 
+/**
+ * The longest that a lock is waited for, ms. Who has died with it is cleared away by the supervisor, which therefore waits least: it has to hear of the death.
+ * What is told then counts with the next answer.
+ */
+const PATIENCE_MS = 5_000;
+const SUPERVISORS_MS = 250;
+const SUPERVISOR = 1;
+
 /** Cells of a slot in `SharedLayout.boot`. */
 const Cell = { lock: 0, flips: 1, life: 2, off: 3, left: 4 } as const;
 
@@ -168,12 +176,15 @@ export class BootIds {
     return news;
   }
 
+  /** Nothing is done when the lock does not come free. */
   #locked(slot: number, work: (cells: Int32Array) => void): void {
     const lock = slot * BOOT_CELLS + Cell.lock;
-    for (let spins = 0; ; spins++) {
+    const patience = this.#owner === SUPERVISOR ? SUPERVISORS_MS : PATIENCE_MS;
+    for (let spins = 0, waited = 0; ; spins++) {
       const holder = Atomics.compareExchange(this.#cells, lock, 0, this.#owner);
       if (holder === 0) break;
-      if (spins > 1000) Atomics.wait(this.#cells, lock, holder, 1);
+      if (waited >= patience) return;
+      if (spins > 1000 && Atomics.wait(this.#cells, lock, holder, 1) === 'timed-out') waited++;
     }
     try {
       work(this.#cells);

@@ -16,7 +16,7 @@ export interface RestartsParts {
    * called in some thread of this process. Absent: there are no others.
    */
   readonly ask?: (backend: Backend, life: number) => void;
-  /** A life has ended here, and the other nodes do not know yet. */
+  /** A life has ended here, and the other nodes do not know yet. Called when whoever ended it has returned: a lock may be held meanwhile. */
   readonly onEnd?: () => void;
   /** Wall clock, ms since epoch. */
   readonly now: () => number;
@@ -44,10 +44,10 @@ export class Restarts {
 
   /** The same, and nobody has to be asked any more. */
   conclude(backend: Backend, life: number, sign: RestartSign): boolean {
-    const { now } = this.#parts;
+    const { now, onEnd } = this.#parts;
     if (!backend.life.end(life, now())) return false;
     this.#ended(backend, sign);
-    this.#parts.onEnd?.();
+    if (onEnd !== undefined) queueMicrotask(onEnd);
     return true;
   }
 

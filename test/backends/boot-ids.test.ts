@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BootIds, BootNews } from '../../src/backends/boot-ids.ts';
+import { BOOT_CELLS } from '../../src/backends/shared-layout.ts';
 import { SharedState } from '../../src/backends/shared-state.ts';
 
 const SLOT = 2;
@@ -80,6 +81,16 @@ function setUp() {
   return { state, ids, see, life: () => life, end: () => void life++ };
 }
 
+test('L7: the lock of a thread that has died is not waited for without end by the one that is to clear it away', () => {
+  const { see, life, ids, state } = setUp();
+  see(0, 'a');
+  // Worker 0 ended in the middle.
+  state.layout.boot[SLOT * BOOT_CELLS] = 2;
+  assert.deepEqual([ids.known(SLOT), see(-1, 'b'), life()], [null, BootNews.none, 1]);
+  state.clearWorker(0);
+  assert.deepEqual([see(-1, 'b'), life()], [BootNews.another, 2]);
+});
+
 test('M1: the first id is remembered, another one ends the life, once for all threads', () => {
   const { see, life, ids } = setUp();
   assert.equal(see(0, 'a'), BootNews.first);
@@ -147,7 +158,7 @@ test('M1: a worker that dies leaves no lock, and a backend that takes the slot n
       throw new Error('it dies');
     }),
   );
-  state.clearWorker(1);
+  state.clearWorker(0);
   state.reset(SLOT, { admin: 'ready', weight: 1 });
   assert.deepEqual([ids.current(SLOT), ids.known(SLOT)], [0n, null]);
 });

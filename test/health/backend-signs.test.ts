@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { BootIds } from '../../src/backends/boot-ids.ts';
 import { SharedState } from '../../src/backends/shared-state.ts';
 import { BackendSigns } from '../../src/health/backend-signs.ts';
 import { Restarts } from '../../src/health/restarts.ts';
+import { BackendLives } from '../../src/reload/backend-lives.ts';
 import { testPool } from '../backends/test-pool.ts';
 
 const REFUSED = Object.assign(new Error('ECONNREFUSED'), { code: 'ECONNREFUSED', syscall: 'connect' });
@@ -108,4 +110,23 @@ test('M1: a worker that ends leaves neither connections nor a keeper', () => {
   assert.deepEqual([one.stand(backend), ended, lost], [0, [], []]);
   one.opened(backend);
   assert.equal(one.keep(backend), true);
+});
+
+test('M1: who is told of an end asks at once what is known of the backend: no lock is held meanwhile', async () => {
+  const { pool, state } = testPool([{ id: 'a' }]);
+  const backend = pool.backends[0]!;
+  const log = { warn: () => {} };
+  const { promise, resolve } = Promise.withResolvers<unknown>();
+  // As a node does that tells the others.
+  const onEnd = (): void => resolve(reader());
+  const restarts = new Restarts({ count: () => {}, log, onEnd, now: () => 1_000 });
+  const reader = new BackendLives({ pools: [pool] }, state, restarts).reader();
+  const signs = new BackendSigns({ state, restarts, log, onLastLost() {}, onRelieved() {}, now: () => 1_000 });
+  for (const id of ['one', 'two'])
+    signs.boot(backend, `boot=${id}`, backend.life.number, signs.boots.flips(backend.slot));
+  const boots = {
+    ids: ['two', 'one'].map((id) => BigInt.asUintN(64, BootIds.hash(id)).toString(16).padStart(16, '0')),
+    off: false,
+  };
+  assert.deepEqual(await promise, [{ name: 'shop/a', life: 2, began: 1_000, boots }]);
 });

@@ -3,6 +3,8 @@ import type { SharedLayout } from './shared-layout.ts';
 /** Clocks of two machines may differ by so much, ms. */
 const SKEW_MS = 2_000;
 const STAMPS = 0x10000;
+/** What a cell holds. */
+const LAST_NUMBER = 2 ** 31 - 1;
 /** Lives that are told apart: those before are taken for a backend that is gone. */
 const TOLD_APART = 0x8000;
 
@@ -120,7 +122,7 @@ export class BackendLife {
    * @returns whether the number has changed by this call
    */
   reach(life: number, began: number, from = this.number): boolean {
-    if (life <= from || this.number !== from) return false;
+    if (!(life > from && life <= LAST_NUMBER) || this.number !== from) return false;
     // Written before the number is, in the cell that the running life does not use when the number goes up by one.
     const cell = this.#slot * 2 + (life & 1);
     const before = this.#began[cell]!;

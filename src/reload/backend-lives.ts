@@ -11,10 +11,18 @@ export class BackendLives implements KnownLives {
   readonly #keeper: Pick<ModelKeeper, 'pools'>;
   readonly #restarts: Restarts;
   readonly #boots: BootIds;
+  readonly #now: () => number;
 
-  constructor(keeper: Pick<ModelKeeper, 'pools'>, { layout, row }: SharedState, restarts: Restarts) {
+  /** @param now wall clock, ms since epoch */
+  constructor(
+    keeper: Pick<ModelKeeper, 'pools'>,
+    { layout, row }: SharedState,
+    restarts: Restarts,
+    now: () => number = Date.now,
+  ) {
     this.#keeper = keeper;
     this.#restarts = restarts;
+    this.#now = now;
     this.#boots = new BootIds(layout, row);
   }
 
@@ -44,9 +52,12 @@ export class BackendLives implements KnownLives {
   }
 
   learn(lives: readonly KnownLife[], before = false): void {
-    for (const { name, life, began, boots } of lives) {
+    const now = this.#now();
+    for (const { name, life, began: told, boots } of lives) {
       const backend = backendByName(this.#keeper.pools, name);
       if (backend === null) continue;
+      // By a clock that is wrong, a life would begin in a time to come, and until then nobody's state be looked for there.
+      const began = Math.min(told, now);
       if (before) backend.life.reach(life, began);
       else this.#restarts.learn(backend, life, began);
       if (boots !== undefined) this.#boots.learn(backend.slot, boots, life, backend.life.number);

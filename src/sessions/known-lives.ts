@@ -35,7 +35,10 @@ function isKnownLife(value: Partial<KnownLife> | null): value is KnownLife {
   return typeof name === 'string' && isLife(life) && dated && (boots === undefined || isKnownBoots(boots));
 }
 
+/** The highest number that is taken from elsewhere: far more than a backend ever has, with as many left that may follow. */
+export const MOST_LIVES = 2 ** 30;
+
 /** Whether this can be the number of a life. */
 export function isLife(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) >= 1 && (value as number) < 2 ** 31;
+  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MOST_LIVES;
 }

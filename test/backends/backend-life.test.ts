@@ -48,6 +48,15 @@ test('M1, 114: the number of another process is taken over when it is a later on
   assert.deepEqual([life.number, life.began], [7, 900], 'a life of the same parity');
 });
 
+test('L14: a number that no cell can hold is not taken over', () => {
+  const { life } = newLife();
+  for (const number of [2 ** 31, 2 ** 32 + 5, 2 ** 53, Number.POSITIVE_INFINITY, Number.NaN]) {
+    assert.equal(life.reach(number, 500), false, String(number));
+    life.stampBy(number, 0, 500);
+    assert.deepEqual([life.number, life.began], [1, 0]);
+  }
+});
+
 test('M1, 114: a cookie from before the life began is of the one before, but for the skew of the clocks', () => {
   const { life } = newLife(9);
   assert.equal(life.stampAt(1), 9, 'there was no other life');

@@ -2,9 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { iso } from '../../src/admin/views.ts';
+import { Restarts } from '../../src/health/restarts.ts';
+import { BackendLives } from '../../src/reload/backend-lives.ts';
+import { parseLives } from '../../src/sessions/known-lives.ts';
 import { parseChange, readStanding } from '../../src/sessions/redis/standing.ts';
 import { RowRecord } from '../../src/sessions/row-record.ts';
 import { Row } from '../../src/sessions/table.ts';
+import { testPool } from '../backends/test-pool.ts';
 import { makeTable, T } from './named-backends.ts';
 
 const wild = fc.oneof(
@@ -40,8 +44,27 @@ test('L14: what is no date is shown as the last one', () => {
   assert.equal(iso(0), '1970-01-01T00:00:00.000Z');
 });
 
+test('L14: lives of backends with wild numbers are none, and none begins in a time to come', () => {
+  const { pool, state } = testPool([{ id: 'a' }]);
+  const log = { warn: () => {} };
+  const restarts = new Restarts({ count: () => {}, log, now: () => T });
+  const lives = new BackendLives({ pools: [pool] }, state, restarts, () => T);
+  const { life } = pool.backends[0]!;
+  const text = JSON.stringify(
+    [2 ** 31 - 1, 1e15, -1, 1.5, '7', null].map((number) => ({ name: 'shop/a', life: number, began: T })),
+  );
+  assert.deepEqual(parseLives(text), []);
+  for (const [number, before] of [
+    [2, true],
+    [3, false],
+  ] as const) {
+    lives.learn(parseLives(JSON.stringify([{ name: 'shop/a', life: number, began: 1e300 }])), before);
+    assert.deepEqual([life.number, life.began], [number, T]);
+  }
+});
+
 test('L14: a session in Redis with wild dates or numbers is none, and says nothing of the store', () => {
-  const good = ['stands', 'a', `${T}`, `${T}`, '1', '0', '0', 'shop', '1', ''];
+  const good = ['stands', 'a', `${T}`, `${T}`, '1', '0', '0', 'shop', '1', '', '', '3'];
   assert.notEqual(readStanding(good.join('\n')), null);
   for (const [at, texts] of [
     [2, ['NaN', '9e15', '-1', '', '1e400']],
@@ -49,6 +72,7 @@ test('L14: a session in Redis with wild dates or numbers is none, and says nothi
     [4, ['256', '-1']],
     [6, ['9e15']],
     [8, ['256', 'x']],
+    [11, ['2147483648', '-1', '1e15', 'x']],
   ] as const) {
     for (const text of texts) assert.equal(readStanding(good.with(at, text).join('\n')), null, `${at}: ${text}`);
   }

@@ -1,3 +1,4 @@
+import { MOST_LIVES } from '../known-lives.ts';
 import { LATEST_MS } from '../sane-row.ts';
 
 /** What Redis says of a session; see the head of scripts.ts. Times in ms since epoch. */
@@ -47,7 +48,7 @@ export function parseStanding(answer: unknown): Standing {
     by: number(by, answer, 255),
     ...parseHashes(hashes ?? '', answer),
     joined: joined ?? '',
-    life: number(life === undefined || life === '' ? '0' : life, answer),
+    life: number(life === undefined || life === '' ? '0' : life, answer, MOST_LIVES),
   };
 }
 

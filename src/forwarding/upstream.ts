@@ -2,6 +2,7 @@
  * The backend's side of an exchange.
  * Longer than 400 lines because it is one state machine: what each event does depends on all the others.
  */
+import { OWN_LIMITS } from '../backends/own-limits.ts';
 import { ERRORS } from '../errors.ts';
 import { ChunkedDecoder } from '../http1/chunked.ts';
 import { Framing, type Head, Parse } from '../http1/head.ts';
@@ -55,8 +56,6 @@ const IDLE_MS = 4_000;
 const LINGER_MS = 2_000;
 /** Time for what is still on its way to the backend after a tunnel, where `timeouts.idle` sets none. */
 const LAST_BYTES_MS = 60_000;
-/** Errors of connect that are this machine's, and say nothing about the backend (behaviour 71). */
-const OWN_LIMITS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL']);
 
 /** A connection to a backend, HTTP/1.1 for whoever looks from here. Carries one exchange at a time. */
 export class Upstream extends Timed implements OpeningEvents {

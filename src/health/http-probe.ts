@@ -7,6 +7,7 @@ import type { ActiveHealthConfig } from '../config/schema.ts';
 import type { ErrorCode } from '../errors.ts';
 import { Deadline } from '../timing/deadline.ts';
 import { http2Probe } from './http2-probe.ts';
+import { noConnection } from './no-connection.ts';
 import type { ProbedPool, ProbeFactory, ProbeResult } from './probe.ts';
 import { probeFields } from './probe-fields.ts';
 import { ProbeTls } from './probe-tls.ts';
@@ -134,7 +135,7 @@ function describe(error: unknown, connected: boolean): { reason: string; code: E
   const { code, message, syscall } = error as NodeJS.ErrnoException;
   // AggregateError: of a name with several addresses.
   if (syscall === 'connect' || syscall === 'getaddrinfo' || error instanceof AggregateError)
-    return { reason: code ?? message, code: 'BACKEND_CONNECT' };
+    return noConnection(error as Error);
   // TLS did not come about: what is wrong with a certificate is in the message.
   if (!connected) return { reason: message, code: 'BACKEND_CONNECT' };
   const isClosed = code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE';

@@ -5,6 +5,7 @@ import type { Backend } from '../backends/backend.ts';
 import type { ActiveHealthConfig } from '../config/schema.ts';
 import type { ErrorCode } from '../errors.ts';
 import { Deadline } from '../timing/deadline.ts';
+import { noConnection } from './no-connection.ts';
 import type { ProbeResult } from './probe.ts';
 import { probeFields } from './probe-fields.ts';
 import type { Witness } from './witness.ts';
@@ -61,12 +62,14 @@ export function http2Probe(
     connected = true;
   });
   const failed = (error: NodeJS.ErrnoException): void => {
-    const { code, message, syscall } = error;
+    const { message, syscall } = error;
     if (syscall === 'connect' || syscall === 'getaddrinfo' || error instanceof AggregateError) {
       if (witness !== null) witness.error = error;
-      settle(failure(code ?? message, 'BACKEND_CONNECT'));
+      settle({ ok: false, ...noConnection(error) });
     } else settle(failure(message, connected ? 'BACKEND_RESET' : 'BACKEND_CONNECT'));
   };
+  // What the connection itself says comes first: stream and session only say that they were given up with it.
+  opened.on('error', failed);
   session.on('error', failed);
   const { host, fields } = probeFields(config, backend);
   const stream = session.request(

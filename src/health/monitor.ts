@@ -44,6 +44,8 @@ interface Watched {
   ejected: boolean;
 }
 
+/** Between two log lines about the same trouble, ms. */
+const QUIET = 10_000;
 /** How often, in ms, ejections, admin states and slow starts are looked at. */
 const TICK = 200;
 
@@ -70,6 +72,7 @@ export class HealthMonitor {
   #pools: readonly Pool[] = [];
   #timer: unknown = null;
   #running = false;
+  #toldAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: HealthMonitorOptions) {
     this.#state = options.state;
@@ -170,6 +173,7 @@ export class HealthMonitor {
 
   #observe(watched: Watched, active: ActiveHealthConfig, result: ProbeResult): void {
     const { slot } = watched.backend;
+    if (!result.ok && result.code === 'INTERNAL') return this.#tellOwnLimit(watched, result.reason);
     if (!result.ok && result.code !== null) this.#state.setLastError(slot, ERROR_CODES.indexOf(result.code));
     // Set to maintenance since the last look: nothing is said of it any more.
     if (this.#state.adminState(slot) === 'maintenance') return;
@@ -182,6 +186,15 @@ export class HealthMonitor {
     else if (before === 'down') this.#startSlowly(watched);
     this.#setHealth(watched, health, result.ok ? 'probe succeeded' : result.reason);
     if (before === 'down' && this.#state.ejected(slot)) this.#return(watched, 'probes saw it recover');
+  }
+
+  /** Nobody was asked: whoever takes up all connections of this machine takes no backend out with them. */
+  #tellOwnLimit({ backend }: Watched, reason: string): void {
+    const now = this.#clock.now();
+    if (Math.abs(now - this.#toldAt) < QUIET) return;
+    this.#toldAt = now;
+    const fields = { pool: backend.pool, backend: backend.id, reason };
+    this.#logger.warn(fields, 'no connection for a probe can be opened: raise the limit on open files (ulimit -n)');
   }
 
   #setHealth(watched: Watched, health: Health, reason: string): void {

@@ -3,7 +3,10 @@ import type { ActiveHealthConfig, PoolConfig } from '../config/schema.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Witness } from './witness.ts';
 
-/** What one probe found. `reason` is a few words for the log; `code` is null when the backend answered, only not as expected. */
+/**
+ * What one probe found. `reason` is a few words for the log; `code` is null when the backend answered, only not as expected, and INTERNAL when it was never
+ * asked, as this machine has nothing left to ask with.
+ */
 export type ProbeResult =
   | { readonly ok: true }
   | { readonly ok: false; readonly reason: string; readonly code: ErrorCode | null };

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { backendAddress } from '../backends/backend-address.ts';
 import { Deadline } from '../timing/deadline.ts';
+import { noConnection } from './no-connection.ts';
 import type { ProbeFactory, ProbeResult } from './probe.ts';
 
 /** A probe that only opens a connection: the backend is well when its system accepts it within the timeout. */
@@ -24,7 +25,7 @@ export const tcpProbe: ProbeFactory = ({ port, timeout }) => ({
       // Stays on: an error after the verdict must find a listener.
       socket.on('error', (error: NodeJS.ErrnoException) => {
         if (witness !== null) witness.error = error;
-        settle({ ok: false, reason: error.code ?? error.message, code: 'BACKEND_CONNECT' });
+        settle({ ok: false, ...noConnection(error) });
       });
     }),
 });

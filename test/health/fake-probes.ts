@@ -10,6 +10,8 @@ export class FakeProbes implements Probe {
   readonly #clock: FakeClock;
   /** Ids of the backends that do not answer well. */
   readonly failing = new Set<string>();
+  /** What they get. */
+  failure = REFUSED;
   /** How long a probe takes, in ms. */
   takes = 0;
   readonly asked: { readonly id: string; readonly at: number }[] = [];
@@ -46,7 +48,7 @@ export class FakeProbes implements Probe {
         if (index !== -1) this.inFlight.splice(index, 1);
         resolve(result);
       };
-      const timer = this.#clock.set(() => end(this.failing.has(id) ? REFUSED : { ok: true }), this.takes);
+      const timer = this.#clock.set(() => end(this.failing.has(id) ? this.failure : { ok: true }), this.takes);
       signal.addEventListener('abort', () => {
         this.aborted++;
         end(REFUSED);

@@ -49,6 +49,20 @@ test('a backend is unknown and usable until its first probe, and up after one su
   await monitor.stop();
 });
 
+test('71: probes that limpet has no connection for say nothing of the backend, and one line a while says so', async () => {
+  const { pool, state, clock, probes, monitor, log } = setUp([{ id: 'a' }, { id: 'b' }]);
+  monitor.start([pool]);
+  await clock.advance(4000);
+  log.length = 0;
+  for (const id of ['a', 'b']) probes.failing.add(id);
+  probes.failure = { ok: false, reason: 'EMFILE', code: 'INTERNAL' };
+  await clock.advance(15_000);
+  assert.deepEqual([state.health(0), state.health(1), state.lastError(0)], ['up', 'up', null]);
+  assert.equal(log.length, 2);
+  assert.match(log[0]!, /^warn [ab]: no connection for a probe can be opened: .*ulimit -n\) \(EMFILE\)$/);
+  await monitor.stop();
+});
+
 test('fall failures take a backend down and rise successes bring it back; only flips are logged (behaviour 40)', async () => {
   const { pool, state, clock, probes, monitor, log } = setUp([{ id: 'a' }, { id: 'b' }]);
   monitor.start([pool]);

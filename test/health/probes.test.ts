@@ -6,6 +6,8 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { createServer as createHttp2Server, type Http2Session } from 'node:http2';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { isRefusal } from '../../src/backends/is-refusal.ts';
 import { poolSchema } from '../../src/config/pool-schema.ts';
 import { BackendSigns } from '../../src/health/backend-signs.ts';
 import { httpProbe } from '../../src/health/http-probe.ts';
@@ -153,6 +155,21 @@ test('M1: the connection of a probe over HTTP/2 stays for its end, as over HTTP/
     assert.equal(signs.stand(backend), 1);
     for (const socket of listening.sockets) socket.destroy();
     await eventually('its end to be told', () => lost === 1 && signs.stand(backend) === 0);
+  }
+});
+
+test('M1: a probe that is refused tells the witness, over HTTP/1.1 and HTTP/2', async () => {
+  const config = poolSchema.parse({ health: { active: { interval: '60s', timeout: '30s' } } }).health.active!;
+  for (const http2 of [false, true]) {
+    const { pool } = testPool([{ id: 'a', url: `http://127.0.0.1:${await closedPort()}` }], { http2 });
+    const witness = new Witness(null);
+    const result = await httpProbe(config, pool.config, 'shop').check(
+      pool.backends[0]!,
+      new AbortController().signal,
+      witness,
+    );
+    assert.deepEqual(result, { ok: false, reason: 'ECONNREFUSED', code: 'BACKEND_CONNECT' });
+    assert.equal(witness.error !== null && isRefusal(witness.error), true, `HTTP/2: ${http2}`);
   }
 });
 
@@ -323,6 +340,20 @@ test('a probe that is broken off ends at once and closes its connection', async 
   stop.abort();
   assert.equal((await result).ok, false);
   await allClosed(server);
+});
+
+test('71: a probe that this machine has no descriptor for is none', async () => {
+  const entry = fileURLToPath(new URL('./without-descriptors.ts', import.meta.url));
+  const command = [process.execPath, entry, String(await closedPort())];
+  const child = spawn('sh', ['-c', 'ulimit -n 100; exec "$@"', 'sh', ...command], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let text = '';
+  child.stdout.on('data', (bytes: Buffer) => (text += bytes));
+  await once(child, 'close');
+  const refused = { ok: false, reason: 'ECONNREFUSED', code: 'BACKEND_CONNECT' };
+  const without = { ok: false, reason: 'EMFILE', code: 'INTERNAL' };
+  assert.deepEqual(JSON.parse(text), [refused, refused, refused, without, without, without]);
 });
 
 test('IPv6 backends are probed', async (t) => {

@@ -37,6 +37,8 @@ const Turn = { none: 0, connecting: 1, silent: 2 } as const;
 /** How a response body goes on to the client. */
 const Relay = { none: 0, raw: 1, wire: 2, decoded: 3, rechunked: 4, rest: 5 } as const;
 
+/** A unix socket whose backlog is full says so at once, where TCP tries again by itself: we try again after so long, ms. */
+const NO_ROOM_MS = 50;
 /** Response heads larger than this are BACKEND_PROTOCOL. */
 const MAX_HEAD_BYTES = 262_144;
 /** Fields of a trailer section. */
@@ -75,6 +77,10 @@ export class Upstream extends Timed implements OpeningEvents {
   #phase: number = Phase.connecting;
   #turn: number = Turn.none;
   #turnPeriod = 0;
+  /** When it has to be open, by `wheel.due`. */
+  #openBy = 0;
+  /** It waits for room in the backlog of a unix socket. */
+  #full = false;
   #exchange: Exchange | null = null;
   /** Of the client's connection that this one belongs to: somebody has said here who he is. Null: it is anybody's. */
   #owner: Exchange | null = null;
@@ -176,6 +182,7 @@ export class Upstream extends Timed implements OpeningEvents {
     const { timeouts } = x.pool!.config;
     switch (this.#phase) {
       case Phase.connecting:
+        this.#openBy = wheel.at(timeouts.connect);
         wheel.set(this, timeouts.connect);
         break;
       case Phase.waiting:
@@ -259,6 +266,24 @@ export class Upstream extends Timed implements OpeningEvents {
       const x = this.#exchange;
       if (x === null) this.close();
       else this.#send(x);
+    } catch (error) {
+      this.#defect(error);
+    }
+  }
+
+  /** The backlog of a unix socket is full: the backend has as long to take this connection as over TCP. */
+  #waitForRoom(): void {
+    this.#full = true;
+    this.#phase = Phase.connecting;
+    this.#handler.wheel.set(this, NO_ROOM_MS);
+  }
+
+  #connectAgain(x: Exchange): void {
+    const { wheel } = this.#handler;
+    this.#full = false;
+    try {
+      wheel.set(this, Math.max(this.#openBy - wheel.now, 0));
+      this.#open(x);
     } catch (error) {
       this.#defect(error);
     }
@@ -730,6 +755,7 @@ export class Upstream extends Timed implements OpeningEvents {
       this.#fall();
       const x = this.#exchange;
       if (x === null) return;
+      if (phase === Phase.connecting && error?.code === 'EAGAIN') return this.#waitForRoom();
       if (phase === Phase.tunnel) {
         if (this.#websocket?.backendClosed(x.client, this.#socket)) return;
         this.#release(x);
@@ -818,7 +844,8 @@ export class Upstream extends Timed implements OpeningEvents {
     const x = this.#exchange;
     switch (this.#phase) {
       case Phase.connecting:
-        this.#fail(Stage.connect, 'BACKEND_CONNECT', 'ETIMEDOUT');
+        if (this.#full && this.#handler.wheel.due < this.#openBy) this.#connectAgain(x!);
+        else this.#fail(Stage.connect, 'BACKEND_CONNECT', 'ETIMEDOUT');
         break;
       case Phase.waiting:
         this.#giveUp(true);

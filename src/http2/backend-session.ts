@@ -54,6 +54,7 @@ export class BackendSession {
   #pinging = false;
   #closed = false;
   #ours = false;
+  #told = false;
 
   /**
    * @param socket that is being connected
@@ -113,6 +114,14 @@ export class BackendSession {
   /** It ends by our doing: its end says nothing of the backend. */
   get endsByUs(): boolean {
     return this.#ours;
+  }
+
+  /** A stream has ended without an answer. False: with the session, and the first of those that did has told of it. */
+  isNews(): boolean {
+    if (!this.#session.destroyed) return true;
+    const first = !this.#told;
+    this.#told = true;
+    return first;
   }
 
   join(user: SessionUser): void {

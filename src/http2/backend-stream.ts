@@ -19,6 +19,9 @@ const SESSION_CLOSES = new Set([
   'ERR_HTTP2_SESSION_ERROR',
 ]);
 
+/** The code of an error by which a request was lost with its session, beside another one that tells of it. */
+const CONNECTION_LOST = 'CONNECTION_LOST';
+
 /** Responses are put into their HTTP/1.1 form here: who takes them copies what is to be kept. */
 const scratch = Buffer.allocUnsafeSlow(PIECE + CHUNK_EXTRA);
 
@@ -214,6 +217,9 @@ export class BackendStream implements ByteSocket, SessionUser {
     const error = this.#error ?? Object.assign(new Error('the stream was reset'), { code: `RST_STREAM ${rstCode}` });
     // RFC 9113 8.7: of such a request nothing has been processed, also when GOAWAY says it.
     if (rstCode === constants.NGHTTP2_REFUSED_STREAM) error.code = 'REFUSED_STREAM';
+    // One end of a connection, however many requests were under way on it.
+    else if (!this.#session.isNews())
+      return this.#fail(Object.assign(new Error(error.message), { code: CONNECTION_LOST }));
     this.#fail(error);
   }
 

@@ -12,8 +12,11 @@ import { Evidence } from '../health/evidence.ts';
 import type { Accuser } from '../health/outlier.ts';
 import type { Key } from '../sessions/key.ts';
 
-/** Reasons of Upstream that are nobody's failure: the backend has not looked at the request (RFC 9113 8.7), or limpet took the request away from it. */
-const BLAMELESS = new Set(['REFUSED_STREAM', 'taken out']);
+/**
+ * Reasons of Upstream that are nobody's failure: the backend has not looked at the request (RFC 9113 8.7), limpet took the request away from it, or it was one of several
+ * that ended with their HTTP/2 session, whose end counts once.
+ */
+const BLAMELESS = new Set(['REFUSED_STREAM', 'taken out', 'CONNECTION_LOST']);
 
 /**
  * What an attempt that failed at `stage` says against its backend: a value of Evidence. Once a response has a good head, its backend has answered: one that is quiet

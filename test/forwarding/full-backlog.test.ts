@@ -32,7 +32,7 @@ describe('a unix socket whose backlog is full', () => {
         'workers: 1',
         'pools:',
         '  p:',
-        `    backends: [{ id: a, url: "unix:${path}", replicas: [b] }, { id: b, url: "${b.url}", weight: 0 }]`,
+        `    backends: [{ id: a, url: "unix:${path}", replicas: [b] }, { id: b, url: "${b.url}", state: maintenance }]`,
         '    affinity: [{ by: header, name: x-key }]',
         '    timeouts: { connect: 3s, response: 6s }',
         '    health: { passive: { failures: 2 } }',
@@ -53,6 +53,7 @@ describe('a unix socket whose backlog is full', () => {
 
   test('H2: a burst waits for it as it does over TCP: nobody is moved, and nobody blamed', async () => {
     for (let key = 0; key < 40; key++) assert.equal((await get(key)).backend, 'a');
+    await admin.patch('p', 'b', { state: 'ready' });
     server.kill('SIGSTOP');
     const answers = all(40);
     await eventually('all to be on their way', async () => (await admin.backend('p', 'a')).activeRequests === 40);

@@ -44,6 +44,7 @@ export class Accusers {
     for (;;) {
       let oldest = first;
       let value = Atomics.load(this.#cells, first);
+      let age = ageOf(value, now, window);
       for (let at = first; at < first + WAYS; at++) {
         const cell = Atomics.load(this.#cells, at);
         if (cell !== 0n && BigInt.asUintN(20, cell) === tag) {
@@ -52,9 +53,10 @@ export class Accusers {
           value = cell;
           break;
         }
-        if (cell < value) {
+        if (ageOf(cell, now, window) > age) {
           oldest = at;
           value = cell;
+          age = ageOf(cell, now, window);
         }
       }
       // Somebody was faster: perhaps with the same name.
@@ -65,6 +67,13 @@ export class Accusers {
   #first(hash: number): number {
     return ((hash >>> 20) % this.#buckets) * WAYS;
   }
+}
+
+/** How long ago a cell was noted, ms. Infinity: never, or in a future further away than a window, so that the clock was set back. */
+function ageOf(cell: bigint, now: number, window: number): number {
+  if (cell === 0n) return Number.POSITIVE_INFINITY;
+  const age = now - Number(cell >> TAG_BITS);
+  return age > -window ? age : Number.POSITIVE_INFINITY;
 }
 
 /** Murmur's finalizer over both. */

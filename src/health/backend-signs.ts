@@ -11,6 +11,8 @@ import type { Restarts } from './restarts.ts';
  * refusal waits for them, ms; a server that drains, or a firewall that rejects, leaves them standing.
  */
 const SUSPICION_MS = 1_000;
+/** Another thread may have looked at the clock so much later, ms. */
+const AHEAD_MS = 100;
 
 /** What BackendSigns works with. */
 export interface BackendSignsParts {
@@ -133,7 +135,9 @@ export class BackendSigns {
 
   #isSuspect(slot: number, life: number): boolean {
     const { layout } = this.#parts.state;
-    return Atomics.load(layout.suspect, slot) === life && this.#parts.now() < layout.suspectUntil[slot]!;
+    const left = layout.suspectUntil[slot]! - this.#parts.now();
+    // More is left than a suspicion lasts: the clock was set back.
+    return Atomics.load(layout.suspect, slot) === life && left > 0 && left <= SUSPICION_MS + AHEAD_MS;
   }
 
   #refuse(backend: Backend, life: number): void {

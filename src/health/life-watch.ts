@@ -126,7 +126,9 @@ export class LifeWatch {
     for (const watched of this.#watched.values()) {
       const { backend, lifeline, pool } = watched;
       if (lifeline.holds || watched.threads.waits(now)) this.#lookAtThreads(watched);
-      if (now < watched.restsUntil) continue;
+      const rests = watched.restsUntil - now;
+      // More than it may rest: the clock was set back.
+      if (rests > 0 && rests <= REST_MS) continue;
       const mode = pool.config.health.lifeline;
       if (mode === 'silent' && watched.silent === null) this.#openSilent(watched);
       // It is restarted most often while it is in maintenance, when no probe looks.

@@ -46,6 +46,8 @@ interface Watched {
 
 /** Between two log lines about the same trouble, ms. */
 const QUIET = 10_000;
+/** Another thread may have looked at the clock so much later than this one, ms: within one look at many backends, or while the clock of the system is being adjusted. */
+const AHEAD_MS = 1_000;
 /** How often, in ms, ejections, admin states and slow starts are looked at. */
 const TICK = 200;
 
@@ -266,8 +268,8 @@ export class HealthMonitor {
       this.#report(watched, 'ejected', this.#state.lastError(slot) ?? 'too many failures');
     }
     const left = this.#state.layout.ejectedUntil[slot]! - now;
-    // More is left than an ejection lasts: the clock was set back. Passive health gone: nobody ejects any more.
-    if (passive === null || left <= 0 || left > passive.eject) this.#return(watched, 'its time is over');
+    // Much more is left than an ejection lasts: the clock was set back. Passive health gone: nobody ejects any more.
+    if (passive === null || left <= 0 || left > passive.eject + AHEAD_MS) this.#return(watched, 'its time is over');
   }
 
   #return(watched: Watched, reason: string): void {

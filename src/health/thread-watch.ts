@@ -1,5 +1,7 @@
 /** Looks in a row without an answer after which the connection is let go: 400 ms with those of LifeWatch. */
 const SILENT_LOOKS = 2;
+/** The same when an answer came a moment after the last time: whoever takes about that long by himself answers within this, and has shown that the connection is not in his way. */
+const DOUBTFUL_LOOKS = 4;
 /** An answer that comes so soon after, ms, has waited for it. */
 const MOMENT_MS = 100;
 /** So often in a row: one may be chance. */
@@ -29,7 +31,9 @@ export class ThreadWatch {
 
   /** The connection was let go a moment ago: another look is due soon. */
   waits(now: number): boolean {
-    return now - this.#letGoAt <= MOMENT_MS;
+    const since = now - this.#letGoAt;
+    // Below 0: the clock was set back.
+    return since >= 0 && since <= MOMENT_MS;
   }
 
   /**
@@ -52,9 +56,12 @@ export class ThreadWatch {
     }
     const same = held !== null && held === this.#held;
     this.#held = held;
-    if (same && answered) this.#proofs++;
+    if (same && answered) {
+      this.#proofs++;
+      this.#strikes = 0;
+    }
     this.#silent = same && !answered && active > 0 ? this.#silent + 1 : 0;
-    if (this.#silent < SILENT_LOOKS || this.proven) return Verdict.keep;
+    if (this.#silent < (this.#strikes === 0 ? SILENT_LOOKS : DOUBTFUL_LOOKS) || this.proven) return Verdict.keep;
     this.#silent = 0;
     this.#held = null;
     this.#letGoAt = now;

@@ -296,6 +296,21 @@ test('a clock that is set back neither prolongs an ejection nor a slow start nor
   await monitor.stop();
 });
 
+test('an ejection that a worker dates a moment ahead of this look lasts its time', async () => {
+  const { pool, state, clock, monitor } = setUp([{ id: 'a' }, { id: 'b' }], { passive: { eject: '30s' } });
+  monitor.start([pool]);
+  await clock.advance(1_000);
+  // The look of the supervisor has begun, at its time, when the worker reads the clock.
+  state.eject(0, clock.now() + 200 + 7 + 30_000);
+  await clock.advance(200);
+  assert.equal(state.ejected(0), true);
+  await clock.advance(29_800);
+  assert.equal(state.ejected(0), true);
+  await clock.advance(400);
+  assert.equal(state.ejected(0), false);
+  await monitor.stop();
+});
+
 test('a reload keeps the schedule and the counts of backends that stay as they were (behaviour 44)', async () => {
   const written = [{ id: 'a' }, { id: 'b' }];
   const { pool, state, clock, probes, monitor } = setUp(written);

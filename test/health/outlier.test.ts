@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { SharedState } from '../../src/backends/shared-state.ts';
+import { Accusers } from '../../src/health/accusers.ts';
 import { Evidence } from '../../src/health/evidence.ts';
 import { type Accuser, Outlier } from '../../src/health/outlier.ts';
 import { testPool } from '../backends/test-pool.ts';
@@ -235,4 +236,12 @@ test('H2: of several threads that count one session at once one counts it', { ti
     told.reduce((sum, count) => sum + count),
     2_000,
   );
+});
+
+test('H2: a clock that is set back does not make everybody count again and again', () => {
+  const accusers = new Accusers(new BigInt64Array(8));
+  const future = NOW + 3_600_000;
+  for (let who = 1; who <= 8; who++) assert.equal(accusers.note(0, who, future, 10_000), true);
+  for (let who = 11; who <= 18; who++) assert.equal(accusers.note(0, who, NOW, 10_000), true);
+  for (let who = 11; who <= 18; who++) assert.equal(accusers.note(0, who, NOW + 1, 10_000), false, `${who}`);
 });

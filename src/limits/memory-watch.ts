@@ -21,17 +21,22 @@ export interface MemoryWatchParts {
   readonly limit: () => number;
   readonly log: Logger;
   readonly clock: Clock;
+  /** Monotonic, ms. */
+  readonly now?: () => number;
 }
 
 /** Decides for all threads whether memory is short (`limits.memory`). One a process, in the supervisor. */
 export class MemoryWatch {
   readonly #parts: MemoryWatchParts;
+  /** Not by the time of day: set back, it would put off for as long what ends the shortage. */
+  readonly #now: () => number;
   #timer: unknown = null;
-  /** When the threads were asked to collect; 0: they are not. */
+  /** When the threads were asked to collect, by #now; 0: they are not. */
   #askedAt = 0;
 
   constructor(parts: MemoryWatchParts) {
     this.#parts = parts;
+    this.#now = parts.now ?? (() => performance.now());
   }
 
   start(): void {
@@ -67,16 +72,16 @@ export class MemoryWatch {
 
   /** Whether what is used is needed: most of it may be what V8 has had no reason to collect. */
   #isTrue(): boolean {
-    const { pressure, clock } = this.#parts;
+    const { pressure } = this.#parts;
     if (this.#askedAt === 0) {
       this.#ask();
       return false;
     }
-    return pressure.allAnswered || clock.now() - this.#askedAt > ANSWER_MS;
+    return pressure.allAnswered || this.#now() - this.#askedAt > ANSWER_MS;
   }
 
   #ask(): void {
-    this.#askedAt = this.#parts.clock.now();
+    this.#askedAt = this.#now();
     this.#parts.pressure.ask();
   }
 
@@ -89,11 +94,11 @@ export class MemoryWatch {
   }
 
   #whileShort(used: number, limit: number): void {
-    const { pressure, log, clock } = this.#parts;
+    const { pressure, log } = this.#parts;
     if (used >= limit * OVER) {
       pressure.level = used > limit * SEVERE ? Pressure.severe : Pressure.high;
       // What those have held who have gone is to be seen.
-      if (clock.now() - this.#askedAt > AGAIN_MS) this.#ask();
+      if (this.#now() - this.#askedAt > AGAIN_MS) this.#ask();
       return;
     }
     pressure.level = Pressure.none;

@@ -88,6 +88,31 @@ describe('79: limits.memory', () => {
     watch.stop();
   });
 
+  test('79: while memory is short threads collect again and again, whatever becomes of the time of day', () => {
+    const steps: (() => void)[] = [];
+    let date = 10_000_000;
+    let now = 1_000;
+    const clock = { now: () => date, set: (step: () => void) => steps.push(step), clear: () => {} };
+    const pressure = new MemoryPressure(MemoryPressure.allocate(2));
+    const log = createLogger('info', { write: () => {} } as never);
+    const watch = new MemoryWatch({ pressure, thread: 0, limit: () => 1, log, clock, now: () => now });
+    const look = (): void => {
+      now += 200;
+      date += 200;
+      steps.shift()!();
+    };
+    watch.start();
+    look();
+    pressure.answer(1);
+    look();
+    look();
+    assert.notEqual(pressure.level, Pressure.none);
+    date -= 3_600_000;
+    for (let looks = 0; looks < 12; looks++) look();
+    assert.equal(pressure.isAsked(1), true);
+    watch.stop();
+  });
+
   test('79: the default is not reached by much traffic, nor by a large table', async (t) => {
     const limpet = await startLimpetProcess(
       `workers: 2\nsessions: { max: 2000000 }\npools: { p: { backends: [{ id: a, url: "${backend.url}" }] } }`,

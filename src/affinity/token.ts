@@ -9,7 +9,7 @@ import { TokenSource } from './token-source.ts';
 import { createTokenVerifier } from './token-verifier.ts';
 import { VerifiedTokens } from './verified-tokens.ts';
 
-/** Longer tokens are looked at anew for each request rather than kept for each connection. */
+/** Longer tokens are looked at anew for each request rather than kept: for each connection, or by the thousand when nobody has signed them. */
 const LONGEST_MEMO = 2048;
 /** Claims that are remembered by their token: a lookup costs a tenth of taking the token apart. */
 const CLAIMS = 2000;
@@ -80,7 +80,7 @@ export class TokenAffinity implements AffinityStrategy {
     const known = this.#users.get(token);
     if (known !== undefined) return known;
     const user = readUnverifiedClaim(token, this.#userClaim);
-    if (user !== null) this.#users.set(detachedSlice(token, 0, token.length), user);
+    if (user !== null && token.length <= LONGEST_MEMO) this.#users.set(detachedSlice(token, 0, token.length), user);
     return user;
   }
 
@@ -100,7 +100,7 @@ export class TokenAffinity implements AffinityStrategy {
     if (claim === null) {
       claim = readUnverifiedClaim(token, this.#claim);
       if (claim === null) return Find.invalid;
-      this.#claims.set(detachedSlice(text, start, end), claim);
+      if (token.length <= LONGEST_MEMO) this.#claims.set(detachedSlice(text, start, end), claim);
     }
     this.#keep(found, claim, text, start, end, 0);
     return Find.found;

@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
 import { type AffinityStrategy, Find, FoundKey } from '../../src/affinity/strategy.ts';
+import type { TokenAffinity } from '../../src/affinity/token.ts';
 import { looksLikeToken } from '../../src/affinity/token-claim.ts';
+import { threadMemory } from '../../src/limits/thread-memory.ts';
 import { jwksServer } from './jwks-server.ts';
 import { NOW, requestOf, strategyOf } from './pool-fixture.ts';
 
@@ -341,4 +343,22 @@ test('a signature has one spelling: what is left over of its last character is z
   const last = letters.indexOf(signed.at(-1)!);
   // 32 bytes are 42 characters and 4 bits of another one.
   for (const bits of [1, 2, 3]) assert.equal(looksLikeToken(signed.slice(0, -1) + letters[last ^ bits]), false);
+});
+
+test('tokens that nobody has signed take no memory by their length', () => {
+  const strategy = strategyOf({ by: 'token', claim: 'sub' });
+  const found = new FoundKey();
+  const payload = (n: number): string =>
+    Buffer.from(`{"sub":"u${n}","pad":"${'x'.repeat(11_000)}"}`).toString('base64url');
+  threadMemory.collect();
+  const before = threadMemory.used;
+  for (let n = 0; n < 1_500; n++) {
+    const head = requestOf([`Authorization: Bearer e30.${payload(n)}.c2ln`]);
+    assert.equal(strategy.find(head, '', 0, found), Find.found);
+    assert.equal((strategy as TokenAffinity).userOf(head), `u${n}`);
+  }
+  threadMemory.collect();
+  const mebibytes = (threadMemory.used - before) / 1_048_576;
+  assert.equal(strategy.source, 'token');
+  assert.ok(mebibytes < 12, `${mebibytes} MiB`);
 });

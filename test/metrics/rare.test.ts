@@ -28,3 +28,18 @@ test('label values are told apart however they are cut', () => {
   counters.add('limpet_retries_total', 'a', 'b-c');
   assert.equal(counters.drain().length, 2);
 });
+
+test('what backends that come and go leave behind is bounded: the series that have not grown for longest go', () => {
+  const totals = new RareTotals();
+  const moved = (from: number, count: number) => [
+    { name: 'limpet_failovers_total' as const, labels: ['shop', `${from}`, 'b', 'backend-down'], count },
+  ];
+  for (let from = 0; from < 40_000; from++) {
+    totals.add(moved(from, 1));
+    totals.add(moved(0, 1));
+  }
+  const series = [...totals.series('limpet_failovers_total')];
+  assert.ok(series.length <= 10_000, `${series.length}`);
+  assert.equal(series.find(({ labels }) => labels[1] === '0')?.count, 40_001);
+  assert.ok(series.some(({ labels }) => labels[1] === '39999'));
+});

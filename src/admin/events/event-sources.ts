@@ -43,8 +43,8 @@ type Counted = Extract<LimpetEvent, { event: 'session-ended' | 'session-moved' }
 export class EventSources {
   readonly #parts: EventSourcesParts;
   readonly #bursts = new Map<string, Burst>();
-  /** By metric and labels: how much of a counter has been told, and when. */
-  readonly #series = new Map<string, { count: number; at: number }>();
+  /** By series of a metric: how much of it has been told, and when. */
+  readonly #series = new WeakMap<object, { count: number; at: number }>();
   readonly #now: () => number;
   #restarts = 0;
   #evictions = 0;
@@ -144,10 +144,10 @@ export class EventSources {
   /** Calls with what each series of a metric has grown by since it was told last. */
   #grown(metric: RareMetric, last: boolean, tell: (labels: readonly string[], count: number) => void): void {
     const now = this.#now();
-    for (const { labels, count } of this.#parts.rare.series(metric)) {
-      const name = `${metric} ${labels.join('\u0000')}`;
-      const told = this.#series.get(name);
-      if (told === undefined) this.#series.set(name, { count, at: now });
+    for (const series of this.#parts.rare.series(metric)) {
+      const { labels, count } = series;
+      const told = this.#series.get(series);
+      if (told === undefined) this.#series.set(series, { count, at: now });
       else if (told.count === count || (!last && now - told.at < AGAIN_MS)) continue;
       tell(labels, count - (told?.count ?? 0));
       if (told === undefined) continue;

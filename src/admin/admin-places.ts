@@ -9,7 +9,7 @@ const KEPT_FOR = new Set(['/healthz', '/readyz', '/metrics']);
 
 /**
  * Who may be connected to the admin address. A connection on which no request is under way makes room for a new one, the one that has been silent longest first: so nobody
- * takes the others' places by saying nothing. Where all are in use by requests, such as event streams, there are some more for probes and metrics alone.
+ * takes the others' places by saying nothing, nor by not reading what was answered. Where all are in use by requests, such as event streams, there are some more for probes and metrics alone.
  */
 export class AdminPlaces {
   readonly #open = new Set<Socket>();
@@ -35,6 +35,11 @@ export class AdminPlaces {
     const path = request.url ?? '';
     const query = path.indexOf('?');
     return KEPT_FOR.has(query < 0 ? path : path.slice(0, query));
+  }
+
+  /** Its request has its whole answer: what is left is to be read by the other end. */
+  answered({ socket }: IncomingMessage): void {
+    if (this.#open.has(socket)) this.#silent.add(socket);
   }
 
   #enter(socket: Socket): void {

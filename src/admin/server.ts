@@ -151,6 +151,7 @@ export class AdminServer {
     if (answer === null || response.destroyed) return;
     try {
       send(request, response, answer);
+      if (response.writableEnded) this.#places.answered(request);
     } catch (err) {
       this.#log.error({ err }, 'admin answer failed');
       response.destroy();

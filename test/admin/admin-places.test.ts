@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { eventually } from '../support/eventually.ts';
 import { call } from './call.ts';
-import { startAdmin } from './start-admin.ts';
+import { folder, startAdmin } from './start-admin.ts';
 
 const HEALTH = ['/healthz', '/readyz', '/metrics'];
 
@@ -60,4 +61,27 @@ test('L12: whoever says nothing of a request is gone after some seconds', async 
   await once(silent!, 'close');
   const seconds = (performance.now() - since) / 1000;
   assert.ok(seconds > 4 && seconds < 9, `${seconds} s`);
+});
+
+test('L12: whoever does not read the answers takes away nothing', async (t) => {
+  const path = join(folder(t), 'admin.sock');
+  const { address, control } = await startAdmin(t, { bind: `unix:${path}` });
+  // More than the system takes for a connection.
+  const text = 'x'.repeat(600_000);
+  let asked = 0;
+  control.metrics = async () => {
+    asked++;
+    return { contentType: 'text/plain', text };
+  };
+  const sockets = Array.from({ length: 512 }, () => connect({ path }));
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  for (const socket of sockets) {
+    socket.on('error', () => {}).pause();
+    socket.write('GET /metrics HTTP/1.1\r\nHost: limpet\r\n\r\n');
+  }
+  await eventually('all to have an answer', () => asked === 512);
+  for (let n = 0; n < 100; n++) assert.equal((await call(address, 'GET', '/api/v1/pools')).status, 200);
+  assert.equal((await call(address, 'GET', '/healthz')).status, 200);
 });

@@ -31,6 +31,8 @@ const LONGEST_PAUSE_MS = 5_000;
 const LAST_WORDS_MS = 300;
 /** A worker that makes no progress for so long takes no traffic that reaches it. */
 const STUCK_MS = 3_000;
+/** And a reload waits no longer for it than this. */
+const GIVE_UP_MS = 15_000;
 const LOOK_MS = 250;
 /** How long TLS tickets are sealed with the same keys: whoever steals them can read what was recorded in that time. */
 const TICKET_KEYS_MS = 12 * 3_600_000;
@@ -67,6 +69,8 @@ interface Place {
   stuck: boolean;
   /** Serial of the model it goes by. */
   serial: number;
+  /** Serial of the model that it was asked about last. */
+  asked: number;
   onAnswer: ((answer: Answer) => void) | null;
 }
 
@@ -116,6 +120,7 @@ export class Supervisor {
       stopped: false,
       stuck: false,
       serial: 0,
+      asked: 0,
       onAnswer: null,
     }));
   }
@@ -158,7 +163,12 @@ export class Supervisor {
   /** Whether the workers make progress. */
   #look(): void {
     for (const place of this.#places) {
-      const stuck = place.listening && this.#heartbeats.silence(place.index) > STUCK_MS;
+      const silence = place.listening ? this.#heartbeats.silence(place.index) : 0;
+      if (silence > GIVE_UP_MS) {
+        const message = `worker ${place.index} makes no progress: see the log`;
+        this.#answered(place, { kind: 'refused', serial: place.asked, message });
+      }
+      const stuck = silence > STUCK_MS;
       if (stuck === place.stuck) continue;
       place.stuck = stuck;
       const fields = { worker: place.index };
@@ -209,7 +219,8 @@ export class Supervisor {
   /** For a worker that was on its way while the model was replaced. */
   async #catchUp(place: Place): Promise<void> {
     const model = this.#model!;
-    if (!place.listening || place.serial === model.serial || place.onAnswer !== null) return;
+    // At a stop nobody is asked any more, and there is no answer to wait for.
+    if (this.#stopping || !place.listening || place.serial === model.serial || place.onAnswer !== null) return;
     const answer = await this.#ask(place, { kind: 'prepare', model, ports: this.ports });
     if (answer?.kind === 'prepared') await this.#commit(place, model.serial);
     else if (answer !== null) {
@@ -220,15 +231,18 @@ export class Supervisor {
     await this.#catchUp(place);
   }
 
-  #ask(place: Place, message: ToWorker): Promise<Answer> {
+  #ask(place: Place, message: Extract<ToWorker, { kind: 'prepare' | 'commit' }>): Promise<Answer> {
     if (place.thread === null || this.#stopping) return Promise.resolve(null);
     const { promise, resolve } = Promise.withResolvers<Answer>();
     place.onAnswer = resolve;
+    place.asked = message.kind === 'prepare' ? message.model.serial : message.serial;
     place.thread.postMessage(message);
     return promise;
   }
 
   #answered(place: Place, answer: Answer): void {
+    // Of a model that was given up.
+    if (answer !== null && answer.serial !== place.asked) return;
     const { onAnswer } = place;
     place.onAnswer = null;
     onAnswer?.(answer);

@@ -15,11 +15,22 @@ describe('a worker that makes no progress', () => {
   before(() => backend.start());
   after(() => backend.stop());
 
-  const start = async (t: TestContext, spinMs: number | null, more = ''): Promise<LimpetProcess> => {
+  const start = async (
+    t: TestContext,
+    spinMs: number | null,
+    more = '',
+    spins: Record<string, string> = {},
+  ): Promise<LimpetProcess> => {
     backend.answer = echo;
     const limpet = await startLimpetProcess(
       `workers: 2\nlog: { access: false }\nshutdown: { grace: 2s }\n${more}pools: { p: { backends: [{ id: a, url: "${backend.url}" }] } }\n`,
-      { env: { NODE_OPTIONS: `--import=${PRELOAD}`, ...(spinMs === null ? {} : { SPIN_MS: String(spinMs) }) } },
+      {
+        env: {
+          NODE_OPTIONS: `--import=${PRELOAD}`,
+          ...(spinMs === null ? {} : { SPIN_MS: String(spinMs) }),
+          ...spins,
+        },
+      },
     );
     t.after(limpet.stop);
     return limpet;
@@ -49,11 +60,11 @@ describe('a worker that makes no progress', () => {
     }
   });
 
-  for (const reloads of [true, false]) {
-    test(`L7: SIGTERM ends limpet within the grace and a second, ${reloads ? 'also while a reload waits for it' : 'without a reload'}`, async (t) => {
-      const limpet = await start(t, null);
-      limpet.process.kill('SIGUSR2');
-      if (reloads) {
+  for (const waits of ['never', 'to be ready', 'to go by it']) {
+    test(`L7: SIGTERM ends limpet within the grace and a second; a reload waits for it: ${waits}`, async (t) => {
+      const limpet = await start(t, null, '', waits === 'to go by it' ? { SPIN_AFTER: 'prepared' } : {});
+      if (waits !== 'to go by it') limpet.process.kill('SIGUSR2');
+      if (waits !== 'never') {
         new ConfigFile(limpet).replace('grace: 2s', 'grace: 2100ms');
         limpet.process.kill('SIGHUP');
       }
@@ -67,6 +78,21 @@ describe('a worker that makes no progress', () => {
       t.diagnostic(`${Math.round(took)} ms`);
     });
   }
+
+  test('L7: a reload is refused when a worker does not answer, and is possible again when it does', async (t) => {
+    const limpet = await start(t, 22_000);
+    const config = new ConfigFile(limpet);
+    limpet.process.kill('SIGUSR2');
+    await eventually('readyz 503', async () => (await readyz(limpet)).status === 503);
+    config.replace('grace: 2s', 'grace: 2100ms');
+    const reload = async () => (await fetch(`${limpet.admin}/api/v1/reload`, { method: 'POST' })).json();
+    assert.match(JSON.stringify(await reload()), /worker 0 makes no progress: see the log/);
+    assert.equal((await readyz(limpet)).status, 503);
+    await eventually('readyz 200', async () => (await readyz(limpet)).status === 200, 60_000);
+    const { generation, errors } = (await reload()) as { generation?: number; errors?: unknown };
+    assert.deepEqual([generation, errors], [2, undefined]);
+    assert.equal((await fetch(limpet.url)).status, 200);
+  });
 
   test('L7: nor does anything else hold a stop: a collector, an admin request', async (t) => {
     const deaf = createServer((socket) => socket.on('error', () => {}).resume()).listen(0, '127.0.0.1');

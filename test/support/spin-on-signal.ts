@@ -1,13 +1,27 @@
-// Preloaded into a limpet process by NODE_OPTIONS=--import: SIGUSR2 makes its first worker spin, for as long as SPIN_MS says (absent: for ever).
-import { BroadcastChannel, isMainThread, threadName } from 'node:worker_threads';
+// Preloaded into a limpet process by NODE_OPTIONS=--import: SIGUSR2 makes its first worker spin, for as long as SPIN_MS says (absent: for ever). With SPIN_AFTER
+// it does so when it has sent the supervisor the first message of that kind.
+import { BroadcastChannel, isMainThread, parentPort, threadName } from 'node:worker_threads';
+
+const FIRST = 'limpet worker 0';
+
+function spin(): void {
+  const until = performance.now() + Number(process.env.SPIN_MS ?? Number.POSITIVE_INFINITY);
+  while (performance.now() < until);
+}
 
 const channel = new BroadcastChannel('spin');
 channel.unref();
-if (isMainThread) process.on('SIGUSR2', () => channel.postMessage('limpet worker 0'));
+if (isMainThread) process.on('SIGUSR2', () => channel.postMessage(FIRST));
 else {
   channel.onmessage = (event) => {
-    if ((event as { data: unknown }).data !== threadName) return;
-    const until = performance.now() + Number(process.env.SPIN_MS ?? Number.POSITIVE_INFINITY);
-    while (performance.now() < until);
+    if ((event as { data: unknown }).data === threadName) spin();
+  };
+}
+const { SPIN_AFTER } = process.env;
+if (SPIN_AFTER !== undefined && threadName === FIRST && parentPort !== null) {
+  const post = parentPort.postMessage.bind(parentPort);
+  parentPort.postMessage = (message: { kind?: string }) => {
+    post(message);
+    if (message.kind === SPIN_AFTER) spin();
   };
 }

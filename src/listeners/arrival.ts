@@ -56,6 +56,8 @@ export class Arrival extends Timed implements TlsClient {
   readonly #onReadable = (): void => this.#read();
   #early: Buffer | null = null;
   #step: number = Step.proxy;
+  /** A part of the preface has come. */
+  #begun = false;
   /** At a graceful stop: how long it may be silent, until when, and how much has come of it by then. */
   #silentMs = Number.POSITIVE_INFINITY;
   #silentUntil = Number.POSITIVE_INFINITY;
@@ -192,7 +194,9 @@ export class Arrival extends Timed implements TlsClient {
     const length = Math.min(bytes.length, PREFACE.length);
     if (!bytes.subarray(0, length).equals(PREFACE.subarray(0, length))) return this.#arrived(this.#socket, bytes);
     if (length < PREFACE.length) {
-      this.#wheel.set(this, this.#host.config.timeouts.header);
+      // From the first byte: one now and then buys no time.
+      if (!this.#begun) this.#wheel.set(this, this.#host.config.timeouts.header);
+      this.#begun = true;
       if (this.#socket.listenerCount('readable') === 0) this.#listen();
       return;
     }

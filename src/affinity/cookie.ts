@@ -104,6 +104,10 @@ export class CookieAffinity implements CookieIssuer {
     return true;
   }
 
+  forget(): void {
+    this.#known.clear();
+  }
+
   comesBack(path: string, host: string): boolean {
     return this.#scope.has(path, host);
   }

@@ -69,6 +69,14 @@ export class KnownCookies {
     words[at + TEXT_WORDS + 3] = key.d;
   }
 
+  /** Knows none any more, and takes no memory. */
+  clear(): void {
+    this.#places = 0;
+    this.#shift = 32;
+    this.#words = new Int32Array(0);
+    this.#taken = 0;
+  }
+
   #grow(): void {
     const before = this.#words;
     this.#places = Math.min(this.#most, this.#places === 0 ? FIRST_PLACES : this.#places * GROWTH);

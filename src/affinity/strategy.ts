@@ -79,6 +79,9 @@ export interface AffinityStrategy {
    * @returns a value of Learn; `learned`: `found.key` is bound to the backend that answered; `released`: the request's key ends
    */
   readonly learn: ((response: Head, found: FoundKey) => number) | null;
+
+  /** Memory is short: lets go of all that it could work out again. Absent: it remembers nothing. */
+  forget?(): void;
 }
 
 /** What the cookie of a session whose row is gone still proves. */

@@ -84,6 +84,11 @@ export class TokenAffinity implements AffinityStrategy {
     return user;
   }
 
+  forget(): void {
+    this.#claims.clear();
+    this.#users.clear();
+  }
+
   find(head: Head, _client: string, nth: number, found: FoundKey): number {
     const source = this.#source;
     if (!source.find(head, nth)) return Find.none;

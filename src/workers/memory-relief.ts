@@ -21,6 +21,8 @@ interface ReliefParts {
   readonly wheel: TimerWheel;
   readonly log: Logger;
   readonly rare: RareCounters;
+  /** Lets go of what is remembered only to save work. */
+  readonly forget: () => void;
 }
 
 /** What one worker does about short memory, and what it says of its own. */
@@ -39,6 +41,8 @@ export class MemoryRelief {
     if (++this.#ticks % LOOK_TICKS !== 0) return;
     const { pressure, thread } = this.#parts;
     if (pressure.isAsked(thread)) {
+      // Nobody is turned away for it: it would stay, as it is never more than it was.
+      this.#parts.forget();
       this.#collect();
       pressure.answer(thread);
     }

@@ -192,6 +192,9 @@ export class Worker {
       wheel: this.#wheel,
       log,
       rare: this.#rare,
+      forget: () => {
+        for (const { strategies } of this.#parts.pools) for (const strategy of strategies) strategy.forget?.();
+      },
     });
     this.#http2 = http2Streams(this.#handler, log);
     const trusted = new TrustedProxies(model.config.trustedProxies);

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { COOKIE_LENGTH } from '../../src/affinity/cookie-codec.ts';
 import { KnownCookies } from '../../src/affinity/known-cookies.ts';
+import { threadMemory } from '../../src/limits/thread-memory.ts';
 import { Key } from '../../src/sessions/key.ts';
 import { randomKeys } from '../sessions/random-keys.ts';
 
@@ -90,4 +91,22 @@ test('what is known stays known, with its key, while there come to be more place
     count++;
   }
   assert.ok(count > texts.length * 0.9, `${count}`);
+});
+
+test('what is cleared knows no cookie, takes no memory, and remembers again', () => {
+  const known = new KnownCookies();
+  const texts = Array.from({ length: 20_000 }, randomText);
+  const keys = randomKeys(texts.length, 7);
+  for (const [n, text] of texts.entries()) remember(known, text, keys[n]!);
+  threadMemory.collect();
+  const before = threadMemory.used;
+  known.clear();
+  threadMemory.collect();
+  assert.ok(before - threadMemory.used > 3_000_000, `${before - threadMemory.used} bytes`);
+  for (const [n, text] of texts.slice(0, 5_000).entries()) {
+    remember(known, text, keys[n]!);
+    const key = new Key();
+    assert.equal(known.find(text, key), true);
+    assert.deepEqual({ ...key }, { ...keys[n]! });
+  }
 });

@@ -106,6 +106,17 @@ export class BackendLife {
     return Atomics.load(this.#answered, this.#slot) === this.number;
   }
 
+  /** Notes that connections are accepted again, in this life, which has not answered yet. */
+  accept(life = this.number): void {
+    const before = Atomics.load(this.#answered, this.#slot);
+    if (before !== life && this.number === life) Atomics.compareExchange(this.#answered, this.#slot, before, -life);
+  }
+
+  /** Whether it has answered in this life, or accepts connections at least: until then its process is one that is gone. */
+  get isBack(): boolean {
+    return Math.abs(Atomics.load(this.#answered, this.#slot)) === this.number;
+  }
+
   /**
    * A life has ended, and the next one begins. Of several threads that saw it end, one is told true.
    * @param life the one that was seen to end: another one has begun since if this is not the number any more

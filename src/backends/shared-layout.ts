@@ -67,7 +67,7 @@ export class SharedLayout {
   readonly life: Int32Array;
   /** Two cells a slot, by the parity of the life: when it began, ms since epoch; 0: before limpet knew the backend. */
   readonly lifeBegan: Float64Array;
-  /** By slot: the latest life in which the backend has answered. */
+  /** By slot: the latest life in which the backend has answered; negative: it has not answered in it, but accepts connections. */
   readonly answered: Int32Array;
   /** By slot: the life that a refused connection speaks against while others still stand; 0: none. */
   readonly suspect: Int32Array;

@@ -22,6 +22,8 @@ const LOOK_MS = 1_000;
 const LATER_MS = 100;
 /** Between two looks at a backend in maintenance, and between two tries of a silent connection, ms. */
 const REST_MS = 1_000;
+/** Between two looks at a process that is gone, ms: whoever moves from it is told soon whether it is back. */
+const RETURN_MS = 50;
 /** Between two looks after a connection was let go for others, ms. */
 const SOON_MS = 20;
 
@@ -126,6 +128,7 @@ export class LifeWatch {
     for (const watched of this.#watched.values()) {
       const { backend, lifeline, pool } = watched;
       if (lifeline.holds || watched.threads.waits(now)) this.#lookAtThreads(watched);
+      this.#lookForReturn(watched);
       const rests = watched.restsUntil - now;
       // More than it may rest: the clock was set back.
       if (rests > 0 && rests <= REST_MS) continue;
@@ -240,20 +243,55 @@ export class LifeWatch {
     this.#lookLater(watched);
   }
 
-  /** Connects, and closes at once. Two at a time are one too many. */
+  /** A process has ended: looks until another one takes its place. */
+  #lookForReturn(watched: Watched): void {
+    const { life, slot } = watched.backend;
+    const { state, clock } = this.#parts;
+    if (life.number === 1 || life.isBack || watched.look !== null || state.adminState(slot) === 'maintenance') return;
+    const { number } = life;
+    this.#open(watched, {
+      accepted: () => life.accept(number),
+      refused: () => {
+        if (this.#watched.get(slot) === watched) clock.set(() => this.#lookForReturn(watched), RETURN_MS);
+      },
+    });
+  }
+
+  /** Connects, and closes at once. */
   #connect(watched: Watched): void {
     const signs = this.#signs;
     const { backend } = watched;
     const begun = signs.begins(backend);
     if (watched.look !== null || begun === 0) return;
-    const socket = connect(backendAddress(backend));
+    this.#open(watched, {
+      accepted: () => {},
+      refused: (error) => {
+        signs.refused(backend, begun, error);
+        this.#lookForReturn(watched);
+      },
+    });
+  }
+
+  /** Two at a time are one too many. */
+  #open(
+    watched: Watched,
+    { accepted, refused }: { readonly accepted: () => void; readonly refused: (error: Error) => void },
+  ): void {
+    const socket = connect(backendAddress(watched.backend));
     watched.look = socket;
+    let problem: Error | null = null;
     const deadline = new Deadline(LOOK_MS, () => socket.destroy());
-    socket.once('connect', () => socket.destroy());
-    socket.on('error', (error) => signs.refused(backend, begun, error));
+    socket.once('connect', () => {
+      accepted();
+      socket.destroy();
+    });
+    socket.on('error', (error) => {
+      problem = error;
+    });
     socket.once('close', () => {
       deadline.cancel();
       watched.look = null;
+      if (problem !== null) refused(problem);
     });
   }
 

@@ -46,6 +46,8 @@ export class Restarts {
   conclude(backend: Backend, life: number, sign: RestartSign): boolean {
     const { now, onEnd } = this.#parts;
     if (!backend.life.end(life, now())) return false;
+    // Whoever says so by hand says it of a server that is there.
+    if (sign === 'operator') backend.life.accept();
     this.#ended(backend, sign);
     if (onEnd !== undefined) queueMicrotask(onEnd);
     return true;

@@ -132,8 +132,8 @@ function afterRestart(
   const replica = replicaTarget(pool, home, key, state, x.tried, x.triedCount, candidates, x.seenAt);
   if (replica !== null) {
     x.bindsTo = -1;
-    // Until it has answered again it is a backend that is down, whatever else is known of it.
-    const back = !tried && home.life.hasAnswered && state.isUsable(home.slot);
+    // Until it accepts connections again it is a backend that is down, whatever else is known of it.
+    const back = !tried && home.life.isBack && state.isUsable(home.slot);
     x.moveReason = back ? MoveReason['backend-restarted'] : reason(home, state);
     return replica;
   }

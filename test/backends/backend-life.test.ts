@@ -34,8 +34,12 @@ test('M1, 114: a crash loop is one life: it has not answered in it', () => {
   assert.equal(life.hasAnswered, true);
   life.end(1, 1000);
   assert.equal(life.hasAnswered, false);
+  assert.equal(life.isBack, false);
+  again.accept();
+  assert.deepEqual([life.isBack, life.hasAnswered], [true, false], 'that its system accepts is no answer');
   life.answer();
-  assert.equal(again.hasAnswered, true);
+  again.accept();
+  assert.deepEqual([again.isBack, again.hasAnswered], [true, true]);
 });
 
 test('M1, 114: the number of another process is taken over when it is a later one', () => {

@@ -94,6 +94,8 @@ export class Upstream extends Timed implements OpeningEvents {
   #decoder: ChunkedDecoder | null = null;
   #keepAlive = false;
   #idleMs = IDLE_MS;
+  /** The backend has said for how long it keeps it. */
+  #endsSoon = false;
   /** Since when it lies idle, by performance.now, or before that: its last answer may have waited for limpet through a pause. */
   #idleSince = 0;
   #requestHead = '';
@@ -538,6 +540,7 @@ export class Upstream extends Timed implements OpeningEvents {
     this.#left = framing === Framing.length ? head.contentLength : 0;
     this.#keepAlive = head.keepAlive && framing !== Framing.untilClose && !announcesBodyInVain(head);
     this.#idleMs = idleMs(head);
+    this.#endsSoon = head.has(HeaderId.keepAlive);
     if (this.connections.keeps && asksConnectionAuth(head)) this.#own(x);
     let towards: number = framing;
     switch (framing) {
@@ -845,7 +848,7 @@ export class Upstream extends Timed implements OpeningEvents {
     switch (this.#phase) {
       case Phase.connecting:
         if (this.#full && this.#handler.wheel.due < this.#openBy) this.#connectAgain(x!);
-        else this.#fail(Stage.connect, 'BACKEND_CONNECT', 'ETIMEDOUT');
+        else this.#fail(Stage.connect, 'BACKEND_CONNECT', 'connect timed out');
         break;
       case Phase.waiting:
         this.#giveUp(true);
@@ -861,7 +864,8 @@ export class Upstream extends Timed implements OpeningEvents {
         this.#fail(Stage.committed, 'BACKEND_TIMEOUT', 'idle');
         break;
       case Phase.idle:
-        if (this.connections.keepForItsEnd(this)) {
+        // One that the backend is about to close tells nothing by its end.
+        if (!this.#endsSoon && this.connections.keepForItsEnd(this)) {
           this.#drop();
           this.#phase = Phase.kept;
         } else this.close();

@@ -102,11 +102,11 @@ export class AuditLog implements SessionJournal {
     this.#write();
   }
 
-  /** Writes all that has come, and closes the file: after `ms` at the latest. */
+  /** Writes all that has come, and closes the file: after `ms`, or two seconds, at the latest. */
   async close(ms = LAST_MS): Promise<void> {
     if (this.#gap !== null) clearTimeout(this.#gap);
     this.#order.passAll();
-    this.#use(null, ms);
+    this.#use(null, Math.min(ms, LAST_MS));
     await this.#closing;
   }
 

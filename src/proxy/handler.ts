@@ -569,9 +569,10 @@ export class Handler implements AttemptEvents, Gate {
     );
     if (race && !x.freshOnly) return this.#afterRace(x, stage, kind, traffic);
     if (kind === ERRORS.INTERNAL) return this.#afterOwnLimit(x, kind, why);
-    // In a timeout no pause is counted as it is.
+    // In a timeout of our own no pause is counted as it is.
     const excused =
       (kind === ERRORS.BACKEND_CONNECT || kind === ERRORS.BACKEND_RESET) &&
+      why !== 'connect timed out' &&
       this.wheel.paused(x.attemptStartedAt, performance.now());
     if (excused && !x.freshOnly && mayRetry(x, stage) && this.isUsable(backend)) return this.#afterPause(x);
     this.#endAttempt(x);

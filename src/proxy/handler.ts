@@ -573,7 +573,7 @@ export class Handler implements AttemptEvents, Gate {
     const excused =
       (kind === ERRORS.BACKEND_CONNECT || kind === ERRORS.BACKEND_RESET) &&
       why !== 'connect timed out' &&
-      this.wheel.paused(x.attemptStartedAt, performance.now());
+      this.wheel.stoodStill(x.attemptStartedAt, performance.now());
     if (excused && !x.freshOnly && mayRetry(x, stage) && this.isUsable(backend)) return this.#afterPause(x);
     this.#endAttempt(x);
     x.lastError = kind;

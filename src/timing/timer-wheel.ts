@@ -4,6 +4,8 @@ import { backlog } from './backlog.ts';
 const TICK_MS = 50;
 /** A turn of the thread's event loop that took longer came late: the thread, its process or the whole machine stood still. */
 const LATE_MS = 2 * TICK_MS;
+/** A turn that took so long, ms, was a pause that others may have noticed: a busy machine alone has turns of a few tenths of a second. */
+const STILL_MS = 500;
 /**
  * What a deadline is set later than asked for. Whatever came in time was there a whole turn before that, and has been looked at: this is
  * what makes the order of timers and readiness within one turn of the event loop of no account.
@@ -43,6 +45,8 @@ export class TimerWheel {
   due = this.now;
   /** When the latest turn that came late was noticed, by performance.now. */
   pausedAt = Number.NEGATIVE_INFINITY;
+  /** The same of one that took so long that others may have given up meanwhile. */
+  stillAt = Number.NEGATIVE_INFINITY;
   /** When the wheel was looked at last, by performance.now: the present as far as nothing stands still. */
   lookedAt = this.now;
   /** Whatever had come by then has been looked at: `lookedAt`, or less behind a turn that came late. By performance.now. */
@@ -96,6 +100,11 @@ export class TimerWheel {
     return this.pausedAt === this.lookedAt || at - this.lookedAt > LATE_MS;
   }
 
+  /** As `paused`, of a pause in which others may have given up waiting. */
+  stoodStill(since: number, until: number): boolean {
+    return since < this.stillAt || until - this.lookedAt > STILL_MS;
+  }
+
   /** Sets or moves the deadline of `item` to `ms` from now; fires never early, up to three ticks late. */
   set(item: Timed, ms: number): void {
     const deadline = this.at(ms);
@@ -132,6 +141,7 @@ export class TimerWheel {
     this.lookedAt = at;
     if (took > LATE_MS) {
       this.pausedAt = at;
+      if (took > STILL_MS) this.stillAt = at;
       // Between the last look and this one there was one at readiness: what was due by then is late, however often this happens.
       this.due = this.now;
       this.now += TICK_MS;

@@ -62,7 +62,9 @@ export function jwksSource(
   };
 
   return async (header, token) => {
-    if (failing !== null && context.now() < retryAt) return known(header, token);
+    const rests = retryAt - context.now();
+    // More is left than there was: the clock was set back.
+    if (failing !== null && rests > 0 && rests <= times.retry) return known(header, token);
     try {
       const key = await remote(header, token);
       recovered();

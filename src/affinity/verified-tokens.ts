@@ -13,6 +13,8 @@ export interface TokenVerdict {
   readonly claim: string | null;
   /** The claim that names the user; null when it is missing or names nobody. */
   readonly user: string | null;
+  /** When it was checked, ms since epoch: before that, by a clock that was set back, this says nothing. */
+  readonly from: number;
   /** Until when this holds, ms since epoch: never beyond the token's own end. */
   readonly until: number;
 }
@@ -52,7 +54,8 @@ export class VerifiedTokens {
   ask(token: string): TokenVerdict | Promise<void> {
     const digest = hash('sha256', token, 'base64');
     const known = this.#verdicts?.get(digest);
-    if (known !== undefined && this.#now() < known.until) return known;
+    const now = this.#now();
+    if (known !== undefined && now >= known.from && now < known.until) return known;
     let check = this.#underWay.get(digest);
     if (check === undefined) {
       check = this.#check(token, digest);
@@ -65,19 +68,22 @@ export class VerifiedTokens {
     let verdict: TokenVerdict;
     try {
       const payload = await this.#verify(token);
-      const longest = this.#now() + LONGEST_MS;
+      const from = this.#now();
+      const longest = from + LONGEST_MS;
       const claim = this.#claim === null ? null : claimText(payload, this.#claim);
       verdict = {
         verified: true,
         unchecked: false,
         claim,
         user: claimText(payload, this.#userClaim),
+        from,
         until: payload.exp === undefined ? longest : Math.min(payload.exp * 1000, longest),
       };
     } catch (error) {
       const unchecked = error instanceof KeysMissing;
-      const until = this.#now() + (unchecked ? UNCHECKED_MS : REFUSED_MS);
-      verdict = { verified: false, unchecked, claim: null, user: null, until };
+      const from = this.#now();
+      const until = from + (unchecked ? UNCHECKED_MS : REFUSED_MS);
+      verdict = { verified: false, unchecked, claim: null, user: null, from, until };
     }
     (this.#verdicts ??= new LRUCache({ max: MOST })).set(digest, verdict);
     this.#underWay.delete(digest);

@@ -64,6 +64,16 @@ test('after a failure nobody waits for the address again before its time', async
   assert.equal(warnings.length, 1);
 });
 
+test('a clock that is set back does not put off the next look at an address that has failed', async (t) => {
+  const { server, clock, verify } = await fixture(t);
+  const good = server.answer;
+  server.answer = { status: 500, body: '' };
+  assert.equal(await verify(), false);
+  server.answer = good;
+  clock.now -= 900_000;
+  assert.equal(await verify(), true);
+});
+
 test('the keys that are known serve while the address is down, for a bounded time, and its return is told', async (t) => {
   const { server, warnings, clock, verify } = await fixture(t);
   const good = server.answer;

@@ -215,6 +215,16 @@ test('a refusal is remembered shortly, so that a token may become valid', async 
   assert.equal(await find(strategy, token), Find.found);
 });
 
+test('a refusal does not last longer because the clock is set back', async () => {
+  let now = NOW;
+  const strategy = strategyOf(bySecret(), { now: () => now });
+  const token = await sign({ sub: 'u', exp: SECONDS - 100 });
+  assert.equal(await find(strategy, token), Find.invalid);
+  // It was an hour ahead.
+  now -= 3_600_000;
+  assert.equal(await find(strategy, token), Find.found);
+});
+
 test('requests that carry one token wait for one check', async () => {
   const strategy = strategyOf(bySecret());
   const head = requestOf([`Authorization: Bearer ${await sign({ sub: 'u' })}`]);

@@ -179,14 +179,24 @@ function findAmong(
     return askAll(x, traffic, store, unknown, proven ? decides : -1, now);
   if (decides < 0 && first >= 0 && !looked.late) {
     x.found.take(keyOf(x, first));
-    x.joins = unknown & ~(1 << first);
+    x.joins = joinsOf(unknown & ~(1 << first), strategies, first);
     return begin(x, strategies[first]!);
   }
   if (decides < 0) return withoutKey(x, head, traffic);
   x.found.take(keyOf(x, decides));
-  x.joins = unknown;
+  x.joins = joinsOf(unknown, strategies, decides);
   if (proven) return enterByProof(x, traffic, table, store, now);
   return enter(x, strategies[decides]!, traffic, table, store, now);
+}
+
+/**
+ * Those of the unknown keys that join the session of the source that decides. Not a token behind it: that names somebody who may have many sessions, and many people
+ * may share an API key. One in front of it does, as after a log-in.
+ */
+function joinsOf(unknown: number, strategies: readonly AffinityStrategy[], decides: number): number {
+  let joins = unknown;
+  for (let s = decides + 1; s < strategies.length; s++) if (strategies[s]!.source === 'token') joins &= ~(1 << s);
+  return joins;
 }
 
 /** One for each source of a pool; as `x.found`, it remembers the last request's. */

@@ -86,7 +86,6 @@ function forge(good: readonly string[]): string {
     () => Buffer.from(base, 'base64url').toString('base64'),
     () => `${base}=`,
     () => `${base}==`,
-    () => `"${base}"`,
     () => encodeURIComponent(`${base}\u00e4`),
     () => base.toLowerCase(),
     () => Buffer.from(base, 'base64url').toString('hex'),

@@ -7,7 +7,7 @@ import { threadMemory } from './thread-memory.ts';
 const LOOK_MS = 200;
 /** The longest that threads are waited for to collect what nobody needs. */
 const ANSWER_MS = 2_000;
-/** While memory is short, threads collect so often. */
+/** Threads collect so often at most: while memory is short, and where garbage alone is above the limit again and again. */
 const AGAIN_MS = 2_000;
 /** Shares of the limit: below it is over, and above it connections end. */
 const OVER = 0.9;
@@ -33,6 +33,8 @@ export class MemoryWatch {
   #timer: unknown = null;
   /** When the threads were asked to collect, by #now; 0: they are not. */
   #askedAt = 0;
+  /** And when they were asked last. */
+  #lastAskedAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: MemoryWatchParts) {
     this.#parts = parts;
@@ -74,7 +76,7 @@ export class MemoryWatch {
   #isTrue(): boolean {
     const { pressure } = this.#parts;
     if (this.#askedAt === 0) {
-      this.#ask();
+      if (this.#now() - this.#lastAskedAt > AGAIN_MS) this.#ask();
       return false;
     }
     return pressure.allAnswered || this.#now() - this.#askedAt > ANSWER_MS;
@@ -82,6 +84,7 @@ export class MemoryWatch {
 
   #ask(): void {
     this.#askedAt = this.#now();
+    this.#lastAskedAt = this.#askedAt;
     this.#parts.pressure.ask();
   }
 

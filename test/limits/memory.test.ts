@@ -113,6 +113,32 @@ describe('79: limits.memory', () => {
     watch.stop();
   });
 
+  test('79: garbage that is above the limit again and again has nobody collect all the time', () => {
+    const steps: (() => void)[] = [];
+    let now = 1_000;
+    const clock = { now: () => 1, set: (step: () => void) => steps.push(step), clear: () => {} };
+    const pressure = new MemoryPressure(MemoryPressure.allocate(2));
+    const log = createLogger('info', { write: () => {} } as never);
+    const limit = 10_000 * MIB;
+    const watch = new MemoryWatch({ pressure, thread: 0, limit: () => limit, log, clock, now: () => now });
+    watch.start();
+    let asked = 0;
+    for (let looks = 0; looks < 50; looks++) {
+      now += 200;
+      pressure.note(1, 2 * limit);
+      steps.shift()!();
+      if (!pressure.isAsked(1)) continue;
+      asked++;
+      pressure.note(1, 0);
+      pressure.answer(1);
+      now += 200;
+      steps.shift()!();
+    }
+    assert.equal(pressure.level, Pressure.none);
+    assert.ok(asked >= 4 && asked <= 6, `${asked} times in 10 s`);
+    watch.stop();
+  });
+
   test('79: the default is not reached by much traffic, nor by a large table', async (t) => {
     const limpet = await startLimpetProcess(
       `workers: 2\nsessions: { max: 2000000 }\npools: { p: { backends: [{ id: a, url: "${backend.url}" }] } }`,

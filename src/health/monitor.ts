@@ -42,6 +42,8 @@ interface Watched {
   standing: Standing;
   inMaintenance: boolean;
   ejected: boolean;
+  /** The number of the life that it was ejected in; 0: its process was gone already. */
+  ejectedLife: number;
 }
 
 /** Between two log lines about the same trouble, ms. */
@@ -57,7 +59,7 @@ const TICK = 200;
  * A backend in maintenance is not probed; a draining one is (behaviour 39). Coming out of maintenance it is probed at once: one
  * that was down is still down until then, any other is unknown, and both start slowly, as they were probably restarted.
  * An ejected backend comes back after `eject`. Probes that find it well all the while do not bring it back, as they are a verdict
- * of their own; those that saw it go down and come up do: it was restarted, and what its traffic said before holds no longer.
+ * of their own; those that saw it go down and come up do, and so does a new life: it was restarted, and what its traffic said before holds no longer.
  * It also comes back when no backend of its pool is open, as an ejection must not leave a pool with none (behaviour 42).
  */
 export class HealthMonitor {
@@ -144,7 +146,7 @@ export class HealthMonitor {
     const inMaintenance = this.#state.adminState(backend.slot) === 'maintenance';
     // Taken over from SharedState: the supervisor may be new, the state is not.
     const standing: Standing = { health: this.#state.health(backend.slot), against: 0 };
-    const watched: Watched = { pool, backend, loop: null, standing, inMaintenance, ejected: false };
+    const watched: Watched = { pool, backend, loop: null, standing, inMaintenance, ejected: false, ejectedLife: 0 };
     this.#watched.set(backend.slot, watched);
     if (!inMaintenance) this.#startProbes(watched, delay);
   }
@@ -259,14 +261,17 @@ export class HealthMonitor {
   }
 
   #followEjection(watched: Watched, now: number): void {
-    const { slot } = watched.backend;
+    const { slot, life } = watched.backend;
     if (!this.#state.ejected(slot)) return;
     const { passive } = watched.pool.config.health;
     if (!watched.ejected) {
       watched.ejected = true;
+      watched.ejectedLife = life.isBack || life.number === 1 ? life.number : 0;
       this.#slowStart.cancel(slot);
       this.#report(watched, 'ejected', this.#state.lastError(slot) ?? 'too many failures');
     }
+    // What the process before it did says nothing of this one.
+    if (life.isBack && life.number !== watched.ejectedLife) return this.#return(watched, 'it was restarted');
     const left = this.#state.layout.ejectedUntil[slot]! - now;
     // Much more is left than an ejection lasts: the clock was set back. Passive health gone: nobody ejects any more.
     if (passive === null || left <= 0 || left > passive.eject + AHEAD_MS) this.#return(watched, 'its time is over');

@@ -311,6 +311,26 @@ test('an ejection that a worker dates a moment ahead of this look lasts its time
   await monitor.stop();
 });
 
+test('M1: an ejected backend that was restarted is let back in once it is there', async () => {
+  const { pool, state, clock, monitor } = setUp([{ id: 'a' }, { id: 'b' }], { passive: { eject: '30s' } });
+  const { life } = pool.backends[0]!;
+  monitor.start([pool]);
+  life.answer();
+  // Its process dies, and the connects that it refuses eject it.
+  life.end(1, clock.now());
+  state.eject(0, clock.now() + 30_000);
+  await clock.advance(1_000);
+  assert.equal(state.ejected(0), true, 'nobody has taken its place');
+  life.accept();
+  await clock.advance(400);
+  assert.equal(state.ejected(0), false);
+  // What the new one does is held against it.
+  state.eject(0, clock.now() + 30_000);
+  await clock.advance(1_000);
+  assert.equal(state.ejected(0), true);
+  await monitor.stop();
+});
+
 test('a reload keeps the schedule and the counts of backends that stay as they were (behaviour 44)', async () => {
   const written = [{ id: 'a' }, { id: 'b' }];
   const { pool, state, clock, probes, monitor } = setUp(written);

@@ -92,7 +92,8 @@ describe('a process of a backend that ends', () => {
     // Longer than connections are kept idle, and than a suspicion lasts.
     await setTimeout(5_000);
     a!.signal('SIGCONT');
-    await eventually('it to be up', async () => (await admin.backend('probed', 'a')).health === 'up');
+    for (const pool of POOLS)
+      await eventually(`${pool}/a to be well`, async () => (await admin.backend(pool, 'a')).health !== 'down');
     for (const [pool, cookie] of idle) {
       const answer = await get(`/${pool}`, cookie);
       assert.deepEqual([answer.backend, told(answer), await life(pool, 'a')], ['a', undefined, 1], pool);

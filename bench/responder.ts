@@ -44,7 +44,8 @@ export interface ResponderSetting {
  * shows up as errors and never as good figures.
  */
 export function createResponder({ id, bodyBytes, delay, served, makeSession }: ResponderSetting): Server {
-  const head = `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ${bodyBytes}\r\nX-Backend: ${id}\r\n`;
+  // With a Date, as origin servers have to send one (RFC 9110 6.6.1): where it is missing a gateway has to write the head anew.
+  const head = `HTTP/1.1 200 OK\r\nDate: ${new Date().toUTCString()}\r\nContent-Type: text/plain\r\nContent-Length: ${bodyBytes}\r\nX-Backend: ${id}\r\n`;
   const body = Buffer.alloc(bodyBytes, 'limpet benchmark body; ');
   const plain = Buffer.concat([Buffer.from(`${head}\r\n`), body]);
 

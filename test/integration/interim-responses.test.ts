@@ -147,7 +147,8 @@ describe('1xx responses without end', () => {
       await client.until((all) => all.includes('Limpet-Error', Math.max(0, all.length - 1_000)), 30_000);
       await closed.promise;
       assert.match(client.text.slice(-1_000), /HTTP\/1\.1 504 [\s\S]*Limpet-Error: BACKEND_TIMEOUT/);
-      assert.ok(performance.now() - started > 1_000);
+      // Longer than one time for the response. On a busy machine the backend may be silent for that long in between.
+      assert.ok(performance.now() - started > (pause === 0 ? 90 : 300));
     });
   }
 });

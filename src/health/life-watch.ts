@@ -48,6 +48,8 @@ interface Watched {
   look: Socket | null;
   /** Of a look that is to come. */
   timer: unknown;
+  /** Of the next look for the return of a process that is gone; null: none is to come. */
+  returns: unknown;
   /** A connection that sends nothing, with `lifeline: silent`. */
   silent: Socket | null;
   restsUntil: number;
@@ -157,6 +159,7 @@ export class LifeWatch {
       barred: false,
       look: null,
       timer: null,
+      returns: null,
       silent: null,
       restsUntil: 0,
       life: 0,
@@ -166,6 +169,7 @@ export class LifeWatch {
 
   #drop(watched: Watched): void {
     this.#parts.clock.clear(watched.timer);
+    this.#parts.clock.clear(watched.returns);
     watched.look?.destroy();
     watched.lifeline.allow(false);
     this.#closeSilent(watched);
@@ -247,12 +251,18 @@ export class LifeWatch {
   #lookForReturn(watched: Watched): void {
     const { life, slot } = watched.backend;
     const { state, clock } = this.#parts;
-    if (life.number === 1 || life.isBack || watched.look !== null || state.adminState(slot) === 'maintenance') return;
+    if (life.number === 1 || life.isBack || state.adminState(slot) === 'maintenance') return;
+    // One look at a time, and one that is to come: a server may be away for hours.
+    if (watched.look !== null || watched.returns !== null) return;
     const { number } = life;
     this.#open(watched, {
       accepted: () => life.accept(number),
       refused: () => {
-        if (this.#watched.get(slot) === watched) clock.set(() => this.#lookForReturn(watched), RETURN_MS);
+        if (this.#watched.get(slot) !== watched) return;
+        watched.returns = clock.set(() => {
+          watched.returns = null;
+          this.#lookForReturn(watched);
+        }, RETURN_MS);
       },
     });
   }

@@ -60,6 +60,11 @@ test('M1, 114: a visitor who asks nothing while the server is away goes on at it
     const { backends } = (await answer.json()) as { backends: { id: string; life: number; health: string }[] };
     return backends.some(({ id, life, health }) => id === from && life === 2 && health === 'up');
   });
+  // It has answered somebody else: until then it is a server that is away.
+  await eventually('a stranger to be answered by it', async () => {
+    const { body } = await new Visitor().ask<ShopState>('GET', `${demo.url}/api/state`);
+    return body.server === from;
+  });
   const second = await visitor.ask('GET', `${demo.url}/api/state`);
   assert.equal(second.body.server, demo.servers.find(({ id }) => id === from)?.replica);
   assert.deepEqual(

@@ -1,6 +1,6 @@
 /**
  * Every way a request can fail: its code, whose fault it is, and the status that the client gets.
- * The README's table is held against this one by a test.
+ * docs/reference/errors.md is held against this table by a test.
  */
 
 /** Who is to blame. Only `backend` counts against a backend's health. */

@@ -3,7 +3,6 @@ import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { ERRORS } from '../src/errors.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const sources = globSync('src/**/*.ts', { cwd: root });
@@ -81,14 +80,4 @@ test('a file of more than 400 lines says at its head why', () => {
         `${file} has ${lines.length} lines`,
       );
   }
-});
-
-test('the table of errors in the README is the one in the code', () => {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8');
-  const rows = [...readme.matchAll(/^\| ([A-Z_]+) \| (\d{3}) \|/gm)].map((match) => [match[1], Number(match[2])]);
-  assert.deepEqual(
-    Object.fromEntries(rows),
-    Object.fromEntries(Object.values(ERRORS).map(({ code, status }) => [code, status])),
-  );
-  assert.equal(rows.length, Object.keys(ERRORS).length);
 });

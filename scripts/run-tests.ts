@@ -1,19 +1,63 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { ALLOWED_SKIPS } from './allowed-skips.ts';
+import type { Outcome } from './outcome-reporter.ts';
 
 /** Marks every process of this run, however far down. */
 const MARK = 'LIMPET_TEST_RUN';
+/** When more files fail, a busy machine is not why: none of them is run again. */
+const MOST_AGAIN = 20;
+
+interface Run {
+  readonly status: number;
+  readonly outcomes: readonly Outcome[];
+  /** Ended by a signal. */
+  readonly isStopped: boolean;
+}
 
 /**
  * Runs files of tests and settles with the exit status: 0 when all passed and none was skipped but for a reason on the list.
+ * A file that failed among others is run once more alone, and what passes then counts as passed, and is named at the end.
  * No process of theirs is left when it settles.
+ * @param once no file is run a second time
  */
-export async function runTests(files: readonly string[], root: string): Promise<number> {
+export async function runTests(files: readonly string[], root: string, once: boolean): Promise<number> {
+  const first = await runFiles(files, root);
+  let { status, outcomes } = first;
+  const failed = outcomes.filter(({ what }) => what === 'failed');
+  const again = [...new Set(failed.map(({ file }) => file))];
+  const passedAlone: Outcome[] = [];
+  const isWorthwhile =
+    status !== 0 && !first.isStopped && files.length > 1 && again.length > 0 && again.length <= MOST_AGAIN;
+  if (isWorthwhile && !once) {
+    status = 0;
+    for (const file of again) {
+      console.error(`\nfailed among others, run again alone: ${relative(root, file)}`);
+      const run = await runFiles([file], root);
+      outcomes = [...outcomes, ...run.outcomes];
+      if (run.isStopped) return 1;
+      if (run.status === 0) passedAlone.push(...failed.filter((outcome) => outcome.file === file));
+      else status = run.status;
+    }
+  }
+  const unlisted = outcomes.filter(
+    ({ what, reason }) => what === 'skipped' && !ALLOWED_SKIPS.some((allowed) => allowed.test(reason)),
+  );
+  for (const { reason, name } of unlisted)
+    console.error(`skipped for a reason that is not in scripts/allowed-skips.ts: ${reason || 'none'}: ${name}`);
+  if (passedAlone.length > 0) {
+    console.error('\nFAILED AMONG OTHERS, PASSED ALONE (a bound that a busy machine breaks, or a race):');
+    for (const { file, name } of passedAlone) console.error(`  ${relative(root, file)}: ${name}`);
+  }
+  return unlisted.length > 0 && status === 0 ? 1 : status;
+}
+
+/** Runs files, three at a time. */
+async function runFiles(files: readonly string[], root: string): Promise<Run> {
   const directory = mkdtempSync(join(tmpdir(), 'limpet-tests-'));
-  const skips = join(directory, 'skips');
+  const lines = join(directory, 'outcomes');
   const mark = `${process.pid}-${Date.now()}`;
   const args = [
     '--test',
@@ -23,40 +67,40 @@ export async function runTests(files: readonly string[], root: string): Promise<
     `--import=${root}test/support/end-children.ts`,
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
-    `--test-reporter=${root}scripts/skip-reporter.ts`,
-    `--test-reporter-destination=${skips}`,
+    `--test-reporter=${root}scripts/outcome-reporter.ts`,
+    `--test-reporter-destination=${lines}`,
   ];
   const runner = spawn(process.execPath, [...args, ...files], {
     stdio: 'inherit',
     env: { ...process.env, [MARK]: mark },
   });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => runner.kill(signal));
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  let isStopped = false;
+  const pass = (signal: NodeJS.Signals): void => {
+    isStopped = true;
+    runner.kill(signal);
+  };
+  for (const signal of signals) process.on(signal, pass);
   const status = await new Promise<number>((resolve) => {
     runner.once('error', () => resolve(1));
     runner.once('exit', (code) => resolve(code ?? 1));
   });
+  for (const signal of signals) process.off(signal, pass);
   endAll(mark);
-  const unlisted = readSkips(skips).filter(({ reason }) => !ALLOWED_SKIPS.some((allowed) => allowed.test(reason)));
-  for (const { reason, name } of unlisted)
-    console.error(`skipped for a reason that is not in scripts/allowed-skips.ts: ${reason || 'none'}: ${name}`);
+  const outcomes = readOutcomes(lines);
   rmSync(directory, { recursive: true, force: true });
-  return unlisted.length > 0 && status === 0 ? 1 : status;
+  return { status, outcomes, isStopped };
 }
 
-function readSkips(file: string): { reason: string; name: string }[] {
+function readOutcomes(file: string): Outcome[] {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch {
     return [];
   }
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => {
-      const [reason = '', ...name] = line.split('\t');
-      return { reason, name: name.join(' ') };
-    });
+  const lines = text.split('\n').filter((line) => line !== '');
+  return lines.map((line) => JSON.parse(line) as Outcome);
 }
 
 /** Ends what outlived the file that started it: that one was killed itself, or it was a process of a process. Linux only. */

@@ -1,4 +1,5 @@
-// The whole test run: formatting and lint, types, then every test. `npm test -- test/http1` runs a part of it.
+// The whole test run: formatting and lint, types, then every test. `npm test -- test/http1` runs a part of it; `--once` gives no file a second
+// chance (as LIMPET_TEST_ONCE=1 does).
 import { spawnSync } from 'node:child_process';
 import { existsSync, globSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -44,7 +45,8 @@ function isBuilt(): boolean {
   return sources.every((path) => statSync(path).mtimeMs < built);
 }
 
-const wanted = process.argv.slice(2);
+const isOnce = process.argv.includes('--once') || process.env.LIMPET_TEST_ONCE === '1';
+const wanted = process.argv.slice(2).filter((argument) => argument !== '--once');
 if (wanted.length === 0) {
   run('node_modules/.bin/biome', ['check', '.']);
   run(process.execPath, ['node_modules/typescript/bin/tsc', '--noEmit']);
@@ -57,4 +59,4 @@ if (!isBuilt()) run(process.execPath, ['scripts/build.ts']);
 process.env.LIMPET_COMPILED = '1';
 // Hundreds of limpets are started: what V8 has compiled once need not be compiled by each.
 process.env.NODE_COMPILE_CACHE ??= `${root}node_modules/.cache/v8`;
-process.exitCode = await runTests(files, root);
+process.exitCode = await runTests(files, root, isOnce);

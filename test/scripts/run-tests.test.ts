@@ -1,17 +1,22 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { TEST_PROGRAMS } from '../../scripts/test-programs.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** `npm test` of a file, as a run of its own. */
-async function npmTest(file: string, more: Record<string, string>): Promise<{ status: number | null; output: string }> {
+/** `npm test` of files, as a run of its own. */
+async function npmTest(
+  files: readonly string[],
+  more: Record<string, string>,
+): Promise<{ status: number | null; output: string }> {
   const env: NodeJS.ProcessEnv = { ...process.env, ...more };
   delete env.NODE_TEST_CONTEXT;
-  const child = spawn(process.execPath, ['scripts/test.ts', file], {
+  const child = spawn(process.execPath, ['scripts/test.ts', ...files], {
     cwd: ROOT,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -41,7 +46,7 @@ const WAYS = {
 };
 for (const [how, what] of Object.entries(WAYS)) {
   test(`B3, B4: npm test ends, fails and leaves no process when a set-up ${what}`, async () => {
-    const { status, output } = await npmTest('test/scripts/broken-set-up.ts', {
+    const { status, output } = await npmTest(['test/scripts/broken-set-up.ts'], {
       BROKEN: how,
       ...(how === 'hangs' ? { LIMPET_TEST_FILE_MS: '5000' } : {}),
     });
@@ -51,6 +56,37 @@ for (const [how, what] of Object.entries(WAYS)) {
     assert.deepEqual(pids.filter(isRunning), [], output);
     if (how === 'skipped') assert.match(output, /skipped for a reason that is not in .*: because: a test/);
     if (how === 'forgotten') assert.match(output, /left running, end it in an after\(\): .*start -c/);
+  });
+}
+
+const PASSED_ALONE = /FAILED AMONG OTHERS, PASSED ALONE .*:\n {2}test\/scripts\/fails-at-first\.ts: a test\n/;
+for (const [name, { fails, more, env, passes, lists }] of Object.entries({
+  'a file that fails among others and passes alone is named, and the run passes': {
+    fails: 1,
+    more: [],
+    env: {},
+    passes: true,
+    lists: true,
+  },
+  '--once gives no second chance': { fails: 1, more: ['--once'], env: {}, passes: false, lists: false },
+  'LIMPET_TEST_ONCE gives no second chance': {
+    fails: 1,
+    more: [],
+    env: { LIMPET_TEST_ONCE: '1' },
+    passes: false,
+    lists: false,
+  },
+  'a file that fails alone, too, fails the run': { fails: 2, more: [], env: {}, passes: false, lists: false },
+})) {
+  test(`B5: npm test: ${name}`, async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'limpet-second-'));
+    t.after(() => rmSync(directory, { recursive: true, force: true }));
+    const { status, output } = await npmTest(
+      ['test/scripts/fails-at-first.ts', 'test/http1/reason-phrases.test.ts', ...more],
+      { LIMPET_TEST_ONCE: '', FAILS: String(fails), RUNS: join(directory, 'runs'), ...env },
+    );
+    assert.equal(status, passes ? 0 : 1, output);
+    assert.equal(PASSED_ALONE.test(output), lists, output);
   });
 }
 

@@ -1,5 +1,5 @@
-import { Key } from '../src/sessions/key.ts';
-import { Lookup, Row, type SessionTable } from '../src/sessions/table.ts';
+import { Key } from '../src/keys/key.ts';
+import { Lookup, Row, type SessionTable } from '../src/sessions/table/table.ts';
 import { setNthKey } from './nth-key.ts';
 
 /** One round of lookups: ns of CPU time each, without the making of their keys. */

@@ -1,4 +1,4 @@
-import type { Key } from '../src/sessions/key.ts';
+import type { Key } from '../src/keys/key.ts';
 
 /** Makes `key` the nth of a series of keys that look random: keys kept in an array would be one more cache miss for each operation. */
 export function setNthKey(key: Key, n: number): void {

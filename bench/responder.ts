@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
-import { directly } from '../src/listeners/client-socket.ts';
+import { directly } from '../src/client/client-socket.ts';
 import type { ByteSocket } from '../src/sockets/byte-socket.ts';
 import { BodySkipper } from './body-skipper.ts';
 

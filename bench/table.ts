@@ -4,8 +4,8 @@
  */
 import { PerformanceObserver } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
-import { Key } from '../src/sessions/key.ts';
-import { Row, SessionTable } from '../src/sessions/table.ts';
+import { Key } from '../src/keys/key.ts';
+import { Row, SessionTable } from '../src/sessions/table/table.ts';
 import { lookupCost } from './lookup-cost.ts';
 import { machine } from './machine.ts';
 import { setNthKey } from './nth-key.ts';

@@ -1,8 +1,8 @@
 /** What it costs to hash a key, by its length, and to write and read a public id. `node bench/micro/key-hash.ts` */
 import { randomBytes } from 'node:crypto';
-import { Key } from '../../src/sessions/key.ts';
-import { KeyHash } from '../../src/sessions/key-hash.ts';
-import { format, parse } from '../../src/sessions/public-id.ts';
+import { Key } from '../../src/keys/key.ts';
+import { KeyHash } from '../../src/keys/key-hash.ts';
+import { format, parse } from '../../src/keys/public-id.ts';
 import { printCost } from './print-cost.ts';
 
 const TEXTS = 1000;

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { spread } from '../statistics.ts';
@@ -8,9 +9,10 @@ export type Pass = (times: number) => void;
 /** Makes the passes of one area by name, with the modules of the checkout at `root`. */
 export type Suite = (root: string) => Promise<Readonly<Record<string, Pass>>>;
 
-/** A module of a checkout, such as `src/http1/head.ts`. */
-export async function moduleOf<M>(root: string, path: string): Promise<M> {
-  return (await import(pathToFileURL(join(root, path)).href)) as M;
+/** A module of a checkout, such as `src/http1/head.ts`, or where an older checkout has it. */
+export async function moduleOf<M>(root: string, path: string, formerly?: string): Promise<M> {
+  const found = formerly !== undefined && !existsSync(join(root, path)) ? formerly : path;
+  return (await import(pathToFileURL(join(root, found)).href)) as M;
 }
 
 /** A pass that calls `work` with the numbers from 0 on. */

@@ -1,7 +1,8 @@
 /** What a rate limit costs a request. `node bench/micro/rate-limit.ts` */
+
+import { Key } from '../../src/keys/key.ts';
 import { RateLimiter } from '../../src/limits/rate-limiter.ts';
 import { RateTable } from '../../src/limits/rate-table.ts';
-import { Key } from '../../src/sessions/key.ts';
 import { MACHINE_TIME } from '../../src/timing/machine-time.ts';
 import { printCost } from './print-cost.ts';
 

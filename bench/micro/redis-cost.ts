@@ -7,8 +7,8 @@
  * `total_net_output_bytes` over 30 s, less what the node and this script send and get without sessions (probes, pub/sub) over as long.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { Key } from '../../src/sessions/key.ts';
-import { Row } from '../../src/sessions/table.ts';
+import { Key } from '../../src/keys/key.ts';
+import { Row } from '../../src/sessions/table/table.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { RedisServer } from '../../test/support/redis.ts';
 import { openRedisNode } from '../../test/support/redis-nodes.ts';

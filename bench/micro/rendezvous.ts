@@ -5,7 +5,7 @@ import { moduleOf, type Pass, type Suite } from './pass.ts';
 
 type HashModule = typeof import('../../src/backends/name-hash.ts');
 type RendezvousModule = typeof import('../../src/balancing/rendezvous.ts');
-type KeyModule = typeof import('../../src/sessions/key.ts');
+type KeyModule = typeof import('../../src/keys/key.ts');
 
 function backendsOf(count: number, nameHash: (name: string) => number): Backend[] {
   return Array.from({ length: count }, (_, slot) => ({
@@ -34,7 +34,7 @@ function backendsOf(count: number, nameHash: (name: string) => number): Backend[
 export const rendezvous: Suite = async (root) => {
   const { nameHash } = await moduleOf<HashModule>(root, 'src/backends/name-hash.ts');
   const { rendezvous: choose } = await moduleOf<RendezvousModule>(root, 'src/balancing/rendezvous.ts');
-  const { Key } = await moduleOf<KeyModule>(root, 'src/sessions/key.ts');
+  const { Key } = await moduleOf<KeyModule>(root, 'src/keys/key.ts', 'src/sessions/key.ts');
   const chooser = (backends: readonly Backend[], weights: Float64Array): Pass => {
     const weightOf = ({ slot }: Backend): number => weights[slot]!;
     const key = new Key();

@@ -1,16 +1,20 @@
-import type { Key } from '../../src/sessions/key.ts';
+import type { Key } from '../../src/keys/key.ts';
 import { calls, moduleOf, type Pass, type Suite } from './pass.ts';
 
-type KeyModule = typeof import('../../src/sessions/key.ts');
-type TableModule = typeof import('../../src/sessions/table.ts');
+type KeyModule = typeof import('../../src/keys/key.ts');
+type TableModule = typeof import('../../src/sessions/table/table.ts');
 
 const SESSIONS = 10_000;
 const T = Date.now();
 
 /** What each operation of the session table costs when its rows are in the cache (10 000 sessions). */
 export const table: Suite = async (root) => {
-  const { Key: KeyClass } = await moduleOf<KeyModule>(root, 'src/sessions/key.ts');
-  const { Row, SessionTable } = await moduleOf<TableModule>(root, 'src/sessions/table.ts');
+  const { Key: KeyClass } = await moduleOf<KeyModule>(root, 'src/keys/key.ts', 'src/sessions/key.ts');
+  const { Row, SessionTable } = await moduleOf<TableModule>(
+    root,
+    'src/sessions/table/table.ts',
+    'src/sessions/table.ts',
+  );
   const sessions = new SessionTable(SessionTable.allocate(SESSIONS, 1024), 2);
   const row = new Row();
   let state = 1;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { SessionTable } from '../../src/sessions/table.ts';
+import { SessionTable } from '../../src/sessions/table/table.ts';
 import { type Backends, startBackends } from '../backends.ts';
 import { machine } from '../machine.ts';
 import type { Processes } from '../processes.ts';

@@ -52,7 +52,7 @@ interface LogLine {
   readonly bytes?: number;
 }
 
-/** How often limpet writes its snapshot, ms: EVERY in src/sessions/snapshot-keeper.ts. */
+/** How often limpet writes its snapshot, ms: EVERY in src/sessions/persistence/snapshot-keeper.ts. */
 export const WRITE_EVERY = 30_000;
 /** Rows that are loaded in a second at the least; a start that takes longer has failed. */
 const LEAST_LOADED = 20_000;

@@ -1,6 +1,6 @@
 import { readFileSync, statfsSync } from 'node:fs';
-import { RECORD_BYTES } from '../../src/sessions/snapshot-record.ts';
-import { SessionTable } from '../../src/sessions/table.ts';
+import { RECORD_BYTES } from '../../src/sessions/persistence/snapshot-record.ts';
+import { SessionTable } from '../../src/sessions/table/table.ts';
 import { BenchError } from '../bench-error.ts';
 
 /** A row in the table that a snapshot is made from, which has room to spare. */

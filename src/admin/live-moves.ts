@@ -1,8 +1,8 @@
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import { type Leaving, planMoves, visitLeaving } from '../balancing/planned-moves.ts';
-import { MoveReason } from '../sessions/move-reasons.ts';
-import { Row } from '../sessions/table.ts';
+import { MoveReason } from '../sessions/table/move-reasons.ts';
+import { Row } from '../sessions/table/table.ts';
 import { configuredMoves } from './configured-moves.ts';
 import type { EvacuationView, Result, SimulationQuery, SimulationView } from './control-plane.ts';
 import { findBackend, findPool } from './find-backend.ts';

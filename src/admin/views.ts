@@ -2,7 +2,7 @@ import { KEY_SOURCES } from '../affinity/strategy.ts';
 import type { Backend } from '../backends/backend.ts';
 import { boundBackend } from '../backends/bound-backend.ts';
 import type { Pool } from '../backends/pool.ts';
-import type { UserNames } from '../sessions/user-names.ts';
+import type { UserNames } from '../sessions/users/user-names.ts';
 import type { BackendView, PoolView, SessionView } from './control-plane.ts';
 import type { LiveParts } from './live-parts.ts';
 

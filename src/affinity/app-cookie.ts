@@ -1,6 +1,6 @@
 import type { AffinityConfigOf } from '../config/schema.ts';
 import type { Head } from '../http1/head.ts';
-import { KeyHash } from '../sessions/key-hash.ts';
+import { KeyHash } from '../keys/key-hash.ts';
 import { CookieFinder } from './cookie-finder.ts';
 import { rememberKey } from './key-memo.ts';
 import { cookieChange } from './set-cookie.ts';

@@ -1,7 +1,7 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
-import { Hmac } from './hmac.ts';
+import { Hmac } from '../keys/hmac.ts';
 
 /**
  * What a cookie says, in 57 bytes that are exactly 76 characters of base64url (RFC 4648 section 5), without bits left

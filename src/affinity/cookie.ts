@@ -1,8 +1,8 @@
 import type { Backend } from '../backends/backend.ts';
 import type { AffinityConfigOf } from '../config/schema.ts';
 import type { Head } from '../http1/head.ts';
-import type { Key } from '../sessions/key.ts';
-import { KeyHash } from '../sessions/key-hash.ts';
+import type { Key } from '../keys/key.ts';
+import { KeyHash } from '../keys/key-hash.ts';
 import { COOKIE_LENGTH, CookieCodec, ID_BYTES, ID_LENGTH, issuedIn } from './cookie-codec.ts';
 import { CookieFinder } from './cookie-finder.ts';
 import { CookieScope } from './cookie-scope.ts';

@@ -1,4 +1,4 @@
-import type { KeyHash } from '../sessions/key-hash.ts';
+import type { KeyHash } from '../keys/key-hash.ts';
 import type { AffinityStrategy, FoundKey } from './strategy.ts';
 
 /** Longer texts are hashed again for each request rather than kept for each connection. */

@@ -1,4 +1,4 @@
-import type { Key } from '../sessions/key.ts';
+import type { Key } from '../keys/key.ts';
 import { COOKIE_LENGTH } from './cookie-codec.ts';
 
 /** At the most, a power of 2: 12 MB for each pool and worker. */

@@ -2,9 +2,9 @@ import { LRUCache } from 'lru-cache';
 import type { SessionConfig } from '../config/schema.ts';
 import type { Head } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
-import { BOUND_TO, bindingWord } from '../sessions/binding.ts';
-import { Key } from '../sessions/key.ts';
-import { KeyHash } from '../sessions/key-hash.ts';
+import { Key } from '../keys/key.ts';
+import { KeyHash } from '../keys/key-hash.ts';
+import { BOUND_TO, bindingWord } from '../sessions/table/binding.ts';
 import { clientNetwork } from './client-network.ts';
 import type { StrategyContext } from './strategy.ts';
 
@@ -25,7 +25,7 @@ export interface BoundClient {
 }
 
 /**
- * What the sessions of a pool must keep (`session.bindTo`), as one word (see sessions/binding.ts) of a hash under the pool's secret: the network of the client's address (/32, /64), its
+ * What the sessions of a pool must keep (`session.bindTo`), as one word (see sessions/table/binding.ts) of a hash under the pool's secret: the network of the client's address (/32, /64), its
  * agent without versions (a browser that updates itself stays the same), its TLS certificate. A connection's exported keying material is not used for `tls`: a
  * session lasts longer than a connection.
  */

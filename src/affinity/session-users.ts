@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Pool } from '../backends/pool.ts';
 import type { Head } from '../http1/head.ts';
 import { HeaderId, hashName } from '../http1/header-id.ts';
-import { type User, UserHash } from '../sessions/user-hash.ts';
+import { type User, UserHash } from '../sessions/users/user-hash.ts';
 import type { AffinityStrategy } from './strategy.ts';
 import { TokenAffinity } from './token.ts';
 

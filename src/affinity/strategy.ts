@@ -1,7 +1,7 @@
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { Head } from '../http1/head.ts';
-import { Key } from '../sessions/key.ts';
+import { Key } from '../keys/key.ts';
 
 /** What a strategy found in a request. */
 export const Find = {

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { AffinityConfigOf } from '../config/schema.ts';
 import type { Head } from '../http1/head.ts';
-import { KeyHash } from '../sessions/key-hash.ts';
+import { KeyHash } from '../keys/key-hash.ts';
 import { detachedSlice, holdsKeyOf, rememberKey } from './key-memo.ts';
 import { type AffinityStrategy, Find, type FoundKey, KEY_SOURCES, type StrategyContext } from './strategy.ts';
 import { looksLikeToken, readUnverifiedClaim } from './token-claim.ts';

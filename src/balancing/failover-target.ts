@@ -1,7 +1,7 @@
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { SharedState } from '../backends/shared-state.ts';
-import type { Key } from '../sessions/key.ts';
+import type { Key } from '../keys/key.ts';
 import { openCandidates } from './candidates.ts';
 import { rendezvous } from './rendezvous.ts';
 import { isTried } from './tried.ts';

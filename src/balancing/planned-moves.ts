@@ -2,10 +2,10 @@ import { setImmediate } from 'node:timers/promises';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { SharedState } from '../backends/shared-state.ts';
-import { Key } from '../sessions/key.ts';
-import type { MoveReason } from '../sessions/move-reasons.ts';
-import { parse } from '../sessions/public-id.ts';
-import type { SessionEntry, SessionTable } from '../sessions/table.ts';
+import { Key } from '../keys/key.ts';
+import { parse } from '../keys/public-id.ts';
+import type { MoveReason } from '../sessions/table/move-reasons.ts';
+import type { SessionEntry, SessionTable } from '../sessions/table/table.ts';
 import { failoverTarget, replicaTarget } from './failover-target.ts';
 
 /** Rows of the table that are looked at before everything else in this thread has its turn. */

@@ -1,6 +1,6 @@
 import type { Backend } from '../backends/backend.ts';
 import type { SharedState } from '../backends/shared-state.ts';
-import type { Key } from '../sessions/key.ts';
+import type { Key } from '../keys/key.ts';
 
 /**
  * Chooses the backend of a new session.

@@ -1,5 +1,5 @@
 import type { Backend } from '../backends/backend.ts';
-import type { Key } from '../sessions/key.ts';
+import type { Key } from '../keys/key.ts';
 
 /**
  * Weighted rendezvous hashing (highest random weight): the backend of a key, the same in every thread, on every node and for

@@ -4,9 +4,9 @@ import type { Backend } from '../backends/backend.ts';
 import { buildPools } from '../backends/build-pools.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { Config } from '../config/schema.ts';
-import { Key } from '../sessions/key.ts';
-import { KeyHash } from '../sessions/key-hash.ts';
-import { format } from '../sessions/public-id.ts';
+import { Key } from '../keys/key.ts';
+import { KeyHash } from '../keys/key-hash.ts';
+import { format } from '../keys/public-id.ts';
 
 /** What a cookie of limpet's that verifies says. */
 export interface ReadCookie {

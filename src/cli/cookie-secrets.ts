@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
-import { loadSecrets } from '../affinity/secrets.ts';
 import type { Config } from '../config/schema.ts';
+import { loadSecrets } from '../keys/secrets.ts';
 import { CliError } from './cli-error.ts';
 import { printWarning } from './output.ts';
 

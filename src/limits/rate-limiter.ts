@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import { clientNetwork } from '../affinity/client-network.ts';
 import type { PoolConfig } from '../config/schema.ts';
-import { Key } from '../sessions/key.ts';
-import { KeyHash } from '../sessions/key-hash.ts';
+import { Key } from '../keys/key.ts';
+import { KeyHash } from '../keys/key-hash.ts';
 import type { RateTable } from './rate-table.ts';
 
 /** `pools.NAME.rateLimit`, when there is one. */

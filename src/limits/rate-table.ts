@@ -1,5 +1,5 @@
-import type { Key } from '../sessions/key.ts';
-import { StripedLocks } from '../sessions/locks.ts';
+import type { Key } from '../keys/key.ts';
+import { StripedLocks } from '../sessions/table/locks.ts';
 
 /** The shared memory of a RateTable: what to hand to a worker thread. Structured-cloneable; the buffer is shared, not copied. */
 export interface RateTableMemory {

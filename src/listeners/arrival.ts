@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import type { ConnectionEnds } from '../client/downstream.ts';
+import type { TrustedProxies } from '../client/trusted-proxies.ts';
 import type { ListenerConfig } from '../config/schema.ts';
 import { Timed, type TimerWheel } from '../timing/timer-wheel.ts';
-import type { ConnectionEnds } from './downstream.ts';
 import { parseProxyHeader } from './proxy-protocol.ts';
 import type { TlsClient, TlsFront } from './tls-front.ts';
-import type { TrustedProxies } from './trusted-proxies.ts';
 
 /** The listener of an Arrival. */
 export interface ArrivalHost {

@@ -4,12 +4,18 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { ClientCertificate } from '../client/client-certificate.ts';
+import type { Accepted } from '../client/client-socket.ts';
+import type { ConnectionOwner } from '../client/connection-owner.ts';
+import { Downstream, type Origin } from '../client/downstream.ts';
+import type { ClientConnection } from '../client/http2/client-connection.ts';
+import type { Http2Front } from '../client/http2/front.ts';
+import type { Http2Listener } from '../client/http2/http2-streams.ts';
+import type { StopTimes } from '../client/stop-times.ts';
+import type { TrustedProxies } from '../client/trusted-proxies.ts';
 import { parseBind } from '../config/bind.ts';
 import type { ListenerConfig } from '../config/schema.ts';
 import { StartError } from '../errors-start.ts';
-import type { ClientConnection } from '../http2/client-connection.ts';
-import type { Http2Front } from '../http2/front.ts';
-import type { StopTimes } from '../http2/stop-times.ts';
 import { type MemoryPressure, Pressure } from '../limits/memory-pressure.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Counters } from '../metrics/counters.ts';
@@ -19,16 +25,10 @@ import { AcceptGate } from '../sockets/accept-gate.ts';
 import { keepAcceptedAlive } from '../sockets/keep-accepted-alive.ts';
 import { type StreamHandle, takeConnections } from '../sockets/node-stream-handle.ts';
 import { Arrival, type ArrivalHost, type HandshakeFailure, type ProxyRefusal } from './arrival.ts';
-import { ClientCertificate } from './client-certificate.ts';
-import type { Accepted } from './client-socket.ts';
 import type { ConnectionLimits } from './connection-limits.ts';
-import type { ConnectionOwner } from './connection-owner.ts';
-import { Downstream, type Origin } from './downstream.ts';
-import type { Http2Listener } from './http2-streams.ts';
 import { type BoundPath, listenOnPath } from './listen-on-path.ts';
 import { listenProblem } from './listen-problem.ts';
 import type { TlsFront } from './tls-front.ts';
-import type { TrustedProxies } from './trusted-proxies.ts';
 
 /** Connections over the limit that wait for one to end, as they would in the kernel's backlog, at most; more are closed. */
 const WAITING = 1_024;

@@ -4,8 +4,8 @@
  */
 import { isIP } from 'node:net';
 import { PROXY_V2_SIGNATURE } from '../backends/proxy-header.ts';
-import type { ConnectionEnds } from './downstream.ts';
-import { normaliseAddress } from './trusted-proxies.ts';
+import type { ConnectionEnds } from '../client/downstream.ts';
+import { normaliseAddress } from '../client/trusted-proxies.ts';
 
 /** What the first bytes of a connection say. */
 export type ProxyHeader =

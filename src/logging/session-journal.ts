@@ -25,7 +25,7 @@ export interface SessionEvent {
   readonly from: string;
   /** Why, as one word: what ended, moved or refused it. */
   readonly reason: string;
-  /** Whose session it is, see sessions/user-hash.ts; both zero: nobody's that is known. */
+  /** Whose session it is, see sessions/users/user-hash.ts; both zero: nobody's that is known. */
   readonly userA: number;
   readonly userB: number;
   /** Address of the client whose request it came about by; empty when it was none. */

@@ -4,18 +4,18 @@ import type { SharedState } from '../backends/shared-state.ts';
 import { openCandidates } from '../balancing/candidates.ts';
 import { failoverTarget, replicaTarget } from '../balancing/failover-target.ts';
 import { ERRORS, type ErrorKind } from '../errors.ts';
-import type { Exchange } from '../forwarding/exchange.ts';
-import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
-import { Lookup } from '../sessions/lookup.ts';
-import { MoveReason } from '../sessions/move-reasons.ts';
-import { refusedUntil } from '../sessions/refused-until.ts';
-import type { SearchedRows } from '../sessions/searched-rows.ts';
-import type { SessionStore } from '../sessions/store.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { SessionStore } from '../sessions/store/store.ts';
+import { Lookup } from '../sessions/table/lookup.ts';
+import { MoveReason } from '../sessions/table/move-reasons.ts';
+import { refusedUntil } from '../sessions/table/refused-until.ts';
+import type { SearchedRows } from '../sessions/table/searched-rows.ts';
 import { threadWheel } from '../timing/thread-wheel.ts';
-import { failbackTarget } from './failback.ts';
-import { isOwnedSession } from './owned-session.ts';
-import { followRotation } from './session-changes.ts';
-import { claim, Search } from './session-search.ts';
+import type { PoolTraffic } from '../upstream/pool-traffic.ts';
+import { failbackTarget } from './session/failback.ts';
+import { isOwnedSession } from './session/owned-session.ts';
+import { followRotation } from './session/session-changes.ts';
+import { claim, Search } from './session/session-search.ts';
 
 /** A backend, or why there is none. */
 export interface Choice {

@@ -2,7 +2,7 @@
  * What happens to a request, in the order in which it happens. START READING HERE.
  *
  *   handle        route, then what it has to pass, its session among it (request-steps.ts), then a backend
- *   send          one attempt at one backend (forwarding/upstream.ts carries it out and reports back)
+ *   send          one attempt at one backend (upstream/upstream.ts carries it out and reports back)
  *   onResponse    the backend answered: session confirmed, ended or given another id (session-changes.ts), head to the client
  *   onFailure     it did not: another backend, or an error of our own; half-way: cut, or resumed (resume-response.ts)
  *   onComplete    the response is whole: counted and logged
@@ -16,17 +16,11 @@ import type { Backend } from '../backends/backend.ts';
 import type { BackendQueue } from '../backends/queue.ts';
 import type { SharedState } from '../backends/shared-state.ts';
 import { ERRORS, type ErrorKind } from '../errors.ts';
-import type { AttemptEvents } from '../forwarding/attempt-events.ts';
-import { bringsConnectionAuth } from '../forwarding/connection-auth.ts';
-import type { BackendConnections } from '../forwarding/connections.ts';
-import { type Exchange, REQUEST_ID, Stage } from '../forwarding/exchange.ts';
-import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
-import { requestHead } from '../forwarding/request-head.ts';
-import { isCacheable, passesAsItIs, responseHead } from '../forwarding/response-head.ts';
-import { upgradeProtocol } from '../forwarding/tunnel.ts';
-import { Upstream } from '../forwarding/upstream.ts';
+import type { AttemptEvents } from '../exchange/attempt-events.ts';
+import { type Exchange, REQUEST_ID, Stage } from '../exchange/exchange.ts';
 import { ConnectionToken, Framing, Head, Parse } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
+import { Key } from '../keys/key.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { SessionJournal } from '../logging/session-journal.ts';
 import type { Counters } from '../metrics/counters.ts';
@@ -34,35 +28,41 @@ import { Outcome } from '../metrics/outcomes.ts';
 import type { RareCounters } from '../metrics/rare.ts';
 import type { Router } from '../routing/router.ts';
 import { SessionChange } from '../routing/session-triggers.ts';
-import { Key } from '../sessions/key.ts';
-import { MoveReason } from '../sessions/move-reasons.ts';
-import type { SessionStore } from '../sessions/store.ts';
-import type { SessionTable } from '../sessions/table.ts';
+import type { SessionStore } from '../sessions/store/store.ts';
+import { MoveReason } from '../sessions/table/move-reasons.ts';
+import type { SessionTable } from '../sessions/table/table.ts';
 import { DateLine } from '../timing/date-line.ts';
 import type { TimerWheel } from '../timing/timer-wheel.ts';
-import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
+import { bringsConnectionAuth } from '../upstream/connection-auth.ts';
+import type { BackendConnections } from '../upstream/connections.ts';
+import type { PoolTraffic } from '../upstream/pool-traffic.ts';
+import { requestHead } from '../upstream/request-head.ts';
+import { isCacheable, passesAsItIs, responseHead } from '../upstream/response-head.ts';
+import { upgradeProtocol } from '../upstream/tunnel.ts';
+import { Upstream } from '../upstream/upstream.ts';
 import { blame, blameStatus, countRetried, keepAccuser, noteRetried } from './blame.ts';
 import { type Choice, chooseBackend } from './choose.ts';
 import { EVERY_METHOD, errorAnswer } from './error-answer.ts';
 import { explainLine } from './explain/explain-header.ts';
 import { asksToExplain, type ExplainAccess, withoutAdminToken } from './explain/explained-request.ts';
 import { finalRecipientAnswer, isFinalRecipient } from './final-recipient.ts';
-import { noteMove } from './note-move.ts';
 import { noteRefusal } from './note-refusal.ts';
-import { noteSession } from './note-session.ts';
-import { OpenStreams } from './open-streams.ts';
 import type { RequestRecorder } from './request-recorder.ts';
 import { beginAttempt, endAttempt } from './request-spans.ts';
 import { REQUEST_STEPS, type RequestStep } from './request-steps.ts';
 import type { RequestTracing } from './request-tracing.ts';
 import { beginResume, resumeTail, takeRest, watchResponse } from './resume-response.ts';
 import { mayRetry, withinBudget } from './retry.ts';
-import { changeAsked, endSession, followRotation, rotateSession } from './session-changes.ts';
-import { confirm, releaseClaim, sessionTail } from './session-confirm.ts';
-import { acceptSession, touchSession } from './session-search.ts';
-import { SessionStep } from './session-step.ts';
-import type { SessionUser } from './session-user.ts';
-import { SIMPLEX_METHODS } from './simplex.ts';
+import { noteMove } from './session/note-move.ts';
+import { noteSession } from './session/note-session.ts';
+import { OpenStreams } from './session/open-streams.ts';
+import { changeAsked, endSession, followRotation, rotateSession } from './session/session-changes.ts';
+import { confirm, releaseClaim, sessionTail } from './session/session-confirm.ts';
+import { acceptSession, touchSession } from './session/session-search.ts';
+import { type AdmissionStep, type Gate, WAIT } from './steps/admission.ts';
+import { SessionStep } from './steps/session-step.ts';
+import type { SessionUser } from './steps/session-user.ts';
+import { SIMPLEX_METHODS } from './steps/simplex.ts';
 
 /** Steps between the route, which comes first, and the choice of the backend, which comes last. The session's is the handler's own. */
 type PassedStep = Exclude<RequestStep, 'route' | 'session' | 'backend'>;

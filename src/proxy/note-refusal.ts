@@ -1,7 +1,7 @@
 import { ERRORS, type ErrorKind } from '../errors.ts';
-import type { Exchange } from '../forwarding/exchange.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import { format } from '../keys/public-id.ts';
 import type { SessionJournal } from '../logging/session-journal.ts';
-import { format } from '../sessions/public-id.ts';
 
 /**
  * Refusals that say something about a session or about who asks. Not among them: what is noted where it is decided (a lost session, a binding that

@@ -1,10 +1,10 @@
 import { performance } from 'node:perf_hooks';
-import type { Exchange } from '../forwarding/exchange.ts';
+import type { Exchange } from '../exchange/exchange.ts';
 import type { AccessLog, AccessRecord } from '../logging/access-log.ts';
 import type { Counters } from '../metrics/counters.ts';
 import type { RareCounters } from '../metrics/rare.ts';
 import { endTrace } from './request-spans.ts';
-import { sessionOf } from './session-of.ts';
+import { sessionOf } from './session/session-of.ts';
 
 /** Counts and logs requests that have ended, after their last byte has been handed to the socket. */
 export class RequestRecorder {

@@ -3,12 +3,12 @@
  * No secret is in them: paths as in the access log, the public id of the session, no other field of the request than its User-Agent.
  */
 import type { Backend } from '../backends/backend.ts';
-import type { Exchange } from '../forwarding/exchange.ts';
+import type { Exchange } from '../exchange/exchange.ts';
 import { publicPath } from '../logging/public-path.ts';
 import { OUTCOMES } from '../metrics/outcomes.ts';
 import type { RequestTrace } from '../tracing/request-trace.ts';
 import { type AttributeValue, SpanKind, spanJson } from '../tracing/span-json.ts';
-import { sessionOf } from './session-of.ts';
+import { sessionOf } from './session/session-of.ts';
 
 /** Methods of RFC 9110 and RFC 5789; any other is `_OTHER`, as clients can think of any number. */
 const METHODS = new Set(['CONNECT', 'DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'TRACE']);

@@ -1,4 +1,4 @@
-import type { Exchange } from '../forwarding/exchange.ts';
+import type { Exchange } from '../exchange/exchange.ts';
 import type { Head } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
 import { RatioSampler } from '../tracing/ratio-sampler.ts';

@@ -1,6 +1,6 @@
 /**
  * A response that broke after the client had its head goes on at another backend (behaviours 48 to 50); what can go on and what is a fit answer is in
- * forwarding/resume.ts. The attempt itself is one like any other: handler.ts chooses its backend, sends it and counts it. All that differs is here.
+ * upstream/resume.ts. The attempt itself is one like any other: handler.ts chooses its backend, sends it and counts it. All that differs is here.
  *
  * The session moves with its response: the request for the rest tells the application so, as any other that moves a session, and when the rest comes the row names the
  * backend that brings it. The client has its head already, so no cookie can be sent with it: the row forgets when its cookie was sent, and the next response of the
@@ -8,20 +8,20 @@
  */
 import type { Backend } from '../backends/backend.ts';
 import { boundBackend } from '../backends/bound-backend.ts';
-import { type Exchange, Stage } from '../forwarding/exchange.ts';
-import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
-import { CONDITIONS, rangeLines, refusal, restOf, resumable } from '../forwarding/resume.ts';
-import type { Upstream } from '../forwarding/upstream.ts';
+import { type Exchange, Stage } from '../exchange/exchange.ts';
 import type { Head } from '../http1/head.ts';
 import type { Logger } from '../logging/logger.ts';
 import { Outcome } from '../metrics/outcomes.ts';
 import type { RareCounters } from '../metrics/rare.ts';
-import { Lookup } from '../sessions/lookup.ts';
-import type { SessionStore } from '../sessions/store.ts';
-import type { SessionTable } from '../sessions/table.ts';
-import { noteMove } from './note-move.ts';
+import type { SessionStore } from '../sessions/store/store.ts';
+import { Lookup } from '../sessions/table/lookup.ts';
+import type { SessionTable } from '../sessions/table/table.ts';
+import type { PoolTraffic } from '../upstream/pool-traffic.ts';
+import { CONDITIONS, rangeLines, refusal, restOf, resumable } from '../upstream/resume.ts';
+import type { Upstream } from '../upstream/upstream.ts';
 import { mayRetry } from './retry.ts';
-import { sessionTail } from './session-confirm.ts';
+import { noteMove } from './session/note-move.ts';
+import { sessionTail } from './session/session-confirm.ts';
 
 /** What it needs of a worker. */
 export interface ResumeParts {

@@ -1,6 +1,6 @@
 import type { Backend } from '../backends/backend.ts';
-import { type Exchange, Stage } from '../forwarding/exchange.ts';
-import type { PoolTraffic } from '../forwarding/pool-traffic.ts';
+import { type Exchange, Stage } from '../exchange/exchange.ts';
+import type { PoolTraffic } from '../upstream/pool-traffic.ts';
 
 /** Retries that are always allowed at once, however few requests are in flight. */
 const ALWAYS = 3;

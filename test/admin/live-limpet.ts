@@ -9,12 +9,12 @@ import { SharedState } from '../../src/backends/shared-state.ts';
 import { SlotRegistry } from '../../src/backends/slots.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { Restarts } from '../../src/health/restarts.ts';
+import { Key } from '../../src/keys/key.ts';
+import { format } from '../../src/keys/public-id.ts';
 import { Counters } from '../../src/metrics/counters.ts';
 import { RareTotals } from '../../src/metrics/rare-totals.ts';
-import { Key } from '../../src/sessions/key.ts';
-import { format } from '../../src/sessions/public-id.ts';
-import { Row, SessionTable } from '../../src/sessions/table.ts';
-import { UserNames } from '../../src/sessions/user-names.ts';
+import { Row, SessionTable } from '../../src/sessions/table/table.ts';
+import { UserNames } from '../../src/sessions/users/user-names.ts';
 
 /** The configuration that it runs by. */
 export const CONFIG = `

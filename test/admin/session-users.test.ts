@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { SessionPage } from '../../src/admin/control-plane.ts';
-import { Key } from '../../src/sessions/key.ts';
-import { format } from '../../src/sessions/public-id.ts';
-import { Row } from '../../src/sessions/table.ts';
-import { UserNames } from '../../src/sessions/user-names.ts';
+import { Key } from '../../src/keys/key.ts';
+import { format } from '../../src/keys/public-id.ts';
+import { Row } from '../../src/sessions/table/table.ts';
+import { UserNames } from '../../src/sessions/users/user-names.ts';
 import { LiveLimpet } from './live-limpet.ts';
 
 const row = new Row();

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LiveParts, StoredSession } from '../../src/admin/live-parts.ts';
-import { Key } from '../../src/sessions/key.ts';
-import { format, parse } from '../../src/sessions/public-id.ts';
-import { Lookup, Row } from '../../src/sessions/table.ts';
+import { Key } from '../../src/keys/key.ts';
+import { format, parse } from '../../src/keys/public-id.ts';
+import { Lookup, Row } from '../../src/sessions/table/table.ts';
 import { parseExposition, sampleValue } from '../metrics/exposition.ts';
 import { call } from './call.ts';
 import { HOUR, LiveLimpet, MINUTE } from './live-limpet.ts';

@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { COOKIE_LENGTH } from '../../src/affinity/cookie-codec.ts';
 import { KnownCookies } from '../../src/affinity/known-cookies.ts';
+import { Key } from '../../src/keys/key.ts';
 import { threadMemory } from '../../src/limits/thread-memory.ts';
-import { Key } from '../../src/sessions/key.ts';
 import { randomKeys } from '../sessions/random-keys.ts';
 
 const PLACES = 64;

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import type { Backend } from '../../src/backends/backend.ts';
 import { failoverTarget } from '../../src/balancing/failover-target.ts';
 import { type Leaving, planMoves, visitLeaving } from '../../src/balancing/planned-moves.ts';
-import type { Key } from '../../src/sessions/key.ts';
-import { Row, SessionTable } from '../../src/sessions/table.ts';
+import type { Key } from '../../src/keys/key.ts';
+import { Row, SessionTable } from '../../src/sessions/table/table.ts';
 import { testPool } from '../backends/test-pool.ts';
 import { seeded, seededKey } from './seeded.ts';
 

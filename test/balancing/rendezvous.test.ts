@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { Backend } from '../../src/backends/backend.ts';
 import { nameHash } from '../../src/backends/name-hash.ts';
 import { rendezvous } from '../../src/balancing/rendezvous.ts';
-import { Key } from '../../src/sessions/key.ts';
+import { Key } from '../../src/keys/key.ts';
 import { testPool } from '../backends/test-pool.ts';
 import { seeded, seededKey } from './seeded.ts';
 

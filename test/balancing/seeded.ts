@@ -1,4 +1,4 @@
-import { Key } from '../../src/sessions/key.ts';
+import { Key } from '../../src/keys/key.ts';
 
 /** Uniform numbers in [0, 1) that are the same in every run (mulberry32). */
 export function seeded(seed: number): () => number {

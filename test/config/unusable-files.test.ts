@@ -8,8 +8,8 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { BearerToken } from '../../src/admin/bearer-token.ts';
-import { loadSecrets } from '../../src/affinity/secrets.ts';
 import { parseConfig } from '../../src/config/load.ts';
+import { loadSecrets } from '../../src/keys/secrets.ts';
 import { compileMatch } from '../../src/routing/matchers.ts';
 import { runLimpet } from '../cli/run-limpet.ts';
 
@@ -167,14 +167,14 @@ const REFUSERS: Readonly<Record<string, string>> = {
   'src/admin/server.ts': 'an address in use or not there; the rest is checked in check-listeners',
   'src/admin/unix-socket.ts': 'who listens there now; what is no socket is checked in unusable-files',
   'src/affinity/cascade.ts': 'check-affinity',
-  'src/affinity/secrets.ts': 'readSecretFile',
+  'src/keys/secrets.ts': 'readSecretFile',
   'src/affinity/token-verifier.ts': 'readPublicKeyFile',
   'src/app.ts': 'what none of these has thrown',
   'src/backends/backend-tls.ts': 'findBadBackendTls',
   'src/listeners/listen-on-path.ts': 'who listens there now; the rest is checked in unusable-files',
   'src/listeners/listener.ts': 'an address in use or not there',
   'src/listeners/tls-front.ts': 'readTlsMaterial',
-  'src/listeners/trusted-proxies.ts': 'check-listeners',
+  'src/client/trusted-proxies.ts': 'check-listeners',
   'src/logging/audit-file.ts': 'findUnwritableFiles; a disk that is full now',
   'src/logging/log-output.ts': 'a descriptor of the process',
   'src/logging/pretty-format.ts': 'a package that is part of limpet',
@@ -182,12 +182,12 @@ const REFUSERS: Readonly<Record<string, string>> = {
   'src/routing/matchers.ts': 'plainPath and the same regular expression',
   'src/routing/router.ts': 'check-routes',
   'src/routing/session-triggers.ts': 'check-session-rules, by the same function as routes',
-  'src/sessions/redis/redis-supervisor.ts': 'what the other nodes say',
-  'src/sessions/redis/shared-secret.ts': 'what the other nodes say',
-  'src/sessions/snapshot-file.ts': 'findUnwritableFiles; a disk that fails now',
-  'src/sessions/snapshot-keeper.ts': 'who holds the snapshot now',
-  'src/workers/supervisor.ts': 'what a worker says, which is one of these',
-  'src/workers/worker.ts': 'a reload that was given up',
+  'src/sessions/store/redis/redis-supervisor.ts': 'what the other nodes say',
+  'src/sessions/store/redis/shared-secret.ts': 'what the other nodes say',
+  'src/sessions/persistence/snapshot-file.ts': 'findUnwritableFiles; a disk that fails now',
+  'src/sessions/persistence/snapshot-keeper.ts': 'who holds the snapshot now',
+  'src/supervisor/supervisor.ts': 'what a worker says, which is one of these',
+  'src/worker/worker.ts': 'a reload that was given up',
 };
 
 test('B5: every place that can refuse a start is known, so that check has its part of it', () => {

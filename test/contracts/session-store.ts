@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import type { Backend } from '../../src/backends/backend.ts';
 import type { Pool } from '../../src/backends/pool.ts';
-import type { Key } from '../../src/sessions/key.ts';
-import { MoveReason } from '../../src/sessions/move-reasons.ts';
-import { format } from '../../src/sessions/public-id.ts';
-import { Claim, type SessionStore } from '../../src/sessions/store.ts';
-import { Lookup, Row, type SessionTable } from '../../src/sessions/table.ts';
-import type { UserVerdict, UserWords } from '../../src/sessions/user-index.ts';
+import type { Key } from '../../src/keys/key.ts';
+import { format } from '../../src/keys/public-id.ts';
+import { Claim, type SessionStore } from '../../src/sessions/store/store.ts';
+import { MoveReason } from '../../src/sessions/table/move-reasons.ts';
+import { Lookup, Row, type SessionTable } from '../../src/sessions/table/table.ts';
+import type { UserVerdict, UserWords } from '../../src/sessions/users/user-index.ts';
 import { randomKeys } from '../sessions/random-keys.ts';
 import { eventually } from '../support/eventually.ts';
 

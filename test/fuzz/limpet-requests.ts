@@ -1,5 +1,5 @@
+import { RequestBody } from '../../src/client/request-body.ts';
 import { Framing, Head, Parse } from '../../src/http1/head.ts';
-import { RequestBody } from '../../src/listeners/request-body.ts';
 import type { ReadMessage, ReadStream } from './message.ts';
 import { readPlainChunks } from './plain-chunks.ts';
 

@@ -1,13 +1,13 @@
-import { trailerLines } from '../../src/forwarding/trailers.ts';
 import { ChunkedDecoder } from '../../src/http1/chunked.ts';
 import { Framing, Head, Parse } from '../../src/http1/head.ts';
+import { trailerLines } from '../../src/upstream/trailers.ts';
 import { messageOf } from './limpet-requests.ts';
 import type { ReadMessage, ReadStream } from './message.ts';
 import { readPlainChunks } from './plain-chunks.ts';
 
 /**
  * What limpet makes of the answer to one request with `method`, in these pieces and then the end of the connection: the readers of its data path,
- * put together as forwarding/upstream.ts does it. Holds the 1xx responses and the final one.
+ * put together as upstream/upstream.ts does it. Holds the 1xx responses and the final one.
  */
 export function readResponseByLimpet(method: string, pieces: readonly Buffer[]): ReadStream {
   const stream: ReadStream = { messages: [], refused: '' };

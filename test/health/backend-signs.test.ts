@@ -4,7 +4,7 @@ import { BootIds } from '../../src/backends/boot-ids.ts';
 import { SharedState } from '../../src/backends/shared-state.ts';
 import { BackendSigns } from '../../src/health/backend-signs.ts';
 import { Restarts } from '../../src/health/restarts.ts';
-import { BackendLives } from '../../src/reload/backend-lives.ts';
+import { BackendLives } from '../../src/supervisor/reload/backend-lives.ts';
 import { testPool } from '../backends/test-pool.ts';
 
 const REFUSED = Object.assign(new Error('ECONNREFUSED'), { code: 'ECONNREFUSED', syscall: 'connect' });

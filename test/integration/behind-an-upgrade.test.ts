@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, beforeEach, test } from 'node:test';
-import { webSocketAccept } from '../../src/http2/websocket-handshake.ts';
+import { webSocketAccept } from '../../src/client/http2/websocket-handshake.ts';
 import { Certificates } from '../support/certificates.ts';
 import { DeadPort } from '../support/dead-port.ts';
 import { eventually } from '../support/eventually.ts';

@@ -3,13 +3,13 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { describe, type TestContext, test } from 'node:test';
 import { WebSocket } from 'ws';
-import { frameBytes, Opcode } from '../forwarding/frame-text.ts';
 import { eventually } from '../support/eventually.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
 import { RawBackend } from '../support/raw-backend.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { WebSocketBackend } from '../support/websocket-backend.ts';
 import { sendInTurn, WebSocketStream } from '../support/websocket-stream.ts';
+import { frameBytes, Opcode } from '../websocket/frame-text.ts';
 
 const WEBSOCKETS = 200;
 const GRACE_MS = 20_000;

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
+import type { Key } from '../../src/keys/key.ts';
 import { RateTable } from '../../src/limits/rate-table.ts';
-import type { Key } from '../../src/sessions/key.ts';
 import { collidingKeys, randomKeys } from '../sessions/random-keys.ts';
 import type { RateThreadData } from './rate-thread.ts';
 

@@ -21,13 +21,17 @@ test('118: the order stands in one place, and both who take it and who explain i
       .sort();
   const runs = ['src/proxy/explain/explain.ts', 'src/proxy/handler.ts', 'src/proxy/request-steps.ts'];
   assert.deepEqual(
-    using('REQUEST_STEPS').filter((file) => file !== 'src/proxy/admission.ts'),
+    using('REQUEST_STEPS').filter((file) => file !== 'src/proxy/steps/admission.ts'),
     runs,
   );
-  const looks = ['src/proxy/explain/explain.ts', 'src/proxy/session-search.ts', 'src/proxy/session-step.ts'];
+  const looks = [
+    'src/proxy/explain/explain.ts',
+    'src/proxy/session/session-search.ts',
+    'src/proxy/steps/session-step.ts',
+  ];
   assert.deepEqual(using('findSession('), looks);
   // Whatever changes a row for a request does so behind the last step.
-  assert.deepEqual(using('touchSession('), ['src/proxy/handler.ts', 'src/proxy/session-search.ts']);
+  assert.deepEqual(using('touchSession('), ['src/proxy/handler.ts', 'src/proxy/session/session-search.ts']);
 });
 
 test('118: of several reasons to refuse a request the first one counts, and explain says the same', async (t) => {

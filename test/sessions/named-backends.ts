@@ -1,10 +1,10 @@
 import { BackendLife } from '../../src/backends/backend-life.ts';
 import { allocateSharedState, SharedLayout } from '../../src/backends/shared-layout.ts';
-import type { RowRecord } from '../../src/sessions/row-record.ts';
-import type { TableDescription } from '../../src/sessions/snapshot-description.ts';
-import type { LoadCounts } from '../../src/sessions/snapshot-load.ts';
-import type { SessionNames } from '../../src/sessions/snapshot-names.ts';
-import { Row, SessionTable } from '../../src/sessions/table.ts';
+import type { TableDescription } from '../../src/sessions/persistence/snapshot-description.ts';
+import type { LoadCounts } from '../../src/sessions/persistence/snapshot-load.ts';
+import type { SessionNames } from '../../src/sessions/persistence/snapshot-names.ts';
+import type { RowRecord } from '../../src/sessions/table/row-record.ts';
+import { Row, SessionTable } from '../../src/sessions/table/table.ts';
 import { randomKeys } from './random-keys.ts';
 
 export const T = 1_750_000_000_000;

@@ -1,4 +1,4 @@
-import { Key } from '../../src/sessions/key.ts';
+import { Key } from '../../src/keys/key.ts';
 
 /** Repeatable random numbers (mulberry32): 32 bits a call, signed. */
 export function randomWords(seed: number): () => number {

@@ -1,10 +1,10 @@
 import type { Backend } from '../../backends/backend.ts';
-import type { Exchange } from '../../forwarding/exchange.ts';
-import type { PoolTraffic } from '../../forwarding/pool-traffic.ts';
+import type { Exchange } from '../../exchange/exchange.ts';
 import type { Head } from '../../http1/head.ts';
+import { format } from '../../keys/public-id.ts';
 import { Outcome } from '../../metrics/outcomes.ts';
-import { format } from '../../sessions/public-id.ts';
-import { needsCookie } from '../session-confirm.ts';
+import type { PoolTraffic } from '../../upstream/pool-traffic.ts';
+import { needsCookie } from '../session/session-confirm.ts';
 import type { ExplainStep } from './explanation.ts';
 
 /** What the backend and the client would be told of the session. */

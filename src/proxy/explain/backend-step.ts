@@ -4,8 +4,8 @@ import type { SharedState } from '../../backends/shared-state.ts';
 import { candidateWeight } from '../../balancing/candidate-weight.ts';
 import { openCandidates } from '../../balancing/candidates.ts';
 import { ERRORS, type ErrorKind } from '../../errors.ts';
-import type { Exchange } from '../../forwarding/exchange.ts';
-import { MOVE_REASONS, MoveReason } from '../../sessions/move-reasons.ts';
+import type { Exchange } from '../../exchange/exchange.ts';
+import { MOVE_REASONS, MoveReason } from '../../sessions/table/move-reasons.ts';
 import type { ExplainCandidate, ExplainStep } from './explanation.ts';
 
 /** A choice, for people. */

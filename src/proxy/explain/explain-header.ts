@@ -1,9 +1,9 @@
 import type { Backend } from '../../backends/backend.ts';
 import type { ErrorKind } from '../../errors.ts';
-import type { Exchange } from '../../forwarding/exchange.ts';
+import type { Exchange } from '../../exchange/exchange.ts';
+import { format } from '../../keys/public-id.ts';
 import { OUTCOMES, type Outcome } from '../../metrics/outcomes.ts';
-import { MOVE_REASONS } from '../../sessions/move-reasons.ts';
-import { format } from '../../sessions/public-id.ts';
+import { MOVE_REASONS } from '../../sessions/table/move-reasons.ts';
 
 /** Why a request has the outcome that it has, for those of which nothing more is to be said. */
 const WHY: { readonly [O in Outcome]: string } = {

@@ -1,11 +1,11 @@
 import { ERRORS, type ErrorKind } from '../../errors.ts';
-import type { Exchange } from '../../forwarding/exchange.ts';
-import type { PoolTraffic } from '../../forwarding/pool-traffic.ts';
+import type { Exchange } from '../../exchange/exchange.ts';
 import type { Head } from '../../http1/head.ts';
-import type { Key } from '../../sessions/key.ts';
+import type { Key } from '../../keys/key.ts';
 import { MACHINE_TIME } from '../../timing/machine-time.ts';
+import type { PoolTraffic } from '../../upstream/pool-traffic.ts';
 import type { RequestStep } from '../request-steps.ts';
-import { Simplex } from '../simplex.ts';
+import { Simplex } from '../steps/simplex.ts';
 import type { ExplainStep } from './explanation.ts';
 import { spokenTime } from './spoken-time.ts';
 

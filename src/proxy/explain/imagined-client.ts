@@ -1,4 +1,4 @@
-import type { ClientSide } from '../../forwarding/exchange.ts';
+import type { ClientSide } from '../../exchange/exchange.ts';
 
 /** Who a client is, as far as the trusted proxies before it say so. */
 export interface ClientAsTold {

@@ -1,11 +1,11 @@
 import type { Backend } from '../../backends/backend.ts';
 import type { Pool } from '../../backends/pool.ts';
-import { Key } from '../../sessions/key.ts';
-import { Lookup } from '../../sessions/lookup.ts';
-import { format, parse } from '../../sessions/public-id.ts';
-import { Row } from '../../sessions/row.ts';
-import { Claim, type SessionStore, type UserAnswer } from '../../sessions/store.ts';
-import { GRANTED } from '../../sessions/user-index.ts';
+import { Key } from '../../keys/key.ts';
+import { format, parse } from '../../keys/public-id.ts';
+import { Claim, type SessionStore, type UserAnswer } from '../../sessions/store/store.ts';
+import { Lookup } from '../../sessions/table/lookup.ts';
+import { Row } from '../../sessions/table/row.ts';
+import { GRANTED } from '../../sessions/users/user-index.ts';
 import type { TableView } from './table-view.ts';
 import type { Trail } from './trail.ts';
 

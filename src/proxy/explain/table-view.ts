@@ -1,10 +1,10 @@
-import { isBoundElsewhere } from '../../sessions/binding.ts';
-import type { Key } from '../../sessions/key.ts';
-import { Lookup } from '../../sessions/lookup.ts';
-import { format } from '../../sessions/public-id.ts';
-import { Row } from '../../sessions/row.ts';
-import type { SearchedRows } from '../../sessions/searched-rows.ts';
-import type { SessionTable } from '../../sessions/table.ts';
+import type { Key } from '../../keys/key.ts';
+import { format } from '../../keys/public-id.ts';
+import { isBoundElsewhere } from '../../sessions/table/binding.ts';
+import { Lookup } from '../../sessions/table/lookup.ts';
+import { Row } from '../../sessions/table/row.ts';
+import type { SearchedRows } from '../../sessions/table/searched-rows.ts';
+import type { SessionTable } from '../../sessions/table/table.ts';
 import type { Trail } from './trail.ts';
 
 /**

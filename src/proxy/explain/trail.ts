@@ -1,7 +1,7 @@
 import type { CookieProof } from '../../affinity/strategy.ts';
-import type { Lookup } from '../../sessions/lookup.ts';
-import type { Row } from '../../sessions/row.ts';
-import type { Claim } from '../../sessions/store.ts';
+import type { Claim } from '../../sessions/store/store.ts';
+import type { Lookup } from '../../sessions/table/lookup.ts';
+import type { Row } from '../../sessions/table/row.ts';
 
 /** Something that happened while the session of a request was looked for. */
 export type TrailEvent =

@@ -7,7 +7,7 @@ import {
 } from '../../affinity/strategy.ts';
 import type { Backend } from '../../backends/backend.ts';
 import type { Head } from '../../http1/head.ts';
-import { format } from '../../sessions/public-id.ts';
+import { format } from '../../keys/public-id.ts';
 import type { Trail } from './trail.ts';
 
 /** A strategy that notes what it finds. */

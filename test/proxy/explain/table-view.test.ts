@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Key } from '../../../src/keys/key.ts';
 import { TableView } from '../../../src/proxy/explain/table-view.ts';
 import type { Trail } from '../../../src/proxy/explain/trail.ts';
-import { BOUND_TO, bindingWord } from '../../../src/sessions/binding.ts';
-import { Key } from '../../../src/sessions/key.ts';
-import { Lookup, Row, SessionTable } from '../../../src/sessions/table.ts';
+import { BOUND_TO, bindingWord } from '../../../src/sessions/table/binding.ts';
+import { Lookup, Row, SessionTable } from '../../../src/sessions/table/table.ts';
 
 const [MINE, THEIRS] = [bindingWord(0x70, BOUND_TO.ip), bindingWord(0x80, BOUND_TO.ip)];
 const IDLE = 1_000;

@@ -1,0 +1,37 @@
+import type { Backend } from '../backends/backend.ts';
+import type { ErrorKind } from '../errors.ts';
+import type { Head } from '../http1/head.ts';
+import type { TimerWheel } from '../timing/timer-wheel.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import type { Exchange } from './exchange.ts';
+
+/** What connections report to the one who sent them off, and what they need from it. The handler of the data path implements it. */
+export interface AttemptEvents {
+  readonly wheel: TimerWheel;
+  /** Scratch for a response head; valid until the next one is parsed. */
+  responseHead(): Head;
+
+  /** A 1xx response other than 101. */
+  onInterim(x: Exchange, head: Head): void;
+  /** The head of the final response. False: it is not used, and the connection is given up. */
+  onResponse(x: Exchange, upstream: Upstream, head: Head, framing: number): boolean;
+  /** The backend agreed to switch protocols. False: as above. */
+  onSwitch(x: Exchange, upstream: Upstream, head: Head): boolean;
+  /** The response is whole. */
+  onComplete(x: Exchange): void;
+  /** The attempt failed; `stage` is a value of Stage, `race` the keep-alive race of behaviour 30. */
+  onFailure(x: Exchange, stage: number, kind: ErrorKind, why: string, race: boolean): void;
+  /** The attempt ended before it began: its turn to connect did not come in time, or (`timedOut` false) the backend was taken out before. */
+  onNoTurn(x: Exchange, timedOut: boolean): void;
+  /** Both sides of a tunnel are closed. */
+  onTunnelClosed(x: Exchange, reset: boolean): void;
+  /** Something that cannot happen happened. */
+  defect(x: Exchange | null, error: unknown): void;
+
+  /** A request that waited for a place has one (see Waiter). */
+  send(x: Exchange, backend: Backend): void;
+  queueTimeout(x: Exchange): void;
+  backendGone(x: Exchange): void;
+  /** Whether requests may go to it at this moment. */
+  isUsable(backend: Backend): boolean;
+}

@@ -1,0 +1,139 @@
+import { ERRORS, type ErrorKind } from '../../errors.ts';
+import type { Exchange } from '../../exchange/exchange.ts';
+import { Key } from '../../keys/key.ts';
+import type { Logger } from '../../logging/logger.ts';
+import type { SessionJournal } from '../../logging/session-journal.ts';
+import type { RareCounters } from '../../metrics/rare.ts';
+import { Claim, type SessionStore } from '../../sessions/store/store.ts';
+import { Row } from '../../sessions/table/row.ts';
+import { Lookup, type SessionTable } from '../../sessions/table/table.ts';
+import type { PoolTraffic } from '../../upstream/pool-traffic.ts';
+import { answered, findSession, Search } from '../session/session-search.ts';
+import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
+
+/** What a SessionStep is made from. */
+export interface SessionStepParts {
+  readonly table: SessionTable;
+  readonly store: SessionStore;
+  readonly rare: RareCounters;
+  readonly log: Logger;
+  /** Null: the audit log is off. */
+  readonly journal: () => SessionJournal | null;
+  /** Told whose request is worked on: what becomes of rows meanwhile is noted with the address. */
+  readonly requester: { client: string };
+}
+
+/** Finds the session of a request, where its route has any, with all that may have to be waited for: keys that tokens are signed with, and the store that nodes share. */
+export class SessionStep implements AdmissionStep {
+  readonly #parts: SessionStepParts;
+
+  constructor(parts: SessionStepParts) {
+    this.#parts = parts;
+  }
+
+  enter(x: Exchange, traffic: PoolTraffic, gate: Gate): ErrorKind | typeof WAIT | null {
+    if (!x.route!.sticky || traffic.strategies.length === 0) return null;
+    return this.#parts.store.refuses ? ERRORS.STORE_DOWN : this.#find(x, traffic, gate, gate.now(x));
+  }
+
+  /** As if the request had just come to this step: what it knew of its session does not hold any more. Goes on by `Gate.found` when it has waited. */
+  again(x: Exchange, traffic: PoolTraffic, gate: Gate): ErrorKind | typeof WAIT | null {
+    // Nothing of the last search counts: it may end without a session.
+    x.strategy = null;
+    x.bound = false;
+    x.hasRow = false;
+    x.home = null;
+    x.untouched = false;
+    x.superseded = false;
+    return this.#find(x, traffic, gate, Date.now());
+  }
+
+  /**
+   * Waits for what the store says of the session (`Exchange.asked`): only about keys that this node does not know. It settles soon, also when nobody answers.
+   * @param found called when the session is known
+   */
+  ask(x: Exchange, traffic: PoolTraffic, gate: Gate, found: () => void): void {
+    const { serial } = x;
+    const { table, requester } = this.#parts;
+    const key = new Key();
+    key.copy(x.found.key);
+    void x.asked!.then((claim) => {
+      if (x.serial !== serial || !x.active) {
+        if (claim === Claim.made) this.#giveBack(key, traffic);
+        return;
+      }
+      gate.late(x, serial, () => {
+        requester.client = x.client.address;
+        const search = answered(x, traffic, table, claim, Date.now());
+        if (search === Search.done) return found();
+        const said = this.#outcome(x, traffic, gate, search);
+        if (said === null) gate.found(x, serial);
+        else if (said !== WAIT) gate.turnAway(x, serial, said);
+      });
+    });
+    x.asked = null;
+  }
+
+  #find(x: Exchange, traffic: PoolTraffic, gate: Gate, now: number): ErrorKind | typeof WAIT | null {
+    const { table, store, requester } = this.#parts;
+    requester.client = x.client.address;
+    const search = findSession(x, gate.head(x), traffic, table, store, now);
+    if (x.mismatch !== '') this.#noteMismatch(x, traffic);
+    return search === Search.done ? null : this.#outcome(x, traffic, gate, search);
+  }
+
+  /** Off the usual path. */
+  #outcome(x: Exchange, traffic: PoolTraffic, gate: Gate, search: number): ErrorKind | typeof WAIT | null {
+    const { serial } = x;
+    switch (search) {
+      case Search.rejected:
+        return ERRORS.UNAUTHORIZED;
+      case Search.unavailable:
+        return ERRORS.KEYS_DOWN;
+      case Search.refused:
+        return ERRORS.STORE_DOWN;
+      case Search.foreign:
+        return ERRORS.BINDING_MISMATCH;
+      case Search.again:
+        return this.again(x, traffic, gate);
+      case Search.asking:
+        this.ask(x, traffic, gate, () => gate.found(x, serial));
+        return WAIT;
+      default:
+        void (x.found.wait ?? Promise.resolve()).then(() => gate.searchAgain(x, serial));
+        return WAIT;
+    }
+  }
+
+  /** The client has left before its session was made: nobody needs it. */
+  #giveBack(key: Key, { pool }: PoolTraffic): void {
+    const row = new Row();
+    const { table, store } = this.#parts;
+    if (table.peek(key, Date.now(), row) === Lookup.LIVE) store.release(key, pool, row.backend);
+  }
+
+  /** Its session is bound to another client: counted and noted, whatever becomes of the request. */
+  #noteMismatch(x: Exchange, { pool, binding }: PoolTraffic): void {
+    const key = x.mismatch;
+    const { mode, names } = binding!;
+    x.mismatch = '';
+    this.#parts.rare.add('limpet_binding_mismatches_total', pool.name, mode);
+    this.#parts.log.warn(
+      { pool: pool.name, session: key, client: x.client.address, bindTo: names, action: mode },
+      'a session was used by another client than the one that it is bound to',
+    );
+    const { row } = x;
+    this.#parts.journal()?.note({
+      event: 'binding-mismatch',
+      time: x.foundAt,
+      key,
+      pool: pool.name,
+      backend: pool.bySlot[row.backend]?.id ?? '',
+      from: '',
+      reason: mode,
+      userA: row.userA,
+      userB: row.userB,
+      client: x.client.address,
+    });
+  }
+}

@@ -1,0 +1,120 @@
+import { ERRORS, type ErrorKind } from '../../errors.ts';
+import type { Exchange } from '../../exchange/exchange.ts';
+import { Lookup, type SessionTable } from '../../sessions/table/table.ts';
+import type { TimerWheel } from '../../timing/timer-wheel.ts';
+import { Turn, type TurnTaker } from '../../turns/turn.ts';
+import { Taken, type Turns } from '../../turns/turns.ts';
+import type { PoolTraffic } from '../../upstream/pool-traffic.ts';
+import { followRotation } from '../session/session-changes.ts';
+import { goByRow } from '../session/session-search.ts';
+import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
+
+/**
+ * `session.dialog: half-duplex`: a request waits until those of its session that came before it are answered (see Turns). It has the turn until its
+ * response is complete, or turns out to be a stream. A session that begins with this very request is known to nobody else: it needs no turn.
+ */
+export class SessionTurn implements AdmissionStep {
+  readonly #turns: Turns;
+  readonly #table: SessionTable;
+  readonly #wheel: TimerWheel;
+
+  constructor(turns: Turns, table: SessionTable, wheel: TimerWheel) {
+    this.#turns = turns;
+    this.#table = table;
+    this.#wheel = wheel;
+  }
+
+  enter(x: Exchange, traffic: PoolTraffic, gate: Gate): ErrorKind | typeof WAIT | null {
+    const { pool } = traffic;
+    const { dialog, dialogQueue } = pool.config.session;
+    if (dialog !== 'half-duplex') return null;
+    if (x.strategy === null || x.fresh) {
+      this.leave(x);
+      return null;
+    }
+    // One for each connection that ever needs one.
+    if (x.turn === null) x.turn = new Turn(new Waiting(x, this, gate));
+    else if (x.turn.node !== 0) {
+      // It comes back, because its session is another one by now.
+      if (this.#turns.isOf(x.turn, x.found.key)) return null;
+      this.#turns.leave(x.turn);
+    }
+    const deadline = this.#wheel.at(dialogQueue.wait);
+    const taken = this.#turns.take(x.turn, x.found.key, pool.index, dialogQueue.max, deadline);
+    if (taken === Taken.full) return ERRORS.DIALOG_QUEUE_FULL;
+    return taken === Taken.waits ? WAIT : null;
+  }
+
+  onStream(x: Exchange): void {
+    this.leave(x);
+  }
+
+  /** The session has another id, and goes on under that one: so do the turns. */
+  onRotated(x: Exchange): void {
+    if (x.turn !== null) this.#turns.rename(x.turn, x.found.key);
+  }
+
+  leave(x: Exchange): void {
+    if (x.turn !== null) this.#turns.leave(x.turn);
+  }
+
+  /** It has waited, and has its turn: its session may have moved, ended or been given another id meanwhile. Never throws. */
+  arrive(x: Exchange, gate: Gate): void {
+    const { serial } = x;
+    let same = false;
+    try {
+      same = this.#follow(x);
+      // Its session was given another id elsewhere, and takes its turns under that one.
+      if (same && !this.#turns.isOf(x.turn!, x.found.key)) return this.#join(x, gate);
+    } catch {
+      // A lock of a thread that has died: the search for the session says what comes of that.
+      same = false;
+    }
+    if (same) return gate.resume(x, serial);
+    this.leave(x);
+    gate.searchAgain(x, serial);
+  }
+
+  /** Brings what the request knows of its session up to date. It was counted when it came. False: it has to be found again. */
+  #follow(x: Exchange): boolean {
+    const now = Date.now();
+    let found = this.#table.peek(x.found.key, now, x.row);
+    // What its cookie proves, or a key that nobody has claimed: as before.
+    if (!x.hasRow) return found === Lookup.NONE;
+    if (found === Lookup.ENDED && followRotation(x, this.#table)) found = this.#table.peek(x.found.key, now, x.row);
+    if (found !== Lookup.LIVE || x.row.pending) return false;
+    x.began = x.row.created;
+    goByRow(x, x.traffic!);
+    return true;
+  }
+
+  #join(x: Exchange, gate: Gate): void {
+    const turn = x.turn!;
+    const { pool } = x.traffic!;
+    this.#turns.leave(turn);
+    const taken = this.#turns.take(turn, x.found.key, pool.index, pool.config.session.dialogQueue.max, turn.deadline);
+    if (taken === Taken.now) gate.resume(x, x.serial);
+    else if (taken === Taken.full) gate.turnAway(x, x.serial, ERRORS.DIALOG_QUEUE_FULL);
+  }
+}
+
+/** One connection's request, as the one that waits. */
+class Waiting implements TurnTaker {
+  readonly #x: Exchange;
+  readonly #step: SessionTurn;
+  readonly #gate: Gate;
+
+  constructor(x: Exchange, step: SessionTurn, gate: Gate) {
+    this.#x = x;
+    this.#step = step;
+    this.#gate = gate;
+  }
+
+  onTurn(): void {
+    this.#step.arrive(this.#x, this.#gate);
+  }
+
+  onTurnTimeout(): void {
+    this.#gate.turnAway(this.#x, this.#x.serial, ERRORS.DIALOG_TIMEOUT);
+  }
+}

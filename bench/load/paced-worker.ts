@@ -9,7 +9,7 @@ import { writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import type { ByteSocket, OpeningEvents } from '../../src/sockets/byte-socket.ts';
-import { tellAll } from '../../src/sockets/node-socket.ts';
+import { NodeSocket } from '../../src/sockets/node-socket.ts';
 import { openSocket } from '../../src/sockets/open-socket.ts';
 import { stolen } from '../cpu.ts';
 import { requestHead } from '../request-head.ts';
@@ -69,11 +69,12 @@ async function run(job: LoadJob): Promise<LoadResult> {
     };
     if (job.tls) {
       const socket = connectTls({ port: job.port, host: '127.0.0.1', rejectUnauthorized: false });
-      tellAll(socket, events);
+      const wrapped = new NodeSocket(socket, events);
+      wrapped.watch();
       socket
         .setNoDelay(true)
         .resume()
-        .once('secureConnect', () => resolve(socket));
+        .once('secureConnect', () => resolve(wrapped));
     } else openSocket({ port: job.port, host: '127.0.0.1' }, '', events);
     const connection: Connection = { socket: await promise, heads, sent: 0, due: 0, late: 0 };
     const reader = new AnswerReader((status) => {

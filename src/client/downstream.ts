@@ -7,13 +7,13 @@ import { type ClientSide, Exchange } from '../exchange/exchange.ts';
 import { ConnectionToken, Framing, type Head, Parse } from '../http1/head.ts';
 import type { Handler } from '../proxy/handler.ts';
 import type { SocketEvents } from '../sockets/byte-socket.ts';
-import { DirectSocket } from '../sockets/direct-socket.ts';
+import { TEXT_BYTES } from '../sockets/text-bytes.ts';
 import { Timed } from '../timing/timer-wheel.ts';
 import { upgradeProtocol } from '../upstream/tunnel.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { CloseReason } from '../websocket/websocket-close.ts';
 import { clientAddress, clientHost, clientScheme, forwardedLines } from './client-address.ts';
-import { type Accepted, type ClientSocket, directly, resetConnection } from './client-socket.ts';
+import { type Accepted, type ClientSocket, directly } from './client-socket.ts';
 import type { ConnectionOwner } from './connection-owner.ts';
 import { LeastRate } from './least-rate.ts';
 import { RequestBody } from './request-body.ts';
@@ -34,8 +34,6 @@ const LINGER_MS = 2_000;
 /** Shares of the grace of a stop: WebSockets are told within the first, as event streams end, and do not wait for the end of a message after the second. */
 const SPREAD = 0.8;
 const URGENT = 0.9;
-/** Text up to this size goes out as one string: libuv then tries it from the stack, without a request object. */
-const STRING_BYTES = 16_384;
 
 /** Ports and address of a connection, as net.Socket has them. They are looked at only where a backend is told (`sendProxyProtocol`). */
 export interface ConnectionEnds {
@@ -137,7 +135,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     this.#handler = handler;
     this.exchange = new Exchange(this, handler);
     this.#peer = peer;
-    this.#ends = ends ?? (socket as ConnectionEnds);
+    this.#ends = ends ?? socket;
     this.#ownTls = secure;
     this.#certificate = certificate;
     this.#http2 = http2;
@@ -433,7 +431,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
 
   readAhead(): void {
     // What cannot be looked at (TLS, a Node without system calls) may hold bytes in hope of another protocol: nothing behind a refusal is read then.
-    if (!(this.#socket instanceof DirectSocket && this.#socket.look())) this.#close = true;
+    if (!this.#socket.look()) this.#close = true;
   }
 
   readBody(): void {
@@ -519,43 +517,27 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     this.exchange.bytesOut += size;
     if (this.#raw !== null) {
       // A body right behind its head: both leave in one piece.
-      if (bytes === this.#raw && start === this.#rawEnd && end - this.#rawStart <= STRING_BYTES) {
+      if (bytes === this.#raw && start === this.#rawEnd && end - this.#rawStart <= TEXT_BYTES) {
         this.#rawEnd = end;
         return;
       }
       this.#readRaw();
     }
-    if (this.#out.length + size <= STRING_BYTES) {
+    if (this.#out.length + size <= TEXT_BYTES) {
       this.put(bytes.latin1Slice(start, end));
       return;
     }
-    const socket = this.#socket;
-    if (socket instanceof DirectSocket) {
-      if (this.#out !== '') socket.write(this.#out);
-      this.#out = '';
-      socket.writeCopy(bytes, start, end);
-      return;
-    }
-    const copy = Buffer.allocUnsafeSlow(size);
-    bytes.copy(copy, 0, start, end);
-    if (this.#out === '') socket.write(copy);
-    else {
-      socket.cork();
-      socket.write(this.#out, 'latin1');
-      socket.write(copy);
-      socket.uncork();
-      this.#out = '';
-    }
+    const text = this.#out;
+    this.#out = '';
+    this.#socket.writeCopy(bytes, start, end, text);
   }
 
   flush(): boolean {
     const socket = this.#socket;
     if (this.#raw !== null) {
-      if (socket instanceof DirectSocket) {
-        const raw = this.#raw;
-        this.#raw = null;
-        socket.writeCopy(raw, this.#rawStart, this.#rawEnd);
-      } else this.#readRaw();
+      const raw = this.#raw;
+      this.#raw = null;
+      socket.writeCopy(raw, this.#rawStart, this.#rawEnd);
     }
     if (this.#out !== '') {
       socket.write(this.#out, 'latin1');
@@ -670,7 +652,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
       // To HTTP/1.0 the end of the connection may be the end of the body: a FIN would make it look whole.
       this.#out = '';
       this.#raw = null;
-      resetConnection(this.#socket);
+      this.#socket.resetAndDestroy();
       return;
     }
     this.flush();
@@ -724,7 +706,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   shed(): void {
     this.#out = '';
     this.#raw = null;
-    resetConnection(this.#socket);
+    this.#socket.resetAndDestroy();
   }
 
   #goAway(): void {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createSecureContext, createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls';
-import { connectionBelow } from '../client/client-socket.ts';
 import type { ListenerConfig } from '../config/schema.ts';
 import type { TlsCertificate, TlsMaterial } from '../config/tls-material.ts';
 import { StartError } from '../errors-start.ts';
+import { connectionBelow } from '../sockets/connection-below.ts';
 
 /** What a front is made of. Two that are made of the same do the same. */
 export interface TlsFrontParts {
@@ -82,7 +82,7 @@ export class TlsFront {
   }
 
   #client(socket: TLSSocket): TlsClient | undefined {
-    return this.#clients.get(connectionBelow(socket));
+    return this.#clients.get(connectionBelow<Socket>(socket));
   }
 
   #options({ cert, key }: TlsCertificate) {

@@ -41,11 +41,20 @@ export interface ByteSocket {
   readonly writableLength: number;
   readonly writableHighWaterMark: number;
   write(data: string | Buffer, encoding?: 'latin1'): unknown;
+  /**
+   * Writes a copy of bytes[start, end): they may be used again when this returns.
+   * @param before latin1 text that goes out in front of them, together with them where that saves something
+   */
+  writeCopy(bytes: Buffer, start: number, end: number, before?: string): void;
   /** What is written until `uncork` leaves at once, together. */
   cork(): void;
   uncork(): void;
   pause(): unknown;
   resume(): unknown;
+  /** Tells at once what has come, or that the other side has ended. False: that cannot be found out now. */
+  look(): boolean;
+  /** Has everything that happens from here on told to `events`, in place of who was told until now. */
+  handTo(events: SocketEvents): void;
   /** Sends FIN behind what was written. @param done called once it is out; not when the connection closes before */
   end(done?: () => void): unknown;
   destroy(): unknown;

@@ -9,14 +9,13 @@ import type { ByteSocket, SocketEvents } from './byte-socket.ts';
 import { LENT_BYTES, lentBuffers } from './lent-buffers.ts';
 import { type StreamHandle, type StreamRequest, streamBinding, takeHandle } from './node-stream-handle.ts';
 import { readiness, type Watched } from './readiness.ts';
+import { TEXT_BYTES } from './text-bytes.ts';
 import { receive, send, sendText } from './transfers.ts';
 
 /** As libuv has them (uv/errno.h); the same on all systems. */
 const EOF = -4095;
 const ENOTCONN = 'ENOTCONN';
 const HIGH_WATER_MARK = 65_536;
-/** Text up to this size is tried from the stack by libuv, and only what is left of it is kept. */
-const STRING_BYTES = 16_384;
 
 /** Reads of one connection before others have their turn. */
 const READS = 8;
@@ -65,7 +64,7 @@ export class DirectSocket implements ByteSocket, Watched {
   writableLength = 0;
   watchId = 0;
   first = false;
-  readonly #events: SocketEvents;
+  #events: SocketEvents;
   #handle: OwnedHandle | null;
   readonly #fd: number;
   /** The same for system calls; null: everything goes through Node's handle and libuv. */
@@ -133,6 +132,10 @@ export class DirectSocket implements ByteSocket, Watched {
     return ends.port;
   }
 
+  handTo(events: SocketEvents): void {
+    this.#events = events;
+  }
+
   // ---- reading ----
 
   isPaused(): boolean {
@@ -183,7 +186,6 @@ export class DirectSocket implements ByteSocket, Watched {
     if (!this.#paused) this.#readAgain();
   }
 
-  /** Tells at once what has come, or that the other side has ended. False: that cannot be found out now. */
   look(): boolean {
     if (this.#systemFd === null || !this.#watched) return false;
     this.onReadable(true);
@@ -240,8 +242,9 @@ export class DirectSocket implements ByteSocket, Watched {
     else if (state[kLastWriteWasAsync] !== 0) this.#await(data, data.length, null);
   }
 
-  /** Writes a copy of bytes[start, end): where the system takes them at once no buffer is made for them. */
-  writeCopy(bytes: Buffer, start: number, end: number): void {
+  /** Where the system takes the bytes at once no buffer is made for them. */
+  writeCopy(bytes: Buffer, start: number, end: number, before = ''): void {
+    if (before !== '') this.write(before);
     if (this.#handle === null || this.#ending) return;
     let from = start;
     if (this.#takesAtOnce && this.#corked === null) {
@@ -250,7 +253,7 @@ export class DirectSocket implements ByteSocket, Watched {
     }
     for (; end - from > LENT_BYTES; from += LENT_BYTES) this.#writeLent(bytes, from, from + LENT_BYTES);
     // Little may wait for a slow reader in many pieces: of text Node keeps what is left, and no whole buffer.
-    if (end - from > STRING_BYTES) this.#writeLent(bytes, from, end);
+    if (end - from > TEXT_BYTES) this.#writeLent(bytes, from, end);
     else if (end > from) this.write(bytes.latin1Slice(from, end));
   }
 

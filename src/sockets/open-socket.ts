@@ -1,7 +1,7 @@
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import type { ByteSocket, OpeningEvents } from './byte-socket.ts';
 import { DirectSocket } from './direct-socket.ts';
-import { tellAll } from './node-socket.ts';
+import { NodeSocket } from './node-socket.ts';
 import { tcpKeepAlive } from './tcp-keep-alive.ts';
 
 /**
@@ -15,8 +15,9 @@ export function openSocket(
   preamble: string,
   events: OpeningEvents,
   keepAliveMs = 0,
-): Socket {
+): NodeSocket {
   const socket = connect({ ...address, noDelay: true, allowHalfOpen: true, ...tcpKeepAlive(keepAliveMs) });
+  const opening = new NodeSocket(socket, events);
   let why: NodeJS.ErrnoException | null = null;
   let open = false;
   socket.on('error', (error) => {
@@ -28,12 +29,12 @@ export function openSocket(
   socket.on('connect', () => {
     open = true;
     const direct = DirectSocket.over(socket, events);
-    if (direct === null) tellAll(socket, events);
+    if (direct === null) opening.watch();
     else direct.first = true;
-    const opened: ByteSocket = direct ?? socket;
+    const opened: ByteSocket = direct ?? opening;
     if (preamble !== '') opened.write(preamble, 'latin1');
     opened.resume();
     events.onOpen(opened);
   });
-  return socket;
+  return opening;
 }

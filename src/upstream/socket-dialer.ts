@@ -7,7 +7,7 @@ import { openBackend } from '../backends/open-backend.ts';
 import { proxyHeader } from '../backends/proxy-header.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { OpeningEvents } from '../sockets/byte-socket.ts';
-import { tellAll, tellEnds } from '../sockets/node-socket.ts';
+import { NodeSocket } from '../sockets/node-socket.ts';
 import { openSocket } from '../sockets/open-socket.ts';
 import { readBeforeClosing } from '../sockets/read-before-closing.ts';
 import type { BackendDialer } from './backend-dialer.ts';
@@ -52,24 +52,25 @@ export class SocketDialer implements BackendDialer {
     return preamble === '' ? this.#dialTls(tcpKeepAlive, events) : this.#dialTlsBehind(preamble, tcpKeepAlive, events);
   }
 
-  #dialTls(keepAliveMs: number, events: OpeningEvents): TLSSocket {
+  #dialTls(keepAliveMs: number, events: OpeningEvents): NodeSocket {
     // `onread` and `allowHalfOpen` are documented for tls.connect too, and missing in its types.
     const options: ConnectionOptions & { readonly onread: OnReadOpts; readonly allowHalfOpen: boolean } = {
       ...this.#tls.options(HTTP1),
       ...backendAddress(this.#backend),
       allowHalfOpen: true,
       session: this.#session,
-      onread: { buffer: shared, callback: (size, bytes) => events.onBytes(size, bytes as Buffer) },
+      onread: { buffer: shared, callback: (size, bytes) => opening.take(size, bytes as Buffer) },
     };
     const socket = connectTls(options);
     socket.setNoDelay(true);
     if (keepAliveMs > 0) socket.setKeepAlive(true, Math.max(keepAliveMs, 1_000));
-    tellEnds(socket, events);
-    return this.#secured(socket, events);
+    const opening = new NodeSocket(socket, events);
+    opening.watchEnds();
+    return this.#secured(socket, opening, events);
   }
 
   /** The header goes in front of the handshake, in the clear. */
-  #dialTlsBehind(preamble: string, keepAliveMs: number, events: OpeningEvents): TLSSocket {
+  #dialTlsBehind(preamble: string, keepAliveMs: number, events: OpeningEvents): NodeSocket {
     const socket = openBackend(this.#backend, {
       tls: this.#tls,
       alpn: HTTP1,
@@ -79,17 +80,18 @@ export class SocketDialer implements BackendDialer {
       session: this.#session,
     }) as TLSSocket;
     // tls.connect takes no buffer of ours for a connection that it did not open.
-    tellAll(socket, events);
-    socket.resume();
-    return this.#secured(socket, events);
+    const opening = new NodeSocket(socket, events);
+    opening.watch();
+    opening.resume();
+    return this.#secured(socket, opening, events);
   }
 
-  #secured(socket: TLSSocket, events: OpeningEvents): TLSSocket {
+  #secured(socket: TLSSocket, opening: NodeSocket, events: OpeningEvents): NodeSocket {
     let open = false;
-    readBeforeClosing(socket, events);
+    readBeforeClosing(socket, opening);
     socket.on('secureConnect', () => {
       open = true;
-      events.onOpen(socket);
+      events.onOpen(opening);
     });
     socket.on('session', (session) => {
       this.#session = session;
@@ -98,6 +100,6 @@ export class SocketDialer implements BackendDialer {
       // It may be the session that the backend does not like any more.
       if (!open) this.#session = undefined;
     });
-    return socket;
+    return opening;
   }
 }

@@ -10,8 +10,8 @@ import { ChunkedDecoder } from '../http1/chunked.ts';
 import { Framing, type Head, Parse } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
 import type { ByteSocket, OpeningEvents } from '../sockets/byte-socket.ts';
-import { DirectSocket } from '../sockets/direct-socket.ts';
 import { openSocket } from '../sockets/open-socket.ts';
+import { TEXT_BYTES } from '../sockets/text-bytes.ts';
 import { Timed } from '../timing/timer-wheel.ts';
 import type { CloseReason } from '../websocket/websocket-close.ts';
 import { WebSocketTunnel } from '../websocket/websocket-tunnel.ts';
@@ -43,8 +43,6 @@ const NO_ROOM_MS = 50;
 const MAX_HEAD_BYTES = 262_144;
 /** Fields of a trailer section. */
 const MAX_FIELDS = 1_000;
-/** Request heads with a body up to this size leave in one string. */
-const STRING_BYTES = 16_384;
 /** A client waits about this long for 100 Continue before it sends its body all the same; so do we (RFC 9110 10.1.1). */
 const CONTINUE_MS = 1_000;
 /** With 1xx responses a backend may have so many times `timeouts.response` for its final one. */
@@ -227,9 +225,7 @@ export class Upstream extends Timed implements OpeningEvents {
   /** Whether an idle connection still is one: where limpet stood still meanwhile nobody may have told yet that it has closed. */
   isOpen(now: number): boolean {
     const { wheel } = this.#handler;
-    if (wheel.paused(this.#idleSince, Math.max(now, wheel.lookedAt)) && this.#socket instanceof DirectSocket) {
-      this.#socket.look();
-    }
+    if (wheel.paused(this.#idleSince, Math.max(now, wheel.lookedAt))) this.#socket.look();
     // Of one that was reset we are told when it has closed.
     return this.#phase === Phase.idle && !this.#socket.destroyed;
   }
@@ -317,7 +313,7 @@ export class Upstream extends Timed implements OpeningEvents {
     const socket = this.#socket;
     const body = x.body;
     this.#onePiece =
-      body.length === 0 || this.#awaitsContinue || (body.length === 1 && body[0]!.length + head.length <= STRING_BYTES);
+      body.length === 0 || this.#awaitsContinue || (body.length === 1 && body[0]!.length + head.length <= TEXT_BYTES);
     if (body.length === 0 || this.#awaitsContinue) {
       socket.write(head, 'latin1');
     } else if (this.#onePiece) {
@@ -358,13 +354,13 @@ export class Upstream extends Timed implements OpeningEvents {
   get takesCopies(): boolean {
     const x = this.#exchange;
     const open = x !== null && this.#sent && !this.#awaitsContinue && this.#phase !== Phase.closed;
-    return open && x.body.length === 0 && this.#socket instanceof DirectSocket;
+    return open && x.body.length === 0;
   }
 
   /** As sendBody, of bytes that are not in the exchange: only when `takesCopies`. */
   sendCopy(bytes: Buffer, from: number, end: number): void {
     this.#onePiece = false;
-    if (end > from) (this.#socket as DirectSocket).writeCopy(bytes, from, end);
+    if (end > from) this.#socket.writeCopy(bytes, from, end);
     this.#afterBody(this.#exchange!);
   }
 
@@ -901,8 +897,7 @@ export class Upstream extends Timed implements OpeningEvents {
     const socket = this.#socket;
     const websocket = this.#websocket;
     const end = websocket === null ? size : websocket.fromClient.pass(bytes, 0, size);
-    if (socket instanceof DirectSocket) socket.writeCopy(bytes, 0, end);
-    else if (end > 0) socket.write(Buffer.from(bytes.subarray(0, end)));
+    socket.writeCopy(bytes, 0, end);
     if (websocket?.goingAway) {
       websocket.step(this.#exchange!.client, socket);
       if (websocket.fromClient.done) return true;

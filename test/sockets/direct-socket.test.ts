@@ -9,10 +9,10 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { ByteSocket, SocketEvents } from '../../src/sockets/byte-socket.ts';
 import { DirectSocket } from '../../src/sockets/direct-socket.ts';
-import { tellAll } from '../../src/sockets/node-socket.ts';
+import { NodeSocket } from '../../src/sockets/node-socket.ts';
 import { type StreamHandle, streamBinding, takeConnections } from '../../src/sockets/node-stream-handle.ts';
 import { openSocket } from '../../src/sockets/open-socket.ts';
-import { byteSocketContract, type TestedSocket } from '../contracts/byte-socket.ts';
+import { byteSocketContract } from '../contracts/byte-socket.ts';
 import { DeadPort } from '../support/dead-port.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -121,12 +121,12 @@ for (const [kind, tcp] of [
     },
   });
 
-  byteSocketContract(`net.Socket in its place, ${kind}`, {
+  byteSocketContract(`NodeSocket over a net.Socket, ${kind}`, {
     tcp,
     async open(events) {
       const { accepted, peer } = await nodePair(tcp);
-      const socket = accepted as TestedSocket & Socket;
-      tellAll(socket, events);
+      const socket = new NodeSocket(accepted, events);
+      socket.watch();
       socket.resume();
       return { socket, peer };
     },

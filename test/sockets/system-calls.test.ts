@@ -42,7 +42,7 @@ describe('system calls without libuv', () => {
     const { NODE_TEST_CONTEXT: _, ...env } = process.env;
     const flags = ['--no-experimental-ffi', '--test', `${root}test/sockets/direct-socket.test.ts`];
     const { stdout } = await run(process.execPath, flags, { env, timeout: 100_000 });
-    assert.match(stdout, /^ℹ pass 1\d\d$/m);
+    assert.match(stdout, /^ℹ pass [12]\d\d$/m);
     assert.match(stdout, /^ℹ fail 0$/m);
   });
 });

@@ -1,7 +1,7 @@
 import { type ClientHttp2Stream, constants } from 'node:http2';
 import { ChunkedDecoder } from '../../http1/chunked.ts';
 import { Parse } from '../../http1/parse.ts';
-import type { ByteSocket, OpeningEvents } from '../../sockets/byte-socket.ts';
+import type { ByteSocket, OpeningEvents, SocketEvents } from '../../sockets/byte-socket.ts';
 import { backendRequest, trailerFields } from './backend-request.ts';
 import { BodyForm, backendResponse, fieldLines, interimResponse } from './backend-response.ts';
 import type { BackendSession, SessionUser } from './backend-session.ts';
@@ -32,7 +32,9 @@ const scratch = Buffer.allocUnsafeSlow(PIECE + CHUNK_EXTRA);
  */
 export class BackendStream implements ByteSocket, SessionUser {
   readonly #session: BackendSession;
-  readonly #events: OpeningEvents;
+  #events: SocketEvents;
+  /** Told once when it is open. */
+  readonly #opening: OpeningEvents;
   #stream: ClientHttp2Stream | null = null;
   #method = '';
   #wantsTrailers = false;
@@ -53,6 +55,7 @@ export class BackendStream implements ByteSocket, SessionUser {
   constructor(session: BackendSession, events: OpeningEvents) {
     this.#session = session;
     this.#events = events;
+    this.#opening = events;
     this.connecting = !session.open;
     session.join(this);
   }
@@ -82,6 +85,11 @@ export class BackendStream implements ByteSocket, SessionUser {
     this.#start(text.slice(0, end));
     if (end < text.length) this.#writeBody(Buffer.from(text.slice(end), 'latin1'));
     return true;
+  }
+
+  writeCopy(bytes: Buffer, start: number, end: number, before = ''): void {
+    if (before !== '') this.write(before);
+    if (!this.#done && end > start) this.#writeBody(Buffer.from(bytes.subarray(start, end)));
   }
 
   #start(head: string): void {
@@ -231,12 +239,20 @@ export class BackendStream implements ByteSocket, SessionUser {
     this.#stream?.resume();
   }
 
+  look(): boolean {
+    return false;
+  }
+
+  handTo(events: SocketEvents): void {
+    this.#events = events;
+  }
+
   // ---- the session ----
 
   onSessionOpen(): void {
     if (!this.connecting) return;
     this.connecting = false;
-    this.#events.onOpen(this);
+    this.#opening.onOpen(this);
   }
 
   onSessionLost(error: NodeJS.ErrnoException): void {

@@ -13,7 +13,7 @@ import type { User } from '../sessions/users/user-hash.ts';
 import type { RequestTrace } from '../tracing/request-trace.ts';
 import type { Turn } from '../turns/turn.ts';
 import type { BackendConnections } from '../upstream/connections.ts';
-import type { PoolTraffic } from '../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../upstream/pool-runtime.ts';
 import type { Resumption } from '../upstream/resume.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { AttemptEvents } from './attempt-events.ts';
@@ -133,7 +133,7 @@ export class Exchange implements Waiter {
   route: Route | null = null;
   pool: Pool | null = null;
   /** What this worker has of the pool, as it was when the request came; null: no route matched. */
-  traffic: PoolTraffic | null = null;
+  runtime: PoolRuntime | null = null;
   readonly found = new FoundKey();
   /** What each source of the pool found, by its place, where there are several; `found` is that of the one that decides. */
   readonly keys: FoundKey[] = [];
@@ -299,7 +299,7 @@ export class Exchange implements Waiter {
     this.replayable = true;
     this.route = null;
     this.pool = null;
-    this.traffic = null;
+    this.runtime = null;
     this.names = 0;
     this.joins = 0;
     this.recalled = false;

@@ -10,7 +10,7 @@ import { type Exchange, Stage } from '../exchange/exchange.ts';
 import { Evidence } from '../health/evidence.ts';
 import type { Accuser } from '../health/outlier.ts';
 import type { Key } from '../keys/key.ts';
-import type { PoolTraffic } from '../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../upstream/pool-runtime.ts';
 
 /**
  * Reasons of Upstream that are nobody's failure: the backend has not looked at the request (RFC 9113 8.7), limpet took the request away from it, or it was one of several
@@ -43,7 +43,7 @@ export function blame(
   now: number,
 ): void {
   const { slot } = backend;
-  const traffic = x.traffic!;
+  const runtime = x.runtime!;
   // Taken away from a backend in maintenance: the operator's doing.
   if (state.adminState(slot) === 'maintenance') return;
   // A limit that is reached in the middle of a body is no failure at all, unless somebody else has to be asked for the rest.
@@ -51,17 +51,17 @@ export function blame(
   state.recordFailure(slot, ERROR_CODES.indexOf(kind.code));
   const evidence = evidenceOf(stage, kind, why);
   if (evidence === Evidence.none) return;
-  traffic.failures.note(backend, now);
-  traffic.outlier?.record(backend, evidence, accuser(x), Date.now());
+  runtime.failures.note(backend, now);
+  runtime.outlier?.record(backend, evidence, accuser(x), Date.now());
 }
 
 /** A backend has answered 502, 503 or 504. */
-export function blameStatus(x: Exchange, backend: Backend, { outlier }: PoolTraffic): void {
+export function blameStatus(x: Exchange, backend: Backend, { outlier }: PoolRuntime): void {
   outlier?.record(backend, Evidence.status, accuser(x), Date.now());
 }
 
 /** The backend of `x` has answered a status that is to be tried elsewhere (`retry.statuses`): it is one of those that the retry budget protects. */
-export function noteRetried(x: Exchange, { failures }: PoolTraffic, now: number): void {
+export function noteRetried(x: Exchange, { failures }: PoolRuntime, now: number): void {
   failures.note(x.backend!, now);
 }
 
@@ -72,7 +72,7 @@ export function countRetried({ slot }: Backend, state: SharedState): void {
 }
 
 /** The session of `x`, which was named by `former`, has another key: it is still the same that speaks against the backend. */
-export function keepAccuser(x: Exchange, former: Key, backend: Backend, { outlier }: PoolTraffic): void {
+export function keepAccuser(x: Exchange, former: Key, backend: Backend, { outlier }: PoolRuntime): void {
   outlier?.renamed(backend, hashOf(former), hashOf(x.found.key), Date.now());
 }
 

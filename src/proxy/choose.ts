@@ -11,7 +11,7 @@ import { MoveReason } from '../sessions/table/move-reasons.ts';
 import { refusedUntil } from '../sessions/table/refused-until.ts';
 import type { SearchedRows } from '../sessions/table/searched-rows.ts';
 import { threadWheel } from '../timing/thread-wheel.ts';
-import type { PoolTraffic } from '../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../upstream/pool-runtime.ts';
 import { failbackTarget } from './session/failback.ts';
 import { isOwnedSession } from './session/owned-session.ts';
 import { followRotation } from './session/session-changes.ts';
@@ -44,24 +44,24 @@ function chosen(backend: Backend | null, error: ErrorKind = ERRORS.NO_BACKEND): 
 /** Chooses the backend of the next attempt: never one that this request has tried (behaviour 31). Valid until the next call. */
 export function chooseBackend(
   x: Exchange,
-  traffic: PoolTraffic,
+  runtime: PoolRuntime,
   state: SharedState,
   table: SearchedRows,
   store: SessionStore,
 ): Choice {
   x.bindsTo = -1;
-  if (x.bound || x.claimed) return bound(x, traffic, state, table, store);
-  const { pool, candidates } = traffic;
+  if (x.bound || x.claimed) return bound(x, runtime, state, table, store);
+  const { pool, candidates } = runtime;
   // It came late with an id that was rotated away: it has no session, but the backend of the one it had.
   if (x.home !== null && !isTried(x, x.home) && state.isUsable(x.home.slot)) return chosen(x.home);
   const count = openCandidates(pool, state, x.tried, x.triedCount, candidates);
   if (count === 0) return chosen(null);
-  const backend = traffic.policy.pick(candidates, count, x.strategy === null ? null : x.found.key);
+  const backend = runtime.policy.pick(candidates, count, x.strategy === null ? null : x.found.key);
   // A key that limpet makes itself is known to nobody else: it needs no claim before a backend has answered.
   if (x.strategy === null || x.fresh) return chosen(backend);
-  const search = claim(x, backend, traffic, table, store, Date.now());
+  const search = claim(x, backend, runtime, table, store, Date.now());
   if (search === Search.refused) return chosen(null, ERRORS.STORE_DOWN);
-  if (search === Search.done) return x.bound ? bound(x, traffic, state, table, store) : chosen(backend);
+  if (search === Search.done) return x.bound ? bound(x, runtime, state, table, store) : chosen(backend);
   chosen(null);
   choice.asking = search === Search.asking;
   choice.again = search === Search.again;
@@ -71,17 +71,17 @@ export function chooseBackend(
 /** A session that is bound stays where it is while that is possible, and moves to a replica when it is not (behaviour 33). */
 function bound(
   x: Exchange,
-  traffic: PoolTraffic,
+  runtime: PoolRuntime,
   state: SharedState,
   table: SearchedRows,
   store: SessionStore,
 ): Choice {
-  const { pool } = traffic;
-  if (x.triedCount > 0 && x.hasRow) follow(x, traffic, state, table);
+  const { pool } = runtime;
+  if (x.triedCount > 0 && x.hasRow) follow(x, runtime, state, table);
   const home = x.claimed && !x.bound ? boundBackend(pool, x.row) : x.home;
   const tried = home !== null && isTried(x, home);
   if (x.triedCount === 0 && x.hasRow && x.row.origin >= 0) {
-    const first = goesBack(x, traffic, state);
+    const first = goesBack(x, runtime, state);
     if (first !== null) {
       x.moveReason = MoveReason.failback;
       return chosen(first);
@@ -90,19 +90,19 @@ function bound(
   if (x.bound && home !== null) {
     x.bindsTo = x.stamp;
     if (!home.life.isNow(x.stamp) && pool.config.failover.restarted === 'move') {
-      const replica = afterRestart(x, home, tried, traffic, state);
+      const replica = afterRestart(x, home, tried, runtime, state);
       if (replica !== null) return chosen(replica);
-      if (x.bindsTo !== x.stamp && pool.config.failover.onLost === 'reject') return lose(x, traffic, store);
+      if (x.bindsTo !== x.stamp && pool.config.failover.onLost === 'reject') return lose(x, runtime, store);
     } else x.bindsTo = home.life.stamp;
   }
   if (home !== null && !tried && state.isUsable(home.slot)) return chosen(home);
   const { onLost } = pool.config.failover;
   x.moveReason = reason(home, state);
   const { tried: all, triedCount, seenAt } = x;
-  const target = failoverTarget(pool, home, x.found.key, state, all, triedCount, traffic.candidates, seenAt);
+  const target = failoverTarget(pool, home, x.found.key, state, all, triedCount, runtime.candidates, seenAt);
   if (onLost === 'reject' && !x.claimed && (target === null || home === null || !home.replicas.includes(target))) {
     // One failed attempt at a backend that is not known to be down loses nothing yet.
-    return home !== null && state.isUsable(home.slot) ? chosen(null) : lose(x, traffic, store);
+    return home !== null && state.isUsable(home.slot) ? chosen(null) : lose(x, runtime, store);
   }
   if (target !== null) return chosen(target);
   // Panic mode is the only one that sends a session to a backend that is down, and only to its own (behaviour 36).
@@ -125,7 +125,7 @@ function afterRestart(
   x: Exchange,
   home: Backend,
   tried: boolean,
-  { pool, candidates }: PoolTraffic,
+  { pool, candidates }: PoolRuntime,
   state: SharedState,
 ): Backend | null {
   const { key } = x.found;
@@ -142,29 +142,29 @@ function afterRestart(
 }
 
 /** The backend that the session had to leave, if it goes back there now. When that does not answer, the next attempt is where the session is. */
-function goesBack(x: Exchange, { pool, failures }: PoolTraffic, state: SharedState): Backend | null {
+function goesBack(x: Exchange, { pool, failures }: PoolRuntime, state: SharedState): Backend | null {
   const origin = pool.bySlot[x.row.origin];
   const failedAgo = origin === undefined ? Number.POSITIVE_INFINITY : failures.ago(origin, threadWheel.now);
   return failbackTarget(x.row, pool, state, x.foundAt, failedAgo);
 }
 
 /** Another request of this session may have moved it meanwhile: then this one goes there too. */
-function follow(x: Exchange, traffic: PoolTraffic, state: SharedState, table: SearchedRows): void {
+function follow(x: Exchange, runtime: PoolRuntime, state: SharedState, table: SearchedRows): void {
   const now = Date.now();
   if (table.peek(x.found.key, now, x.row) === Lookup.ENDED && followRotation(x, table))
     table.peek(x.found.key, now, x.row);
   if (x.row.state !== Lookup.LIVE) return;
-  const lives = boundBackend(traffic.pool, x.row);
+  const lives = boundBackend(runtime.pool, x.row);
   if (lives === null || !x.bound || lives === x.home || isTried(x, lives) || !state.isUsable(lives.slot)) return;
   x.home = lives;
   x.stamp = x.row.generation;
 }
 
 /** The session's state is gone and the pool rejects instead of moving: the session ends. */
-function lose(x: Exchange, traffic: PoolTraffic, store: SessionStore): Choice {
+function lose(x: Exchange, runtime: PoolRuntime, store: SessionStore): Choice {
   const now = Date.now();
-  const until = isOwnedSession(x) ? refusedUntil(traffic.pool.config.session, now) : 0;
-  const ended = store.end(x.found.key, traffic.pool, x.began, until, now);
+  const until = isOwnedSession(x) ? refusedUntil(runtime.pool.config.session, now) : 0;
+  const ended = store.end(x.found.key, runtime.pool, x.began, until, now);
   chosen(null, ERRORS.SESSION_LOST);
   choice.ended = ended;
   return choice;

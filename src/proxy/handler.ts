@@ -35,7 +35,7 @@ import { DateLine } from '../timing/date-line.ts';
 import type { TimerWheel } from '../timing/timer-wheel.ts';
 import { bringsConnectionAuth } from '../upstream/connection-auth.ts';
 import type { BackendConnections } from '../upstream/connections.ts';
-import type { PoolTraffic } from '../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../upstream/pool-runtime.ts';
 import { requestHead } from '../upstream/request-head.ts';
 import { isCacheable, passesAsItIs, responseHead } from '../upstream/response-head.ts';
 import { upgradeProtocol } from '../upstream/tunnel.ts';
@@ -73,7 +73,7 @@ const SESSION_STEP = PASSED.indexOf('session');
 export interface HandlerParts {
   readonly wheel: TimerWheel;
   readonly router: Router;
-  readonly pools: readonly PoolTraffic[];
+  readonly pools: readonly PoolRuntime[];
   readonly state: SharedState;
   readonly queue: BackendQueue;
   readonly table: SessionTable;
@@ -109,8 +109,8 @@ export class Handler implements AttemptEvents, Gate {
   tracing: RequestTracing | null = null;
   readonly #parts: HandlerParts;
   #router: Router;
-  #pools: readonly PoolTraffic[] = [];
-  #byIndex: readonly (PoolTraffic | undefined)[] = [];
+  #pools: readonly PoolRuntime[] = [];
+  #byIndex: readonly (PoolRuntime | undefined)[] = [];
   /** Of limpet's own cookies, of all pools. */
   #cookies = CookieNames.NONE;
   readonly #state: SharedState;
@@ -149,13 +149,13 @@ export class Handler implements AttemptEvents, Gate {
   }
 
   /** Requests that come from here on are routed by these; those under way keep what they began with. */
-  adopt(router: Router, pools: readonly PoolTraffic[]): void {
+  adopt(router: Router, pools: readonly PoolRuntime[]): void {
     this.#router = router;
     this.#pools = pools;
     // Filled to the last index: an array with holes is slower to read.
-    const byIndex = new Array<PoolTraffic | undefined>(1 + Math.max(-1, ...pools.map(({ pool }) => pool.index)));
+    const byIndex = new Array<PoolRuntime | undefined>(1 + Math.max(-1, ...pools.map(({ pool }) => pool.index)));
     byIndex.fill(undefined);
-    for (const traffic of pools) byIndex[traffic.pool.index] = traffic;
+    for (const runtime of pools) byIndex[runtime.pool.index] = runtime;
     this.#byIndex = byIndex;
     this.#cookies = new CookieNames(pools.flatMap(({ issuer }) => (issuer === null ? [] : [issuer.name])));
   }
@@ -213,13 +213,13 @@ export class Handler implements AttemptEvents, Gate {
     if (route === null) return this.answer(x, ERRORS.NO_ROUTE);
     x.route = route;
     x.pool = route.pool;
-    const traffic = this.#byIndex[route.pool.index]!;
-    x.traffic = traffic;
-    traffic.active++;
+    const runtime = this.#byIndex[route.pool.index]!;
+    x.runtime = runtime;
+    runtime.active++;
     x.counted = true;
     x.idempotent =
       isIdempotent(head.method) || (route.pool.config.retry.idempotencyKey && head.has(HeaderId.idempotencyKey));
-    this.#pass(x, traffic, 0);
+    this.#pass(x, runtime, 0);
   }
 
   /** Where it carries the admin token it goes on without that, and its head is parsed anew; with it, it may ask what is decided. */
@@ -233,20 +233,20 @@ export class Handler implements AttemptEvents, Gate {
 
   // ---- what it has to pass ----
 
-  #pass(x: Exchange, traffic: PoolTraffic, from: number): void {
+  #pass(x: Exchange, runtime: PoolRuntime, from: number): void {
     const steps = this.#steps;
     for (let at = from; at < steps.length; at++) {
       x.step = at;
-      const said = steps[at]!.enter(x, traffic, this);
+      const said = steps[at]!.enter(x, runtime, this);
       if (said === WAIT) return;
       if (said !== null) return this.answer(x, said);
     }
-    if (x.untouched) acceptSession(x, traffic, this.#parts.table);
-    this.#choose(x, traffic);
+    if (x.untouched) acceptSession(x, runtime, this.#parts.table);
+    this.#choose(x, runtime);
   }
 
   resume(x: Exchange, serial: number): void {
-    this.#late(x, serial, () => this.#pass(x, x.traffic!, x.step + 1));
+    this.#late(x, serial, () => this.#pass(x, x.runtime!, x.step + 1));
   }
 
   turnAway(x: Exchange, serial: number, kind: ErrorKind): void {
@@ -254,7 +254,7 @@ export class Handler implements AttemptEvents, Gate {
   }
 
   again(x: Exchange, serial: number): void {
-    this.#late(x, serial, () => this.#pass(x, x.traffic!, x.step));
+    this.#late(x, serial, () => this.#pass(x, x.runtime!, x.step));
   }
 
   head(x: Exchange): Head {
@@ -278,24 +278,24 @@ export class Handler implements AttemptEvents, Gate {
   }
 
   #searchAgain(x: Exchange): void {
-    const said = this.#session.again(x, x.traffic!, this);
+    const said = this.#session.again(x, x.runtime!, this);
     if (said === null) this.#onFound(x);
     else if (said !== WAIT) this.answer(x, said);
   }
 
   /** On behind the step that finds sessions, or, where the session was looked for once more, from the step that it had come to. */
   #onFound(x: Exchange): void {
-    this.#pass(x, x.traffic!, Math.max(x.step, SESSION_STEP + 1));
+    this.#pass(x, x.runtime!, Math.max(x.step, SESSION_STEP + 1));
   }
 
   /**
    * Chooses the backend and sends, or says why there is none. Also where a retry comes back to.
    * @param retryReason for the metric; '' for a first attempt
    */
-  #choose(x: Exchange, traffic: PoolTraffic, retryReason = ''): void {
-    const choice: Choice = chooseBackend(x, traffic, this.#state, this.#parts.table, this.#store);
+  #choose(x: Exchange, runtime: PoolRuntime, retryReason = ''): void {
+    const choice: Choice = chooseBackend(x, runtime, this.#state, this.#parts.table, this.#store);
     if (choice.backend === null) {
-      if (choice.asking) return this.#session.ask(x, traffic, this, () => this.#choose(x, traffic, retryReason));
+      if (choice.asking) return this.#session.ask(x, runtime, this, () => this.#choose(x, runtime, retryReason));
       if (choice.again) return this.#searchAgain(x);
       if (choice.error !== ERRORS.SESSION_LOST) return this.answer(x, x.lastError ?? choice.error);
       x.outcome = Outcome.lost;
@@ -305,15 +305,15 @@ export class Handler implements AttemptEvents, Gate {
       return this.answer(x, choice.error);
     }
     const backend = choice.backend;
-    if (x.untouched) touchSession(x, traffic, this.#parts.table);
-    if (x.lastError !== null && !withinBudget(x, traffic, backend, this.wheel.now)) return this.answer(x, x.lastError);
-    if (retryReason !== '') this.#countRetry(x, traffic, retryReason);
+    if (x.untouched) touchSession(x, runtime, this.#parts.table);
+    if (x.lastError !== null && !withinBudget(x, runtime, backend, this.wheel.now)) return this.answer(x, x.lastError);
+    if (retryReason !== '') this.#countRetry(x, runtime, retryReason);
     if (backend.maxRequests === 0) {
       this.#state.begin(backend.slot);
       this.send(x, backend);
       return;
     }
-    x.deadline = this.wheel.at(traffic.pool.config.timeouts.queue);
+    x.deadline = this.wheel.at(runtime.pool.config.timeouts.queue);
     if (this.#parts.queue.enter(backend, x)) this.send(x, backend);
   }
 
@@ -322,21 +322,21 @@ export class Handler implements AttemptEvents, Gate {
   }
 
   backendGone(x: Exchange): void {
-    this.#choose(x, x.traffic!);
+    this.#choose(x, x.runtime!);
   }
 
   // ---- one attempt ----
 
   /** Sends the request to `backend`, where it is counted in flight already. */
   send(x: Exchange, backend: Backend): void {
-    const traffic = x.traffic!;
+    const runtime = x.runtime!;
     const head = x.attempts === 0 && this.scratchHead.text === x.text ? this.scratchHead : this.#reparse(x);
     if (x.trace !== null) beginAttempt(x, x.trace);
     x.backend = backend;
     x.attempts++;
     x.tried[x.triedCount++] = backend.slot;
     x.attemptStartedAt = x.attempts === 1 ? x.startedAt : performance.now();
-    const connections = traffic.connections(backend);
+    const connections = runtime.connections(backend);
     x.personal = bringsConnectionAuth(head);
     if (connections.looks || x.freshOnly || !this.wheel.behind(x.attemptStartedAt)) {
       return this.#start(x, head, backend, connections);
@@ -349,11 +349,11 @@ export class Handler implements AttemptEvents, Gate {
   }
 
   #start(x: Exchange, head: Head, backend: Backend, connections: BackendConnections): void {
-    const traffic = x.traffic!;
+    const runtime = x.runtime!;
     const owned = x.owned === null || x.freshOnly ? null : connections.takeOwned(x);
     const upstream = owned ?? (x.freshOnly ? null : connections.take(x)) ?? new Upstream(connections, this, x);
     x.upstream = upstream;
-    const tail = x.committed ? resumeTail(x, traffic, backend) : sessionTail(x, traffic, backend);
+    const tail = x.committed ? resumeTail(x, runtime, backend) : sessionTail(x, runtime, backend);
     upstream.start(x, requestHead(x, head, backend, this.#cookies, tail));
   }
 
@@ -382,25 +382,25 @@ export class Handler implements AttemptEvents, Gate {
   /** The head of the final response has come. False: the response is not used, the request goes elsewhere. */
   onResponse(x: Exchange, upstream: Upstream, head: Head, framing: number): boolean {
     const backend = x.backend!;
-    const traffic = x.traffic!;
+    const runtime = x.runtime!;
     const { status } = head;
     const now = performance.now();
     if (x.trace !== null) x.trace.status = status;
     const failed = status === 502 || status === 503 || status === 504;
-    if (failed) blameStatus(x, backend, traffic);
-    if (traffic.resumes) {
+    if (failed) blameStatus(x, backend, runtime);
+    if (runtime.resumes) {
       if (x.committed) return this.#goOn(x, upstream, head, framing);
       watchResponse(x, head, framing);
     }
     if (
       x.pool!.config.retry.statuses.length > 0 &&
       x.pool!.config.retry.statuses.includes(status) &&
-      this.#retryOnStatus(x, upstream, traffic)
+      this.#retryOnStatus(x, upstream, runtime)
     ) {
       return false;
     }
     this.#countAnswer(x, backend, now);
-    const setCookie = this.#confirm(x, head, backend, traffic);
+    const setCookie = this.#confirm(x, head, backend, runtime);
     if (setCookie === null) return this.#drop(x, upstream);
     // Without a 100 the client may or may not send its body: the next bytes could be either (RFC 9110 10.1.1).
     if (framing === Framing.untilClose || (x.expectsContinue && !x.continued && !x.bodyDone)) x.client.closeAfter();
@@ -452,7 +452,7 @@ export class Handler implements AttemptEvents, Gate {
 
   /** The response may last for hours: its session has to last as long, and others of it need not wait for that. */
   #onStream(x: Exchange): void {
-    if (x.traffic!.guarded) for (const step of this.#steps) step.onStream?.(x);
+    if (x.runtime!.guarded) for (const step of this.#steps) step.onStream?.(x);
     this.#streams.add(x, Date.now());
   }
 
@@ -474,29 +474,29 @@ export class Handler implements AttemptEvents, Gate {
   }
 
   /** @returns the `Set-Cookie` line for the client, or ''; null: the response is not used, see #drop */
-  #confirm(x: Exchange, head: Head, backend: Backend, traffic: PoolTraffic): string | null {
-    if (!x.route!.sticky || traffic.strategies.length === 0) return '';
+  #confirm(x: Exchange, head: Head, backend: Backend, runtime: PoolRuntime): string | null {
+    if (!x.route!.sticky || runtime.strategies.length === 0) return '';
     const moved = x.bound && x.home !== backend;
     const { journal, table, requester } = this.#parts;
     requester.client = x.client.address;
-    let setCookie = confirm(x, head, backend, traffic, table, this.#store, journal);
+    let setCookie = confirm(x, head, backend, runtime, table, this.#store, journal);
     if (moved) {
       x.outcome = x.moveReason === MoveReason.failback ? Outcome.returned : Outcome.moved;
       noteMove(x, x.home, backend, this.#parts);
     }
     x.claimed = false;
-    const change = changeAsked(x, head, traffic);
+    const change = changeAsked(x, head, runtime);
     // What a response asks of its session is done to the session as it is now.
     const asks = change !== SessionChange.none || head.has(HeaderId.limpetUser);
     if (asks && x.strategy !== null && !x.fresh) followRotation(x, table);
     // A request with an id that was rotated away may end the session, but not make it somebody else's.
     if (change !== SessionChange.end && !x.superseded && (x.user !== null || head.has(HeaderId.limpetUser))) {
-      if (this.#parts.users.confirm(x, head, traffic) !== null) return null;
+      if (this.#parts.users.confirm(x, head, runtime) !== null) return null;
     }
     if (change === SessionChange.end) {
       setCookie = endSession(
         x,
-        traffic,
+        runtime,
         this.#store,
         journal,
         head.has(HeaderId.limpetSession) ? 'application' : 'path',
@@ -504,11 +504,11 @@ export class Handler implements AttemptEvents, Gate {
       );
     } else if (change === SessionChange.rotate) {
       this.#former.copy(x.found.key);
-      const line = rotateSession(x, traffic, table, this.#store, journal, setCookie, Date.now());
+      const line = rotateSession(x, runtime, table, this.#store, journal, setCookie, Date.now());
       const rotated = line !== '' && line !== setCookie;
       setCookie = line;
-      if (rotated) keepAccuser(x, this.#former, backend, traffic);
-      if (rotated && traffic.guarded) for (const step of this.#steps) step.onRotated?.(x, this.#former);
+      if (rotated) keepAccuser(x, this.#former, backend, runtime);
+      if (rotated && runtime.guarded) for (const step of this.#steps) step.onRotated?.(x, this.#former);
     }
     return setCookie;
   }
@@ -516,10 +516,10 @@ export class Handler implements AttemptEvents, Gate {
   /** The backend agreed to switch protocols: from here on bytes go both ways. */
   onSwitch(x: Exchange, upstream: Upstream, head: Head): boolean {
     const backend = x.backend!;
-    const traffic = x.traffic!;
+    const runtime = x.runtime!;
     if (x.trace !== null) x.trace.status = head.status;
     this.#state.recordRequest(backend.slot);
-    const setCookie = this.#confirm(x, head, backend, traffic);
+    const setCookie = this.#confirm(x, head, backend, runtime);
     if (setCookie === null) return this.#drop(x, upstream);
     const line = head.upgradeLine < 0 ? x.upgrade : head.value(head.upgradeLine);
     x.client.put(
@@ -560,14 +560,14 @@ export class Handler implements AttemptEvents, Gate {
    */
   onFailure(x: Exchange, stage: number, kind: ErrorKind, why: string, race: boolean): void {
     const backend = x.backend!;
-    const traffic = x.traffic!;
+    const runtime = x.runtime!;
     if (x.trace !== null) x.trace.failure = kind.code;
     x.detail = why;
     this.#parts.log.debug(
-      { pool: traffic.pool.name, backend: backend.id, error: kind.code, why, request: x.requestId },
+      { pool: runtime.pool.name, backend: backend.id, error: kind.code, why, request: x.requestId },
       'attempt failed',
     );
-    if (race && !x.freshOnly) return this.#afterRace(x, stage, kind, traffic);
+    if (race && !x.freshOnly) return this.#afterRace(x, stage, kind, runtime);
     if (kind === ERRORS.INTERNAL) return this.#afterOwnLimit(x, kind, why);
     // In a timeout of our own no pause is counted as it is.
     const excused =
@@ -580,12 +580,12 @@ export class Handler implements AttemptEvents, Gate {
     if (!excused) blame(x, backend, this.#state, stage, kind, why, this.wheel.now);
     x.freshOnly = false;
     if (kind === ERRORS.BACKEND_PROTOCOL) {
-      this.#parts.rare.add('limpet_refused_responses_total', traffic.pool.name, backend.id, why);
+      this.#parts.rare.add('limpet_refused_responses_total', runtime.pool.name, backend.id, why);
       if (stage === Stage.committed) return this.answer(x, kind);
     }
     // The client has part of it: never started again (behaviour 29).
     if (stage === Stage.committed ? !beginResume(x, backend) : !mayRetry(x, stage)) return this.answer(x, kind);
-    this.#retry(x, traffic, kind.code.slice('BACKEND_'.length).toLowerCase());
+    this.#retry(x, runtime, kind.code.slice('BACKEND_'.length).toLowerCase());
   }
 
   /** Nothing was tried, and nobody is to blame: as with the place at a backend below maxRequests. */
@@ -595,14 +595,14 @@ export class Handler implements AttemptEvents, Gate {
     x.attempts--;
     x.freshOnly = false;
     if (timedOut) this.queueTimeout(x);
-    else this.#choose(x, x.traffic!);
+    else this.#choose(x, x.runtime!);
   }
 
   /**
    * The classic keep-alive race: no failure of the backend, and no attempt either where the request may be sent again
    * (behaviour 30). It stays counted in flight meanwhile: its place below maxRequests is not given away.
    */
-  #afterRace(x: Exchange, stage: number, kind: ErrorKind, traffic: PoolTraffic): void {
+  #afterRace(x: Exchange, stage: number, kind: ErrorKind, runtime: PoolRuntime): void {
     x.lastError = kind;
     if (!mayRetry(x, stage)) {
       this.#endAttempt(x);
@@ -611,7 +611,7 @@ export class Handler implements AttemptEvents, Gate {
     x.freshOnly = true;
     x.triedCount--;
     x.attempts--;
-    this.#parts.rare.add('limpet_retries_total', traffic.pool.name, 'keep-alive-race');
+    this.#parts.rare.add('limpet_retries_total', runtime.pool.name, 'keep-alive-race');
     this.send(x, x.backend!);
   }
 
@@ -623,7 +623,7 @@ export class Handler implements AttemptEvents, Gate {
     x.freshOnly = true;
     x.triedCount--;
     x.attempts--;
-    this.#parts.rare.add('limpet_retries_total', x.traffic!.pool.name, 'own-pause');
+    this.#parts.rare.add('limpet_retries_total', x.runtime!.pool.name, 'own-pause');
     this.send(x, x.backend!);
   }
 
@@ -637,7 +637,7 @@ export class Handler implements AttemptEvents, Gate {
         'no connection to a backend can be opened: raise the limit on open files (ulimit -n)',
       );
     }
-    for (const traffic of this.#pools) if (traffic.closeIdle()) this.#madeRoomAt = performance.now();
+    for (const runtime of this.#pools) if (runtime.closeIdle()) this.#madeRoomAt = performance.now();
     // Several fail at once, and the first of them closes the idle ones for all.
     if (x.freshOnly || this.#madeRoomAt < x.attemptStartedAt) {
       this.#endAttempt(x);
@@ -649,29 +649,29 @@ export class Handler implements AttemptEvents, Gate {
     this.send(x, x.backend!);
   }
 
-  #retryOnStatus(x: Exchange, upstream: Upstream, traffic: PoolTraffic): boolean {
+  #retryOnStatus(x: Exchange, upstream: Upstream, runtime: PoolRuntime): boolean {
     if (!x.idempotent || !mayRetry(x, Stage.exchange) || x.attempts > x.pool!.config.retry.attempts) return false;
-    noteRetried(x, traffic, this.wheel.now);
+    noteRetried(x, runtime, this.wheel.now);
     // Only when there is somewhere else to go: otherwise this answer is the best there is.
-    const choice = chooseBackend(x, traffic, this.#state, this.#parts.table, this.#store);
-    if (choice.backend === null || !withinBudget(x, traffic, choice.backend, this.wheel.now)) return false;
+    const choice = chooseBackend(x, runtime, this.#state, this.#parts.table, this.#store);
+    if (choice.backend === null || !withinBudget(x, runtime, choice.backend, this.wheel.now)) return false;
     countRetried(x.backend!, this.#state);
     upstream.abandon();
     this.#endAttempt(x);
-    this.#retry(x, traffic, 'status');
+    this.#retry(x, runtime, 'status');
     return true;
   }
 
-  #retry(x: Exchange, traffic: PoolTraffic, reason: string): void {
-    if (x.attempts > traffic.pool.config.retry.attempts) return this.answer(x, x.lastError ?? ERRORS.NO_BACKEND);
-    this.#choose(x, traffic, reason);
+  #retry(x: Exchange, runtime: PoolRuntime, reason: string): void {
+    if (x.attempts > runtime.pool.config.retry.attempts) return this.answer(x, x.lastError ?? ERRORS.NO_BACKEND);
+    this.#choose(x, runtime, reason);
   }
 
-  #countRetry(x: Exchange, traffic: PoolTraffic, reason: string): void {
-    this.#parts.rare.add('limpet_retries_total', traffic.pool.name, reason);
+  #countRetry(x: Exchange, runtime: PoolRuntime, reason: string): void {
+    this.#parts.rare.add('limpet_retries_total', runtime.pool.name, reason);
     if (x.retrying) return;
     x.retrying = true;
-    traffic.retrying++;
+    runtime.retrying++;
   }
 
   /** The client has left (behaviour 35): not retried, not held against anybody. */
@@ -772,11 +772,11 @@ export class Handler implements AttemptEvents, Gate {
     x.active = false;
     releaseClaim(x, this.#store);
     if (x.streamAt >= 0) this.#streams.remove(x);
-    if (x.step >= 0 && x.traffic!.guarded) this.#leaveSteps(x);
+    if (x.step >= 0 && x.runtime!.guarded) this.#leaveSteps(x);
     if (x.counted) {
-      const traffic = x.traffic!;
-      traffic.active--;
-      if (x.retrying) traffic.retrying--;
+      const runtime = x.runtime!;
+      runtime.active--;
+      if (x.retrying) runtime.retrying--;
       x.counted = false;
     }
     if (x.body.length > 0) x.body.length = 0;
@@ -823,10 +823,10 @@ export class Handler implements AttemptEvents, Gate {
 
   /** A backend was taken out while requests wait for its answer: those that may be sent again go elsewhere at once (behaviour 75). */
   onBackendDown(slot: number): void {
-    for (const traffic of this.#pools) {
-      const backend = traffic.pool.bySlot[slot];
+    for (const runtime of this.#pools) {
+      const backend = runtime.pool.bySlot[slot];
       if (backend === undefined) continue;
-      const connections = traffic.connections(backend);
+      const connections = runtime.connections(backend);
       connections.closeIdle();
       const waiting: Upstream[] = [];
       for (let upstream = connections.busy; upstream !== null; upstream = upstream.nextBusy) {

@@ -16,7 +16,7 @@ import type { RareCounters } from '../metrics/rare.ts';
 import type { SessionStore } from '../sessions/store/store.ts';
 import { Lookup } from '../sessions/table/lookup.ts';
 import type { SessionTable } from '../sessions/table/table.ts';
-import type { PoolTraffic } from '../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../upstream/pool-runtime.ts';
 import { CONDITIONS, rangeLines, refusal, restOf, resumable } from '../upstream/resume.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { mayRetry } from './retry.ts';
@@ -55,8 +55,8 @@ export function beginResume(x: Exchange, backend: Backend): boolean {
 }
 
 /** What ends the head of a request for the rest: CRLF, the range, the lines about the session, the empty line. */
-export function resumeTail(x: Exchange, traffic: PoolTraffic, backend: Backend): string {
-  return `\r\n${rangeLines(x.resumption!, x.bytesOut)}${sessionTail(x, traffic, backend)}`;
+export function resumeTail(x: Exchange, runtime: PoolRuntime, backend: Backend): string {
+  return `\r\n${rangeLines(x.resumption!, x.bytesOut)}${sessionTail(x, runtime, backend)}`;
 }
 
 /**
@@ -66,8 +66,8 @@ export function resumeTail(x: Exchange, traffic: PoolTraffic, backend: Backend):
 export function takeRest(x: Exchange, upstream: Upstream, head: Head, framing: number, parts: ResumeParts): boolean {
   const resumption = x.resumption!;
   const backend = x.backend!;
-  const traffic = x.traffic!;
-  const pool = traffic.pool.name;
+  const runtime = x.runtime!;
+  const pool = runtime.pool.name;
   const what = { pool, backend: backend.id, sent: x.bytesOut, request: x.requestId };
   const problem = refusal(resumption, x.bytesOut, head, framing);
   if (problem !== '') {
@@ -79,11 +79,11 @@ export function takeRest(x: Exchange, upstream: Upstream, head: Head, framing: n
   parts.log.info(what, 'broken response resumed');
   parts.requester.client = x.client.address;
   const home = x.home;
-  if (takeSession(x, backend, traffic, parts)) noteMove(x, home, backend, parts);
+  if (takeSession(x, backend, runtime, parts)) noteMove(x, home, backend, parts);
   // What flows again is no retry any more: it takes nothing of the budget of others.
   if (x.retrying) {
     x.retrying = false;
-    traffic.retrying--;
+    runtime.retrying--;
   }
   return true;
 }
@@ -92,17 +92,17 @@ export function takeRest(x: Exchange, upstream: Upstream, head: Head, framing: n
  * From here on the session is where the rest of its response comes from.
  * @returns whether it was elsewhere until now; one that has ended meanwhile, or was moved here by another request, was not
  */
-function takeSession(x: Exchange, backend: Backend, traffic: PoolTraffic, { table, store }: ResumeParts): boolean {
+function takeSession(x: Exchange, backend: Backend, runtime: PoolRuntime, { table, store }: ResumeParts): boolean {
   const { row } = x;
   // The choice of this backend has looked at the row anew.
   if (x.strategy === null || !x.hasRow || row.state !== Lookup.LIVE) return false;
-  const moves = boundBackend(traffic.pool, row) !== backend;
+  const moves = boundBackend(runtime.pool, row) !== backend;
   if (!moves && row.movedFrom < 0) return false;
   const key = x.found.key;
   const now = Date.now();
-  if (moves) store.move(key, traffic.pool, backend, x.moveReason, now, row);
+  if (moves) store.move(key, runtime.pool, backend, x.moveReason, now, row);
   table.confirm(key, backend.slot, now);
-  if (x.strategy === traffic.issuer) table.setIssued(key, 0);
+  if (x.strategy === runtime.issuer) table.setIssued(key, 0);
   if (moves && (x.outcome === Outcome.bound || x.outcome === Outcome.adopted)) x.outcome = Outcome.moved;
   x.home = backend;
   return moves;

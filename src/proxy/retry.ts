@@ -1,6 +1,6 @@
 import type { Backend } from '../backends/backend.ts';
 import { type Exchange, Stage } from '../exchange/exchange.ts';
-import type { PoolTraffic } from '../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../upstream/pool-runtime.ts';
 
 /** Retries that are always allowed at once, however few requests are in flight. */
 const ALWAYS = 3;
@@ -24,9 +24,9 @@ const SOUND_MS = 10_000;
  * The budget protects backends that are failing. When one backend dies, a third of all requests may fail in the same instant,
  * more than any sensible share; those go to a replica that has not failed, and are not held up.
  */
-export function withinBudget(x: Exchange, traffic: PoolTraffic, target: Backend, now: number): boolean {
-  if (traffic.failures.ago(target, now) > SOUND_MS) return true;
+export function withinBudget(x: Exchange, runtime: PoolRuntime, target: Backend, now: number): boolean {
+  if (runtime.failures.ago(target, now) > SOUND_MS) return true;
   // The one that asks is counted among the retrying already when this is not its first retry.
-  const others = traffic.retrying - (x.retrying ? 1 : 0);
-  return others < Math.max(ALWAYS, traffic.active * traffic.pool.config.retry.budget);
+  const others = runtime.retrying - (x.retrying ? 1 : 0);
+  return others < Math.max(ALWAYS, runtime.active * runtime.pool.config.retry.budget);
 }

@@ -4,14 +4,14 @@ import { TrustedProxies } from '../client/trusted-proxies.ts';
 import type { RateTable } from '../limits/rate-table.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { RunningModel } from '../model/running-model.ts';
-import { buildTraffic } from '../proxy/build-traffic.ts';
+import { buildRuntimes } from '../proxy/build-runtimes.ts';
 import { explain } from '../proxy/explain/explain.ts';
 import type { ExplainQuery, Explanation } from '../proxy/explain/explanation.ts';
 import type { SharedSessions } from '../proxy/explain/store-view.ts';
 import { buildRouter, type Router } from '../routing/router.ts';
 import type { SessionTable } from '../sessions/table/table.ts';
 import type { DeadTurns } from '../turns/dead-turns.ts';
-import type { PoolTraffic } from '../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../upstream/pool-runtime.ts';
 
 /** What an Explainer works with: the supervisor's parts. */
 export interface ExplainerParts {
@@ -33,7 +33,7 @@ export interface ExplainerParts {
 /** A model as a worker makes it, without connections. */
 interface Made {
   readonly model: RunningModel;
-  readonly pools: readonly PoolTraffic[];
+  readonly pools: readonly PoolRuntime[];
   readonly router: Router;
   readonly trusted: TrustedProxies;
 }
@@ -80,7 +80,7 @@ export class Explainer {
   #make(): Made {
     const model = this.#parts.model();
     if (this.#made?.model === model) return this.#made;
-    const pools = buildTraffic(model, this.#made, { ...this.#parts, signs: null });
+    const pools = buildRuntimes(model, this.#made, { ...this.#parts, signs: null });
     const router = buildRouter(model.config, new Map(pools.map(({ pool }) => [pool.name, pool])));
     this.#made = { model, pools, router, trusted: new TrustedProxies(model.config.trustedProxies) };
     return this.#made;

@@ -26,7 +26,7 @@ import { WorkerLog } from '../logging/worker-log.ts';
 import { Counters } from '../metrics/counters.ts';
 import { RareCounters } from '../metrics/rare.ts';
 import type { RunningModel } from '../model/running-model.ts';
-import { buildTraffic } from '../proxy/build-traffic.ts';
+import { buildRuntimes } from '../proxy/build-runtimes.ts';
 import { Handler } from '../proxy/handler.ts';
 import { RequestRecorder } from '../proxy/request-recorder.ts';
 import { RequestTracing } from '../proxy/request-tracing.ts';
@@ -49,7 +49,7 @@ import type { TimerWheel } from '../timing/timer-wheel.ts';
 import { SpanBuffer } from '../tracing/span-buffer.ts';
 import { TraceIds } from '../tracing/trace-ids.ts';
 import { Turns } from '../turns/turns.ts';
-import type { PoolTraffic } from '../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../upstream/pool-runtime.ts';
 import { buildTlsFronts } from './build-tls-fronts.ts';
 import { MemoryRelief } from './memory-relief.ts';
 
@@ -59,7 +59,7 @@ const BATCH_TICKS = 2;
 /** Everything that a model is made into in this thread. */
 interface Parts {
   readonly model: RunningModel;
-  readonly pools: readonly PoolTraffic[];
+  readonly pools: readonly PoolRuntime[];
   readonly router: Router;
   readonly trusted: TrustedProxies;
   readonly listeners: ReadonlyMap<string, Listener>;
@@ -134,7 +134,7 @@ export class Worker {
       onRelieved: (slot) => post({ kind: 'relieved', slot }),
       now: Date.now,
     });
-    const pools = buildTraffic(model, null, { state: this.#state, rates: this.#rates, log, signs: this.#signs });
+    const pools = buildRuntimes(model, null, { state: this.#state, rates: this.#rates, log, signs: this.#signs });
     const router = buildRouter(model.config, new Map(pools.map(({ pool }) => [pool.name, pool])));
     // The supervisor is owner 1 of the table's locks.
     const table = new SessionTable(start.table, index + 2);
@@ -217,7 +217,7 @@ export class Worker {
         this.#handler.onBackendDown(message.slot);
         break;
       case 'let-go':
-        for (const traffic of this.#parts.pools) traffic.letGo(message.slot);
+        for (const runtime of this.#parts.pools) runtime.letGo(message.slot);
         break;
       case 'prepare':
         void this.#prepare(message.model, message.ports);
@@ -255,7 +255,7 @@ export class Worker {
     const trusted = new TrustedProxies(model.config.trustedProxies);
     const listeners = this.#listeners(model, trusted, before);
     try {
-      const pools = buildTraffic(model, this.#parts, {
+      const pools = buildRuntimes(model, this.#parts, {
         state: this.#state,
         rates: this.#rates,
         log: this.#log.logger,
@@ -292,8 +292,8 @@ export class Worker {
     // What happened before goes where it was to go.
     this.#batch();
     this.#table.observer = config.log.audit === null ? null : this.#events;
-    for (const traffic of next.pools) traffic.adopt();
-    for (const traffic of before.pools) if (!next.model.pools.has(traffic.pool.name)) traffic.closeIdle();
+    for (const runtime of next.pools) runtime.adopt();
+    for (const runtime of before.pools) if (!next.model.pools.has(runtime.pool.name)) runtime.closeIdle();
     this.#handler.adopt(next.router, next.pools);
     this.#handler.tracing = this.#tracing(config);
     const keys = listenerKeys(config.listeners);

@@ -6,19 +6,19 @@ import { playRestarts, type RestartsOptions } from './restarts/restarts.ts';
 const CASES: readonly [name: string, options: RestartsOptions][] = [
   [
     'M1, 114: servers that are killed one after another, and say boot: who asks meanwhile and who does not keep their state',
-    { sessions: 60, how: 'kill', outage: 300, boot: true, traffic: true, nodes: 1, redis: false, between: true },
+    { sessions: 60, how: 'kill', outage: 300, boot: true, runtime: true, nodes: 1, redis: false, between: true },
   ],
   [
     'M1, 114: three that were restarted before anybody asked move nobody to a server that knows nothing',
-    { sessions: 60, how: 'kill', outage: 1_000, boot: false, traffic: false, nodes: 1, redis: false, between: false },
+    { sessions: 60, how: 'kill', outage: 1_000, boot: false, runtime: false, nodes: 1, redis: false, between: false },
   ],
   [
     'M1, 114: two nodes that share a secret, and nothing else, send sessions to whoever has their state',
-    { sessions: 60, how: 'kill', outage: 1_000, boot: false, traffic: false, nodes: 2, redis: false, between: true },
+    { sessions: 60, how: 'kill', outage: 1_000, boot: false, runtime: false, nodes: 2, redis: false, between: true },
   ],
   [
     'M1, 114: servers that stand still for a while lose nobody',
-    { sessions: 60, how: 'stop', outage: 3_000, boot: false, traffic: false, nodes: 1, redis: false, between: true },
+    { sessions: 60, how: 'stop', outage: 3_000, boot: false, runtime: false, nodes: 1, redis: false, between: true },
   ],
 ];
 

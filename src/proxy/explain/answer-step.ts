@@ -3,12 +3,12 @@ import type { Exchange } from '../../exchange/exchange.ts';
 import type { Head } from '../../http1/head.ts';
 import { format } from '../../keys/public-id.ts';
 import { Outcome } from '../../metrics/outcomes.ts';
-import type { PoolTraffic } from '../../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import { needsCookie } from '../session/session-confirm.ts';
 import type { ExplainStep } from './explanation.ts';
 
 /** What the backend and the client would be told of the session. */
-export function answerStep(x: Exchange, head: Head, backend: Backend, traffic: PoolTraffic, now: number): ExplainStep {
+export function answerStep(x: Exchange, head: Head, backend: Backend, runtime: PoolRuntime, now: number): ExplainStep {
   const told = [];
   if (x.strategy !== null) told.push(x.fresh ? 'the id of the new session' : `Limpet-Session: ${format(x.found.key)}`);
   const moved = x.bound && backend !== x.home;
@@ -16,7 +16,7 @@ export function answerStep(x: Exchange, head: Head, backend: Backend, traffic: P
   if (x.expired !== '' && !x.bound) told.push(`Limpet-Session-Expired: ${x.expired}`);
   const toBackend =
     told.length === 0 ? `${backend.id} is told of no session` : `${backend.id} is told ${told.join(' and ')}`;
-  const cookie = cookieWords(x, head, moved, traffic, now);
+  const cookie = cookieWords(x, head, moved, runtime, now);
   return {
     step: 'answer',
     outcome: cookie.sent ? 'Set-Cookie' : 'no cookie',
@@ -28,10 +28,10 @@ function cookieWords(
   x: Exchange,
   head: Head,
   moved: boolean,
-  traffic: PoolTraffic,
+  runtime: PoolRuntime,
   now: number,
 ): { sent: boolean; why: string } {
-  const { issuer, pool } = traffic;
+  const { issuer, pool } = runtime;
   if (issuer === null || x.route?.sticky !== true) return { sent: false, why: 'limpet has no cookie to set here' };
   if (x.preflight) return { sent: false, why: 'a preflight makes neither session nor cookie' };
   if (x.strategy === null && !issuer.comesBack(head.path, x.client.clientHost(head)))

@@ -14,7 +14,7 @@ import { OUTCOMES, Outcome } from '../../metrics/outcomes.ts';
 import type { Router } from '../../routing/router.ts';
 import { MoveReason } from '../../sessions/table/move-reasons.ts';
 import type { SessionTable } from '../../sessions/table/table.ts';
-import { PoolTraffic } from '../../upstream/pool-traffic.ts';
+import { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import { upgradeProtocol } from '../../upstream/tunnel.ts';
 import { chooseBackend } from '../choose.ts';
 import { REQUEST_STEPS, type RequestStep } from '../request-steps.ts';
@@ -36,7 +36,7 @@ import { WatchedIssuer, WatchedStrategy } from './watched-strategy.ts';
 export interface ExplainParts {
   readonly router: Router;
   readonly routes: readonly RouteConfig[];
-  readonly pools: readonly PoolTraffic[];
+  readonly pools: readonly PoolRuntime[];
   readonly state: SharedState;
   readonly table: SessionTable;
   /** The store that nodes share; null: there is none. */
@@ -104,12 +104,12 @@ class Inquiry {
   async #take(name: RequestStep): Promise<ErrorKind | null> {
     const x = this.#x;
     if (name === 'route') return this.#route();
-    if (name === 'session') return this.#session(x.traffic!);
+    if (name === 'session') return this.#session(x.runtime!);
     if (name === 'backend') {
-      this.#conclusion = await this.#choose(x.traffic!);
+      this.#conclusion = await this.#choose(x.runtime!);
       return null;
     }
-    const looked = GUARD_STEPS[name](x, x.traffic!, this.#parts.ahead, this.#request.head);
+    const looked = GUARD_STEPS[name](x, x.runtime!, this.#parts.ahead, this.#request.head);
     if (looked === null) return null;
     this.#note(looked.step);
     return looked.error;
@@ -127,22 +127,22 @@ class Inquiry {
     x.method = head.method;
     if ((head.connection & ConnectionToken.upgrade) !== 0) x.upgrade = upgradeProtocol(head);
     x.pool = route.pool;
-    x.traffic = this.#watched(pools.find(({ pool }) => pool.index === route.pool.index)!);
+    x.runtime = this.#watched(pools.find(({ pool }) => pool.index === route.pool.index)!);
     return null;
   }
 
-  async #session(traffic: PoolTraffic): Promise<ErrorKind | null> {
-    const { pool } = traffic;
+  async #session(runtime: PoolRuntime): Promise<ErrorKind | null> {
+    const { pool } = runtime;
     const { sticky } = this.#x.route!;
     this.#note({
       step: 'pool',
       outcome: pool.name,
       detail: `${pool.backends.length} backend${pool.backends.length === 1 ? '' : 's'}; new sessions by ${pool.config.balance}; keys: ${pool.config.affinity.map(sourceOf).join(', then ') || 'none'}.`,
     });
-    if (sticky && traffic.strategies.length > 0) {
-      const error = await this.#search(traffic);
+    if (sticky && runtime.strategies.length > 0) {
+      const error = await this.#search(runtime);
       for (const step of affinitySteps(this.#trail, pool, this.#parts.now)) this.#note(step);
-      if (error === null) this.#noteJoins(traffic);
+      if (error === null) this.#noteJoins(runtime);
       return error;
     }
     const why = sticky ? 'The affinity of the pool is an empty list' : 'The route has sticky: false';
@@ -151,7 +151,7 @@ class Inquiry {
   }
 
   /** What becomes of keys that name nothing yet. */
-  #noteJoins({ pool }: PoolTraffic): void {
+  #noteJoins({ pool }: PoolRuntime): void {
     const { joins, keys } = this.#x;
     for (const [place, config] of pool.config.affinity.entries()) {
       if ((joins & (1 << place)) === 0) continue;
@@ -161,11 +161,11 @@ class Inquiry {
   }
 
   /** Looks for the session as a request does; what has to be waited for is waited for. */
-  async #search(traffic: PoolTraffic): Promise<ErrorKind | null> {
+  async #search(runtime: PoolRuntime): Promise<ErrorKind | null> {
     const x = this.#x;
     const { now } = this.#parts;
     if (this.#store.refuses) return ERRORS.STORE_DOWN;
-    const find = () => findSession(x, this.#request.head, traffic, this.#table, this.#store, now);
+    const find = () => findSession(x, this.#request.head, runtime, this.#table, this.#store, now);
     let search = find();
     for (let waits = 0; search !== Search.done; waits++) {
       if (search === Search.rejected) return ERRORS.UNAUTHORIZED;
@@ -173,7 +173,7 @@ class Inquiry {
       if (search === Search.unavailable) return ERRORS.KEYS_DOWN;
       if (search === Search.refused || waits === MOST_WAITS) return ERRORS.STORE_DOWN;
       if (search === Search.asking) {
-        search = answered(x, traffic, this.#table, await x.asked!, now);
+        search = answered(x, runtime, this.#table, await x.asked!, now);
         continue;
       }
       if (search === Search.pending) await x.found.wait;
@@ -182,30 +182,30 @@ class Inquiry {
     return null;
   }
 
-  async #choose(traffic: PoolTraffic): Promise<Explanation> {
+  async #choose(runtime: PoolRuntime): Promise<Explanation> {
     const x = this.#x;
     const { state, now } = this.#parts;
-    const { pool } = traffic;
-    if (x.untouched) acceptSession(x, traffic, this.#table);
+    const { pool } = runtime;
+    if (x.untouched) acceptSession(x, runtime, this.#table);
     for (let waits = 0; ; waits++) {
-      const choice = chooseBackend(x, traffic, state, this.#table, this.#store);
+      const choice = chooseBackend(x, runtime, state, this.#table, this.#store);
       if (choice.asking && waits < MOST_WAITS) {
-        answered(x, traffic, this.#table, await x.asked!, now);
+        answered(x, runtime, this.#table, await x.asked!, now);
         continue;
       }
       if (choice.again && waits < MOST_WAITS) {
-        const refused = await this.#search(traffic);
+        const refused = await this.#search(runtime);
         if (refused !== null) return this.#refuse(refused);
         continue;
       }
       const { backend, error } = choice;
       if (error === ERRORS.SESSION_LOST && backend === null) x.outcome = Outcome.lost;
-      this.#certain = backend === null || x.bound || backend === x.home || this.#isSettled(traffic);
+      this.#certain = backend === null || x.bound || backend === x.home || this.#isSettled(runtime);
       const { step, candidates } = explainChoice(x, pool, state, backend, error, this.#certain);
       this.#candidates = candidates;
       this.#note(step);
       if (backend === null) return this.#conclude(null, error);
-      this.#note(answerStep(x, this.#request.head, backend, traffic, now));
+      this.#note(answerStep(x, this.#request.head, backend, runtime, now));
       if (x.bound && backend !== x.home)
         x.outcome = x.moveReason === MoveReason.failback ? Outcome.returned : Outcome.moved;
       else if (x.hasRow && x.row.movedFrom >= 0) x.outcome = Outcome.moved;
@@ -214,7 +214,7 @@ class Inquiry {
   }
 
   /** Whether the policy has nothing to choose between. */
-  #isSettled({ pool, policy, candidates }: PoolTraffic): boolean {
+  #isSettled({ pool, policy, candidates }: PoolRuntime): boolean {
     const x = this.#x;
     const count = openCandidates(pool, this.#parts.state, [], 0, candidates);
     if (count === 1) return true;
@@ -228,7 +228,7 @@ class Inquiry {
   }
 
   /** The pool with strategies that note what they find, and a policy of its own: no worker's turn is taken. */
-  #watched(own: PoolTraffic): PoolTraffic {
+  #watched(own: PoolRuntime): PoolRuntime {
     const { state } = this.#parts;
     let issuer: WatchedIssuer | null = null;
     const strategies = own.strategies.map((strategy: AffinityStrategy, place) => {
@@ -237,7 +237,7 @@ class Inquiry {
       return issuer;
     });
     const policy = POLICIES[own.pool.config.balance]({ state, random: Math.random, slots: state.slots });
-    return new PoolTraffic(
+    return new PoolRuntime(
       own.pool,
       { strategies, issuer, binding: own.binding, users: own.users },
       own.triggers,

@@ -3,7 +3,7 @@ import type { Exchange } from '../../exchange/exchange.ts';
 import type { Head } from '../../http1/head.ts';
 import type { Key } from '../../keys/key.ts';
 import { MACHINE_TIME } from '../../timing/machine-time.ts';
-import type { PoolTraffic } from '../../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import type { RequestStep } from '../request-steps.ts';
 import { Simplex } from '../steps/simplex.ts';
 import type { ExplainStep } from './explanation.ts';
@@ -12,7 +12,7 @@ import { spokenTime } from './spoken-time.ts';
 /** What a step would do, looked at without taking a token or a turn. Null: nobody asks for it. */
 type Look = (
   x: Exchange,
-  traffic: PoolTraffic,
+  runtime: PoolRuntime,
   ahead: (key: Key) => number,
   head: Head,
 ) => { readonly step: ExplainStep; readonly error: ErrorKind | null } | null;
@@ -22,17 +22,17 @@ type Look = (
  * `ahead` says how many requests of a session have their turn or wait for it.
  */
 export const GUARD_STEPS: Readonly<Record<Exclude<RequestStep, 'route' | 'session' | 'backend'>, Look>> = {
-  'address-limit': (x, traffic) => rateStep(x, traffic, false),
+  'address-limit': (x, runtime) => rateStep(x, runtime, false),
   csrf: (x, _traffic, _ahead, head) => csrfStep(x, head),
-  'session-limit': (x, traffic) => rateStep(x, traffic, true),
-  simplex: (x, traffic) => methodStep(x, traffic),
-  user: (x, traffic) => userStep(x, traffic),
-  turn: (x, traffic, ahead) => turnStep(x, traffic, ahead),
+  'session-limit': (x, runtime) => rateStep(x, runtime, true),
+  simplex: (x, runtime) => methodStep(x, runtime),
+  user: (x, runtime) => userStep(x, runtime),
+  turn: (x, runtime, ahead) => turnStep(x, runtime, ahead),
 };
 
 type Looked = ReturnType<Look>;
 
-function rateStep(x: Exchange, { limiter }: PoolTraffic, perSession: boolean): Looked {
+function rateStep(x: Exchange, { limiter }: PoolRuntime, perSession: boolean): Looked {
   if (limiter === null || limiter.perSession !== perSession) return null;
   const now = performance.now() + MACHINE_TIME;
   const session = perSession && x.strategy !== null;
@@ -59,16 +59,16 @@ function csrfStep(x: Exchange, head: Head): Looked {
 
 const simplex = new Simplex();
 
-function methodStep(x: Exchange, traffic: PoolTraffic): Looked {
-  if (traffic.pool.config.session.dialog !== 'simplex') return null;
-  const error = simplex.enter(x, traffic);
+function methodStep(x: Exchange, runtime: PoolRuntime): Looked {
+  if (runtime.pool.config.session.dialog !== 'simplex') return null;
+  const error = simplex.enter(x, runtime);
   const what = 'The dialog of the pool is simplex, GET and HEAD without an upgrade';
   return error === null
     ? passed('dialog', 'allowed', `${what}: this is one.`)
     : { step: { step: 'dialog', outcome: 'refused', detail: `${what}: this is none.` }, error };
 }
 
-function userStep(x: Exchange, { pool }: PoolTraffic): Looked {
+function userStep(x: Exchange, { pool }: PoolRuntime): Looked {
   const { max, whenFull, header, claim } = pool.config.session.perUser;
   if (max === 0) return null;
   const known = x.hasRow && (x.row.userA !== 0 || x.row.userB !== 0);
@@ -84,7 +84,7 @@ function userStep(x: Exchange, { pool }: PoolTraffic): Looked {
   );
 }
 
-function turnStep(x: Exchange, { pool }: PoolTraffic, ahead: (key: Key) => number): Looked {
+function turnStep(x: Exchange, { pool }: PoolRuntime, ahead: (key: Key) => number): Looked {
   const { dialog, dialogQueue } = pool.config.session;
   if (dialog !== 'half-duplex') return null;
   if (x.strategy === null || x.fresh)

@@ -64,7 +64,7 @@ export class OpenStreams {
 
   #isOver(x: Exchange, now: number): boolean {
     const table = this.#table;
-    const { idle, lifetime } = x.traffic!.pool.config.session;
+    const { idle, lifetime } = x.runtime!.pool.config.session;
     switch (table.peek(x.found.key, now, this.#row)) {
       case Lookup.LIVE: {
         // Another one under the same key, which its client has begun anew. Cookies and other nodes keep whole milliseconds.

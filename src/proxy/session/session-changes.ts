@@ -13,7 +13,7 @@ import type { SessionStore } from '../../sessions/store/store.ts';
 import { refusedUntil } from '../../sessions/table/refused-until.ts';
 import type { SearchedRows } from '../../sessions/table/searched-rows.ts';
 import type { SessionTable } from '../../sessions/table/table.ts';
-import type { PoolTraffic } from '../../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import { noteSession } from './note-session.ts';
 import { isOwnedSession } from './owned-session.ts';
 
@@ -23,7 +23,7 @@ export const END_NOTICE_MS = 5_000;
 const before = new Key();
 
 /** What a response asks for: a value of SessionChange. An end outdoes a rotation. */
-export function changeAsked(x: Exchange, head: Head, traffic: PoolTraffic): number {
+export function changeAsked(x: Exchange, head: Head, runtime: PoolRuntime): number {
   let change: number = SessionChange.none;
   if (head.has(HeaderId.limpetSession)) {
     for (
@@ -36,8 +36,8 @@ export function changeAsked(x: Exchange, head: Head, traffic: PoolTraffic): numb
       if (word === 'rotate') change = SessionChange.rotate;
     }
   }
-  if (traffic.triggers === null) return change;
-  return Math.max(change, traffic.triggers.of(x.method, x.path, head.status));
+  if (runtime.triggers === null) return change;
+  return Math.max(change, runtime.triggers.of(x.method, x.path, head.status));
 }
 
 /**
@@ -47,7 +47,7 @@ export function changeAsked(x: Exchange, head: Head, traffic: PoolTraffic): numb
  */
 export function endSession(
   x: Exchange,
-  traffic: PoolTraffic,
+  runtime: PoolRuntime,
   store: SessionStore,
   journal: SessionJournal | null,
   reason: string,
@@ -55,7 +55,7 @@ export function endSession(
 ): string {
   const { strategy, fresh } = x;
   if (strategy === null) return '';
-  const { pool, issuer } = traffic;
+  const { pool, issuer } = runtime;
   // The cookie could be valid for a while (behaviour 24). One that nobody has been sent needs no tombstone.
   const owned = isOwnedSession(x);
   const until = fresh ? 0 : owned ? refusedUntil(pool.config.session, now) : now + END_NOTICE_MS;
@@ -72,14 +72,14 @@ export function endSession(
  */
 export function rotateSession(
   x: Exchange,
-  traffic: PoolTraffic,
+  runtime: PoolRuntime,
   table: SessionTable,
   store: SessionStore,
   journal: SessionJournal | null,
   setCookie: string,
   now: number,
 ): string {
-  const { pool, issuer } = traffic;
+  const { pool, issuer } = runtime;
   const backend = x.backend!;
   // Never a new id for what was rotated while this request was under way: whoever had planted the old id would get the new one by a log-in of his own that he
   // holds up until the victim has logged in. This client's id is refused from now on, so it begins a fresh session with its next request.

@@ -13,7 +13,7 @@ import { Lookup } from '../../sessions/table/lookup.ts';
 import { MOVE_REASONS } from '../../sessions/table/move-reasons.ts';
 import { Row } from '../../sessions/table/row.ts';
 import type { SessionTable } from '../../sessions/table/table.ts';
-import type { PoolTraffic } from '../../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import { noteSession } from './note-session.ts';
 import { END_NOTICE_MS } from './session-changes.ts';
 
@@ -28,7 +28,7 @@ let hasLearned = false;
 export function releaseClaim(x: Exchange, store: SessionStore): void {
   if (!x.claimed) return;
   x.claimed = false;
-  store.release(x.found.key, x.traffic!.pool, x.row.backend);
+  store.release(x.found.key, x.runtime!.pool, x.row.backend);
 }
 
 /**
@@ -39,16 +39,16 @@ export function confirm(
   x: Exchange,
   head: Head,
   backend: Backend,
-  traffic: PoolTraffic,
+  runtime: PoolRuntime,
   table: SessionTable,
   store: SessionStore,
   journal: SessionJournal | null,
 ): string {
   hasLearned = false;
-  if (isSettled(x, backend, traffic)) return '';
+  if (isSettled(x, backend, runtime)) return '';
   const now = Date.now();
   if (x.strategy === null) {
-    if (traffic.learners.length > 0) learn(x, head, backend, traffic, store, journal, now);
+    if (runtime.learners.length > 0) learn(x, head, backend, runtime, store, journal, now);
     return '';
   }
   if (x.claimed && refusesKey(x.strategy, head)) {
@@ -60,7 +60,7 @@ export function confirm(
   }
   const key = x.found.key;
   const by = x.strategy.by;
-  const { pool } = traffic;
+  const { pool } = runtime;
   const { row } = x;
   const moved = x.bound && backend !== x.home;
   if (!x.hasRow) {
@@ -85,11 +85,11 @@ export function confirm(
     if (row.movedFrom >= 0) x.outcome = Outcome.moved;
     table.confirm(key, backend.slot, now, stampOf(x, backend));
   }
-  if (x.joins !== 0) joinKeys(x, head, traffic, table, store, now);
-  if (traffic.learners.length > 0) learn(x, head, backend, traffic, store, journal, now);
-  const issuer = traffic.issuer;
+  if (x.joins !== 0) joinKeys(x, head, runtime, table, store, now);
+  if (runtime.learners.length > 0) learn(x, head, backend, runtime, store, journal, now);
+  const issuer = runtime.issuer;
   if (issuer === null || x.strategy !== issuer || x.superseded) return '';
-  if (x.preflight || !needsCookie(x, moved, traffic.pool.config.session.idle, now)) return '';
+  if (x.preflight || !needsCookie(x, moved, runtime.pool.config.session.idle, now)) return '';
   // Ended, or given another id, while this request was under way: the client keeps what it was sent then.
   if (!table.setIssued(key, now)) return '';
   return issuer.setCookie(x.found, backend, x.began, now, x.client.secure, x.binding);
@@ -111,13 +111,13 @@ function stampOf({ bindsTo }: Exchange, { life }: Backend): number {
 }
 
 /** The usual case: a session that was where it is, told of all there is to tell, with a cookie that is fresh enough. */
-function isSettled(x: Exchange, backend: Backend, traffic: PoolTraffic): boolean {
+function isSettled(x: Exchange, backend: Backend, runtime: PoolRuntime): boolean {
   const { row } = x;
   if (!x.hasRow || x.home !== backend || row.movedFrom >= 0 || row.provisional) return false;
-  if (x.joins !== 0 || traffic.learners.length > 0) return false;
+  if (x.joins !== 0 || runtime.learners.length > 0) return false;
   // One whose backend was restarted and that has nowhere else to go begins with this life of it.
   if (row.backend !== backend.slot || row.generation !== x.bindsTo) return false;
-  return x.strategy !== traffic.issuer || x.foundAt - row.issued < traffic.pool.config.session.idle * REFRESH_SHARE;
+  return x.strategy !== runtime.issuer || x.foundAt - row.issued < runtime.pool.config.session.idle * REFRESH_SHARE;
 }
 
 /** Copies the key that the response which was confirmed last has handed out; false: it has not. */
@@ -130,7 +130,7 @@ export function learnedKey(into: Key): boolean {
 function joinKeys(
   x: Exchange,
   head: Head,
-  { strategies }: PoolTraffic,
+  { strategies }: PoolRuntime,
   table: SessionTable,
   store: SessionStore,
   now: number,
@@ -153,26 +153,26 @@ function learn(
   x: Exchange,
   head: Head,
   backend: Backend,
-  traffic: PoolTraffic,
+  runtime: PoolRuntime,
   store: SessionStore,
   journal: SessionJournal | null,
   now: number,
 ): void {
   if (head.status < 200 || head.status >= 400) return;
-  for (const strategy of traffic.learners) {
+  for (const strategy of runtime.learners) {
     const result = strategy.learn!(head, learned);
     if (result === Learn.learned) {
-      store.bind(learned.key, traffic.pool, backend, strategy.by, now);
+      store.bind(learned.key, runtime.pool, backend, strategy.by, now);
       hasLearned = true;
     } else if (result === Learn.released && x.strategy === strategy) {
-      const ended = store.end(x.found.key, traffic.pool, x.began, now + END_NOTICE_MS, now);
+      const ended = store.end(x.found.key, runtime.pool, x.began, now + END_NOTICE_MS, now);
       if (ended && journal !== null) noteSession(journal, 'ended', x, backend.id, '', 'cookie-cleared', now);
     }
   }
 }
 
 /** What ends the request head: CRLF, the lines that tell the backend of the session (interface section 5), the empty line. */
-export function sessionTail(x: Exchange, traffic: PoolTraffic, backend: Backend): string {
+export function sessionTail(x: Exchange, runtime: PoolRuntime, backend: Backend): string {
   if (x.strategy === null) return x.expired === '' ? '\r\n\r\n' : `\r\nLimpet-Session-Expired: ${x.expired}\r\n\r\n`;
   if (!x.superseded) x.publicId.tell(x.found.key);
   const moved = x.bound && backend !== x.home;
@@ -181,7 +181,7 @@ export function sessionTail(x: Exchange, traffic: PoolTraffic, backend: Backend)
   if (moved) lines += movedLine(x.home, x.moveReason);
   // Moved by an operator, or by a request that was not answered: told once, to the first backend that answers.
   else if (x.hasRow && x.row.movedFrom >= 0)
-    lines += movedLine(traffic.pool.bySlot[x.row.movedFrom], x.row.movedReason);
+    lines += movedLine(runtime.pool.bySlot[x.row.movedFrom], x.row.movedReason);
   if (x.expired !== '' && !x.bound) lines += `Limpet-Session-Expired: ${x.expired}\r\n`;
   return `${lines}\r\n`;
 }

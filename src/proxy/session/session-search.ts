@@ -16,7 +16,7 @@ import { isBoundElsewhere } from '../../sessions/table/binding.ts';
 import { Lookup } from '../../sessions/table/lookup.ts';
 import { Row } from '../../sessions/table/row.ts';
 import type { SearchedRows } from '../../sessions/table/searched-rows.ts';
-import type { PoolTraffic } from '../../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 
 /**
  * What came of the search. `pending`: wait for `x.found.wait`, then search again; `asking`: wait for `x.asked`, then see `answered`;
@@ -85,44 +85,44 @@ const looked = {
 export function findSession(
   x: Exchange,
   head: Head,
-  traffic: PoolTraffic,
+  runtime: PoolRuntime,
   table: SearchedRows,
   store: SessionStore,
   now: number,
 ): number {
-  const { strategies, binding } = traffic;
+  const { strategies, binding } = runtime;
   if (binding !== null) x.binding = binding.hash(head, x.client);
   x.foundAt = now;
   x.preflight = head.method === 'OPTIONS' && isPreflight(head);
   looked.seen = Outcome.new;
   looked.late = false;
-  if (strategies.length > 1) return findAmong(x, head, traffic, table, store, now);
+  if (strategies.length > 1) return findAmong(x, head, runtime, table, store, now);
   const strategy = strategies[0]!;
-  const said = lookThrough(x, head, strategy, x.found, x.row, traffic, table, now);
-  if (said === LIVE) return enter(x, strategy, traffic, table, store, now);
+  const said = lookThrough(x, head, strategy, x.found, x.row, runtime, table, now);
+  if (said === LIVE) return enter(x, strategy, runtime, table, store, now);
   if (said < NO_KEY) return said;
   if (said === UNKNOWN && strategy.owned) {
-    const outcome = adopt(x, head, traffic, table, store, x.found, now);
+    const outcome = adopt(x, head, runtime, table, store, x.found, now);
     if (outcome === FOREIGN) return Search.foreign;
-    if (outcome === Outcome.adopted) return enterByProof(x, traffic, table, store, now);
+    if (outcome === Outcome.adopted) return enterByProof(x, runtime, table, store, now);
     looked.seen = outcome;
   } else if (said === UNKNOWN) {
     strategy.find(head, x.client.address, looked.first, x.found);
     return begin(x, strategy);
   }
-  return withoutKey(x, head, traffic);
+  return withoutKey(x, head, runtime);
 }
 
 /** Of several sources. */
 function findAmong(
   x: Exchange,
   head: Head,
-  traffic: PoolTraffic,
+  runtime: PoolRuntime,
   table: SearchedRows,
   store: SessionStore,
   now: number,
 ): number {
-  const { strategies } = traffic;
+  const { strategies } = runtime;
   const client = x.client.address;
   let decides = -1;
   let proven = false;
@@ -144,7 +144,7 @@ function findAmong(
     // What stands for no client in particular is looked at only where it could decide.
     if (decides >= 0 && !JOINS[strategy.by]) continue;
     const row = decides < 0 ? x.row : beside;
-    const said = lookThrough(x, head, strategy, found, row, traffic, table, now);
+    const said = lookThrough(x, head, strategy, found, row, runtime, table, now);
     if (said < NO_KEY) {
       x.found.wait = found.wait;
       return said;
@@ -161,7 +161,7 @@ function findAmong(
         x.row.joined = false;
       }
     } else if (said === UNKNOWN && strategy.owned) {
-      const outcome = adopt(x, head, traffic, table, store, found, now);
+      const outcome = adopt(x, head, runtime, table, store, found, now);
       if (outcome === FOREIGN) return Search.foreign;
       if (outcome !== Outcome.adopted) looked.seen = outcome;
       else if (decides < 0) {
@@ -176,17 +176,17 @@ function findAmong(
   }
   // Other nodes may know some of them, which decides: all are asked about at once.
   if (store.shared && !x.recalled && unknown !== 0 && (decides >= 0 || (unknown & (unknown - 1)) !== 0))
-    return askAll(x, traffic, store, unknown, proven ? decides : -1, now);
+    return askAll(x, runtime, store, unknown, proven ? decides : -1, now);
   if (decides < 0 && first >= 0 && !looked.late) {
     x.found.take(keyOf(x, first));
     x.joins = joinsOf(unknown & ~(1 << first), strategies, first);
     return begin(x, strategies[first]!);
   }
-  if (decides < 0) return withoutKey(x, head, traffic);
+  if (decides < 0) return withoutKey(x, head, runtime);
   x.found.take(keyOf(x, decides));
   x.joins = joinsOf(unknown, strategies, decides);
-  if (proven) return enterByProof(x, traffic, table, store, now);
-  return enter(x, strategies[decides]!, traffic, table, store, now);
+  if (proven) return enterByProof(x, runtime, table, store, now);
+  return enter(x, strategies[decides]!, runtime, table, store, now);
 }
 
 /**
@@ -232,12 +232,12 @@ function lookThrough(
   strategy: AffinityStrategy,
   found: FoundKey,
   row: Row,
-  traffic: PoolTraffic,
+  runtime: PoolRuntime,
   table: SearchedRows,
   now: number,
 ): number {
-  const { binding } = traffic;
-  const { idle, lifetime } = traffic.pool.config.session;
+  const { binding } = runtime;
+  const { idle, lifetime } = runtime.pool.config.session;
   const guard = binding === null || binding.mode === 'observe' ? 0 : x.binding;
   const client = x.client.address;
   looked.first = -1;
@@ -269,7 +269,7 @@ function lookThrough(
         break;
       case Lookup.ENDED:
         looked.seen = Outcome.ended;
-        if (strategy.owned && isLate(x, found, head, traffic, table, now)) looked.late = true;
+        if (strategy.owned && isLate(x, found, head, runtime, table, now)) looked.late = true;
         break;
       case Lookup.FOREIGN:
         x.mismatch = format(found.key);
@@ -291,7 +291,7 @@ function lookThrough(
 function enter(
   x: Exchange,
   strategy: AffinityStrategy,
-  traffic: PoolTraffic,
+  runtime: PoolRuntime,
   table: SearchedRows,
   store: SessionStore,
   now: number,
@@ -303,10 +303,10 @@ function enter(
   x.outcome = Outcome.bound;
   goBySession(x);
   x.began = x.row.created;
-  if (traffic.binding !== null && isBoundElsewhere(x.row.binding, x.binding)) x.mismatch = format(x.found.key);
+  if (runtime.binding !== null && isBoundElsewhere(x.row.binding, x.binding)) x.mismatch = format(x.found.key);
   x.seenAt = x.row.lastSeen;
-  goByRow(x, traffic);
-  return x.row.pending ? asked(x, traffic, table, store.join(x.found.key, traffic.pool, x.row, now)) : Search.done;
+  goByRow(x, runtime);
+  return x.row.pending ? asked(x, runtime, table, store.join(x.found.key, runtime.pool, x.row, now)) : Search.done;
 }
 
 /** The request came with another name of the session that `x.row` is: it goes by the session's own key from here on. */
@@ -319,18 +319,18 @@ function goBySession(x: Exchange): void {
 }
 
 /** It has passed all that is asked of it: what it brings that is new holds for its session from now on. */
-export function acceptSession(x: Exchange, traffic: PoolTraffic, table: SearchedRows): void {
-  if (traffic.binding !== null) observe(x, table);
+export function acceptSession(x: Exchange, runtime: PoolRuntime, table: SearchedRows): void {
+  if (runtime.binding !== null) observe(x, table);
   const { found, row } = x;
-  if (x.strategy !== traffic.issuer || found.issued <= row.issued + precisionOf(row)) return;
-  follow(found, row, traffic, table, x.foundAt);
-  goByRow(x, traffic);
+  if (x.strategy !== runtime.issuer || found.issued <= row.issued + precisionOf(row)) return;
+  follow(found, row, runtime, table, x.foundAt);
+  goByRow(x, runtime);
 }
 
 /** A backend was chosen for it, so nothing is left that could refuse the request: now it counts as one of its session. Until then the row is as it was (behaviour 118). */
-export function touchSession(x: Exchange, traffic: PoolTraffic, table: SearchedRows): void {
+export function touchSession(x: Exchange, runtime: PoolRuntime, table: SearchedRows): void {
   x.untouched = false;
-  const now = traffic.guarded ? Date.now() : x.foundAt;
+  const now = runtime.guarded ? Date.now() : x.foundAt;
   for (let names = x.names, s = 0; names !== 0; names >>>= 1, s++)
     if ((names & 1) !== 0) table.touch(x.keys[s]!.key, now, -1);
   table.touch(x.found.key, now, x.row.at);
@@ -339,7 +339,7 @@ export function touchSession(x: Exchange, traffic: PoolTraffic, table: SearchedR
 /** Of a session whose row is gone, and which its cookie has just proved. */
 function enterByProof(
   x: Exchange,
-  traffic: PoolTraffic,
+  runtime: PoolRuntime,
   table: SearchedRows,
   store: SessionStore,
   now: number,
@@ -347,7 +347,7 @@ function enterByProof(
   x.home = proof.backend;
   // There, and no row is made for it.
   if (x.preflight) return Search.done;
-  x.strategy = traffic.issuer;
+  x.strategy = runtime.issuer;
   x.bound = true;
   x.began = proof.began;
   x.stamp = proof.backend?.life.stampAt(proof.issued) ?? 0;
@@ -356,8 +356,8 @@ function enterByProof(
   x.expired = '';
   // The store has been asked.
   if (x.recalled) return Search.done;
-  const { by } = traffic.issuer!;
-  return asked(x, traffic, table, store.recall(x.found.key, traffic.pool, x.home, by, x.began, now, x.stamp));
+  const { by } = runtime.issuer!;
+  return asked(x, runtime, table, store.recall(x.found.key, runtime.pool, x.home, by, x.began, now, x.stamp));
 }
 
 /** A key that the client chose: a session begins under it (behaviour 15 has no part in this: there is a key). */
@@ -371,7 +371,7 @@ function begin(x: Exchange, strategy: AffinityStrategy): number {
 }
 
 /** No key of the request counts. */
-function withoutKey(x: Exchange, head: Head, { issuer }: PoolTraffic): number {
+function withoutKey(x: Exchange, head: Head, { issuer }: PoolRuntime): number {
   x.outcome = looked.seen;
   // A cookie now would take the place of the one that its browser is just being sent.
   if (looked.late) return Search.done;
@@ -395,7 +395,7 @@ function isPreflight(head: Head): boolean {
 /** Asks the store about all keys that this node does not know, in one round trip; then the search begins anew. Off the usual path. */
 function askAll(
   x: Exchange,
-  { pool, issuer }: PoolTraffic,
+  { pool, issuer }: PoolRuntime,
   store: SessionStore,
   unknown: number,
   proven: number,
@@ -421,7 +421,7 @@ function isLate(
   x: Exchange,
   found: FoundKey,
   head: Head,
-  traffic: PoolTraffic,
+  runtime: PoolRuntime,
   table: SearchedRows,
   now: number,
 ): boolean {
@@ -429,7 +429,7 @@ function isLate(
   if (rotatedAt === 0 || now - rotatedAt > LATE_MS) return false;
   const line = head.find(SITE, SITE_HASH);
   if (line < 0 || head.value(line) !== 'same-origin') return false;
-  if (table.peek(successor, now, other) === Lookup.LIVE) x.home = boundBackend(traffic.pool, other);
+  if (table.peek(successor, now, other) === Lookup.LIVE) x.home = boundBackend(runtime.pool, other);
   return true;
 }
 
@@ -449,9 +449,9 @@ function precisionOf({ issued, created }: Row): number {
  * A cookie that is newer than what this node has sent: another node has answered the session since, and may have moved it. Its word is the
  * later one. So nodes agree on a session that had to move, also without a store that they share.
  */
-function follow(found: FoundKey, row: Row, traffic: PoolTraffic, table: SearchedRows, now: number): void {
+function follow(found: FoundKey, row: Row, runtime: PoolRuntime, table: SearchedRows, now: number): void {
   // A date that somebody made up changes nothing.
-  if (row.issued === 0 || !traffic.issuer!.verify(found, now, proof)) return;
+  if (row.issued === 0 || !runtime.issuer!.verify(found, now, proof)) return;
   const { backend } = proof;
   if (backend !== null && (backend.slot !== row.backend || !backend.life.owns(row.generation))) {
     // The application was told of the move by the node that made it.
@@ -469,15 +469,15 @@ function follow(found: FoundKey, row: Row, traffic: PoolTraffic, table: Searched
 function adopt(
   x: Exchange,
   head: Head,
-  traffic: PoolTraffic,
+  runtime: PoolRuntime,
   table: SearchedRows,
   store: SessionStore,
   found: FoundKey,
   now: number,
 ): number {
   const { first, idleNth, idleIssued } = looked;
-  const issuer = traffic.issuer!;
-  const { idle, lifetime } = traffic.pool.config.session;
+  const issuer = runtime.issuer!;
+  const { idle, lifetime } = runtime.pool.config.session;
   let outcome: number = idleNth < 0 ? Outcome.invalid : Outcome.expired;
   for (let nth = first; nth < MAX_KEYS; nth++) {
     const result = issuer.find(head, x.client.address, nth, found);
@@ -491,10 +491,10 @@ function adopt(
       outcome = Outcome.ended;
       continue;
     }
-    if (isForeign(x, traffic)) {
+    if (isForeign(x, runtime)) {
       x.mismatch = format(found.key);
-      if (traffic.binding!.mode === 'reject') return FOREIGN;
-      if (traffic.binding!.mode === 'renew') continue;
+      if (runtime.binding!.mode === 'reject') return FOREIGN;
+      if (runtime.binding!.mode === 'renew') continue;
     }
     const over = nth === idleNth && proof.issued <= idleIssued + COARSE;
     if (over || now - proof.issued >= idle || now - proof.began >= lifetime) {
@@ -508,18 +508,18 @@ function adopt(
 }
 
 /** Whether the cookie's session is bound to another client than this one. */
-function isForeign(x: Exchange, { binding }: PoolTraffic): boolean {
+function isForeign(x: Exchange, { binding }: PoolRuntime): boolean {
   return binding !== null && isBoundElsewhere(proof.binding, x.binding);
 }
 
 /** Whether a row that others have made is bound to another client, and that matters. */
-function isKeptFrom(x: Exchange, { binding }: PoolTraffic): boolean {
+function isKeptFrom(x: Exchange, { binding }: PoolRuntime): boolean {
   return binding !== null && binding.mode !== 'observe' && isBoundElsewhere(x.row.binding, x.binding);
 }
 
 /** What the store said of the session, or that it has to be waited for. */
-function asked(x: Exchange, traffic: PoolTraffic, table: SearchedRows, claim: Claim | Promise<Claim>): number {
-  if (typeof claim === 'number') return answered(x, traffic, table, claim, x.foundAt);
+function asked(x: Exchange, runtime: PoolRuntime, table: SearchedRows, claim: Claim | Promise<Claim>): number {
+  if (typeof claim === 'number') return answered(x, runtime, table, claim, x.foundAt);
   x.asked = claim;
   return Search.asking;
 }
@@ -528,7 +528,7 @@ function asked(x: Exchange, traffic: PoolTraffic, table: SearchedRows, claim: Cl
  * Goes on with what the store has said of the session of a request. The table has been brought up to date.
  * @returns done, refused, or again: search again, this key is refused for good
  */
-export function answered(x: Exchange, traffic: PoolTraffic, table: SearchedRows, claim: Claim, now: number): number {
+export function answered(x: Exchange, runtime: PoolRuntime, table: SearchedRows, claim: Claim, now: number): number {
   const owned = x.strategy?.owned === true;
   switch (claim) {
     case Claim.refused:
@@ -552,17 +552,17 @@ export function answered(x: Exchange, traffic: PoolTraffic, table: SearchedRows,
       return Search.done;
     default:
       // It may have gone again in this very moment: then as above.
-      if (table.peek(x.found.key, now, x.row) !== Lookup.LIVE) return answered(x, traffic, table, Claim.unknown, now);
+      if (table.peek(x.found.key, now, x.row) !== Lookup.LIVE) return answered(x, runtime, table, Claim.unknown, now);
       goBySession(x);
       // The search finds that out, and what becomes of the request.
-      if (claim !== Claim.made && isKeptFrom(x, traffic)) return Search.again;
+      if (claim !== Claim.made && isKeptFrom(x, runtime)) return Search.again;
       x.hasRow = true;
       x.began = x.row.created;
       x.claimed = claim === Claim.made;
       if (x.claimed && x.binding !== 0) table.setBinding(x.found.key, x.binding);
       x.bound = !x.claimed;
       if (x.claimed) x.home = null;
-      else goByRow(x, traffic);
+      else goByRow(x, runtime);
       // Another node has seen it last: this is a request of it as well.
       if (x.bound && x.row.lastSeen < now) {
         x.seenAt = x.seenAt === Number.POSITIVE_INFINITY ? x.row.lastSeen : Math.max(x.seenAt, x.row.lastSeen);
@@ -574,8 +574,8 @@ export function answered(x: Exchange, traffic: PoolTraffic, table: SearchedRows,
 }
 
 /** The session is where its row says. */
-export function goByRow(x: Exchange, traffic: PoolTraffic): void {
-  x.home = boundBackend(traffic.pool, x.row);
+export function goByRow(x: Exchange, runtime: PoolRuntime): void {
+  x.home = boundBackend(runtime.pool, x.row);
   x.stamp = x.row.generation;
 }
 
@@ -587,15 +587,15 @@ export function goByRow(x: Exchange, traffic: PoolTraffic): void {
 export function claim(
   x: Exchange,
   backend: Backend,
-  traffic: PoolTraffic,
+  runtime: PoolRuntime,
   table: SearchedRows,
   store: SessionStore,
   now: number,
 ): number {
-  const said = store.claim(x.found.key, traffic.pool, backend, x.strategy!.by, now, x.row, x.binding);
-  if (typeof said !== 'number' || said > Claim.bound) return asked(x, traffic, table, said);
+  const said = store.claim(x.found.key, runtime.pool, backend, x.strategy!.by, now, x.row, x.binding);
+  if (typeof said !== 'number' || said > Claim.bound) return asked(x, runtime, table, said);
   // The usual two at once: the row is at hand.
-  if (said === Claim.bound && isKeptFrom(x, traffic)) return Search.again;
+  if (said === Claim.bound && isKeptFrom(x, runtime)) return Search.again;
   x.hasRow = true;
   x.began = x.row.created;
   x.claimed = said === Claim.made;
@@ -603,6 +603,6 @@ export function claim(
   if (x.claimed) return Search.done;
   x.bound = true;
   x.outcome = Outcome.bound;
-  goByRow(x, traffic);
+  goByRow(x, runtime);
   return Search.done;
 }

@@ -2,7 +2,7 @@ import type { ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import type { Head } from '../../http1/head.ts';
 import type { Key } from '../../keys/key.ts';
-import type { PoolTraffic } from '../../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 
 /** A step has not decided yet: it calls one of the methods of Gate when it has. */
 export const WAIT = 'wait';
@@ -32,7 +32,7 @@ export interface Gate {
  */
 export interface AdmissionStep {
   /** Null: go on. An error: refuse with it. */
-  enter(x: Exchange, traffic: PoolTraffic, gate: Gate): ErrorKind | typeof WAIT | null;
+  enter(x: Exchange, runtime: PoolRuntime, gate: Gate): ErrorKind | typeof WAIT | null;
   /** The response turns out to be a stream that may last for hours: an upgrade or an event stream. */
   onStream?(x: Exchange): void;
   /** Its session has been given another id by its own response: `x.found.key` is the new one. */

@@ -1,7 +1,7 @@
 import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import { MACHINE_TIME } from '../../timing/machine-time.ts';
-import type { PoolTraffic } from '../../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import type { AdmissionStep } from './admission.ts';
 
 /**
@@ -15,7 +15,7 @@ export class RateLimitStep implements AdmissionStep {
     this.#perSession = per === 'session';
   }
 
-  enter(x: Exchange, { limiter }: PoolTraffic): ErrorKind | null {
+  enter(x: Exchange, { limiter }: PoolRuntime): ErrorKind | null {
     if (limiter === null || limiter.perSession !== this.#perSession) return null;
     const now = performance.now() + MACHINE_TIME;
     const wait =

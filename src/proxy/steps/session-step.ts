@@ -7,7 +7,7 @@ import type { RareCounters } from '../../metrics/rare.ts';
 import { Claim, type SessionStore } from '../../sessions/store/store.ts';
 import { Row } from '../../sessions/table/row.ts';
 import { Lookup, type SessionTable } from '../../sessions/table/table.ts';
-import type { PoolTraffic } from '../../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import { answered, findSession, Search } from '../session/session-search.ts';
 import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
 
@@ -31,13 +31,13 @@ export class SessionStep implements AdmissionStep {
     this.#parts = parts;
   }
 
-  enter(x: Exchange, traffic: PoolTraffic, gate: Gate): ErrorKind | typeof WAIT | null {
-    if (!x.route!.sticky || traffic.strategies.length === 0) return null;
-    return this.#parts.store.refuses ? ERRORS.STORE_DOWN : this.#find(x, traffic, gate, gate.now(x));
+  enter(x: Exchange, runtime: PoolRuntime, gate: Gate): ErrorKind | typeof WAIT | null {
+    if (!x.route!.sticky || runtime.strategies.length === 0) return null;
+    return this.#parts.store.refuses ? ERRORS.STORE_DOWN : this.#find(x, runtime, gate, gate.now(x));
   }
 
   /** As if the request had just come to this step: what it knew of its session does not hold any more. Goes on by `Gate.found` when it has waited. */
-  again(x: Exchange, traffic: PoolTraffic, gate: Gate): ErrorKind | typeof WAIT | null {
+  again(x: Exchange, runtime: PoolRuntime, gate: Gate): ErrorKind | typeof WAIT | null {
     // Nothing of the last search counts: it may end without a session.
     x.strategy = null;
     x.bound = false;
@@ -45,28 +45,28 @@ export class SessionStep implements AdmissionStep {
     x.home = null;
     x.untouched = false;
     x.superseded = false;
-    return this.#find(x, traffic, gate, Date.now());
+    return this.#find(x, runtime, gate, Date.now());
   }
 
   /**
    * Waits for what the store says of the session (`Exchange.asked`): only about keys that this node does not know. It settles soon, also when nobody answers.
    * @param found called when the session is known
    */
-  ask(x: Exchange, traffic: PoolTraffic, gate: Gate, found: () => void): void {
+  ask(x: Exchange, runtime: PoolRuntime, gate: Gate, found: () => void): void {
     const { serial } = x;
     const { table, requester } = this.#parts;
     const key = new Key();
     key.copy(x.found.key);
     void x.asked!.then((claim) => {
       if (x.serial !== serial || !x.active) {
-        if (claim === Claim.made) this.#giveBack(key, traffic);
+        if (claim === Claim.made) this.#giveBack(key, runtime);
         return;
       }
       gate.late(x, serial, () => {
         requester.client = x.client.address;
-        const search = answered(x, traffic, table, claim, Date.now());
+        const search = answered(x, runtime, table, claim, Date.now());
         if (search === Search.done) return found();
-        const said = this.#outcome(x, traffic, gate, search);
+        const said = this.#outcome(x, runtime, gate, search);
         if (said === null) gate.found(x, serial);
         else if (said !== WAIT) gate.turnAway(x, serial, said);
       });
@@ -74,16 +74,16 @@ export class SessionStep implements AdmissionStep {
     x.asked = null;
   }
 
-  #find(x: Exchange, traffic: PoolTraffic, gate: Gate, now: number): ErrorKind | typeof WAIT | null {
+  #find(x: Exchange, runtime: PoolRuntime, gate: Gate, now: number): ErrorKind | typeof WAIT | null {
     const { table, store, requester } = this.#parts;
     requester.client = x.client.address;
-    const search = findSession(x, gate.head(x), traffic, table, store, now);
-    if (x.mismatch !== '') this.#noteMismatch(x, traffic);
-    return search === Search.done ? null : this.#outcome(x, traffic, gate, search);
+    const search = findSession(x, gate.head(x), runtime, table, store, now);
+    if (x.mismatch !== '') this.#noteMismatch(x, runtime);
+    return search === Search.done ? null : this.#outcome(x, runtime, gate, search);
   }
 
   /** Off the usual path. */
-  #outcome(x: Exchange, traffic: PoolTraffic, gate: Gate, search: number): ErrorKind | typeof WAIT | null {
+  #outcome(x: Exchange, runtime: PoolRuntime, gate: Gate, search: number): ErrorKind | typeof WAIT | null {
     const { serial } = x;
     switch (search) {
       case Search.rejected:
@@ -95,9 +95,9 @@ export class SessionStep implements AdmissionStep {
       case Search.foreign:
         return ERRORS.BINDING_MISMATCH;
       case Search.again:
-        return this.again(x, traffic, gate);
+        return this.again(x, runtime, gate);
       case Search.asking:
-        this.ask(x, traffic, gate, () => gate.found(x, serial));
+        this.ask(x, runtime, gate, () => gate.found(x, serial));
         return WAIT;
       default:
         void (x.found.wait ?? Promise.resolve()).then(() => gate.searchAgain(x, serial));
@@ -106,14 +106,14 @@ export class SessionStep implements AdmissionStep {
   }
 
   /** The client has left before its session was made: nobody needs it. */
-  #giveBack(key: Key, { pool }: PoolTraffic): void {
+  #giveBack(key: Key, { pool }: PoolRuntime): void {
     const row = new Row();
     const { table, store } = this.#parts;
     if (table.peek(key, Date.now(), row) === Lookup.LIVE) store.release(key, pool, row.backend);
   }
 
   /** Its session is bound to another client: counted and noted, whatever becomes of the request. */
-  #noteMismatch(x: Exchange, { pool, binding }: PoolTraffic): void {
+  #noteMismatch(x: Exchange, { pool, binding }: PoolRuntime): void {
     const key = x.mismatch;
     const { mode, names } = binding!;
     x.mismatch = '';

@@ -4,7 +4,7 @@ import { Lookup, type SessionTable } from '../../sessions/table/table.ts';
 import type { TimerWheel } from '../../timing/timer-wheel.ts';
 import { Turn, type TurnTaker } from '../../turns/turn.ts';
 import { Taken, type Turns } from '../../turns/turns.ts';
-import type { PoolTraffic } from '../../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import { followRotation } from '../session/session-changes.ts';
 import { goByRow } from '../session/session-search.ts';
 import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
@@ -24,8 +24,8 @@ export class SessionTurn implements AdmissionStep {
     this.#wheel = wheel;
   }
 
-  enter(x: Exchange, traffic: PoolTraffic, gate: Gate): ErrorKind | typeof WAIT | null {
-    const { pool } = traffic;
+  enter(x: Exchange, runtime: PoolRuntime, gate: Gate): ErrorKind | typeof WAIT | null {
+    const { pool } = runtime;
     const { dialog, dialogQueue } = pool.config.session;
     if (dialog !== 'half-duplex') return null;
     if (x.strategy === null || x.fresh) {
@@ -84,13 +84,13 @@ export class SessionTurn implements AdmissionStep {
     if (found === Lookup.ENDED && followRotation(x, this.#table)) found = this.#table.peek(x.found.key, now, x.row);
     if (found !== Lookup.LIVE || x.row.pending) return false;
     x.began = x.row.created;
-    goByRow(x, x.traffic!);
+    goByRow(x, x.runtime!);
     return true;
   }
 
   #join(x: Exchange, gate: Gate): void {
     const turn = x.turn!;
-    const { pool } = x.traffic!;
+    const { pool } = x.runtime!;
     this.#turns.leave(turn);
     const taken = this.#turns.take(turn, x.found.key, pool.index, pool.config.session.dialogQueue.max, turn.deadline);
     if (taken === Taken.now) gate.resume(x, x.serial);

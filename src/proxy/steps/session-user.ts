@@ -14,7 +14,7 @@ import type { SessionTable } from '../../sessions/table/table.ts';
 import type { NewUsers } from '../../sessions/users/new-users.ts';
 import type { User } from '../../sessions/users/user-hash.ts';
 import type { OverSession, UserVerdict } from '../../sessions/users/user-index.ts';
-import type { PoolTraffic } from '../../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import { noteSession } from '../session/note-session.ts';
 import { learnedKey } from '../session/session-confirm.ts';
 import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
@@ -51,8 +51,8 @@ export class SessionUser implements AdmissionStep {
     this.#parts = parts;
   }
 
-  enter(x: Exchange, traffic: PoolTraffic, gate: Gate): ErrorKind | typeof WAIT | null {
-    const { users } = traffic;
+  enter(x: Exchange, runtime: PoolRuntime, gate: Gate): ErrorKind | typeof WAIT | null {
+    const { users } = runtime;
     if (!users.asks || (users.asksOnce && x.hasRow && !x.claimed)) return null;
     const head = gate.head(x);
     const { trusted } = x.client;
@@ -60,7 +60,7 @@ export class SessionUser implements AdmissionStep {
     if (x.strategy === null) return null;
     const user = users.ofRequest(head, trusted);
     if (user === null) return null;
-    if (!(user instanceof Promise)) return this.#claimFor(x, traffic, user, gate);
+    if (!(user instanceof Promise)) return this.#claimFor(x, runtime, user, gate);
     const { serial } = x;
     void user.then(() => {
       if (x.serial !== serial || !x.active) return;
@@ -81,8 +81,8 @@ export class SessionUser implements AdmissionStep {
    * A backend has answered, and its session has a row. To be called when the request or the response says whose it is.
    * @returns the error that takes the place of the response; null: there is none
    */
-  confirm(x: Exchange, head: Head, traffic: PoolTraffic): ErrorKind | null {
-    const user = head.has(HeaderId.limpetUser) ? this.#told(x, head, traffic) : x.user;
+  confirm(x: Exchange, head: Head, runtime: PoolRuntime): ErrorKind | null {
+    const user = head.has(HeaderId.limpetUser) ? this.#told(x, head, runtime) : x.user;
     const key = learnedKey(this.#learned) ? this.#learned : x.found.key;
     if (user === null || (x.strategy === null && key === x.found.key)) return null;
     const now = Date.now();
@@ -93,19 +93,19 @@ export class SessionUser implements AdmissionStep {
     else if (row.userA === user.a && row.userB === user.b) return null;
     this.#parts.newUsers.note(user);
     const { created } = row;
-    const answer = this.#claim(x, traffic, key, user, created, false, now);
+    const answer = this.#claim(x, runtime, key, user, created, false, now);
     if (!answer.verdict.granted) {
       this.#noteRefused(x, user, now);
       // Its client is not told of it: nobody needs it.
-      if (x.fresh) this.#parts.store.end(x.found.key, traffic.pool, created, 0, now);
+      if (x.fresh) this.#parts.store.end(x.found.key, runtime.pool, created, 0, now);
       return ERRORS.TOO_MANY_SESSIONS;
     }
     if (key === x.found.key) {
       x.row.userA = user.a;
       x.row.userB = user.b;
     }
-    this.#endAll(answer.verdict.over, traffic, user, x.client.address);
-    if (answer.later !== null) void this.#endLater(answer.later, key, traffic, user, created, x.client.address);
+    this.#endAll(answer.verdict.over, runtime, user, x.client.address);
+    if (answer.later !== null) void this.#endLater(answer.later, key, runtime, user, created, x.client.address);
     return null;
   }
 
@@ -117,8 +117,8 @@ export class SessionUser implements AdmissionStep {
     this.#parts.store.renameUser(from, x.found.key, x.pool!, { a, b }, created, Date.now());
   }
 
-  #claimFor(x: Exchange, traffic: PoolTraffic, user: User, gate: Gate): ErrorKind | typeof WAIT | null {
-    const { max, whenFull } = traffic.pool.config.session.perUser;
+  #claimFor(x: Exchange, runtime: PoolRuntime, user: User, gate: Gate): ErrorKind | typeof WAIT | null {
+    const { max, whenFull } = runtime.pool.config.session.perUser;
     this.#parts.newUsers.note(user);
     x.user = user;
     const known = x.hasRow && x.row.userA === user.a && x.row.userB === user.b;
@@ -126,19 +126,19 @@ export class SessionUser implements AdmissionStep {
     if (!x.hasRow && (max === 0 || whenFull === 'end-oldest')) return null;
     const hold = !x.hasRow;
     const now = Date.now();
-    const answer = this.#claim(x, traffic, x.found.key, user, hold ? x.foundAt : x.row.created, hold, now);
+    const answer = this.#claim(x, runtime, x.found.key, user, hold ? x.foundAt : x.row.created, hold, now);
     if (!answer.verdict.granted) return this.#refused(x, user, now);
     x.userHeld = hold;
     if (!hold) {
       x.row.userA = user.a;
       x.row.userB = user.b;
     }
-    this.#endAll(answer.verdict.over, traffic, user, x.client.address);
+    this.#endAll(answer.verdict.over, runtime, user, x.client.address);
     if (answer.later === null) return null;
     const { serial } = x;
     const { address } = x.client;
     void answer.later.then(({ granted, over }) => {
-      this.#endAll(over, traffic, user, address);
+      this.#endAll(over, runtime, user, address);
       if (x.serial !== serial || !x.active) return;
       if (granted) return gate.resume(x, serial);
       x.userHeld = false;
@@ -149,7 +149,7 @@ export class SessionUser implements AdmissionStep {
 
   #claim(
     x: Exchange,
-    { pool }: PoolTraffic,
+    { pool }: PoolRuntime,
     key: Key,
     user: User,
     created: number,
@@ -169,11 +169,11 @@ export class SessionUser implements AdmissionStep {
     return answer;
   }
 
-  #told(x: Exchange, head: Head, traffic: PoolTraffic): User | null {
-    const user = traffic.users.ofResponse(head);
+  #told(x: Exchange, head: Head, runtime: PoolRuntime): User | null {
+    const user = runtime.users.ofResponse(head);
     if (user !== null) return user;
     this.#complain(
-      { pool: traffic.pool.name, backend: x.backend?.id, request: x.requestId },
+      { pool: runtime.pool.name, backend: x.backend?.id, request: x.requestId },
       'Limpet-User of a response was ignored: it has to be 1 to 256 bytes of visible text',
     );
     return x.user;
@@ -202,7 +202,7 @@ export class SessionUser implements AdmissionStep {
   async #endLater(
     later: Promise<UserVerdict>,
     key: Key,
-    traffic: PoolTraffic,
+    runtime: PoolRuntime,
     user: User,
     created: number,
     client: string,
@@ -210,15 +210,15 @@ export class SessionUser implements AdmissionStep {
     const own = new Key();
     own.copy(key);
     const { granted, over } = await later;
-    this.#endAll(over, traffic, user, client);
+    this.#endAll(over, runtime, user, client);
     if (granted) return;
     // Given another id by the same response, it goes on under that one.
     this.#parts.table.successor(own, own);
-    this.#endAll([{ key: own, created }], traffic, user, client);
+    this.#endAll([{ key: own, created }], runtime, user, client);
   }
 
   /** Never throws: it is called where nobody waits. */
-  #endAll(over: readonly OverSession[], { pool }: PoolTraffic, user: User, client: string): void {
+  #endAll(over: readonly OverSession[], { pool }: PoolRuntime, user: User, client: string): void {
     if (over.length === 0) return;
     const { table, store, log } = this.#parts;
     const now = Date.now();

@@ -1,6 +1,6 @@
 import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
-import type { PoolTraffic } from '../../upstream/pool-traffic.ts';
+import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import type { AdmissionStep } from './admission.ts';
 
 /** Methods that a pool with `session.dialog: simplex` lets through, for the Allow field of its 405 (RFC 9110 15.5.6). */
@@ -8,8 +8,8 @@ export const SIMPLEX_METHODS = 'GET, HEAD';
 
 /** `session.dialog: simplex`: what only reads. An upgrade could say anything afterwards. */
 export class Simplex implements AdmissionStep {
-  enter(x: Exchange, traffic: PoolTraffic): ErrorKind | null {
-    if (traffic.pool.config.session.dialog !== 'simplex') return null;
+  enter(x: Exchange, runtime: PoolRuntime): ErrorKind | null {
+    if (runtime.pool.config.session.dialog !== 'simplex') return null;
     return (x.method === 'GET' || x.method === 'HEAD') && x.upgrade === '' ? null : ERRORS.METHOD_NOT_ALLOWED;
   }
 }

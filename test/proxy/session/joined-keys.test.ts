@@ -11,7 +11,7 @@ import { claim, findSession, Search } from '../../../src/proxy/session/session-s
 import { MemoryStore } from '../../../src/sessions/store/memory-store.ts';
 import { SessionTable } from '../../../src/sessions/table/table.ts';
 import { UserIndex } from '../../../src/sessions/users/user-index.ts';
-import { PoolTraffic } from '../../../src/upstream/pool-traffic.ts';
+import { PoolRuntime } from '../../../src/upstream/pool-runtime.ts';
 import { contextOf, NOW, requestOf, responseOf } from '../../affinity/pool-fixture.ts';
 import { testPool } from '../../backends/test-pool.ts';
 
@@ -34,7 +34,7 @@ class World {
   #now = NOW;
   readonly #t: TestContext;
   readonly #sources: readonly string[];
-  readonly #traffic: PoolTraffic;
+  readonly #runtime: PoolRuntime;
   readonly #pool;
   /** What each key names, by source and value. */
   readonly #names = new Map<string, Session>();
@@ -55,7 +55,7 @@ class World {
     );
     this.#pool = pool;
     const context = contextOf(pool);
-    this.#traffic = new PoolTraffic(pool, buildCascade(context), null, {} as BalancingPolicy, null, null);
+    this.#runtime = new PoolRuntime(pool, buildCascade(context), null, {} as BalancingPolicy, null, null);
     this.#open();
     this.#pass();
   }
@@ -90,10 +90,10 @@ class World {
     const x = new Exchange({ address: '10.0.0.1', tlsIdentity: '', secure: false } as ClientSide, {} as AttemptEvents);
     x.reset();
     x.pool = this.#pool;
-    x.traffic = this.#traffic;
+    x.runtime = this.#runtime;
     const lines = [`User-Agent: ${AGENTS[agent]}`];
     for (const [at, value] of values.entries()) if (value !== 0) lines.push(`${HEADERS[at]}: ${value}`);
-    const search = findSession(x, requestOf(lines), this.#traffic, this.#table, this.#store, this.#now);
+    const search = findSession(x, requestOf(lines), this.#runtime, this.#table, this.#store, this.#now);
     if (refused) return void assert.equal(search, Search.foreign);
     assert.equal(search, Search.done);
     const first = keys.find((key) => key !== '');
@@ -101,7 +101,7 @@ class World {
     const backend = x.home ?? this.#pool.backends[slot]!;
     if (decides === null) {
       assert.ok(!x.bound);
-      assert.equal(claim(x, backend, this.#traffic, this.#table, this.#store, this.#now), Search.done);
+      assert.equal(claim(x, backend, this.#runtime, this.#table, this.#store, this.#now), Search.done);
       assert.ok(x.claimed);
       decides = { key: nameOf(x.found.key), agent, backend: slot, began: this.#now, ended: false };
       this.#sessions++;
@@ -114,7 +114,7 @@ class World {
       assert.deepEqual([x.home?.slot, x.began], [decides.backend, decides.began]);
     }
     assert.equal(nameOf(x.found.key), decides.key);
-    confirm(x, responseOf([]), backend, this.#traffic, this.#table, this.#store, null);
+    confirm(x, responseOf([]), backend, this.#runtime, this.#table, this.#store, null);
     for (const key of keys) {
       const session = this.#names.get(key);
       if (key !== '' && key !== 'ip' && (session === undefined || session.ended)) this.#names.set(key, decides);

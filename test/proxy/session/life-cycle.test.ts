@@ -17,7 +17,7 @@ import { refusedUntil } from '../../../src/sessions/table/refused-until.ts';
 import type { RowRecord } from '../../../src/sessions/table/row-record.ts';
 import { Lookup, Row, SessionTable } from '../../../src/sessions/table/table.ts';
 import { UserIndex } from '../../../src/sessions/users/user-index.ts';
-import { PoolTraffic } from '../../../src/upstream/pool-traffic.ts';
+import { PoolRuntime } from '../../../src/upstream/pool-runtime.ts';
 import { contextOf, NOW, requestOf, responseOf } from '../../affinity/pool-fixture.ts';
 import { testPool } from '../../backends/test-pool.ts';
 
@@ -64,7 +64,7 @@ const nameOf = ({ a, b, c, d }: Key): string => `${a} ${b} ${c} ${d}`;
 /** limpet's own code over a table, and the model beside it. */
 class World {
   now = NOW;
-  readonly #traffic: PoolTraffic;
+  readonly #runtime: PoolRuntime;
   readonly #pool;
   readonly #cookies: Cookie[] = [];
   /** Until when keys that are no more are refused. */
@@ -90,7 +90,7 @@ class World {
     );
     this.#pool = pool;
     const policy = {} as BalancingPolicy;
-    this.#traffic = new PoolTraffic(pool, buildCascade(contextOf(pool)), null, policy, null, null);
+    this.#runtime = new PoolRuntime(pool, buildCascade(contextOf(pool)), null, policy, null, null);
     this.#open();
     this.#setTime();
   }
@@ -125,15 +125,15 @@ class World {
     const x = new Exchange(client, {} as AttemptEvents);
     x.reset();
     x.pool = this.#pool;
-    x.traffic = this.#traffic;
+    x.runtime = this.#runtime;
     const lines = [`User-Agent: ${AGENTS[agent]}`];
     if (cookie !== null) lines.push(`Cookie: limpet=${cookie.text}`);
-    const search = findSession(x, requestOf(lines), this.#traffic, this.#table, this.#store, this.now);
+    const search = findSession(x, requestOf(lines), this.#runtime, this.#table, this.#store, this.now);
     assert.equal(search, Search.done);
     // A backend is chosen for it.
     if (x.untouched) {
-      acceptSession(x, this.#traffic, this.#table);
-      touchSession(x, this.#traffic, this.#table);
+      acceptSession(x, this.#runtime, this.#table);
+      touchSession(x, this.#runtime, this.#table);
     }
     return x;
   }
@@ -202,11 +202,11 @@ class World {
 
   /** The backend answers. */
   #finish(x: Exchange, found: Session | null, slot: number, change: 'none' | 'rotate' | 'end', agent: number): void {
-    const { issuer } = this.#traffic;
+    const { issuer } = this.#runtime;
     const backend = x.home ?? this.#pool.backends[slot]!;
     x.backend = backend;
     const response = responseOf([]);
-    let line = confirm(x, response, backend, this.#traffic, this.#table, this.#store, null);
+    let line = confirm(x, response, backend, this.#runtime, this.#table, this.#store, null);
     const session: Session = found ?? {
       began: this.now,
       agent,
@@ -227,13 +227,13 @@ class World {
     this.#keys.set(nameOf(key), key);
     if (change !== 'none' && x.strategy !== null && !x.fresh) followRotation(x, this.#table);
     if (change === 'end') {
-      line = endSession(x, this.#traffic, this.#store, null, 'test', this.now);
+      line = endSession(x, this.#runtime, this.#store, null, 'test', this.now);
       assert.match(line, found === null ? /^$/ : /Max-Age=0/);
       line = '';
       session.ended = true;
       this.#refuse(session.key);
     } else if (change === 'rotate') {
-      const rotated = rotateSession(x, this.#traffic, this.#table, this.#store, null, line, this.now);
+      const rotated = rotateSession(x, this.#runtime, this.#table, this.#store, null, line, this.now);
       const alive = !late && found !== null && this.#isLive(session);
       if (found !== null) assert.equal(rotated !== '', alive, 'only what lives gets another id');
       line = rotated;

@@ -8,18 +8,18 @@ for (const [nodes, redis] of [
   [2, false],
   [2, true],
 ] as const) {
-  for (const traffic of [true, false]) {
+  for (const runtime of [true, false]) {
     for (const between of [true, false])
       for (const outage of outages)
-        cases.push({ sessions: 200, how: 'kill', outage, boot: outage === 300, traffic, nodes, redis, between });
-    cases.push({ sessions: 200, how: 'stop', outage: 20_000, boot: false, traffic, nodes, redis, between: true });
+        cases.push({ sessions: 200, how: 'kill', outage, boot: outage === 300, runtime, nodes, redis, between });
+    cases.push({ sessions: 200, how: 'stop', outage: 20_000, boot: false, runtime, nodes, redis, between: true });
   }
 }
 const words = process.argv.slice(2);
 let bad = 0;
 for (const options of cases) {
-  const { how, outage, traffic, nodes, redis, between } = options;
-  const name = `${nodes} node${nodes > 1 ? 's' : ''}${redis ? ' redis' : ''}, ${how} ${outage} ms, ${traffic ? 'traffic' : 'quiet'}, ${between ? 'asked between' : 'asked after'}`;
+  const { how, outage, runtime, nodes, redis, between } = options;
+  const name = `${nodes} node${nodes > 1 ? 's' : ''}${redis ? ' redis' : ''}, ${how} ${outage} ms, ${runtime ? 'runtime' : 'quiet'}, ${between ? 'asked between' : 'asked after'}`;
   if (!words.every((word) => name.includes(word))) continue;
   const { requests, wrong, errors, moves } = await playRestarts(options);
   const isBad = wrong.length > 0 || errors.length > 0;

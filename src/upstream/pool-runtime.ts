@@ -17,9 +17,9 @@ import { RecentFailures } from './recent-failures.ts';
  * What one worker has of a pool: the read-only model with its strategies and policy, and its connections.
  *
  * A reload that changes the pool makes another one, which takes the connections over; a request that is under way keeps the one
- * it began with to its end (`Exchange.traffic`), so it never sees two configurations.
+ * it began with to its end (`Exchange.runtime`), so it never sees two configurations.
  */
-export class PoolTraffic {
+export class PoolRuntime {
   readonly pool: Pool;
   readonly strategies: readonly AffinityStrategy[];
   /** Those of `strategies` that learn from responses; empty for most pools. */
@@ -60,7 +60,7 @@ export class PoolTraffic {
     policy: BalancingPolicy,
     outlier: Outlier | null,
     limiter: RateLimiter | null,
-    before: PoolTraffic | null = null,
+    before: PoolRuntime | null = null,
     signs: BackendSigns | null = null,
   ) {
     this.pool = pool;

@@ -12,10 +12,10 @@ import type { RateTable } from '../limits/rate-table.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { RunningModel } from '../model/running-model.ts';
 import { SessionTriggers } from '../routing/session-triggers.ts';
-import { PoolTraffic } from '../upstream/pool-traffic.ts';
+import { PoolRuntime } from '../upstream/pool-runtime.ts';
 
-/** What a worker's PoolTraffic is made with besides the model. */
-export interface TrafficParts {
+/** What a worker's PoolRuntime is made with besides the model. */
+export interface RuntimeParts {
   readonly state: SharedState;
   readonly log: Logger;
   readonly rates: RateTable;
@@ -28,12 +28,12 @@ export interface TrafficParts {
  * remember keys and verified tokens, its policy where it was.
  * @throws StartError when a part cannot be made, such as a key file that is gone
  */
-export function buildTraffic(
+export function buildRuntimes(
   model: RunningModel,
-  before: { readonly model: RunningModel; readonly pools: readonly PoolTraffic[] } | null,
-  parts: TrafficParts,
-): PoolTraffic[] {
-  const known = new Map(before?.pools.map((traffic) => [traffic.pool.name, traffic]));
+  before: { readonly model: RunningModel; readonly pools: readonly PoolRuntime[] } | null,
+  parts: RuntimeParts,
+): PoolRuntime[] {
+  const known = new Map(before?.pools.map((runtime) => [runtime.pool.name, runtime]));
   const { layout } = parts.state;
   const { pools: indices, departing } = model;
   return buildPools(model.config, model.slots, { indices, departing, layout }).map((pool) => {
@@ -45,10 +45,10 @@ export function buildTraffic(
 
 function build(
   pool: Pool,
-  before: PoolTraffic | null,
+  before: PoolRuntime | null,
   model: RunningModel,
-  { state, log, rates, signs }: TrafficParts,
-): PoolTraffic {
+  { state, log, rates, signs }: RuntimeParts,
+): PoolRuntime {
   const cascade = buildCascade({
     pool,
     secrets: model.secrets,
@@ -65,7 +65,7 @@ function build(
   const triggers = SessionTriggers.of(pool.config.session, `pools.${pool.name}.session`);
   const { rateLimit } = pool.config;
   const limiter = rateLimit === null ? null : new RateLimiter(pool.name, rateLimit, model.keySecret, rates);
-  return new PoolTraffic(pool, cascade, triggers, policy, outlier, limiter, before, signs);
+  return new PoolRuntime(pool, cascade, triggers, policy, outlier, limiter, before, signs);
 }
 
 function isSame(pool: Pool, old: Pool, model: RunningModel, before: RunningModel): boolean {

@@ -185,7 +185,7 @@ export class Exchange implements Waiter {
   /** Public id of a session that the request named and that is bound to another client; ''. */
   mismatch = '';
   /** The session was given another id while this request was under way: `found.key` is the new one, and the client hears of it by another response. */
-  superseded = false;
+  rotatedAway = false;
   /** Its response tells what was decided: it came with the admin token. */
   explains = false;
   /** Seconds for `Retry-After` of the answer; 0: those of its kind. */
@@ -228,7 +228,7 @@ export class Exchange implements Waiter {
   /** Where there are connections to backends that belong to this client's connection alone; null: nowhere. Not of one request. */
   owned: readonly BackendConnections[] | null = null;
   /** The last failed attempt was on a connection that had served before (behaviour 30). */
-  freshOnly = false;
+  newConnectionOnly = false;
   attemptStartedAt = 0;
 
   // Its response.
@@ -323,7 +323,7 @@ export class Exchange implements Waiter {
     this.unwanted = null;
     this.binding = 0;
     this.mismatch = '';
-    this.superseded = false;
+    this.rotatedAway = false;
     this.explains = false;
     this.retryAfter = 0;
     this.step = -1;
@@ -336,7 +336,7 @@ export class Exchange implements Waiter {
     this.counted = false;
     this.upstream = null;
     this.personal = false;
-    this.freshOnly = false;
+    this.newConnectionOnly = false;
     this.status = 0;
     this.committed = false;
     this.bytesOut = 0;

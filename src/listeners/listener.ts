@@ -24,10 +24,15 @@ import type { Handler } from '../proxy/handler.ts';
 import { AcceptGate } from '../sockets/accept-gate.ts';
 import { keepAcceptedAlive } from '../sockets/keep-accepted-alive.ts';
 import { type StreamHandle, takeConnections } from '../sockets/node-stream-handle.ts';
-import { Arrival, type ArrivalHost, type HandshakeFailure, type ProxyRefusal } from './arrival.ts';
 import type { ConnectionLimits } from './connection-limits.ts';
 import { type BoundPath, listenOnPath } from './listen-on-path.ts';
 import { listenProblem } from './listen-problem.ts';
+import {
+  type HandshakeFailure,
+  PreHttpConnection,
+  type PreHttpHost,
+  type ProxyRefusal,
+} from './pre-http-connection.ts';
 import type { TlsFront } from './tls-front.ts';
 
 /** Connections over the limit that wait for one to end, as they would in the kernel's backlog, at most; more are closed. */
@@ -55,7 +60,7 @@ export interface ListenerParts {
 }
 
 /** One worker's share of an address: all workers listen on the same one and the kernel spreads the connections (SO_REUSEPORT). */
-export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
+export class Listener implements ConnectionOwner, PreHttpHost, Http2Listener {
   /** As the latest configuration has it: connections look here for each request. */
   config: ListenerConfig;
   trusted: TrustedProxies;
@@ -70,7 +75,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   readonly #server: Server;
   readonly #connections = new Set<ClientConnection>();
   /** Accepted, and HTTP has not begun on them. */
-  readonly #arrivals = new Set<Arrival>();
+  readonly #preHttp = new Set<PreHttpConnection>();
   readonly #waiting: Socket[] = [];
   readonly #gate: AcceptGate;
   /** Where it listens, when that is a unix socket. */
@@ -245,11 +250,11 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
       socket.destroy();
       return true;
     }
-    if (!Arrival.isNeeded(this)) return this.#begin(socket, address);
+    if (!PreHttpConnection.isNeeded(this)) return this.#begin(socket, address);
     if (!limits.enter(index, address, this.config.limits.connections)) return false;
     counters.connectionOpened(index);
-    const arrival = new Arrival(socket, address, this, handler.wheel);
-    this.#arrivals.add(arrival);
+    const arrival = new PreHttpConnection(socket, address, this, handler.wheel);
+    this.#preHttp.add(arrival);
     if (this.stopping) arrival.stop(this.#idleMs);
     arrival.begin();
     return true;
@@ -257,7 +262,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
 
   /** A connection that HTTP/1.1 begins on at once is served without a net.Socket, unless it has to wait. */
   #takesDirectly(client: StreamHandle): boolean {
-    if (!this.#admits || Arrival.isNeeded(this) || this.#full) return false;
+    if (!this.#admits || PreHttpConnection.isNeeded(this) || this.#full) return false;
     const ends: { address?: string } = {};
     client.getpeername?.(ends);
     const address = this.trusted.normalise(ends.address ?? '');
@@ -288,7 +293,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
     connection.stop({ grace: this.#deadline - this.#parts.handler.wheel.now, idle: this.#idleMs }, Math.random);
   }
 
-  arrived(arrival: Arrival, socket: Socket, early: Buffer | null): void {
+  arrived(arrival: PreHttpConnection, socket: Socket, early: Buffer | null): void {
     const { limits, index, rare, handler, http2 } = this.#parts;
     const { peer, secure, ends, acceptedFrom } = arrival;
     const origin: Origin = {
@@ -297,7 +302,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
       ...(ends === null ? {} : { ends }),
       ...(socket instanceof TLSSocket ? { certificate: new ClientCertificate(socket) } : {}),
     };
-    this.#arrivals.delete(arrival);
+    this.#preHttp.delete(arrival);
     if (socket instanceof TLSSocket) {
       rare.add('limpet_tls_handshakes_total', this.config.bind, socket.isSessionReused() ? 'true' : 'false');
     }
@@ -326,17 +331,17 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
     if (early !== null) connection.receive(early);
   }
 
-  lost(arrival: Arrival): void {
-    if (this.#arrivals.delete(arrival)) this.#gone(arrival.acceptedFrom);
+  lost(arrival: PreHttpConnection): void {
+    if (this.#preHttp.delete(arrival)) this.#gone(arrival.acceptedFrom);
   }
 
-  handshakeFailed({ peer }: Arrival, reason: HandshakeFailure, problem: string): void {
+  handshakeFailed({ peer }: PreHttpConnection, reason: HandshakeFailure, problem: string): void {
     const { bind } = this.config;
     this.#parts.rare.add('limpet_tls_handshake_failures_total', bind, reason);
     this.#parts.log.debug({ listener: bind, client: peer, reason, problem }, 'TLS handshake failed');
   }
 
-  refused({ acceptedFrom }: Arrival, reason: ProxyRefusal, problem: string): void {
+  refused({ acceptedFrom }: PreHttpConnection, reason: ProxyRefusal, problem: string): void {
     const { bind } = this.config;
     const { rare, log } = this.#parts;
     rare.add('limpet_refused_connections_total', bind, reason);
@@ -382,7 +387,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   }
 
   get open(): number {
-    return this.#connections.size + this.#arrivals.size + (this.#emptying ? 1 : 0);
+    return this.#connections.size + this.#preHttp.size + (this.#emptying ? 1 : 0);
   }
 
   /**
@@ -394,7 +399,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
     this.stopping = true;
     this.#deadline = this.#parts.handler.wheel.at(times.grace);
     this.#idleMs = times.idle;
-    for (const arrival of this.#arrivals) arrival.stop(times.idle);
+    for (const arrival of this.#preHttp) arrival.stop(times.idle);
     this.#path?.remove();
     this.#emptying = true;
     setImmediate(() => this.#closeWhenEmpty(this.#accepted + BACKLOG));
@@ -414,7 +419,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
 
   /** Ends every connection that is left. */
   stopNow(): void {
-    for (const arrival of [...this.#arrivals]) arrival.close();
+    for (const arrival of [...this.#preHttp]) arrival.close();
     for (const connection of [...this.#connections]) connection.stopNow();
   }
 
@@ -422,7 +427,7 @@ export class Listener implements ConnectionOwner, ArrivalHost, Http2Listener {
   closeIdle(): void {
     if (!this.stopping) return;
     if (this.#parts.handler.wheel.due >= this.#deadline) return this.stopNow();
-    for (const arrival of [...this.#arrivals]) arrival.closeIdle();
+    for (const arrival of [...this.#preHttp]) arrival.closeIdle();
     for (const connection of this.#connections) connection.closeIdle();
   }
 }

@@ -338,7 +338,7 @@ export class Handler implements AttemptEvents, Gate {
     x.attemptStartedAt = x.attempts === 1 ? x.startedAt : performance.now();
     const connections = runtime.connections(backend);
     x.personal = bringsConnectionAuth(head);
-    if (connections.looks || x.freshOnly || !this.wheel.behind(x.attemptStartedAt)) {
+    if (connections.looks || x.newConnectionOnly || !this.wheel.behind(x.attemptStartedAt)) {
       return this.#start(x, head, backend, connections);
     }
     // limpet stood still, and the end of an idle connection may be one of the events that come behind this one: for what lies behind
@@ -350,8 +350,8 @@ export class Handler implements AttemptEvents, Gate {
 
   #start(x: Exchange, head: Head, backend: Backend, connections: BackendConnections): void {
     const runtime = x.runtime!;
-    const owned = x.owned === null || x.freshOnly ? null : connections.takeOwned(x);
-    const upstream = owned ?? (x.freshOnly ? null : connections.take(x)) ?? new Upstream(connections, this, x);
+    const owned = x.owned === null || x.newConnectionOnly ? null : connections.takeOwned(x);
+    const upstream = owned ?? (x.newConnectionOnly ? null : connections.take(x)) ?? new Upstream(connections, this, x);
     x.upstream = upstream;
     const tail = x.committed ? resumeTail(x, runtime, backend) : sessionTail(x, runtime, backend);
     upstream.start(x, requestHead(x, head, backend, this.#cookies, tail));
@@ -490,7 +490,7 @@ export class Handler implements AttemptEvents, Gate {
     const asks = change !== SessionChange.none || head.has(HeaderId.limpetUser);
     if (asks && x.strategy !== null && !x.fresh) followRotation(x, table);
     // A request with an id that was rotated away may end the session, but not make it somebody else's.
-    if (change !== SessionChange.end && !x.superseded && (x.user !== null || head.has(HeaderId.limpetUser))) {
+    if (change !== SessionChange.end && !x.rotatedAway && (x.user !== null || head.has(HeaderId.limpetUser))) {
       if (this.#parts.users.confirm(x, head, runtime) !== null) return null;
     }
     if (change === SessionChange.end) {
@@ -567,18 +567,18 @@ export class Handler implements AttemptEvents, Gate {
       { pool: runtime.pool.name, backend: backend.id, error: kind.code, why, request: x.requestId },
       'attempt failed',
     );
-    if (race && !x.freshOnly) return this.#afterRace(x, stage, kind, runtime);
+    if (race && !x.newConnectionOnly) return this.#afterRace(x, stage, kind, runtime);
     if (kind === ERRORS.INTERNAL) return this.#afterOwnLimit(x, kind, why);
     // In a timeout of our own no pause is counted as it is.
     const excused =
       (kind === ERRORS.BACKEND_CONNECT || kind === ERRORS.BACKEND_RESET) &&
       why !== 'connect timed out' &&
       this.wheel.stoodStill(x.attemptStartedAt, performance.now());
-    if (excused && !x.freshOnly && mayRetry(x, stage) && this.isUsable(backend)) return this.#afterPause(x);
+    if (excused && !x.newConnectionOnly && mayRetry(x, stage) && this.isUsable(backend)) return this.#afterPause(x);
     this.#endAttempt(x);
     x.lastError = kind;
     if (!excused) blame(x, backend, this.#state, stage, kind, why, this.wheel.now);
-    x.freshOnly = false;
+    x.newConnectionOnly = false;
     if (kind === ERRORS.BACKEND_PROTOCOL) {
       this.#parts.rare.add('limpet_refused_responses_total', runtime.pool.name, backend.id, why);
       if (stage === Stage.committed) return this.answer(x, kind);
@@ -593,7 +593,7 @@ export class Handler implements AttemptEvents, Gate {
     x.trace?.forgetAttempt();
     this.#endAttempt(x);
     x.attempts--;
-    x.freshOnly = false;
+    x.newConnectionOnly = false;
     if (timedOut) this.queueTimeout(x);
     else this.#choose(x, x.runtime!);
   }
@@ -608,7 +608,7 @@ export class Handler implements AttemptEvents, Gate {
       this.#endAttempt(x);
       return this.answer(x, kind);
     }
-    x.freshOnly = true;
+    x.newConnectionOnly = true;
     x.triedCount--;
     x.attempts--;
     this.#parts.rare.add('limpet_retries_total', runtime.pool.name, 'keep-alive-race');
@@ -620,7 +620,7 @@ export class Handler implements AttemptEvents, Gate {
    * be looked at. Nobody is to blame, and the session stays where its state is: the same backend gets the request once more.
    */
   #afterPause(x: Exchange): void {
-    x.freshOnly = true;
+    x.newConnectionOnly = true;
     x.triedCount--;
     x.attempts--;
     this.#parts.rare.add('limpet_retries_total', x.runtime!.pool.name, 'own-pause');
@@ -639,11 +639,11 @@ export class Handler implements AttemptEvents, Gate {
     }
     for (const runtime of this.#pools) if (runtime.closeIdle()) this.#madeRoomAt = performance.now();
     // Several fail at once, and the first of them closes the idle ones for all.
-    if (x.freshOnly || this.#madeRoomAt < x.attemptStartedAt) {
+    if (x.newConnectionOnly || this.#madeRoomAt < x.attemptStartedAt) {
       this.#endAttempt(x);
       return this.answer(x, kind);
     }
-    x.freshOnly = true;
+    x.newConnectionOnly = true;
     x.triedCount--;
     x.attempts--;
     this.send(x, x.backend!);

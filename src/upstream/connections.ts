@@ -3,18 +3,18 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { BackendSigns } from '../health/backend-signs.ts';
 import { readiness } from '../sockets/readiness.ts';
 import type { BackendDialer } from './backend-dialer.ts';
-import type { BackendLink } from './backend-link.ts';
-import { ConnectTurns } from './connect-turns.ts';
+import type { BackendTransport } from './backend-transport.ts';
+import { ConnectQueue } from './connect-queue.ts';
 import type { Upstream } from './upstream.ts';
 
 /** Idle and busy connections of one worker to one backend. The most recently used one is taken first: it is the least likely to be closing. */
 export class BackendConnections {
   /** As the latest configuration has it. */
   backend: Backend;
-  readonly #link: BackendLink;
+  readonly #transport: BackendTransport;
   /** Null: connections are plain TCP, opened by Upstream itself. */
   readonly dialer: BackendDialer | null;
-  readonly turns: ConnectTurns;
+  readonly connectQueue: ConnectQueue;
   readonly #idle: Upstream[] = [];
   /** Idle ones that belong to one connection of a client, by its exchange; null: there has been none. */
   #owned: Map<Exchange, Upstream> | null = null;
@@ -35,21 +35,21 @@ export class BackendConnections {
   #bootLife = 0;
   #bootFlips = -1;
 
-  constructor(backend: Backend, link: BackendLink, dialer: BackendDialer | null, keeps = true) {
+  constructor(backend: Backend, transport: BackendTransport, dialer: BackendDialer | null, keeps = true) {
     this.backend = backend;
-    this.#link = link;
-    this.signs = link.signs;
+    this.#transport = transport;
+    this.signs = transport.signs;
     this.dialer = dialer;
-    this.turns = new ConnectTurns(dialer);
+    this.connectQueue = new ConnectQueue(dialer);
     this.keeps = keeps;
     // Of TLS Node's stream alone knows: what lies in the system may be a session ticket.
     this.looks = readiness !== null && keeps && !backend.secure;
   }
 
   /** Whether these connections lead to `backend`, in the way of `link`: the same server at the same address. */
-  fits(backend: Backend, link: BackendLink): boolean {
+  fits(backend: Backend, transport: BackendTransport): boolean {
     const { generation, url } = this.backend;
-    return backend.generation === generation && backend.url === url && this.#link === link;
+    return backend.generation === generation && backend.url === url && this.#transport === transport;
   }
 
   /** An idle connection that this exchange may use. */

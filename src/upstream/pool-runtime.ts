@@ -9,7 +9,7 @@ import type { BackendSigns } from '../health/backend-signs.ts';
 import type { Outlier } from '../health/outlier.ts';
 import type { RateLimiter } from '../limits/rate-limiter.ts';
 import type { SessionTriggers } from '../routing/session-triggers.ts';
-import { BackendLink } from './backend-link.ts';
+import { BackendTransport } from './backend-transport.ts';
 import type { BackendConnections } from './connections.ts';
 import { RecentFailures } from './recent-failures.ts';
 
@@ -46,7 +46,7 @@ export class PoolRuntime {
   retrying = 0;
   readonly failures: RecentFailures;
   readonly #connections: (BackendConnections | undefined)[];
-  readonly #link: BackendLink;
+  readonly #transport: BackendTransport;
 
   /**
    * @param before what this worker had of the pool until now
@@ -78,7 +78,7 @@ export class PoolRuntime {
     this.limiter = limiter;
     this.failures = before?.failures ?? new RecentFailures();
     this.#connections = before === null ? [] : before.#connections;
-    this.#link = BackendLink.of(pool, before === null ? null : before.#link, signs);
+    this.#transport = BackendTransport.of(pool, before === null ? null : before.#transport, signs);
   }
 
   /** Takes effect: from here on connections go to the backends as this pool has them. Sockets to those that did not change are kept. */
@@ -87,7 +87,7 @@ export class PoolRuntime {
     for (const [slot, connections] of this.#connections.entries()) {
       if (connections === undefined) continue;
       const backend = bySlot[slot];
-      if (backend !== undefined && connections.fits(backend, this.#link)) {
+      if (backend !== undefined && connections.fits(backend, this.#transport)) {
         connections.backend = backend;
         continue;
       }
@@ -103,7 +103,7 @@ export class PoolRuntime {
 
   #open(backend: Backend): BackendConnections {
     // A request that began before a reload may still choose a backend that is gone: a list of its own, which nobody finds.
-    const connections = this.#link.connections(backend);
+    const connections = this.#transport.connections(backend);
     if (this.pool.bySlot[backend.slot] === backend) this.#connections[backend.slot] = connections;
     else connections.retire();
     return connections;

@@ -1,7 +1,7 @@
 import type { Backend } from '../backends/backend.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { BackendDialer } from './backend-dialer.ts';
-import type { BackendLink } from './backend-link.ts';
+import type { BackendTransport } from './backend-transport.ts';
 import { BackendConnections } from './connections.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -13,8 +13,8 @@ export class ProxiedConnections extends BackendConnections {
   readonly #preamble: (x: Exchange) => string;
   readonly #idle = new Map<string, Upstream[]>();
 
-  constructor(backend: Backend, link: BackendLink, dialer: BackendDialer) {
-    super(backend, link, dialer);
+  constructor(backend: Backend, transport: BackendTransport, dialer: BackendDialer) {
+    super(backend, transport, dialer);
     this.#preamble = (x) => dialer.preamble(x);
   }
 

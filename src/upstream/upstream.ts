@@ -31,8 +31,8 @@ const Phase = {
   waiting: 7,
   kept: 8,
 } as const;
-/** Its part in ConnectTurns: none, being opened, open and silent. */
-const Turn = { none: 0, connecting: 1, silent: 2 } as const;
+/** Its part in ConnectQueue: none, being opened, open and silent. */
+const Connecting = { none: 0, connecting: 1, silent: 2 } as const;
 
 /** How a response body goes on to the client. */
 const Relay = { none: 0, raw: 1, wire: 2, decoded: 3, rechunked: 4, rest: 5 } as const;
@@ -62,8 +62,8 @@ export class Upstream extends Timed implements OpeningEvents {
   readonly connections: BackendConnections;
   nextBusy: Upstream | null = null;
   previousBusy: Upstream | null = null;
-  nextTurn: Upstream | null = null;
-  previousTurn: Upstream | null = null;
+  nextWaiting: Upstream | null = null;
+  previousWaiting: Upstream | null = null;
   /** What the connection began with, see BackendDialer. */
   readonly preamble: string = '';
   /** It has carried an exchange before (behaviour 30). */
@@ -73,8 +73,8 @@ export class Upstream extends Timed implements OpeningEvents {
   /** Not there while it waits for its turn to connect. */
   #socket!: ByteSocket;
   #phase: number = Phase.connecting;
-  #turn: number = Turn.none;
-  #turnPeriod = 0;
+  #connecting: number = Connecting.none;
+  #connectPeriod = 0;
   /** When it has to be open, by `wheel.due`. */
   #openBy = 0;
   /** It waits for room in the backlog of a unix socket. */
@@ -128,14 +128,14 @@ export class Upstream extends Timed implements OpeningEvents {
     super();
     this.connections = connections;
     this.#handler = handler;
-    const { turns, dialer } = connections;
+    const { connectQueue, dialer } = connections;
     if (dialer !== null) this.preamble = dialer.preamble(x);
-    if (turns.free || (dialer?.isOpen(x) ?? false)) this.#open(x);
+    if (connectQueue.free || (dialer?.isOpen(x) ?? false)) this.#open(x);
     else this.#phase = Phase.waiting;
   }
 
   #open(x: Exchange): void {
-    const { backend, dialer, turns, signs } = this.connections;
+    const { backend, dialer, connectQueue, signs } = this.connections;
     this.#begun = signs === null ? 0 : signs.begins(backend);
     const socket =
       dialer === null ? openSocket(backend, '', this, x.pool!.config.timeouts.tcpKeepAlive) : dialer.dial(x, this);
@@ -146,8 +146,8 @@ export class Upstream extends Timed implements OpeningEvents {
       this.reused = true;
     } else {
       this.#phase = Phase.connecting;
-      this.#turn = Turn.connecting;
-      turns.began();
+      this.#connecting = Connecting.connecting;
+      connectQueue.began();
     }
   }
 
@@ -188,7 +188,7 @@ export class Upstream extends Timed implements OpeningEvents {
       case Phase.waiting:
         // Where nobody is to wait for a full backend, a turn may still take as long as a connect.
         wheel.set(this, timeouts.queue || timeouts.connect);
-        this.connections.turns.wait(this);
+        this.connections.connectQueue.wait(this);
         break;
       default:
         this.#send(x);
@@ -197,7 +197,7 @@ export class Upstream extends Timed implements OpeningEvents {
   }
 
   /** Its turn to connect has come. */
-  takeTurn(): void {
+  connectNow(): void {
     const x = this.#exchange;
     if (x === null || this.#phase !== Phase.waiting) return;
     try {
@@ -210,8 +210,8 @@ export class Upstream extends Timed implements OpeningEvents {
   }
 
   /** Whether its request, which waits for a turn to connect, can go out on this connection, which has served before. */
-  canGoOn(upstream: Upstream): boolean {
-    return this.preamble === upstream.preamble && this.#exchange?.freshOnly === false;
+  canReuse(upstream: Upstream): boolean {
+    return this.preamble === upstream.preamble && this.#exchange?.newConnectionOnly === false;
   }
 
   /**
@@ -232,10 +232,10 @@ export class Upstream extends Timed implements OpeningEvents {
 
   /** This connection has come free: it takes the request over that has waited longest to connect. False: there is none for it. */
   #takeOver(): boolean {
-    const { turns, backend } = this.connections;
+    const { connectQueue, backend } = this.connections;
     // Taken out a moment ago: those that wait are about to be told.
     if (!this.#handler.isUsable(backend)) return false;
-    const waiting = turns.nextFor(this);
+    const waiting = connectQueue.nextFor(this);
     if (waiting === null) return false;
     const x = waiting.#exchange!;
     const head = waiting.#requestHead;
@@ -245,21 +245,21 @@ export class Upstream extends Timed implements OpeningEvents {
     return true;
   }
 
-  /** What this connection has been to ConnectTurns is over. */
-  #endTurn(): void {
-    const turn = this.#turn;
-    this.#turn = Turn.none;
-    if (turn === Turn.connecting) this.connections.turns.failed();
-    else if (turn === Turn.silent) this.connections.turns.heard(this.#turnPeriod);
+  /** What this connection has been to ConnectQueue is over. */
+  #endConnecting(): void {
+    const was = this.#connecting;
+    this.#connecting = Connecting.none;
+    if (was === Connecting.connecting) this.connections.connectQueue.failed();
+    else if (was === Connecting.silent) this.connections.connectQueue.firstByte(this.#connectPeriod);
   }
 
   onOpen(socket: ByteSocket): void {
     try {
       this.#socket = socket;
       this.#stand();
-      if (this.#turn === Turn.connecting) {
-        this.#turn = Turn.silent;
-        this.#turnPeriod = this.connections.turns.opened(this.#handler.wheel);
+      if (this.#connecting === Connecting.connecting) {
+        this.#connecting = Connecting.silent;
+        this.#connectPeriod = this.connections.connectQueue.opened(this.#handler.wheel);
       }
       const x = this.#exchange;
       if (x === null) this.close();
@@ -454,7 +454,7 @@ export class Upstream extends Timed implements OpeningEvents {
   }
 
   #readHead(size: number, bytes: Buffer): boolean {
-    if (this.#turn !== Turn.none) this.#endTurn();
+    if (this.#connecting !== Connecting.none) this.#endConnecting();
     let data = bytes;
     let end = size;
     if (this.#held !== null) {
@@ -657,7 +657,7 @@ export class Upstream extends Timed implements OpeningEvents {
     this.#release(x);
     // A request that is still being sent, or bytes behind the response: this connection's state is unknown.
     const done = x.bodyDone && this.#sentPieces === x.body.length;
-    const { turns } = this.connections;
+    const { connectQueue } = this.connections;
     const usable = clean && this.#keepAlive && done && !this.#ended;
     if (usable && this.#owner !== null && !this.connections.retired && !x.client.multiplexed) {
       this.reused = true;
@@ -671,12 +671,12 @@ export class Upstream extends Timed implements OpeningEvents {
       this.#phase = Phase.idle;
       this.#idleSince = this.#handler.wheel.heardUntil;
       this.#handler.wheel.set(this, this.#idleMs);
-      if (turns.first !== null) return this.#completeForNext(x);
+      if (connectQueue.first !== null) return this.#completeForNext(x);
       this.connections.keep(this);
     } else {
       this.close();
       // A stream of a session that carries several has come free.
-      if (turns.first !== null) turns.wake();
+      if (connectQueue.first !== null) connectQueue.wake();
     }
     this.#handler.onComplete(x);
   }
@@ -746,7 +746,7 @@ export class Upstream extends Timed implements OpeningEvents {
       const phase = this.#phase;
       this.#phase = Phase.closed;
       this.#handler.wheel.remove(this);
-      if (this.#turn !== Turn.none) this.#endTurn();
+      if (this.#connecting !== Connecting.none) this.#endConnecting();
       if (phase !== Phase.closed && phase !== Phase.lingering) this.#lost = true;
       if (phase === Phase.idle) this.#drop();
       else if (phase === Phase.kept) this.connections.lostLifeline();
@@ -833,10 +833,10 @@ export class Upstream extends Timed implements OpeningEvents {
     else if (phase === Phase.kept) this.connections.lostLifeline();
     this.#phase = Phase.closed;
     this.#handler.wheel.remove(this);
-    if (phase === Phase.waiting) return this.connections.turns.leave(this);
+    if (phase === Phase.waiting) return this.connections.connectQueue.leave(this);
     this.#socket.destroy();
     this.#fall();
-    if (this.#turn !== Turn.none) this.#endTurn();
+    if (this.#connecting !== Connecting.none) this.#endConnecting();
   }
 
   onDeadline(): void {

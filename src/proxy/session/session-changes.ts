@@ -83,7 +83,7 @@ export function rotateSession(
   const backend = x.backend!;
   // Never a new id for what was rotated while this request was under way: whoever had planted the old id would get the new one by a log-in of his own that he
   // holds up until the victim has logged in. This client's id is refused from now on, so it begins a fresh session with its next request.
-  if (x.superseded) return '';
+  if (x.rotatedAway) return '';
   // An id that was made for this very response is known to nobody else.
   if (issuer === null || x.strategy !== issuer || x.fresh) return setCookie;
   before.copy(x.found.key);
@@ -109,10 +109,10 @@ export function rotateSession(
  */
 export function followRotation(x: Exchange, table: SearchedRows): boolean {
   if (table.successor(x.found.key, before) === 0) return false;
-  if (!x.superseded) x.publicId.tell(x.found.key);
+  if (!x.rotatedAway) x.publicId.tell(x.found.key);
   x.found.key.copy(before);
   forgetKey(x);
-  x.superseded = true;
+  x.rotatedAway = true;
   return true;
 }
 

@@ -88,7 +88,7 @@ export function confirm(
   if (x.joins !== 0) joinKeys(x, head, runtime, table, store, now);
   if (runtime.learners.length > 0) learn(x, head, backend, runtime, store, journal, now);
   const issuer = runtime.issuer;
-  if (issuer === null || x.strategy !== issuer || x.superseded) return '';
+  if (issuer === null || x.strategy !== issuer || x.rotatedAway) return '';
   if (x.preflight || !needsCookie(x, moved, runtime.pool.config.session.idle, now)) return '';
   // Ended, or given another id, while this request was under way: the client keeps what it was sent then.
   if (!table.setIssued(key, now)) return '';
@@ -174,7 +174,7 @@ function learn(
 /** What ends the request head: CRLF, the lines that tell the backend of the session (interface section 5), the empty line. */
 export function sessionTail(x: Exchange, runtime: PoolRuntime, backend: Backend): string {
   if (x.strategy === null) return x.expired === '' ? '\r\n\r\n' : `\r\nLimpet-Session-Expired: ${x.expired}\r\n\r\n`;
-  if (!x.superseded) x.publicId.tell(x.found.key);
+  if (!x.rotatedAway) x.publicId.tell(x.found.key);
   const moved = x.bound && backend !== x.home;
   if (!moved && !(x.hasRow && x.row.movedFrom >= 0) && x.expired === '') return x.publicId.tail;
   let lines = x.publicId.tail.slice(0, -2);

@@ -44,7 +44,7 @@ export class SessionStep implements AdmissionStep {
     x.hasRow = false;
     x.home = null;
     x.untouched = false;
-    x.superseded = false;
+    x.rotatedAway = false;
     return this.#find(x, runtime, gate, Date.now());
   }
 

@@ -9,7 +9,7 @@ import { ProxiedConnections } from './proxied-connections.ts';
 import { SocketDialer } from './socket-dialer.ts';
 
 /** How the backends of a pool are spoken to, as its configuration and the files named there have it. */
-export class BackendLink {
+export class BackendTransport {
   /** Told what becomes of the connections; null: nobody is. */
   readonly signs: BackendSigns | null;
   readonly #tls: BackendTls;
@@ -28,11 +28,15 @@ export class BackendLink {
    * @param before what this worker had so far: given back when nothing is different, and its connections are still good then
    * @throws StartError when a file of `tls` cannot be used
    */
-  static of({ name, config }: Pool, before: BackendLink | null, signs: BackendSigns | null = null): BackendLink {
-    if (before === null) return new BackendLink(BackendTls.read(name, config.tls), config, signs);
+  static of(
+    { name, config }: Pool,
+    before: BackendTransport | null,
+    signs: BackendSigns | null = null,
+  ): BackendTransport {
+    if (before === null) return new BackendTransport(BackendTls.read(name, config.tls), config, signs);
     const tls = before.#tls.readAgain(name, config.tls);
     const same = config.sendProxyProtocol === before.#proxyProtocol && config.http2 === before.#http2;
-    return same && tls === before.#tls ? before : new BackendLink(tls, config, signs);
+    return same && tls === before.#tls ? before : new BackendTransport(tls, config, signs);
   }
 
   connections(backend: Backend): BackendConnections {

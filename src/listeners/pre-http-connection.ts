@@ -7,8 +7,8 @@ import { Timed, type TimerWheel } from '../timing/timer-wheel.ts';
 import { parseProxyHeader } from './proxy-protocol.ts';
 import type { TlsClient, TlsFront } from './tls-front.ts';
 
-/** The listener of an Arrival. */
-export interface ArrivalHost {
+/** The listener of an PreHttpConnection. */
+export interface PreHttpHost {
   readonly config: ListenerConfig;
   readonly trusted: TrustedProxies;
   /** Null: connections are not encrypted. */
@@ -17,13 +17,13 @@ export interface ArrivalHost {
    * HTTP begins on the connection.
    * @param early what has been read of it; null: nothing
    */
-  arrived(arrival: Arrival, socket: Socket, early: Buffer | null): void;
+  arrived(arrival: PreHttpConnection, socket: Socket, early: Buffer | null): void;
   /** It has closed before that. */
-  lost(arrival: Arrival): void;
+  lost(arrival: PreHttpConnection): void;
   /** The handshake came to nothing. */
-  handshakeFailed(arrival: Arrival, reason: HandshakeFailure, problem: string): void;
+  handshakeFailed(arrival: PreHttpConnection, reason: HandshakeFailure, problem: string): void;
   /** It is closed for the lack of a PROXY header that can be believed. */
-  refused(arrival: Arrival, reason: ProxyRefusal, problem: string): void;
+  refused(arrival: PreHttpConnection, reason: ProxyRefusal, problem: string): void;
 }
 
 /** Why a handshake came to nothing, as metrics name it. */
@@ -41,7 +41,7 @@ const Step = { proxy: 0, handshake: 1, preface: 2, done: 3 } as const;
  * A connection between accept and its first byte of HTTP: the PROXY header, the TLS handshake, the choice of the protocol. Each has
  * `timeouts.header`, and nothing that happens to it is thrown.
  */
-export class Arrival extends Timed implements TlsClient {
+export class PreHttpConnection extends Timed implements TlsClient {
   /** Address of the other end in its one spelling, as the connection has it. */
   readonly acceptedFrom: string;
   /** The same, or what the PROXY header says. */
@@ -51,7 +51,7 @@ export class Arrival extends Timed implements TlsClient {
   secure = false;
   http2 = false;
   readonly #socket: Socket;
-  readonly #host: ArrivalHost;
+  readonly #host: PreHttpHost;
   readonly #wheel: TimerWheel;
   readonly #onReadable = (): void => this.#read();
   #early: Buffer | null = null;
@@ -63,7 +63,7 @@ export class Arrival extends Timed implements TlsClient {
   #silentUntil = Number.POSITIVE_INFINITY;
   #heard = 0;
 
-  constructor(socket: Socket, address: string, host: ArrivalHost, wheel: TimerWheel) {
+  constructor(socket: Socket, address: string, host: PreHttpHost, wheel: TimerWheel) {
     super();
     this.#socket = socket;
     this.acceptedFrom = address;
@@ -80,7 +80,7 @@ export class Arrival extends Timed implements TlsClient {
   }
 
   /** Whether connections of a listener have a way to go before HTTP. */
-  static isNeeded({ config, tls }: ArrivalHost): boolean {
+  static isNeeded({ config, tls }: PreHttpHost): boolean {
     return tls !== null || config.h2c || config.proxyProtocol !== 'off';
   }
 

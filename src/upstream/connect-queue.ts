@@ -18,7 +18,7 @@ const SILENT_MS = 0;
  * Whose turn it is to connect to one backend. Requests that find no free connection and no turn wait in the order in which they came,
  * for a turn or for a connection that comes free. Usually there is a turn: then all this is one compare for a new connection.
  */
-export class ConnectTurns extends Timed {
+export class ConnectQueue extends Timed {
   /** The one that has waited longest; null, as a rule: none waits. */
   first: Upstream | null = null;
   readonly #dialer: BackendDialer | null;
@@ -46,7 +46,7 @@ export class ConnectTurns extends Timed {
     this.#connecting++;
   }
 
-  /** It is open. @returns the period, for `heard` */
+  /** It is open. @returns the period, for `firstByte` */
   opened(wheel: TimerWheel): number {
     this.#connecting--;
     this.#silent++;
@@ -55,7 +55,7 @@ export class ConnectTurns extends Timed {
   }
 
   /** It has said its first word, or has closed, after it was open. */
-  heard(period: number): void {
+  firstByte(period: number): void {
     if (period !== this.#period) return;
     this.#silent--;
     if (this.first !== null) this.wake();
@@ -74,25 +74,25 @@ export class ConnectTurns extends Timed {
   }
 
   wait(upstream: Upstream): void {
-    upstream.nextTurn = null;
-    upstream.previousTurn = this.#last;
+    upstream.nextWaiting = null;
+    upstream.previousWaiting = this.#last;
     if (this.#last === null) this.first = upstream;
-    else this.#last.nextTurn = upstream;
+    else this.#last.nextWaiting = upstream;
     this.#last = upstream;
   }
 
   leave(upstream: Upstream): void {
-    const { nextTurn, previousTurn } = upstream;
-    if (previousTurn !== null) previousTurn.nextTurn = nextTurn;
+    const { nextWaiting: nextTurn, previousWaiting: previousTurn } = upstream;
+    if (previousTurn !== null) previousTurn.nextWaiting = nextTurn;
     else if (this.first === upstream) this.first = nextTurn;
     else return;
-    if (nextTurn !== null) nextTurn.previousTurn = previousTurn;
+    if (nextTurn !== null) nextTurn.previousWaiting = previousTurn;
     else this.#last = previousTurn;
-    upstream.nextTurn = null;
-    upstream.previousTurn = null;
+    upstream.nextWaiting = null;
+    upstream.previousWaiting = null;
   }
 
-  /** Lets those that wait connect, as many as there are turns for. */
+  /** Lets those that wait connect, as many as may connect at once. */
   wake(): void {
     // What is told to one that waits may come back here.
     if (this.#waking) return;
@@ -102,7 +102,7 @@ export class ConnectTurns extends Timed {
         const x = next.exchange;
         if (!this.free && (x === null || !(this.#dialer?.isOpen(x) ?? false))) break;
         this.leave(next);
-        next.takeTurn();
+        next.connectNow();
       }
     } finally {
       this.#waking = false;
@@ -112,7 +112,7 @@ export class ConnectTurns extends Timed {
   /** The one that has waited longest of those that `upstream`, which has come free, is good for; null: none. */
   nextFor(upstream: Upstream): Upstream | null {
     let next = this.first;
-    while (next !== null && !next.canGoOn(upstream)) next = next.nextTurn;
+    while (next !== null && !next.canReuse(upstream)) next = next.nextWaiting;
     return next;
   }
 }

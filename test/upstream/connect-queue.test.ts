@@ -2,35 +2,35 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Exchange } from '../../src/exchange/exchange.ts';
 import { TimerWheel } from '../../src/timing/timer-wheel.ts';
-import { ConnectTurns } from '../../src/upstream/connect-turns.ts';
+import { ConnectQueue } from '../../src/upstream/connect-queue.ts';
 import type { Upstream } from '../../src/upstream/upstream.ts';
 
 const AT_ONCE = 128;
 
-/** Stands for a connection that waits: what ConnectTurns looks at. */
+/** Stands for a connection that waits: what ConnectQueue looks at. */
 class Waiting {
   nextTurn: Upstream | null = null;
   previousTurn: Upstream | null = null;
   readonly exchange = {} as Exchange;
   readonly name: number;
-  readonly #turns: ConnectTurns;
+  readonly #turns: ConnectQueue;
   readonly #took: number[];
-  constructor(name: number, turns: ConnectTurns, took: number[]) {
+  constructor(name: number, turns: ConnectQueue, took: number[]) {
     this.name = name;
     this.#turns = turns;
     this.#took = took;
   }
-  takeTurn(): void {
+  connectNow(): void {
     this.#took.push(this.name);
     this.#turns.began();
   }
-  canGoOn(): boolean {
+  canReuse(): boolean {
     return this.name % 2 === 1;
   }
 }
 
 function crowd(count: number) {
-  const turns = new ConnectTurns(null);
+  const turns = new ConnectQueue(null);
   const took: number[] = [];
   for (let i = 0; i < AT_ONCE; i++) {
     assert.equal(turns.free, true);
@@ -52,7 +52,7 @@ test('a connect that fails, and a connection that says its first word or closes,
   const wheel = new TimerWheel();
   const period = turns.opened(wheel);
   assert.deepEqual(took, [0], 'an open connection that is silent keeps its turn');
-  turns.heard(period);
+  turns.firstByte(period);
   assert.deepEqual(took, [0, 1]);
   assert.equal(turns.free, false);
 });
@@ -67,7 +67,7 @@ test('a connection that stays silent keeps its turn for a moment only, and gives
   assert.deepEqual(took, []);
   for (let ms = 100; ms <= 200; ms += 50) wheel.advance(began + ms);
   assert.deepEqual(took, [0]);
-  turns.heard(period);
+  turns.firstByte(period);
   assert.deepEqual(took, [0]);
   assert.equal(turns.free, false);
 });

@@ -152,8 +152,8 @@ export class Exchange implements Waiter {
   /** It is bound to a backend, by a row or by its cookie. */
   bound = false;
   /** The backend it is bound to; null when it is not bound, or that backend is gone. */
-  home: Backend | null = null;
-  /** Stamp of the life of `home` that has the session's state, see BackendLife. */
+  boundBackend: Backend | null = null;
+  /** Stamp of the life of `boundBackend` that has the session's state, see BackendLife. */
   stamp = 0;
   /** When the session was last seen before this request, ms since epoch; Infinity: it has no state yet that could be lost. */
   seenAt = Number.POSITIVE_INFINITY;
@@ -171,7 +171,7 @@ export class Exchange implements Waiter {
   /** When the session was looked for, ms since epoch. */
   foundAt = 0;
   /** When the session began, ms since epoch. */
-  began = 0;
+  createdAt = 0;
   /** An expired session is told to the application: '', 'idle' or 'lifetime'. */
   expired = '';
   /** Whose session it is, as the request says; null: it does not. */
@@ -307,7 +307,7 @@ export class Exchange implements Waiter {
     this.untouched = false;
     this.strategy = null;
     this.bound = false;
-    this.home = null;
+    this.boundBackend = null;
     this.stamp = 0;
     this.seenAt = Number.POSITIVE_INFINITY;
     this.bindsTo = -1;
@@ -316,7 +316,7 @@ export class Exchange implements Waiter {
     this.fresh = false;
     this.outcome = Outcome.none;
     this.moveReason = 0;
-    this.began = 0;
+    this.createdAt = 0;
     this.expired = '';
     this.user = null;
     this.userHeld = false;

@@ -78,7 +78,7 @@ export function keepAccuser(x: Exchange, former: Key, backend: Backend, { outlie
 
 function accuser(x: Exchange): Accuser {
   const known = x.strategy !== null && x.bound && !x.fresh && !x.claimed;
-  return { session: known ? hashOf(x.found.key) : 0, began: x.began, address: addressHash(x.client.address) };
+  return { session: known ? hashOf(x.found.key) : 0, began: x.createdAt, address: addressHash(x.client.address) };
 }
 
 function hashOf(key: Key): number {

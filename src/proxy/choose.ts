@@ -53,7 +53,8 @@ export function chooseBackend(
   if (x.bound || x.claimed) return bound(x, runtime, state, table, store);
   const { pool, candidates } = runtime;
   // It came late with an id that was rotated away: it has no session, but the backend of the one it had.
-  if (x.home !== null && !isTried(x, x.home) && state.isUsable(x.home.slot)) return chosen(x.home);
+  if (x.boundBackend !== null && !isTried(x, x.boundBackend) && state.isUsable(x.boundBackend.slot))
+    return chosen(x.boundBackend);
   const count = openCandidates(pool, state, x.tried, x.triedCount, candidates);
   if (count === 0) return chosen(null);
   const backend = runtime.policy.pick(candidates, count, x.strategy === null ? null : x.found.key);
@@ -78,9 +79,9 @@ function bound(
 ): Choice {
   const { pool } = runtime;
   if (x.triedCount > 0 && x.hasRow) follow(x, runtime, state, table);
-  const home = x.claimed && !x.bound ? boundBackend(pool, x.row) : x.home;
+  const home = x.claimed && !x.bound ? boundBackend(pool, x.row) : x.boundBackend;
   const tried = home !== null && isTried(x, home);
-  if (x.triedCount === 0 && x.hasRow && x.row.origin >= 0) {
+  if (x.triedCount === 0 && x.hasRow && x.row.failbackTo >= 0) {
     const first = goesBack(x, runtime, state);
     if (first !== null) {
       x.moveReason = MoveReason.failback;
@@ -143,7 +144,7 @@ function afterRestart(
 
 /** The backend that the session had to leave, if it goes back there now. When that does not answer, the next attempt is where the session is. */
 function goesBack(x: Exchange, { pool, failures }: PoolRuntime, state: SharedState): Backend | null {
-  const origin = pool.bySlot[x.row.origin];
+  const origin = pool.bySlot[x.row.failbackTo];
   const failedAgo = origin === undefined ? Number.POSITIVE_INFINITY : failures.ago(origin, threadWheel.now);
   return failbackTarget(x.row, pool, state, x.foundAt, failedAgo);
 }
@@ -155,8 +156,9 @@ function follow(x: Exchange, runtime: PoolRuntime, state: SharedState, table: Se
     table.peek(x.found.key, now, x.row);
   if (x.row.state !== Lookup.LIVE) return;
   const lives = boundBackend(runtime.pool, x.row);
-  if (lives === null || !x.bound || lives === x.home || isTried(x, lives) || !state.isUsable(lives.slot)) return;
-  x.home = lives;
+  if (lives === null || !x.bound || lives === x.boundBackend || isTried(x, lives) || !state.isUsable(lives.slot))
+    return;
+  x.boundBackend = lives;
   x.stamp = x.row.generation;
 }
 
@@ -164,7 +166,7 @@ function follow(x: Exchange, runtime: PoolRuntime, state: SharedState, table: Se
 function lose(x: Exchange, runtime: PoolRuntime, store: SessionStore): Choice {
   const now = Date.now();
   const until = isOwnedSession(x) ? refusedUntil(runtime.pool.config.session, now) : 0;
-  const ended = store.end(x.found.key, runtime.pool, x.began, until, now);
+  const ended = store.end(x.found.key, runtime.pool, x.createdAt, until, now);
   chosen(null, ERRORS.SESSION_LOST);
   choice.ended = ended;
   return choice;

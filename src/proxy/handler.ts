@@ -301,7 +301,7 @@ export class Handler implements AttemptEvents, Gate {
       x.outcome = Outcome.lost;
       const { journal } = this.#parts;
       if (choice.ended && journal !== null)
-        noteSession(journal, 'ended', x, (x.home ?? x.lastBackend)?.id ?? '', '', 'lost', Date.now());
+        noteSession(journal, 'ended', x, (x.boundBackend ?? x.lastBackend)?.id ?? '', '', 'lost', Date.now());
       return this.answer(x, choice.error);
     }
     const backend = choice.backend;
@@ -476,13 +476,13 @@ export class Handler implements AttemptEvents, Gate {
   /** @returns the `Set-Cookie` line for the client, or ''; null: the response is not used, see #drop */
   #confirm(x: Exchange, head: Head, backend: Backend, runtime: PoolRuntime): string | null {
     if (!x.route!.sticky || runtime.strategies.length === 0) return '';
-    const moved = x.bound && x.home !== backend;
+    const moved = x.bound && x.boundBackend !== backend;
     const { journal, table, requester } = this.#parts;
     requester.client = x.client.address;
     let setCookie = confirm(x, head, backend, runtime, table, this.#store, journal);
     if (moved) {
       x.outcome = x.moveReason === MoveReason.failback ? Outcome.returned : Outcome.moved;
-      noteMove(x, x.home, backend, this.#parts);
+      noteMove(x, x.boundBackend, backend, this.#parts);
     }
     x.claimed = false;
     const change = changeAsked(x, head, runtime);

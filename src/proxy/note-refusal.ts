@@ -26,7 +26,7 @@ export function noteRefusal(journal: SessionJournal, x: Exchange, kind: ErrorKin
     time: Date.now(),
     key: known ? format(x.found.key) : '',
     pool: pool.name,
-    backend: known ? (x.home?.id ?? '') : '',
+    backend: known ? (x.boundBackend?.id ?? '') : '',
     from: '',
     reason: kind.code,
     userA: known && x.hasRow ? x.row.userA : 0,

@@ -49,7 +49,7 @@ export function beginResume(x: Exchange, backend: Backend): boolean {
   // It has answered: it is where the session is, also one that began with this request.
   if (x.strategy !== null) {
     x.bound = true;
-    x.home = backend;
+    x.boundBackend = backend;
   }
   return true;
 }
@@ -78,7 +78,7 @@ export function takeRest(x: Exchange, upstream: Upstream, head: Head, framing: n
   parts.rare.add('limpet_resumed_total', pool);
   parts.log.info(what, 'broken response resumed');
   parts.requester.client = x.client.address;
-  const home = x.home;
+  const home = x.boundBackend;
   if (takeSession(x, backend, runtime, parts)) noteMove(x, home, backend, parts);
   // What flows again is no retry any more: it takes nothing of the budget of others.
   if (x.retrying) {
@@ -104,6 +104,6 @@ function takeSession(x: Exchange, backend: Backend, runtime: PoolRuntime, { tabl
   table.confirm(key, backend.slot, now);
   if (x.strategy === runtime.issuer) table.setIssued(key, 0);
   if (moves && (x.outcome === Outcome.bound || x.outcome === Outcome.adopted)) x.outcome = Outcome.moved;
-  x.home = backend;
+  x.boundBackend = backend;
   return moves;
 }

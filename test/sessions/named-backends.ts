@@ -67,7 +67,7 @@ export function fill(table: SessionTable, count: number, seed: number, generatio
 export function contents(table: SessionTable, list: readonly string[] = BACKENDS, now = T): Record<string, object> {
   const found: Record<string, object> = {};
   const visit = (record: RowRecord): void => {
-    const { key, backend, generation, movedFrom, origin, pool, firstStamp, latestStamp, ...rest } = record;
+    const { key, backend, generation, movedFrom, failbackTo: origin, pool, firstStamp, latestStamp, ...rest } = record;
     const id = [key.a, key.b, key.c, key.d].join();
     found[id] = record.ended
       ? { until: record.lastSeen }

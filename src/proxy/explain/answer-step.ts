@@ -11,7 +11,7 @@ import type { ExplainStep } from './explanation.ts';
 export function answerStep(x: Exchange, head: Head, backend: Backend, runtime: PoolRuntime, now: number): ExplainStep {
   const told = [];
   if (x.strategy !== null) told.push(x.fresh ? 'the id of the new session' : `Limpet-Session: ${format(x.found.key)}`);
-  const moved = x.bound && backend !== x.home;
+  const moved = x.bound && backend !== x.boundBackend;
   if (moved || (x.hasRow && x.row.movedFrom >= 0)) told.push('Limpet-Session-Moved');
   if (x.expired !== '' && !x.bound) told.push(`Limpet-Session-Expired: ${x.expired}`);
   const toBackend =

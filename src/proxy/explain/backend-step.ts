@@ -28,7 +28,7 @@ export function explainChoice(
   const bound = (outcome: string, detail: string) => ({ step: { step, outcome, detail }, candidates: [] });
   if (backend === null)
     return bound('none', `${refusalWords(x, pool, state, error)} limpet answers ${error.status} ${error.code}.`);
-  const { home } = x;
+  const { boundBackend: home } = x;
   if (x.bound && backend === home)
     return bound(
       backend.id,
@@ -104,7 +104,7 @@ function refusalWords(x: Exchange, pool: Pool, state: SharedState, error: ErrorK
   if (error === ERRORS.STORE_DOWN) return 'The shared store is down, and whenDown is reject:';
   const all = pool.backends.map((backend) => `${backend.id} is ${stateWords(state, backend)}`).join(', ');
   if (error === ERRORS.SESSION_LOST) {
-    const home = x.home === null ? 'a backend that is not in the pool any more' : x.home.id;
+    const home = x.boundBackend === null ? 'a backend that is not in the pool any more' : x.boundBackend.id;
     return `The session was on ${home}, nobody who is available has its state (${all}), and failover.onLost is reject, so the session ends:`;
   }
   return `No backend is available (${all}):`;

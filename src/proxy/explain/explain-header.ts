@@ -42,7 +42,7 @@ function why(x: Exchange, backend: Backend | null): string {
   if (x.route?.sticky === false) return 'the route is not sticky';
   if (outcome === 'expired' && x.expired !== '') return `the session was over its ${x.expired} limit: a new one`;
   if (outcome !== 'moved') return WHY[outcome];
-  const told = x.row.movedFrom >= 0 && (!x.bound || x.home === backend);
-  const from = told ? x.runtime?.pool.bySlot[x.row.movedFrom]?.id : x.home?.id;
+  const told = x.row.movedFrom >= 0 && (!x.bound || x.boundBackend === backend);
+  const from = told ? x.runtime?.pool.bySlot[x.row.movedFrom]?.id : x.boundBackend?.id;
   return `moved from ${from ?? 'a backend that is gone'}: ${MOVE_REASONS[told ? x.row.movedReason : x.moveReason]}`;
 }

@@ -200,13 +200,13 @@ class Inquiry {
       }
       const { backend, error } = choice;
       if (error === ERRORS.SESSION_LOST && backend === null) x.outcome = Outcome.lost;
-      this.#certain = backend === null || x.bound || backend === x.home || this.#isSettled(runtime);
+      this.#certain = backend === null || x.bound || backend === x.boundBackend || this.#isSettled(runtime);
       const { step, candidates } = explainChoice(x, pool, state, backend, error, this.#certain);
       this.#candidates = candidates;
       this.#note(step);
       if (backend === null) return this.#conclude(null, error);
       this.#note(answerStep(x, this.#request.head, backend, runtime, now));
-      if (x.bound && backend !== x.home)
+      if (x.bound && backend !== x.boundBackend)
         x.outcome = x.moveReason === MoveReason.failback ? Outcome.returned : Outcome.moved;
       else if (x.hasRow && x.row.movedFrom >= 0) x.outcome = Outcome.moved;
       return this.#conclude(backend, null);

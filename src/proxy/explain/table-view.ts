@@ -52,7 +52,15 @@ export class TableView implements SearchedRows {
     return row.state;
   }
 
-  settle(key: Key, slot: number, generation: number, created: number, moves: number, now: number, row: Row): boolean {
+  applyStoreAnswer(
+    key: Key,
+    slot: number,
+    generation: number,
+    created: number,
+    moves: number,
+    now: number,
+    row: Row,
+  ): boolean {
     if (this.peek(key, now, row) !== Lookup.LIVE) return false;
     this.imagine(key, Object.assign(row, { backend: slot, generation, created, moves, pending: false }));
     return true;

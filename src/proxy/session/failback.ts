@@ -22,11 +22,11 @@ export function failbackTarget(
   failedAgo: number,
 ): Backend | null {
   const { failback } = pool.config.failover;
-  if (failback === 'never' || row.origin < 0 || row.origin === row.backend) return null;
-  const backend = pool.bySlot[row.origin];
+  if (failback === 'never' || row.failbackTo < 0 || row.failbackTo === row.backend) return null;
+  const backend = pool.bySlot[row.failbackTo];
   // Gone from the configuration, or another one in its place by now (behaviour 12).
   if (backend === undefined || backend.departing) return null;
-  if (!backend.life.endsWith(row.originGeneration)) return null;
+  if (!backend.life.endsWith(row.failbackGeneration)) return null;
   if (!state.isOpen(backend.slot)) return null;
   if (failback === 'when-idle' && found - row.lastSeen < IDLE_MS) return null;
   // Full, it would make the session wait for a place that it has where it is.

@@ -68,7 +68,7 @@ export class OpenStreams {
     switch (table.peek(x.found.key, now, this.#row)) {
       case Lookup.LIVE: {
         // Another one under the same key, which its client has begun anew. Cookies and other nodes keep whole milliseconds.
-        if (this.#row.created >= x.began + 1) return true;
+        if (this.#row.created >= x.createdAt + 1) return true;
         const bytes = x.bytesIn + x.bytesOut;
         if (bytes === x.streamBytes) return false;
         x.streamBytes = bytes;
@@ -80,7 +80,7 @@ export class OpenStreams {
         return !followRotation(x, table);
       case Lookup.NONE:
         // Evicted for lack of room, which ends nothing; or its time was over, and it was swept away.
-        return now - x.began >= lifetime || now - x.streamSeenAt >= idle;
+        return now - x.createdAt >= lifetime || now - x.streamSeenAt >= idle;
       default:
         return true;
     }

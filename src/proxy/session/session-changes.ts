@@ -59,7 +59,7 @@ export function endSession(
   // The cookie could be valid for a while (behaviour 24). One that nobody has been sent needs no tombstone.
   const owned = isOwnedSession(x);
   const until = fresh ? 0 : owned ? refusedUntil(pool.config.session, now) : now + END_NOTICE_MS;
-  const ended = store.end(x.found.key, pool, x.began, until, now);
+  const ended = store.end(x.found.key, pool, x.createdAt, until, now);
   if (ended && journal !== null) noteSession(journal, 'ended', x, x.backend!.id, '', reason, now);
   return issuer !== null && owned && !fresh ? issuer.clearCookie(x.client.secure) : '';
 }
@@ -95,9 +95,9 @@ export function rotateSession(
     forgetKey(x);
     return '';
   }
-  store.end(before, pool, x.began, until, now);
+  store.end(before, pool, x.createdAt, until, now);
   if (journal !== null) noteSession(journal, 'rotated', x, backend.id, format(before), 'rotate', now);
-  const line = issuer.setCookie(x.found, backend, x.began, now, x.client.secure, x.row.binding);
+  const line = issuer.setCookie(x.found, backend, x.createdAt, now, x.client.secure, x.row.binding);
   table.setIssued(x.found.key, now);
   return line;
 }

@@ -62,21 +62,21 @@ export function confirm(
   const by = x.strategy.by;
   const { pool } = runtime;
   const { row } = x;
-  const moved = x.bound && backend !== x.home;
+  const moved = x.bound && backend !== x.boundBackend;
   if (!x.hasRow) {
     // A cookie's session: a new one, or one whose row is gone.
     if (x.bound) {
-      const homeStamp = backend === x.home ? stampOf(x, backend) : x.stamp;
-      store.adopt(key, pool, x.home, backend, by, x.began, x.moveReason, now, row, homeStamp);
+      const homeStamp = backend === x.boundBackend ? stampOf(x, backend) : x.stamp;
+      store.adopt(key, pool, x.boundBackend, backend, by, x.createdAt, x.moveReason, now, row, homeStamp);
     } else {
-      x.began = now;
+      x.createdAt = now;
       table.claim(key, pool.index, backend.slot, stampOf(x, backend), by, now, row, false);
     }
     if (x.binding !== 0) table.setBinding(key, x.binding);
     table.confirm(key, backend.slot, now);
     x.hasRow = true;
     // Its cookie names no backend of the pool: there is no row that could have moved.
-    if (journal !== null && x.bound && x.home === null)
+    if (journal !== null && x.bound && x.boundBackend === null)
       noteSession(journal, 'moved', x, backend.id, '', MOVE_REASONS[x.moveReason]!, now);
   } else if (row.backend !== backend.slot || !backend.life.owns(row.generation)) {
     store.move(key, pool, backend, x.moveReason, now, row);
@@ -92,7 +92,7 @@ export function confirm(
   if (x.preflight || !needsCookie(x, moved, runtime.pool.config.session.idle, now)) return '';
   // Ended, or given another id, while this request was under way: the client keeps what it was sent then.
   if (!table.setIssued(key, now)) return '';
-  return issuer.setCookie(x.found, backend, x.began, now, x.client.secure, x.binding);
+  return issuer.setCookie(x.found, backend, x.createdAt, now, x.client.secure, x.binding);
 }
 
 /**
@@ -113,7 +113,7 @@ function stampOf({ bindsTo }: Exchange, { life }: Backend): number {
 /** The usual case: a session that was where it is, told of all there is to tell, with a cookie that is fresh enough. */
 function isSettled(x: Exchange, backend: Backend, runtime: PoolRuntime): boolean {
   const { row } = x;
-  if (!x.hasRow || x.home !== backend || row.movedFrom >= 0 || row.provisional) return false;
+  if (!x.hasRow || x.boundBackend !== backend || row.movedFrom >= 0 || row.provisional) return false;
   if (x.joins !== 0 || runtime.learners.length > 0) return false;
   // One whose backend was restarted and that has nowhere else to go begins with this life of it.
   if (row.backend !== backend.slot || row.generation !== x.bindsTo) return false;
@@ -165,7 +165,7 @@ function learn(
       store.bind(learned.key, runtime.pool, backend, strategy.by, now);
       hasLearned = true;
     } else if (result === Learn.released && x.strategy === strategy) {
-      const ended = store.end(x.found.key, runtime.pool, x.began, now + END_NOTICE_MS, now);
+      const ended = store.end(x.found.key, runtime.pool, x.createdAt, now + END_NOTICE_MS, now);
       if (ended && journal !== null) noteSession(journal, 'ended', x, backend.id, '', 'cookie-cleared', now);
     }
   }
@@ -175,10 +175,10 @@ function learn(
 export function sessionTail(x: Exchange, runtime: PoolRuntime, backend: Backend): string {
   if (x.strategy === null) return x.expired === '' ? '\r\n\r\n' : `\r\nLimpet-Session-Expired: ${x.expired}\r\n\r\n`;
   if (!x.rotatedAway) x.publicId.tell(x.found.key);
-  const moved = x.bound && backend !== x.home;
+  const moved = x.bound && backend !== x.boundBackend;
   if (!moved && !(x.hasRow && x.row.movedFrom >= 0) && x.expired === '') return x.publicId.tail;
   let lines = x.publicId.tail.slice(0, -2);
-  if (moved) lines += movedLine(x.home, x.moveReason);
+  if (moved) lines += movedLine(x.boundBackend, x.moveReason);
   // Moved by an operator, or by a request that was not answered: told once, to the first backend that answers.
   else if (x.hasRow && x.row.movedFrom >= 0)
     lines += movedLine(runtime.pool.bySlot[x.row.movedFrom], x.row.movedReason);

@@ -302,7 +302,7 @@ function enter(
   x.expired = '';
   x.outcome = Outcome.bound;
   goBySession(x);
-  x.began = x.row.created;
+  x.createdAt = x.row.created;
   if (runtime.binding !== null && isBoundElsewhere(x.row.binding, x.binding)) x.mismatch = format(x.found.key);
   x.seenAt = x.row.lastSeen;
   goByRow(x, runtime);
@@ -344,12 +344,12 @@ function enterByProof(
   store: SessionStore,
   now: number,
 ): number {
-  x.home = proof.backend;
+  x.boundBackend = proof.backend;
   // There, and no row is made for it.
   if (x.preflight) return Search.done;
   x.strategy = runtime.issuer;
   x.bound = true;
-  x.began = proof.began;
+  x.createdAt = proof.began;
   x.stamp = proof.backend?.life.stampAt(proof.issued) ?? 0;
   x.seenAt = proof.issued;
   x.outcome = Outcome.adopted;
@@ -357,7 +357,12 @@ function enterByProof(
   // The store has been asked.
   if (x.recalled) return Search.done;
   const { by } = runtime.issuer!;
-  return asked(x, runtime, table, store.recall(x.found.key, runtime.pool, x.home, by, x.began, now, x.stamp));
+  return asked(
+    x,
+    runtime,
+    table,
+    store.recall(x.found.key, runtime.pool, x.boundBackend, by, x.createdAt, now, x.stamp),
+  );
 }
 
 /** A key that the client chose: a session begins under it (behaviour 15 has no part in this: there is a key). */
@@ -366,7 +371,7 @@ function begin(x: Exchange, strategy: AffinityStrategy): number {
   if (x.preflight) x.joins = 0;
   else x.strategy = strategy;
   // Of a session that its cookie named before it was rotated: this is another one.
-  x.home = null;
+  x.boundBackend = null;
   return Search.done;
 }
 
@@ -429,7 +434,7 @@ function isLate(
   if (rotatedAt === 0 || now - rotatedAt > LATE_MS) return false;
   const line = head.find(SITE, SITE_HASH);
   if (line < 0 || head.value(line) !== 'same-origin') return false;
-  if (table.peek(successor, now, other) === Lookup.LIVE) x.home = boundBackend(runtime.pool, other);
+  if (table.peek(successor, now, other) === Lookup.LIVE) x.boundBackend = boundBackend(runtime.pool, other);
   return true;
 }
 
@@ -456,7 +461,7 @@ function follow(found: FoundKey, row: Row, runtime: PoolRuntime, table: Searched
   if (backend !== null && (backend.slot !== row.backend || !backend.life.owns(row.generation))) {
     // The application was told of the move by the node that made it.
     const stamp = backend.life.stampAt(proof.issued);
-    table.settle(found.key, backend.slot, stamp, row.created, row.moves + 1, now, row);
+    table.applyStoreAnswer(found.key, backend.slot, stamp, row.created, row.moves + 1, now, row);
   }
   table.setIssued(found.key, proof.issued);
   row.issued = proof.issued;
@@ -538,7 +543,7 @@ export function answered(x: Exchange, runtime: PoolRuntime, table: SearchedRows,
       x.strategy = null;
       x.bound = false;
       x.hasRow = false;
-      x.home = null;
+      x.boundBackend = null;
       return Search.again;
     case Claim.unknown:
       x.hasRow = false;
@@ -548,7 +553,7 @@ export function answered(x: Exchange, runtime: PoolRuntime, table: SearchedRows,
     case Claim.elsewhere:
       x.hasRow = table.peek(x.found.key, now, x.row) === Lookup.LIVE;
       x.bound = true;
-      x.home = null;
+      x.boundBackend = null;
       return Search.done;
     default:
       // It may have gone again in this very moment: then as above.
@@ -557,11 +562,11 @@ export function answered(x: Exchange, runtime: PoolRuntime, table: SearchedRows,
       // The search finds that out, and what becomes of the request.
       if (claim !== Claim.made && isKeptFrom(x, runtime)) return Search.again;
       x.hasRow = true;
-      x.began = x.row.created;
+      x.createdAt = x.row.created;
       x.claimed = claim === Claim.made;
       if (x.claimed && x.binding !== 0) table.setBinding(x.found.key, x.binding);
       x.bound = !x.claimed;
-      if (x.claimed) x.home = null;
+      if (x.claimed) x.boundBackend = null;
       else goByRow(x, runtime);
       // Another node has seen it last: this is a request of it as well.
       if (x.bound && x.row.lastSeen < now) {
@@ -575,7 +580,7 @@ export function answered(x: Exchange, runtime: PoolRuntime, table: SearchedRows,
 
 /** The session is where its row says. */
 export function goByRow(x: Exchange, runtime: PoolRuntime): void {
-  x.home = boundBackend(runtime.pool, x.row);
+  x.boundBackend = boundBackend(runtime.pool, x.row);
   x.stamp = x.row.generation;
 }
 
@@ -597,7 +602,7 @@ export function claim(
   // The usual two at once: the row is at hand.
   if (said === Claim.bound && isKeptFrom(x, runtime)) return Search.again;
   x.hasRow = true;
-  x.began = x.row.created;
+  x.createdAt = x.row.created;
   x.claimed = said === Claim.made;
   goBySession(x);
   if (x.claimed) return Search.done;

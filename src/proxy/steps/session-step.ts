@@ -42,7 +42,7 @@ export class SessionStep implements AdmissionStep {
     x.strategy = null;
     x.bound = false;
     x.hasRow = false;
-    x.home = null;
+    x.boundBackend = null;
     x.untouched = false;
     x.rotatedAway = false;
     return this.#find(x, runtime, gate, Date.now());

@@ -83,7 +83,7 @@ export class SessionTurn implements AdmissionStep {
     if (!x.hasRow) return found === Lookup.NONE;
     if (found === Lookup.ENDED && followRotation(x, this.#table)) found = this.#table.peek(x.found.key, now, x.row);
     if (found !== Lookup.LIVE || x.row.pending) return false;
-    x.began = x.row.created;
+    x.createdAt = x.row.created;
     goByRow(x, x.runtime!);
     return true;
   }

@@ -48,8 +48,8 @@ export class RecordEncoder {
     view.setInt32(at + 4, key.b, true);
     view.setInt32(at + 8, key.c, true);
     view.setInt32(at + 12, key.d, true);
-    const told = record.movedFrom < 0 && record.origin >= 0;
-    const from = told ? record.origin : record.movedFrom;
+    const told = record.movedFrom < 0 && record.failbackTo >= 0;
+    const from = told ? record.failbackTo : record.movedFrom;
     const flags =
       (record.ended ? ENDED : 0) |
       (record.provisional ? PROVISIONAL : 0) |
@@ -159,8 +159,8 @@ export class RecordDecoder {
     record.pool = place?.pool ?? 0;
     record.backend = place?.slot ?? 0;
     record.movedFrom = (flags & TOLD) === 0 ? (from?.slot ?? -1) : -1;
-    record.origin = RETURNS[reason] === 1 ? (from?.slot ?? -1) : -1;
-    record.originGeneration = (from?.life.stamp ?? 0) & 7;
+    record.failbackTo = RETURNS[reason] === 1 ? (from?.slot ?? -1) : -1;
+    record.failbackGeneration = (from?.life.stamp ?? 0) & 7;
     record.requests = view.getUint32(at + 24, true);
     record.bindingHash = view.getInt32(at + 28, true);
     record.userA = view.getInt32(at + 32, true);

@@ -51,7 +51,7 @@ export class JoinedRows {
   }
 
   /** A row turns out to be another name: `session` and `began` are those of its session until the next one does. Answers JOINED. */
-  meet(at: number, row: Row): Lookup {
+  readForRequest(at: number, row: Row): Lookup {
     this.#access.rows.readLink(at, this.session);
     this.began = this.#access.rows.createdOf(at);
     return row.clear(Lookup.JOINED);
@@ -61,7 +61,7 @@ export class JoinedRows {
    * What a key is that was joined to `session`, of which this was found. One that began later under its key is not the session that was meant, and one that has been
    * joined to yet another has none.
    */
-  settle(found: Lookup, began: number, row: Row): Lookup {
+  ofSession(found: Lookup, began: number, row: Row): Lookup {
     const stands = found === Lookup.LIVE || found === Lookup.FOREIGN;
     if (found === Lookup.JOINED || (stands && Math.floor(row.created) > began)) return row.clear(Lookup.NONE);
     if (!stands) return found;

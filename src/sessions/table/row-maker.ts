@@ -45,7 +45,7 @@ export class RowMaker {
       if (at >= 0) {
         const found = rows.judge(at, now);
         if (found === Lookup.LIVE) {
-          rows.meet(at, row);
+          rows.readForRequest(at, row);
           writer.touch(at, now);
           return false;
         }

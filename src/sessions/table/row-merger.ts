@@ -55,10 +55,10 @@ export class RowMerger {
       return 'added';
     }
     if (!ours.ended && !record.ended && sameBinding(ours, record)) {
-      if (blend(ours, record)) writer.put(at, ours, 0);
+      if (mergeFields(ours, record)) writer.put(at, ours, 0);
       return 'kept';
     }
-    if (!beats(record, ours)) return 'kept';
+    if (!wins(record, ours)) return 'kept';
     writer.put(at, record, 0);
     return 'replaced';
   }
@@ -82,7 +82,7 @@ function laterBy(one: RowRecord, other: RowRecord): number {
  * Whether one of two rows of a key that do not agree stands. An end outdoes all that is not one. Of two sessions the older one stands: its backend holds the
  * state. The same session moved by one of them: the move stands. The rest only makes two processes choose alike.
  */
-function beats(one: RowRecord, other: RowRecord): boolean {
+function wins(one: RowRecord, other: RowRecord): boolean {
   if (one.ended !== other.ended) return one.ended;
   if (one.ended) return one.lastSeen > other.lastSeen;
   if (one.created !== other.created) return one.created < other.created;
@@ -98,7 +98,7 @@ function beats(one: RowRecord, other: RowRecord): boolean {
 }
 
 /** Takes over what the other knows better of the same session on the same backend. Answers whether that was anything. */
-function blend(ours: RowRecord, other: RowRecord): boolean {
+function mergeFields(ours: RowRecord, other: RowRecord): boolean {
   const { created, lastSeen, requests, issued, moves, provisional, pending, movedFrom, bindingHash, userA, userB } =
     ours;
   const { generation } = ours;

@@ -12,7 +12,7 @@ export class PendingRows {
   }
 
   /** See SessionTable.settle. */
-  settle(
+  applyStoreAnswer(
     key: Key,
     slot: number,
     generation: number,
@@ -36,8 +36,8 @@ export class PendingRows {
       rows.read(at, row);
       const began = Math.min(created, now);
       const stale = row.created === began && row.moves > moves;
-      if (stale) writer.agree(at, row.backend, row.generation, began, row.moves, confirmed);
-      else writer.agree(at, slot, generation, began, moves, confirmed);
+      if (stale) writer.writeStoreAnswer(at, row.backend, row.generation, began, row.moves, confirmed);
+      else writer.writeStoreAnswer(at, slot, generation, began, moves, confirmed);
       rows.read(at, row);
       row.state = Lookup.LIVE;
       return true;
@@ -52,7 +52,7 @@ export class PendingRows {
     if (at < 0) return false;
     try {
       const live = this.#access.rows.isLive(at);
-      if (live) this.#access.writer.stand(at);
+      if (live) this.#access.writer.clearPending(at);
       return live;
     } finally {
       this.#access.release(at);

@@ -37,8 +37,8 @@ export class RowRecord {
   /** Index into MOVE_REASONS. */
   movedReason = 0;
   /** Of this process only, see Row. */
-  origin = -1;
-  originGeneration = 0;
+  failbackTo = -1;
+  failbackGeneration = 0;
   /** Hash of what it is bound to besides its backend, as a signed word; 0: nothing. */
   bindingHash = 0;
   /** The two words of the hash of whose session it is; both 0: not known. */
@@ -65,8 +65,8 @@ export class RowRecord {
     this.moves = 0;
     this.movedFrom = -1;
     this.movedReason = 0;
-    this.origin = -1;
-    this.originGeneration = 0;
+    this.failbackTo = -1;
+    this.failbackGeneration = 0;
     this.bindingHash = 0;
     this.userA = 0;
     this.userB = 0;
@@ -90,8 +90,8 @@ export class RowRecord {
     this.moves = from.moves;
     this.movedFrom = from.movedFrom;
     this.movedReason = from.movedReason;
-    this.origin = from.origin;
-    this.originGeneration = from.originGeneration;
+    this.failbackTo = from.failbackTo;
+    this.failbackGeneration = from.failbackGeneration;
     this.bindingHash = from.bindingHash;
     this.userA = from.userA;
     this.userB = from.userB;

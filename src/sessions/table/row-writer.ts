@@ -132,10 +132,10 @@ export class RowWriter {
     const body = bodyOf(this.#rows, row);
     const { key, pool, backend, created } = record;
     const issued = record.issued === 0 ? 0 : encodeIssued(record.issued - created);
-    const place = record.movedFrom >= 0 ? record.movedFrom : record.origin;
-    const told = record.movedFrom < 0 && record.origin >= 0 ? MOVE_TOLD : 0;
+    const place = record.movedFrom >= 0 ? record.movedFrom : record.failbackTo;
+    const told = record.movedFrom < 0 && record.failbackTo >= 0 ? MOVE_TOLD : 0;
     const moved =
-      (place + 1) | (record.movedReason << 16) | told | (record.originGeneration << 21) | (record.moves << 24);
+      (place + 1) | (record.movedReason << 16) | told | (record.failbackGeneration << 21) | (record.moves << 24);
     const { joined, session } = record;
     const standing = joined ? JOINED : LIVE | (record.provisional ? PROVISIONAL : 0) | (record.pending ? PENDING : 0);
     const flags = record.ended ? ENDED : standing;
@@ -241,7 +241,14 @@ export class RowWriter {
   }
 
   /** What the shared store says of a live row, which is pending no more then. What the application has yet to be told of a move stays. */
-  agree(row: number, slot: number, generation: number, created: number, moves: number, confirmed: boolean): void {
+  writeStoreAnswer(
+    row: number,
+    slot: number,
+    generation: number,
+    created: number,
+    moves: number,
+    confirmed: boolean,
+  ): void {
     const words = this.#words;
     const tag = tagOf(this.#rows, row);
     const body = bodyOf(this.#rows, row);
@@ -260,7 +267,7 @@ export class RowWriter {
   }
 
   /** The shared store cannot be asked whose a live row is: it is ours until it can. */
-  stand(row: number): void {
+  clearPending(row: number): void {
     const tag = tagOf(this.#rows, row);
     this.#words[tag + STATE] = this.#words[tag + STATE]! & ~PENDING;
     if (this.#marks !== null) this.#marks[row] = CHANGED;
@@ -322,7 +329,7 @@ export class RowWriter {
   }
 
   /** It was claimed by another process before, and seen there last. */
-  disown(row: number, seen: number): void {
+  clearClaimed(row: number, seen: number): void {
     const tag = tagOf(this.#rows, row);
     const lastSeen = (bodyOf(this.#rows, row) + LAST_SEEN) >> 1;
     if (this.#doubles[lastSeen]! > seen) this.#doubles[lastSeen] = seen;
@@ -353,7 +360,7 @@ export class RowWriter {
   }
 
   /** Times of a live row that lie ahead were written by a clock that has been set back since: they count from now on. */
-  settle(row: number, now: number): void {
+  clampTimes(row: number, now: number): void {
     const body = bodyOf(this.#rows, row);
     if (this.#doubles[(body + LAST_SEEN) >> 1]! > now) this.#doubles[(body + LAST_SEEN) >> 1] = now;
     if (this.#doubles[(body + CREATED) >> 1]! > now) this.#doubles[(body + CREATED) >> 1] = now;

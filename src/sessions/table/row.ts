@@ -36,9 +36,9 @@ export class Row {
   /** Index into MOVE_REASONS; means something while `movedFrom` is not -1. */
   movedReason = 0;
   /** Slot that it had to leave when its backend was not available, where it may go back to; -1: none. */
-  origin = -1;
+  failbackTo = -1;
   /** The low 3 bits of the stamp of that backend's life. */
-  originGeneration = 0;
+  failbackGeneration = 0;
   /** Hash of what it is bound to besides its backend, u32; 0: nothing. */
   binding = 0;
   /** The two words of the hash of whose session it is; both 0: not known. */
@@ -62,7 +62,7 @@ export class Row {
     this.pool = -1;
     this.backend = -1;
     this.movedFrom = -1;
-    this.origin = -1;
+    this.failbackTo = -1;
     this.binding = 0;
     this.userA = 0;
     this.userB = 0;

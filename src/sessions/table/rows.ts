@@ -209,8 +209,8 @@ export class Rows {
     into.pending = (state & PENDING) !== 0;
     into.movedFrom = (moved & MOVE_TOLD) === 0 ? (moved & 0xffff) - 1 : -1;
     into.movedReason = (moved >>> 16) & 15;
-    into.origin = RETURNS[(moved >>> 16) & 15] === 1 ? (moved & 0xffff) - 1 : -1;
-    into.originGeneration = (moved >>> 21) & 7;
+    into.failbackTo = RETURNS[(moved >>> 16) & 15] === 1 ? (moved & 0xffff) - 1 : -1;
+    into.failbackGeneration = (moved >>> 21) & 7;
     into.binding = words[body + BINDING_HASH]! >>> 0;
     into.userA = words[body + USER_HASH]!;
     into.userB = words[body + USER_HASH + 1]!;
@@ -294,8 +294,8 @@ export class Rows {
     into.moves = moved >>> 24;
     into.movedFrom = (moved & MOVE_TOLD) === 0 ? (moved & 0xffff) - 1 : -1;
     into.movedReason = (moved >>> 16) & 15;
-    into.origin = RETURNS[(moved >>> 16) & 15] === 1 ? (moved & 0xffff) - 1 : -1;
-    into.originGeneration = (moved >>> 21) & 7;
+    into.failbackTo = RETURNS[(moved >>> 16) & 15] === 1 ? (moved & 0xffff) - 1 : -1;
+    into.failbackGeneration = (moved >>> 21) & 7;
     into.bindingHash = words[body + BINDING_HASH]!;
     into.userA = words[body + USER_HASH]!;
     into.userB = words[body + USER_HASH + 1]!;
@@ -314,15 +314,15 @@ export class Rows {
     into.moves = 0;
     into.movedFrom = -1;
     into.movedReason = 0;
-    into.origin = -1;
-    into.originGeneration = 0;
+    into.failbackTo = -1;
+    into.failbackGeneration = 0;
     into.bindingHash = 0;
     into.userA = 0;
     into.userB = 0;
   }
 
   /** Copies a live row for one more request of its session, which `RowWriter.touch` then counts: `requests` with it, `lastSeen` without. */
-  meet(row: number, into: Row): void {
+  readForRequest(row: number, into: Row): void {
     this.read(row, into);
     into.state = Lookup.LIVE;
     if (into.requests < 0xffffffff) into.requests++;

@@ -6,5 +6,5 @@ import type { SessionTable } from './table.ts';
  */
 export type SearchedRows = Pick<
   SessionTable,
-  'lookup' | 'touch' | 'peek' | 'settle' | 'keep' | 'setIssued' | 'setBinding' | 'successor' | 'floor'
+  'lookup' | 'touch' | 'peek' | 'applyStoreAnswer' | 'keep' | 'setIssued' | 'setBinding' | 'successor' | 'floor'
 >;

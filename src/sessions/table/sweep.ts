@@ -49,7 +49,7 @@ export class Sweep {
         if (rows.isFree(row)) continue;
         const found = rows.judge(row, now);
         if (found === Lookup.LIVE || found === Lookup.JOINED) {
-          writer.settle(row, now);
+          writer.clampTimes(row, now);
         } else if (found !== Lookup.ENDED) {
           if (rows.isLive(row)) expired++;
           this.#access.leaving(row, found, false);

@@ -99,7 +99,7 @@ export class SessionTable {
     const found = this.#lookup(key, now, idle, lifetime, row, binding, touches);
     if (found !== Lookup.JOINED) return found;
     const { session, began } = this.#joins;
-    const own = this.#joins.settle(this.#lookup(session, now, idle, lifetime, row, binding, false), began, row);
+    const own = this.#joins.ofSession(this.#lookup(session, now, idle, lifetime, row, binding, false), began, row);
     if (!row.joined) this.#joins.part(key);
     else if (touches && own === Lookup.LIVE) this.touch(session, now);
     return own;
@@ -117,12 +117,12 @@ export class SessionTable {
           row.state = Lookup.FOREIGN;
           return Lookup.FOREIGN;
         }
-        rows.meet(at, row);
+        rows.readForRequest(at, row);
         if (touches) writer.touch(at, now);
         return found;
       }
       if (found === Lookup.ENDED) return row.clear(found);
-      if (found === Lookup.JOINED) return this.#joins.meet(at, row);
+      if (found === Lookup.JOINED) return this.#joins.readForRequest(at, row);
       if (rows.isLive(at)) rows.read(at, row);
       else row.clear(found);
       this.#access.leaving(at, found, true);
@@ -139,7 +139,7 @@ export class SessionTable {
     const found = this.#peek(key, now, row);
     if (found !== Lookup.JOINED) return found;
     const { session, began } = this.#joins;
-    return this.#joins.settle(this.#peek(session, now, row), began, row);
+    return this.#joins.ofSession(this.#peek(session, now, row), began, row);
   }
 
   #peek(key: Key, now: number, row: Row): Lookup {
@@ -147,7 +147,7 @@ export class SessionTable {
     if (at < 0) return row.clear(this.#access.without(key, now));
     try {
       const found = this.#access.rows.judge(at, now);
-      if (found === Lookup.JOINED) return this.#joins.meet(at, row);
+      if (found === Lookup.JOINED) return this.#joins.readForRequest(at, row);
       if (!this.#access.rows.isLive(at)) return row.clear(found);
       this.#access.rows.read(at, row);
       row.state = found;
@@ -335,7 +335,7 @@ export class SessionTable {
    * @returns whether there is a session. `row` is the session as it is now; with `row.state` other than LIVE there is none
    * @throws RangeError when a number is out of the table's range
    */
-  settle(
+  applyStoreAnswer(
     key: Key,
     slot: number,
     generation: number,
@@ -346,7 +346,7 @@ export class SessionTable {
     confirmed = false,
   ): boolean {
     this.#counts.check(slot, 0, generation, moves);
-    return this.#pending.settle(key, slot, generation, created, moves, now, row, confirmed);
+    return this.#pending.applyStoreAnswer(key, slot, generation, created, moves, now, row, confirmed);
   }
 
   /** The store that nodes share cannot be asked whose session it is: it is ours, and the store is to be told later. False: there is no session. */
@@ -358,10 +358,10 @@ export class SessionTable {
    * A claim of this process turns out to be another process's session: it does not begin here.
    * @param seen when the session was last seen, ms since epoch
    */
-  disown(key: Key, seen: number): void {
+  clearClaimed(key: Key, seen: number): void {
     const at = this.#access.acquire(key);
     if (at < 0) return;
-    this.#access.writer.disown(at, seen);
+    this.#access.writer.clearClaimed(at, seen);
     this.#access.release(at);
   }
 

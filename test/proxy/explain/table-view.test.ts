@@ -56,7 +56,7 @@ test('one that is bound to another client is foreign; an ended one is refused', 
 test('what a request would change is seen by the next look, and by nobody else', () => {
   const { view, key, row, seen } = start();
   const before = seen();
-  assert.equal(view.settle(key, 2, 0, NOW, 1, NOW, row), true);
+  assert.equal(view.applyStoreAnswer(key, 2, 0, NOW, 1, NOW, row), true);
   assert.equal(view.setIssued(key, NOW), true);
   assert.equal(view.peek(key, NOW, row), Lookup.LIVE);
   assert.deepEqual([row.backend, row.moves, row.issued], [2, 1, NOW]);

@@ -13,8 +13,8 @@ function moved(failback: string, first: Partial<WrittenBackend> = {}) {
   const [a, b] = [pool.byId.get('a')!, pool.byId.get('b')!];
   const row = new Row();
   row.backend = b.slot;
-  row.origin = a.slot;
-  row.originGeneration = a.generation & 7;
+  row.failbackTo = a.slot;
+  row.failbackGeneration = a.generation & 7;
   row.lastSeen = NOW - 1_000;
   const target = (failedAgo = NEVER): string | undefined => failbackTarget(row, pool, state, NOW, failedAgo)?.id;
   return { pool, state, row, a, b, target };
@@ -63,13 +63,13 @@ test('a place that is full, gone or given to another backend is none to go back 
   full.state.begin(full.a.slot);
   assert.equal(full.target(), undefined);
   const other = moved('immediate');
-  other.row.originGeneration ^= 1;
+  other.row.failbackGeneration ^= 1;
   assert.equal(other.target(), undefined);
   const gone = moved('immediate');
-  gone.row.origin = 200;
+  gone.row.failbackTo = 200;
   assert.equal(gone.target(), undefined);
   const none = moved('immediate');
-  none.row.origin = -1;
+  none.row.failbackTo = -1;
   assert.equal(none.target(), undefined);
 });
 

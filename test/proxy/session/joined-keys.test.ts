@@ -98,7 +98,7 @@ class World {
     assert.equal(search, Search.done);
     const first = keys.find((key) => key !== '');
     if (first === undefined) return void assert.equal(x.strategy, null);
-    const backend = x.home ?? this.#pool.backends[slot]!;
+    const backend = x.boundBackend ?? this.#pool.backends[slot]!;
     if (decides === null) {
       assert.ok(!x.bound);
       assert.equal(claim(x, backend, this.#runtime, this.#table, this.#store, this.#now), Search.done);
@@ -111,7 +111,7 @@ class World {
       this.#keys.set(decides.key, key);
     } else {
       assert.ok(x.bound);
-      assert.deepEqual([x.home?.slot, x.began], [decides.backend, decides.began]);
+      assert.deepEqual([x.boundBackend?.slot, x.createdAt], [decides.backend, decides.began]);
     }
     assert.equal(nameOf(x.found.key), decides.key);
     confirm(x, responseOf([]), backend, this.#runtime, this.#table, this.#store, null);

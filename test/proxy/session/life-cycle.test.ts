@@ -188,7 +188,7 @@ class World {
       return;
     }
     assert.deepEqual([x.bound, x.outcome, x.expired, nameOf(x.found.key)], [true, outcome, '', session.key]);
-    assert.equal(x.began, session.began);
+    assert.equal(x.createdAt, session.began);
     if (session.hasRow) {
       session.requests++;
       assert.deepEqual([x.row.requests, x.row.backend, x.row.userA], [session.requests, session.backend, session.user]);
@@ -197,13 +197,13 @@ class World {
       Object.assign(session, { hasRow: false, requests: 1, user: 0, backend: cookie!.backend });
     }
     session.lastSeen = this.now;
-    assert.equal(x.home?.slot, session.backend);
+    assert.equal(x.boundBackend?.slot, session.backend);
   }
 
   /** The backend answers. */
   #finish(x: Exchange, found: Session | null, slot: number, change: 'none' | 'rotate' | 'end', agent: number): void {
     const { issuer } = this.#runtime;
-    const backend = x.home ?? this.#pool.backends[slot]!;
+    const backend = x.boundBackend ?? this.#pool.backends[slot]!;
     x.backend = backend;
     const response = responseOf([]);
     let line = confirm(x, response, backend, this.#runtime, this.#table, this.#store, null);

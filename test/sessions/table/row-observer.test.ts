@@ -126,7 +126,7 @@ test('a session that its cookie proves is adopted; one that another process knew
   Object.assign(record, { backend: 1, generation: 7, created: T, lastSeen: T, requests: 1 });
   assert.equal(table.merge(record, T), 'added');
   table.confirm(OTHER!, 1, T);
-  table.settle(OTHER!, 2, 7, T, 1, T, row, true);
+  table.applyStoreAnswer(OTHER!, 2, 7, T, 1, T, row, true);
   table.end(OTHER!, T, T + 1_000);
   const [next] = randomKeys(1, 9);
   assert.equal(table.rotate(KEY!, next!, T + 1_000, T, row), true);
@@ -141,8 +141,8 @@ test('a session that another process has claimed begins there, also when a backe
   table.merge(record, T);
   table.confirm(OTHER!, 1, T);
   table.claim(KEY!, 0, 1, 7, 0, T, row, true, true);
-  table.settle(KEY!, 2, 7, T, 0, T, row);
-  table.disown(KEY!, T);
+  table.applyStoreAnswer(KEY!, 2, 7, T, 0, T, row);
+  table.clearClaimed(KEY!, T);
   table.confirm(KEY!, 2, T);
   assert.deepEqual(seen, []);
 });

@@ -58,7 +58,7 @@ test('a request marks its row as touched, everything else that changes a row as 
   table.list({ limit: 100 }, T);
   table.confirm(key, 5, T);
   table.move(key, 5, 6, 1, 0, T, row);
-  table.settle(key, 4, 1, T - 5, 3, T, row);
+  table.applyStoreAnswer(key, 4, 1, T - 5, 3, T, row);
   table.sweep(table.buckets, T);
   assert.deepEqual(taken(table, 1), []);
 });

@@ -19,8 +19,8 @@ function rowsOf(table: SessionTable, now = NOW): RowRecord[] {
     const copy = new RowRecord();
     copy.copy(record);
     // Known to this process alone: where it may go back to.
-    copy.origin = -1;
-    copy.originGeneration = 0;
+    copy.failbackTo = -1;
+    copy.failbackGeneration = 0;
     found.push(copy);
   };
   assert.equal(table.copy(0, table.buckets, visit, now), table.buckets);

@@ -148,7 +148,7 @@ function apply(table: SessionTable, model: TableModel, does: Does, now: number):
       if (old === null) assert.equal(row.backend, -1);
       else {
         assert.deepEqual(rowFields(row), old);
-        assert.deepEqual([row.origin, row.originGeneration], originOf(before!));
+        assert.deepEqual([row.failbackTo, row.failbackGeneration], originOf(before!));
       }
       return;
     }
@@ -175,7 +175,7 @@ function apply(table: SessionTable, model: TableModel, does: Does, now: number):
       if (after === undefined) assert.deepEqual([row.state, row.backend], [model.judge(does.key, now), -1]);
       else {
         assert.deepEqual(rowFields(row), fields(after));
-        assert.deepEqual([row.origin, row.originGeneration], originOf(after));
+        assert.deepEqual([row.failbackTo, row.failbackGeneration], originOf(after));
       }
       return;
     }

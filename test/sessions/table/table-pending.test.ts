@@ -23,20 +23,20 @@ test('a claim that waits for the shared store says so until it is settled, whoev
   assert.equal(table.confirm(KEY, 2, T + 2), true);
   table.peek(KEY, T + 2, row);
   assert.deepEqual([row.pending, row.provisional], [true, false]);
-  assert.equal(table.settle(KEY, 2, 1, T, 0, T + 3, row), true);
+  assert.equal(table.applyStoreAnswer(KEY, 2, 1, T, 0, T + 3, row), true);
   assert.deepEqual([row.pending, row.state, row.backend, row.requests], [false, Lookup.LIVE, 2, 3]);
 });
 
 test('what the store says replaces binding and dates, counts stay true, and no move is told of it', () => {
   const { table, row } = claimed();
   table.setIssued(KEY, T + 5);
-  assert.equal(table.settle(KEY, 5, 9, T - 1000, 3, T + 6, row), true);
+  assert.equal(table.applyStoreAnswer(KEY, 5, 9, T - 1000, 3, T + 6, row), true);
   assert.deepEqual(
     [row.backend, row.generation, row.created, row.moves, row.movedFrom, row.provisional, row.issued, row.lastSeen],
     [5, 9, T - 1000, 3, -1, true, T + 5, T],
   );
   assert.deepEqual([table.sessions(2), table.sessions(5), table.size], [0, 1, 1]);
-  assert.equal(table.settle(KEY, 5, 9, T - 1000, 3, T + 6, row, true), true);
+  assert.equal(table.applyStoreAnswer(KEY, 5, 9, T - 1000, 3, T + 6, row, true), true);
   assert.equal(row.provisional, false);
 });
 
@@ -44,20 +44,20 @@ test('an answer from before a move that is known here does not undo it', () => {
   const { table, row } = claimed();
   table.confirm(KEY, 2, T);
   table.move(KEY, 2, 4, 1, 0, T, row);
-  assert.equal(table.settle(KEY, 2, 1, T, 0, T, row), true);
+  assert.equal(table.applyStoreAnswer(KEY, 2, 1, T, 0, T, row), true);
   assert.deepEqual([row.backend, row.moves, row.movedFrom, row.pending], [4, 1, 2, false]);
 });
 
 test('where there is no session there is nothing to settle', () => {
   const { table, row } = claimed();
   table.release(KEY, 2);
-  assert.equal(table.settle(KEY, 2, 1, T, 0, T, row), false);
+  assert.equal(table.applyStoreAnswer(KEY, 2, 1, T, 0, T, row), false);
   assert.deepEqual([row.state, row.backend], [Lookup.NONE, -1]);
   assert.equal(table.clearPending(KEY), false);
   table.end(KEY, T, T + 10);
-  assert.equal(table.settle(KEY, 2, 1, T, 0, T, row), false);
+  assert.equal(table.applyStoreAnswer(KEY, 2, 1, T, 0, T, row), false);
   assert.equal(row.state, Lookup.ENDED);
-  assert.throws(() => table.settle(KEY, 8, 1, T, 0, T, row), /backend slot 8/);
+  assert.throws(() => table.applyStoreAnswer(KEY, 8, 1, T, 0, T, row), /backend slot 8/);
 });
 
 test('when the store cannot be asked the session goes on as ours', () => {

@@ -41,7 +41,7 @@ export function applyStanding(table: SessionTable, key: Key, pool: Pool, standin
   // Known there and not here: as it was when the session began on another node.
   if (binding !== 0 && row.binding === 0) table.setBinding(key, binding);
   if ((userA | userB) !== 0 && (row.userA | row.userB) === 0) table.setUser(key, userA, userB);
-  table.settle(
+  table.applyStoreAnswer(
     key,
     backend.slot,
     backend.life.stampBy(standing.life, standing.lastSeen, now),
@@ -84,8 +84,8 @@ export function insert(
   record.moves = standing.moves;
   record.movedFrom = -1;
   record.movedReason = 0;
-  record.origin = -1;
-  record.originGeneration = 0;
+  record.failbackTo = -1;
+  record.failbackGeneration = 0;
   record.bindingHash = standing.binding | 0;
   record.userA = standing.userA;
   record.userB = standing.userB;

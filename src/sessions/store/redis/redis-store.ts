@@ -17,8 +17,8 @@ import type { UserIndex, UserVerdict, UserWords } from '../../users/user-index.t
 import { bindLearned, claimHere, endHere } from '../memory-store.ts';
 import { Claim, type SessionStore, type UserAnswer, type UserClaim } from '../store.ts';
 import { applyStanding, backendNamed, idOf, insert } from './apply-standing.ts';
-import { type Ask, Asks } from './asks.ts';
 import { type RedisConfig, RedisConnection } from './connection.ts';
+import { type Ask, PendingLookups } from './pending-lookups.ts';
 import { FORGET_MS, keepMs, limit } from './session-times.ts';
 import { formatHashes, readStanding, type Standing } from './standing.ts';
 import type { StoreStatus } from './store-status.ts';
@@ -26,7 +26,7 @@ import { UserClaims } from './user-claims.ts';
 import { within } from './within.ts';
 
 /** The longest that a request waits for Redis. */
-export const PATIENCE_MS = 500;
+export const STORE_TIMEOUT_MS = 500;
 /** The longest that a starting worker waits for its connection. */
 const START_MS = 2_000;
 /** In place of a key source: the one that stands in Redis. */
@@ -64,7 +64,9 @@ export class RedisStore implements SessionStore {
   readonly #sessions: string;
   readonly #changes: string;
   readonly #rejects: boolean;
-  readonly #asks = new Asks(PATIENCE_MS, () => this.#trip(new Error(`no answer within ${PATIENCE_MS} ms`)));
+  readonly #asks = new PendingLookups(STORE_TIMEOUT_MS, () =>
+    this.#trip(new Error(`no answer within ${STORE_TIMEOUT_MS} ms`)),
+  );
   readonly #row = new Row();
   #connection: RedisConnection | null = null;
   #quietUntil = 0;
@@ -274,7 +276,7 @@ export class RedisStore implements SessionStore {
     const key = new Key();
     key.copy(claim.key);
     try {
-      const verdict = await within(PATIENCE_MS, () => this.#userClaims.claim(connection, { ...claim, key }, now));
+      const verdict = await within(STORE_TIMEOUT_MS, () => this.#userClaims.claim(connection, { ...claim, key }, now));
       if (!verdict.granted) this.#users.drop(key, claim.user, now);
       return verdict;
     } catch (error) {
@@ -348,7 +350,7 @@ export class RedisStore implements SessionStore {
       claims,
       made,
       slot,
-      deadline: threadWheel.at(PATIENCE_MS),
+      deadline: threadWheel.at(STORE_TIMEOUT_MS),
       resolve,
     };
     ask.key.copy(key);
@@ -388,7 +390,7 @@ export class RedisStore implements SessionStore {
       else void this.#ofSession(ask, standing).then(ask.resolve);
     } catch (error) {
       this.#parts.log.error({ err: error }, 'a session of the shared store could not be taken into the table');
-      ask.resolve(this.#alone(ask));
+      ask.resolve(this.#decideLocally(ask));
     }
   }
 
@@ -422,7 +424,7 @@ export class RedisStore implements SessionStore {
       const connection = this.#reachable();
       const backend = pool.bySlot[slot];
       if (!claims) return Claim.unknown;
-      if (connection === null || backend === undefined) return this.#alone(ask);
+      if (connection === null || backend === undefined) return this.#decideLocally(ask);
       const { binding } = this.#table.peek(key, now, row) === Lookup.LIVE ? row : { binding: 0 };
       const life = backend.life.number;
       return await this.#ask(
@@ -442,7 +444,7 @@ export class RedisStore implements SessionStore {
       );
     } catch (error) {
       this.#parts.log.error({ err: error }, 'a session of the shared store could not be taken into the table');
-      return this.#alone(ask);
+      return this.#decideLocally(ask);
     }
   }
 
@@ -463,9 +465,10 @@ export class RedisStore implements SessionStore {
     const { slot, life } = backend;
     const stamp = life.stampBy(standing.life, standing.lastSeen, now);
     const { created, moves, provisional } = standing;
-    const settled = claims && this.#table.settle(key, slot, stamp, created, moves, now, this.#row, !provisional);
+    const settled =
+      claims && this.#table.applyStoreAnswer(key, slot, stamp, created, moves, now, this.#row, !provisional);
     if (ask.made && standing.verdict === 'stands') {
-      this.#table.disown(key, standing.lastSeen);
+      this.#table.clearClaimed(key, standing.lastSeen);
       // Made for this client, but it is the session of the one that it began with.
       if (standing.binding !== 0) this.#table.setBinding(key, standing.binding);
       if ((standing.userA | standing.userB) !== 0) this.#table.setUser(key, standing.userA, standing.userB);
@@ -488,11 +491,11 @@ export class RedisStore implements SessionStore {
   }
 
   #giveUp(): void {
-    for (const ask of this.#asks.takeAll()) ask.resolve(this.#alone(ask));
+    for (const ask of this.#asks.takeAll()) ask.resolve(this.#decideLocally(ask));
   }
 
   /** What becomes of a question that nobody answers. */
-  #alone({ key, claims, made, slot }: Ask): Claim {
+  #decideLocally({ key, claims, made, slot }: Ask): Claim {
     if (this.#rejects) {
       if (made) this.#table.release(key, slot);
       return Claim.refused;

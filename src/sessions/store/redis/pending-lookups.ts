@@ -21,7 +21,7 @@ export interface Ask {
 }
 
 /** The questions that wait for their answers, with one deadline for all: they all have the same patience, so they come due in the order in which they came. */
-export class Asks {
+export class PendingLookups {
   readonly #patience: number;
   readonly #onLate: () => void;
   readonly #asks = new Set<Ask>();

@@ -38,7 +38,7 @@ import { createLogger } from './logging/logger.ts';
 import { loadPrettyFormat } from './logging/pretty-format.ts';
 import { CounterSums } from './metrics/counter-sums.ts';
 import { Counters } from './metrics/counters.ts';
-import { RareTotals } from './metrics/rare-totals.ts';
+import { LabelledTotals } from './metrics/labelled-totals.ts';
 import { listenerAddresses } from './model/listener-addresses.ts';
 import { loadListenerTls } from './model/listener-tls.ts';
 import { ModelKeeper } from './model/model-keeper.ts';
@@ -184,9 +184,9 @@ async function start(
   keeper.adopt(keeper.plan({ file: config, secrets, tls: loadListenerTls(config), found: found(config) }, true));
   restoreStanding(keeper, state, standing);
   setLimits(table, keeper.pools);
-  const rare = new RareTotals();
+  const labelled = new LabelledTotals();
   const restarts = new Restarts({
-    count: (...labels) => rare.add([{ name: 'limpet_backend_restarts_total', labels, count: 1 }]),
+    count: (...labels) => labelled.add([{ name: 'limpet_backend_restarts_total', labels, count: 1 }]),
     log,
     ...(nodes === null
       ? {}
@@ -219,7 +219,7 @@ async function start(
     sequence: eventSequence,
     threads: workers + 1,
     user: (a, b) => users.names.name(a, b),
-    rare,
+    labelled,
     log,
   });
   undo.push(() => audit.close());
@@ -229,7 +229,7 @@ async function start(
     table.observer = audit.journal === null ? null : tableEvents;
   };
   observe();
-  const spans = new SpanExporter({ version: packageVersion(), rare, log });
+  const spans = new SpanExporter({ version: packageVersion(), labelled, log });
   spans.change(config.tracing.otlp);
   const { tokenFile } = config.admin;
   const token = tokenFile === null ? null : BearerToken.fromFile(tokenFile);
@@ -250,7 +250,7 @@ async function start(
     state,
     table,
     users,
-    rare,
+    labelled,
     output,
     audit,
     spans,
@@ -277,7 +277,7 @@ async function start(
   const stream = new EventStream();
   const events = new EventSources({
     stream,
-    rare,
+    labelled,
     phase: () => phase,
     restarts: () => supervisor.restarts,
     evictions: () => table.evictions,
@@ -353,7 +353,7 @@ async function start(
     table,
     users: users.names,
     counters,
-    rare,
+    labelled,
     restarts,
     events: stream,
     journal: () => audit.journal,

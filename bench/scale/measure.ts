@@ -152,13 +152,13 @@ async function measureWorkers(
     await limpet.stop();
   }
   const [fewer, more] = residents as [Resident, Resident];
-  const { buffer, marks } = SessionTable.allocate(options.sessions, SLOTS, workers + 1, POOLS, true);
+  const { buffer, changes } = SessionTable.allocate(options.sessions, SLOTS, workers + 1, POOLS, true);
   return {
     workers,
     emptyMs: empty.readyMs,
     few: fewer,
     many: more,
-    tableBytes: buffer.byteLength + marks!.byteLength,
+    tableBytes: buffer.byteLength + changes!.byteLength,
     bytesPerSession: (more.resident - fewer.resident) / (more.sessions - fewer.sessions),
     p99Ratio: ratio(fewer.rounds, more.rounds, 'p99'),
     calmP99Ratio: calmRatio(fewer.rounds, more.rounds),

@@ -53,7 +53,7 @@ export class LiveControlPlane implements ControlPlane {
     this.#registry = metricsRegistry({
       source: liveMetricsSource(parts, this.reloads),
       sums: this.#sums,
-      rare: parts.rare,
+      labelled: parts.labelled,
       processMetrics,
     });
   }

@@ -39,7 +39,7 @@ export class LiveMoves {
 
   /** See ControlPlane.evacuate. */
   async evacuate(poolName: string, id: string): Promise<Result<EvacuationView>> {
-    const { table, state, rare, now, onAdminChange } = this.#parts;
+    const { table, state, labelled, now, onAdminChange } = this.#parts;
     const found = this.#find(poolName, id);
     if ('ok' in found) return found;
     const { pool, backend } = found;
@@ -60,7 +60,7 @@ export class LiveMoves {
     let total = 0;
     for (const [to, count] of moved) {
       total += count;
-      rare.add([{ name: 'limpet_failovers_total', labels: [pool.name, id, to, 'drain'], count }]);
+      labelled.add([{ name: 'limpet_failovers_total', labels: [pool.name, id, to, 'drain'], count }]);
     }
     if (total > 0 || stayed > 0)
       onAdminChange({ kind: 'backend-evacuated', pool: pool.name, backend: id, moved: total, stayed });

@@ -8,7 +8,7 @@ import type { Key } from '../keys/key.ts';
 import type { MemoryView } from '../limits/memory-view.ts';
 import type { SessionJournal } from '../logging/session-journal.ts';
 import type { CountersMemory } from '../metrics/counters-memory.ts';
-import type { RareTotals } from '../metrics/rare-totals.ts';
+import type { LabelledTotals } from '../metrics/labelled-totals.ts';
 import type { ExplainQuery, Explanation } from '../proxy/explain/explanation.ts';
 import type { SessionTable } from '../sessions/table/table.ts';
 import type { UserNames } from '../sessions/users/user-names.ts';
@@ -84,7 +84,7 @@ export interface LiveParts {
   readonly table: SessionTable;
   readonly users: UserNames;
   readonly counters: CountersMemory;
-  readonly rare: RareTotals;
+  readonly labelled: LabelledTotals;
   readonly restarts: Restarts;
   readonly events: EventStream;
   /** The audit log as it is now; null, or absent: it is off. */

@@ -117,7 +117,7 @@ export class LiveSessions {
 
   /** See ControlPlane.moveSession. */
   async move(id: string, to: string): Promise<Result<SessionView>> {
-    const { table, state, rare, now, onAdminChange, onSessionMoved } = this.#parts;
+    const { table, state, labelled, now, onAdminChange, onSessionMoved } = this.#parts;
     for (let tries = 0; ; tries++) {
       const found = this.#find(id) ?? (await this.#adopt(id));
       if ('ok' in found) return found;
@@ -130,7 +130,7 @@ export class LiveSessions {
       if (!state.isUsable(target.slot) || state.adminState(target.slot) === 'drain') return unavailable(target, state);
       const { backend: slot, generation } = row;
       if (table.move(key, slot, target.slot, target.life.stamp, MoveReason.operator, now(), row, generation)) {
-        rare.add([
+        labelled.add([
           { name: 'limpet_failovers_total', labels: [pool.name, from?.id ?? 'unknown', to, 'operator'], count: 1 },
         ]);
         onSessionMoved?.(key, pool, from, target);

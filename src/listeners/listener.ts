@@ -19,7 +19,7 @@ import { StartError } from '../errors-start.ts';
 import { type MemoryPressure, Pressure } from '../limits/memory-pressure.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Counters } from '../metrics/counters.ts';
-import type { RareCounters } from '../metrics/rare.ts';
+import type { LabelledCounters } from '../metrics/labelled-counters.ts';
 import type { Handler } from '../proxy/handler.ts';
 import { AcceptGate } from '../sockets/accept-gate.ts';
 import { keepAcceptedAlive } from '../sockets/keep-accepted-alive.ts';
@@ -54,7 +54,7 @@ export interface ListenerParts {
   readonly limits: ConnectionLimits;
   readonly pressure: MemoryPressure;
   readonly counters: Counters;
-  readonly rare: RareCounters;
+  readonly labelled: LabelledCounters;
   readonly http2: Http2Front<Http2Listener>;
   readonly log: Logger;
 }
@@ -294,7 +294,7 @@ export class Listener implements ConnectionOwner, PreHttpHost, Http2Listener {
   }
 
   arrived(arrival: PreHttpConnection, socket: Socket, early: Buffer | null): void {
-    const { limits, index, rare, handler, http2 } = this.#parts;
+    const { limits, index, labelled, handler, http2 } = this.#parts;
     const { peer, secure, ends, acceptedFrom } = arrival;
     const origin: Origin = {
       peer,
@@ -304,7 +304,7 @@ export class Listener implements ConnectionOwner, PreHttpHost, Http2Listener {
     };
     this.#preHttp.delete(arrival);
     if (socket instanceof TLSSocket) {
-      rare.add('limpet_tls_handshakes_total', this.config.bind, socket.isSessionReused() ? 'true' : 'false');
+      labelled.add('limpet_tls_handshakes_total', this.config.bind, socket.isSessionReused() ? 'true' : 'false');
     }
     if (peer !== acceptedFrom) {
       if (this.#hasItsShare(peer)) {
@@ -337,14 +337,14 @@ export class Listener implements ConnectionOwner, PreHttpHost, Http2Listener {
 
   handshakeFailed({ peer }: PreHttpConnection, reason: HandshakeFailure, problem: string): void {
     const { bind } = this.config;
-    this.#parts.rare.add('limpet_tls_handshake_failures_total', bind, reason);
+    this.#parts.labelled.add('limpet_tls_handshake_failures_total', bind, reason);
     this.#parts.log.debug({ listener: bind, client: peer, reason, problem }, 'TLS handshake failed');
   }
 
   refused({ acceptedFrom }: PreHttpConnection, reason: ProxyRefusal, problem: string): void {
     const { bind } = this.config;
-    const { rare, log } = this.#parts;
-    rare.add('limpet_refused_connections_total', bind, reason);
+    const { labelled, log } = this.#parts;
+    labelled.add('limpet_refused_connections_total', bind, reason);
     const now = performance.now();
     if (now < this.#quietAboutProxies) return;
     this.#quietAboutProxies = now + QUIET_MS;
@@ -353,8 +353,8 @@ export class Listener implements ConnectionOwner, PreHttpHost, Http2Listener {
   }
 
   crossed(): void {
-    const { rare, log } = this.#parts;
-    rare.add('limpet_stop_crossings_total', this.config.bind);
+    const { labelled, log } = this.#parts;
+    labelled.add('limpet_stop_crossings_total', this.config.bind);
     if (this.#crossings++ > 0) return;
     log.warn(
       { listener: this.config.bind, idleMs: this.#idleMs },

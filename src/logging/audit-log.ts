@@ -1,5 +1,5 @@
 import { StartError } from '../errors-start.ts';
-import type { RareTotals } from '../metrics/rare-totals.ts';
+import type { LabelledTotals } from '../metrics/labelled-totals.ts';
 import { AuditFile } from './audit-file.ts';
 import { auditLine } from './audit-line.ts';
 import { EventOrder } from './event-order.ts';
@@ -24,7 +24,7 @@ export interface AuditLogParts {
   readonly threads: number;
   /** The user of a hash; null: not known. */
   readonly user: (userA: number, userB: number) => string | null;
-  readonly rare: RareTotals;
+  readonly labelled: LabelledTotals;
   readonly log: Logger;
 }
 
@@ -144,7 +144,7 @@ export class AuditLog implements SessionJournal {
   }
 
   #onLost(events: number): void {
-    this.#parts.rare.add([{ name: 'limpet_audit_dropped_total', labels: [], count: events }]);
+    this.#parts.labelled.add([{ name: 'limpet_audit_dropped_total', labels: [], count: events }]);
     if (this.#lost === 0) this.#parts.log.error({ events }, 'events of the audit log are lost');
     this.#lost += events;
   }

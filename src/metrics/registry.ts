@@ -1,9 +1,9 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { CounterSums } from './counter-sums.ts';
+import { LABELLED_METRICS, type LabelledMetric } from './labelled-counters.ts';
+import type { LabelledTotals } from './labelled-totals.ts';
 import type { MetricsPool, MetricsSource } from './metrics-source.ts';
 import { OUTCOMES } from './outcomes.ts';
-import { RARE_METRICS, type RareMetric } from './rare.ts';
-import type { RareTotals } from './rare-totals.ts';
 import { SampledHistogram } from './sampled-histogram.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -13,13 +13,13 @@ type Set = (labels: Labels, value: number) => void;
 export interface MetricsParts {
   readonly source: MetricsSource;
   readonly sums: CounterSums;
-  readonly rare: RareTotals;
+  readonly labelled: LabelledTotals;
   /** True: Node's own process metrics too. They start a timer and an observer that last as long as the process. */
   readonly processMetrics: boolean;
 }
 
 /** All metrics of limpet. Nothing is copied before a collection: `metrics()` reads the shared counters. */
-export function metricsRegistry({ source, sums, rare, processMetrics }: MetricsParts): Registry {
+export function metricsRegistry({ source, sums, labelled, processMetrics }: MetricsParts): Registry {
   const registry = new Registry();
   const registers = [registry];
   const counter = (name: string, help: string, labelNames: readonly string[], collect: (set: Set) => void) => {
@@ -112,12 +112,12 @@ export function metricsRegistry({ source, sums, rare, processMetrics }: MetricsP
       });
     }
   });
-  for (const [name, { help, labels }] of Object.entries(RARE_METRICS) as [
-    RareMetric,
-    (typeof RARE_METRICS)[RareMetric],
+  for (const [name, { help, labels }] of Object.entries(LABELLED_METRICS) as [
+    LabelledMetric,
+    (typeof LABELLED_METRICS)[LabelledMetric],
   ][]) {
     counter(name, help, labels, (set) => {
-      for (const series of rare.series(name)) {
+      for (const series of labelled.series(name)) {
         set(Object.fromEntries(labels.map((label, i) => [label, series.labels[i] ?? ''])), series.count);
       }
     });

@@ -24,8 +24,8 @@ import { Key } from '../keys/key.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { SessionJournal } from '../logging/session-journal.ts';
 import type { Counters } from '../metrics/counters.ts';
+import type { LabelledCounters } from '../metrics/labelled-counters.ts';
 import { Outcome } from '../metrics/outcomes.ts';
-import type { RareCounters } from '../metrics/rare.ts';
 import type { Router } from '../routing/router.ts';
 import { SessionChange } from '../routing/session-triggers.ts';
 import type { SessionStore } from '../sessions/store/store.ts';
@@ -79,7 +79,7 @@ export interface HandlerParts {
   readonly table: SessionTable;
   readonly store: SessionStore;
   readonly counters: Counters;
-  readonly rare: RareCounters;
+  readonly labelled: LabelledCounters;
   readonly recorder: RequestRecorder;
   /** Null: the audit log is off. Another one at any time. */
   readonly journal: SessionJournal | null;
@@ -141,8 +141,8 @@ export class Handler implements AttemptEvents, Gate {
     this.#router = parts.router;
     this.#state = parts.state;
     this.#store = parts.store;
-    const { table, store, rare, log, requester } = parts;
-    this.#session = new SessionStep({ table, store, rare, log, requester, journal: () => parts.journal });
+    const { table, store, labelled, log, requester } = parts;
+    this.#session = new SessionStep({ table, store, labelled, log, requester, journal: () => parts.journal });
     this.#steps = PASSED.map((name) => (name === 'session' ? this.#session : parts.steps[name]));
     this.#streams = new OpenStreams(parts.table, (x) => this.endStream(x));
     this.adopt(parts.router, parts.pools);
@@ -580,7 +580,7 @@ export class Handler implements AttemptEvents, Gate {
     if (!excused) blame(x, backend, this.#state, stage, kind, why, this.wheel.now);
     x.newConnectionOnly = false;
     if (kind === ERRORS.BACKEND_PROTOCOL) {
-      this.#parts.rare.add('limpet_refused_responses_total', runtime.pool.name, backend.id, why);
+      this.#parts.labelled.add('limpet_refused_responses_total', runtime.pool.name, backend.id, why);
       if (stage === Stage.committed) return this.answer(x, kind);
     }
     // The client has part of it: never started again (behaviour 29).
@@ -611,7 +611,7 @@ export class Handler implements AttemptEvents, Gate {
     x.newConnectionOnly = true;
     x.triedCount--;
     x.attempts--;
-    this.#parts.rare.add('limpet_retries_total', runtime.pool.name, 'keep-alive-race');
+    this.#parts.labelled.add('limpet_retries_total', runtime.pool.name, 'keep-alive-race');
     this.send(x, x.backend!);
   }
 
@@ -623,7 +623,7 @@ export class Handler implements AttemptEvents, Gate {
     x.newConnectionOnly = true;
     x.triedCount--;
     x.attempts--;
-    this.#parts.rare.add('limpet_retries_total', x.runtime!.pool.name, 'own-pause');
+    this.#parts.labelled.add('limpet_retries_total', x.runtime!.pool.name, 'own-pause');
     this.send(x, x.backend!);
   }
 
@@ -668,7 +668,7 @@ export class Handler implements AttemptEvents, Gate {
   }
 
   #countRetry(x: Exchange, runtime: PoolRuntime, reason: string): void {
-    this.#parts.rare.add('limpet_retries_total', runtime.pool.name, reason);
+    this.#parts.labelled.add('limpet_retries_total', runtime.pool.name, reason);
     if (x.retrying) return;
     x.retrying = true;
     runtime.retrying++;

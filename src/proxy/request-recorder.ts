@@ -2,14 +2,14 @@ import { performance } from 'node:perf_hooks';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { AccessLog, AccessRecord } from '../logging/access-log.ts';
 import type { Counters } from '../metrics/counters.ts';
-import type { RareCounters } from '../metrics/rare.ts';
+import type { LabelledCounters } from '../metrics/labelled-counters.ts';
 import { endTrace } from './request-spans.ts';
 import { sessionOf } from './session/session-of.ts';
 
 /** Counts and logs requests that have ended, after their last byte has been handed to the socket. */
 export class RequestRecorder {
   readonly #counters: Counters;
-  readonly #rare: RareCounters;
+  readonly #labelled: LabelledCounters;
   /** Null: no access log. */
   access: AccessLog | null;
   readonly #record: AccessRecord = {
@@ -32,9 +32,9 @@ export class RequestRecorder {
     detail: '',
   };
 
-  constructor(counters: Counters, rare: RareCounters, access: AccessLog | null) {
+  constructor(counters: Counters, labelled: LabelledCounters, access: AccessLog | null) {
     this.#counters = counters;
-    this.#rare = rare;
+    this.#labelled = labelled;
     this.access = access;
   }
 
@@ -44,7 +44,7 @@ export class RequestRecorder {
     const answered = x.error === null || x.lastBackend === null ? (x.lastBackend?.slot ?? -1) : -1;
     this.#counters.request(pool === null ? -1 : pool.index, answered, x.status, x.bytesIn, x.bytesOut, durationMs);
     if (pool !== null) this.#counters.affinity(pool.index, x.outcome);
-    if (x.error !== null) this.#rare.add('limpet_errors_total', x.error.code);
+    if (x.error !== null) this.#labelled.add('limpet_errors_total', x.error.code);
     if (x.trace !== null) endTrace(x, x.trace);
     const { access } = this;
     if (access === null) return;

@@ -11,8 +11,8 @@ import { boundBackend } from '../backends/bound-backend.ts';
 import { type Exchange, Stage } from '../exchange/exchange.ts';
 import type { Head } from '../http1/head.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { LabelledCounters } from '../metrics/labelled-counters.ts';
 import { Outcome } from '../metrics/outcomes.ts';
-import type { RareCounters } from '../metrics/rare.ts';
 import type { SessionStore } from '../sessions/store/store.ts';
 import { Lookup } from '../sessions/table/lookup.ts';
 import type { SessionTable } from '../sessions/table/table.ts';
@@ -27,7 +27,7 @@ import { sessionTail } from './session/session-confirm.ts';
 export interface ResumeParts {
   readonly table: SessionTable;
   readonly store: SessionStore;
-  readonly rare: RareCounters;
+  readonly labelled: LabelledCounters;
   readonly log: Logger;
   readonly requester: { client: string };
 }
@@ -75,7 +75,7 @@ export function takeRest(x: Exchange, upstream: Upstream, head: Head, framing: n
     return false;
   }
   upstream.goOn(restOf(resumption, x.bytesOut));
-  parts.rare.add('limpet_resumed_total', pool);
+  parts.labelled.add('limpet_resumed_total', pool);
   parts.log.info(what, 'broken response resumed');
   parts.requester.client = x.client.address;
   const home = x.boundBackend;

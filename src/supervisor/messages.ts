@@ -5,14 +5,14 @@ import type { RateTableMemory } from '../limits/rate-table.ts';
 import type { ConnectionLimitsMemory } from '../listeners/connection-limits.ts';
 import type { EventBatch } from '../logging/numbered-event.ts';
 import type { CountersMemory } from '../metrics/counters-memory.ts';
-import type { RareCount } from '../metrics/rare.ts';
+import type { LabelledCount } from '../metrics/labelled-counters.ts';
 import type { RunningModel } from '../model/running-model.ts';
 import type { SharedStore } from '../sessions/store/create-store.ts';
 import type { SharedChainsMemory } from '../sessions/table/shared-chains.ts';
 import type { SessionTableMemory } from '../sessions/table/table-memory.ts';
 import type { User } from '../sessions/users/user-hash.ts';
 import type { SpanBatch } from '../tracing/span-buffer.ts';
-import type { DialogMemory } from '../turns/dialog-memory.ts';
+import type { TurnsMemory } from '../turns/turns-memory.ts';
 import type { HeartbeatsMemory } from './heartbeats.ts';
 
 /** Ports that the listeners of a model listen on, by their keys (see `listenerKeys`). */
@@ -35,7 +35,7 @@ export interface WorkerStart {
   readonly eventSequence: SharedArrayBuffer;
   readonly rates: RateTableMemory;
   /** Who has the turn of a session, and who waits for it. */
-  readonly dialog: DialogMemory;
+  readonly dialog: TurnsMemory;
   /** Which sessions each user has: see UserIndex. */
   readonly users: SharedChainsMemory;
   readonly heartbeats: HeartbeatsMemory;
@@ -84,7 +84,7 @@ export type FromWorker =
   | {
       readonly kind: 'batch';
       readonly log: string;
-      readonly rare: readonly RareCount[];
+      readonly labelled: readonly LabelledCount[];
       /** Users that it met for the first time. */
       readonly users: readonly User[];
       /** Null: nothing happened, or the audit log is off. */

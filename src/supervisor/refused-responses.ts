@@ -1,5 +1,5 @@
 import type { Logger } from '../logging/logger.ts';
-import type { RareCount } from '../metrics/rare.ts';
+import type { LabelledCount } from '../metrics/labelled-counters.ts';
 
 const QUIET_MS = 60_000;
 /** Backends times reasons that are remembered. */
@@ -15,7 +15,7 @@ export class RefusedResponses {
   }
 
   /** @param now monotonic, ms */
-  note(counts: readonly RareCount[], now: number): void {
+  note(counts: readonly LabelledCount[], now: number): void {
     for (const { name, labels, count } of counts) {
       if (name !== 'limpet_refused_responses_total') continue;
       const [pool, backend, reason] = labels;

@@ -8,7 +8,7 @@ import { ConnectionLimits } from '../listeners/connection-limits.ts';
 import type { AuditLog } from '../logging/audit-log.ts';
 import type { LineSink, Logger } from '../logging/logger.ts';
 import { CounterSums } from '../metrics/counter-sums.ts';
-import type { RareTotals } from '../metrics/rare-totals.ts';
+import type { LabelledTotals } from '../metrics/labelled-totals.ts';
 import type { RunningModel } from '../model/running-model.ts';
 import { sweepPace } from '../sessions/table/sweep.ts';
 import type { SessionTable } from '../sessions/table/table.ts';
@@ -17,7 +17,7 @@ import { Deadline } from '../timing/deadline.ts';
 import { threadWheel } from '../timing/thread-wheel.ts';
 import type { SpanExporter } from '../tracing/span-exporter.ts';
 import { DeadTurns } from '../turns/dead-turns.ts';
-import { allocateDialog, type DialogMemory } from '../turns/dialog-memory.ts';
+import { allocateTurns, type TurnsMemory } from '../turns/turns-memory.ts';
 import { EndsWatch } from './ends-watch.ts';
 import { Heartbeats, type HeartbeatsMemory } from './heartbeats.ts';
 import type { FromWorker, Ports, ToWorker, WorkerStart } from './messages.ts';
@@ -44,7 +44,7 @@ export interface SupervisorParts {
   readonly state: SharedState;
   readonly table: SessionTable;
   readonly users: Users;
-  readonly rare: RareTotals;
+  readonly labelled: LabelledTotals;
   readonly output: LineSink;
   readonly audit: AuditLog;
   readonly spans: SpanExporter;
@@ -82,7 +82,7 @@ export class Supervisor {
   ports: Ports = new Map();
   /** Requests that take turns within their session. */
   readonly turns: DeadTurns;
-  readonly #dialog: DialogMemory;
+  readonly #dialog: TurnsMemory;
   readonly #parts: SupervisorParts;
   readonly #places: Place[];
   readonly #heartbeatsMemory: HeartbeatsMemory;
@@ -107,7 +107,7 @@ export class Supervisor {
     this.#rates = new RateTable(parts.start.rates, 1);
     this.#sums = new CounterSums(parts.start.counters);
     this.#refused = new RefusedResponses(parts.log);
-    this.#dialog = allocateDialog(parts.workers);
+    this.#dialog = allocateTurns(parts.workers);
     this.#heartbeatsMemory = Heartbeats.allocate(parts.workers);
     this.#heartbeats = new Heartbeats(this.#heartbeatsMemory);
     this.turns = new DeadTurns(this.#dialog);
@@ -249,7 +249,7 @@ export class Supervisor {
   }
 
   #spawn(place: Place): Promise<Ports> {
-    const { start, log, output, rare, audit, spans } = this.#parts;
+    const { start, log, output, labelled, audit, spans } = this.#parts;
     const model = this.#model!;
     const { index } = place;
     const data: WorkerStart = {
@@ -274,9 +274,9 @@ export class Supervisor {
       switch (message.kind) {
         case 'batch':
           if (message.log !== '') output.write(message.log);
-          if (message.rare.length > 0) {
-            rare.add(message.rare);
-            this.#refused.note(message.rare, performance.now());
+          if (message.labelled.length > 0) {
+            labelled.add(message.labelled);
+            this.#refused.note(message.labelled, performance.now());
           }
           // Before events that name them.
           if (message.users.length > 0) this.#parts.users.names.add(message.users);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { parseOtlpUrl } from '../config/otlp-url.ts';
 import type { Logger } from '../logging/logger.ts';
-import type { RareTotals } from '../metrics/rare-totals.ts';
+import type { LabelledTotals } from '../metrics/labelled-totals.ts';
 import { Deadline } from '../timing/deadline.ts';
 import { OtlpPost, type Posted } from './otlp-post.ts';
 import type { SpanBatch } from './span-buffer.ts';
@@ -39,7 +39,7 @@ const QUIET_MS = 60_000;
 
 export interface SpanExporterParts {
   readonly version: string;
-  readonly rare: RareTotals;
+  readonly labelled: LabelledTotals;
   readonly log: Logger;
 }
 
@@ -192,7 +192,7 @@ export class SpanExporter {
   }
 
   #drop(count: number, why: string): void {
-    this.#parts.rare.add([{ name: 'limpet_spans_dropped_total', labels: [], count }]);
+    this.#parts.labelled.add([{ name: 'limpet_spans_dropped_total', labels: [], count }]);
     this.#dropped += count;
     const now = Date.now();
     if (now < this.#quietUntil && !this.#stopping) return;

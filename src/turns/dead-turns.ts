@@ -1,6 +1,6 @@
 import type { Key } from '../keys/key.ts';
 import { SharedChains } from '../sessions/table/shared-chains.ts';
-import { Bell, type DialogMemory, HOLDS, ring, WAITS, WORKER, Word, whoIs } from './dialog-memory.ts';
+import { Bell, HOLDS, ring, type TurnsMemory, WAITS, WORKER, Word, whoIs } from './turns-memory.ts';
 
 /** A worker that has died, and the chains that are still to be looked through. */
 interface Dead {
@@ -14,7 +14,7 @@ export class DeadTurns {
   readonly #bells: Int32Array;
   #dead: Dead[] = [];
 
-  constructor(memory: DialogMemory) {
+  constructor(memory: TurnsMemory) {
     this.#chains = new SharedChains(memory.chains, 1);
     this.#bells = new Int32Array(memory.bells);
   }

@@ -2,7 +2,7 @@ import { type MemoryPressure, Pressure } from '../limits/memory-pressure.ts';
 import { threadMemory } from '../limits/thread-memory.ts';
 import type { Listener } from '../listeners/listener.ts';
 import type { Logger } from '../logging/logger.ts';
-import type { RareCounters } from '../metrics/rare.ts';
+import type { LabelledCounters } from '../metrics/labelled-counters.ts';
 import type { TimerWheel } from '../timing/timer-wheel.ts';
 
 /** Ticks of the wheel between two looks. */
@@ -20,7 +20,7 @@ interface ReliefParts {
   readonly limit: () => number;
   readonly wheel: TimerWheel;
   readonly log: Logger;
-  readonly rare: RareCounters;
+  readonly labelled: LabelledCounters;
   /** Lets go of what is remembered only to save work. */
   readonly forget: () => void;
 }
@@ -61,7 +61,7 @@ export class MemoryRelief {
 
   /** Ends those that hold most and read least, as many as this worker's share of what is too much. */
   #end(listeners: readonly Listener[]): void {
-    const { pressure, thread, limit, wheel, log, rare } = this.#parts;
+    const { pressure, thread, limit, wheel, log, labelled } = this.#parts;
     // Nobody is ended for what V8 has not collected, nor for what those have held that were ended a moment ago.
     if (wheel.now - this.#collectedAt < COLLECT_MS) return;
     this.#collect();
@@ -79,7 +79,7 @@ export class MemoryRelief {
       connection.shed();
     }
     if (ended === 0) return;
-    for (let n = 0; n < ended; n++) rare.add('limpet_memory_ended_connections_total');
+    for (let n = 0; n < ended; n++) labelled.add('limpet_memory_ended_connections_total');
     if (wheel.now - this.#saidAt < QUIET_MS) return;
     this.#saidAt = wheel.now;
     log.warn({ connections: ended }, 'memory is far too short: connections that hold most and read least end');

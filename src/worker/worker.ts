@@ -24,7 +24,7 @@ import { EventSequence } from '../logging/event-sequence.ts';
 import { WorkerJournal } from '../logging/worker-journal.ts';
 import { WorkerLog } from '../logging/worker-log.ts';
 import { Counters } from '../metrics/counters.ts';
-import { RareCounters } from '../metrics/rare.ts';
+import { LabelledCounters } from '../metrics/labelled-counters.ts';
 import type { RunningModel } from '../model/running-model.ts';
 import { buildRuntimes } from '../proxy/build-runtimes.ts';
 import { Handler } from '../proxy/handler.ts';
@@ -48,7 +48,7 @@ import { threadWheel } from '../timing/thread-wheel.ts';
 import type { TimerWheel } from '../timing/timer-wheel.ts';
 import { SpanBuffer } from '../tracing/span-buffer.ts';
 import { TraceIds } from '../tracing/trace-ids.ts';
-import { Turns } from '../turns/turns.ts';
+import { SessionTurns } from '../turns/session-turns.ts';
 import type { PoolRuntime } from '../upstream/pool-runtime.ts';
 import { buildTlsFronts } from './build-tls-fronts.ts';
 import { MemoryRelief } from './memory-relief.ts';
@@ -70,7 +70,7 @@ interface Parts {
 export class Worker {
   readonly #post: (message: FromWorker) => void;
   readonly #log: WorkerLog;
-  readonly #rare = new RareCounters();
+  readonly #labelled = new LabelledCounters();
   readonly #wheel: TimerWheel;
   readonly #handler: Handler;
   readonly #http2: ReturnType<typeof http2Streams>;
@@ -82,7 +82,7 @@ export class Worker {
   readonly #relief: MemoryRelief;
   readonly #rates: RateTable;
   readonly #recorder: RequestRecorder;
-  readonly #turns: Turns;
+  readonly #turns: SessionTurns;
   readonly #heartbeats: Heartbeats;
   readonly #store: SessionStore;
   readonly #table: SessionTable;
@@ -120,11 +120,11 @@ export class Worker {
     this.#rates = new RateTable(start.rates, index + 2);
     this.#wheel = threadWheel;
     this.#wheel.onTick = () => this.#tick();
-    this.#recorder = new RequestRecorder(this.#counters, this.#rare, this.#accessLog(model.config));
+    this.#recorder = new RequestRecorder(this.#counters, this.#labelled, this.#accessLog(model.config));
     this.#signs = new BackendSigns({
       state: this.#state,
       restarts: new Restarts({
-        count: (...labels) => this.#rare.add('limpet_backend_restarts_total', ...labels),
+        count: (...labels) => this.#labelled.add('limpet_backend_restarts_total', ...labels),
         log,
         ...(start.store === null ? {} : { ask: ({ slot }, life) => post({ kind: 'refuses', slot, life }) }),
         now: Date.now,
@@ -139,7 +139,7 @@ export class Worker {
     // The supervisor is owner 1 of the table's locks.
     const table = new SessionTable(start.table, index + 2);
     this.#table = table;
-    this.#turns = new Turns(start.dialog, index);
+    this.#turns = new SessionTurns(start.dialog, index);
     this.#heartbeats = new Heartbeats(start.heartbeats);
     this.#journal = new WorkerJournal(new EventSequence(start.eventSequence, index + 1));
     const poolAt = (at: number) => this.#parts.pools.find(({ pool }) => pool.index === at)?.pool;
@@ -165,7 +165,7 @@ export class Worker {
       table,
       store: this.#store,
       counters: this.#counters,
-      rare: this.#rare,
+      labelled: this.#labelled,
       recorder: this.#recorder,
       get journal() {
         return noted();
@@ -191,7 +191,7 @@ export class Worker {
       limit: () => memoryLimit(this.#parts.model.config.limits.memory),
       wheel: this.#wheel,
       log,
-      rare: this.#rare,
+      labelled: this.#labelled,
       forget: () => {
         for (const { strategies } of this.#parts.pools) for (const strategy of strategies) strategy.forget?.();
       },
@@ -345,7 +345,7 @@ export class Worker {
             limits: this.#limits,
             pressure: this.#pressure,
             counters: this.#counters,
-            rare: this.#rare,
+            labelled: this.#labelled,
             http2: this.#http2,
             log: this.#log.logger,
           });
@@ -384,12 +384,12 @@ export class Worker {
 
   #batch(): void {
     const log = this.#log.drain();
-    const rare = this.#rare.drain();
+    const labelled = this.#labelled.drain();
     const users = this.#newUsers.drain();
     const events = this.#journal.drain();
     const spans = this.#spans.drain();
-    if (log !== '' || rare.length > 0 || users.length > 0 || events !== null || spans !== null)
-      this.#post({ kind: 'batch', log, rare, users, events, spans });
+    if (log !== '' || labelled.length > 0 || users.length > 0 || events !== null || spans !== null)
+      this.#post({ kind: 'batch', log, labelled, users, events, spans });
   }
 
   #stopped(): void {

@@ -12,7 +12,7 @@ import { Restarts } from '../../src/health/restarts.ts';
 import { Key } from '../../src/keys/key.ts';
 import { format } from '../../src/keys/public-id.ts';
 import { Counters } from '../../src/metrics/counters.ts';
-import { RareTotals } from '../../src/metrics/rare-totals.ts';
+import { LabelledTotals } from '../../src/metrics/labelled-totals.ts';
 import { Row, SessionTable } from '../../src/sessions/table/table.ts';
 import { UserNames } from '../../src/sessions/users/user-names.ts';
 
@@ -93,7 +93,7 @@ export class LiveLimpet {
       table: this.table,
       users: this.users,
       counters,
-      rare: new RareTotals(),
+      labelled: new LabelledTotals(),
       restarts: new Restarts({ count: () => {}, log: { warn() {} }, now: () => this.now }),
       events: new EventStream(),
       onAdminChange: (change) => void this.changes.push(change),

@@ -8,7 +8,7 @@ import { EventSequence } from '../../src/logging/event-sequence.ts';
 import { createLogger } from '../../src/logging/logger.ts';
 import type { SessionEvent } from '../../src/logging/session-journal.ts';
 import { WorkerJournal } from '../../src/logging/worker-journal.ts';
-import { RareTotals } from '../../src/metrics/rare-totals.ts';
+import { LabelledTotals } from '../../src/metrics/labelled-totals.ts';
 import { eventually } from '../support/eventually.ts';
 
 const NOON = Date.UTC(2026, 0, 31, 12);
@@ -17,13 +17,13 @@ function make(t: TestContext) {
   const directory = mkdtempSync(join(tmpdir(), 'limpet-audit-'));
   const path = join(directory, 'audit.jsonl');
   const sequence = EventSequence.allocate(3);
-  const rare = new RareTotals();
+  const labelled = new LabelledTotals();
   const logged: string[] = [];
   const audit = new AuditLog({
     sequence,
     threads: 3,
     user: (a, b) => (a === 1 && b === 2 ? 'ann' : null),
-    rare,
+    labelled,
     log: createLogger('info', { write: (line) => logged.push(line) }),
   });
   t.after(async () => {
@@ -46,7 +46,7 @@ function make(t: TestContext) {
         .split('\n')
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line) as Record<string, string | null>),
-    dropped: () => [...rare.series('limpet_audit_dropped_total')].reduce((sum, { count }) => sum + count, 0),
+    dropped: () => [...labelled.series('limpet_audit_dropped_total')].reduce((sum, { count }) => sum + count, 0),
   };
 }
 

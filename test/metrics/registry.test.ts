@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CounterSums } from '../../src/metrics/counter-sums.ts';
 import { Counters } from '../../src/metrics/counters.ts';
+import { LabelledTotals } from '../../src/metrics/labelled-totals.ts';
 import type { MetricsSource } from '../../src/metrics/metrics-source.ts';
 import { Outcome } from '../../src/metrics/outcomes.ts';
-import { RareTotals } from '../../src/metrics/rare-totals.ts';
 import { metricsRegistry } from '../../src/metrics/registry.ts';
 import { type Family, parseExposition, sampleValue } from './exposition.ts';
 
@@ -43,10 +43,10 @@ const source: MetricsSource = {
 
 function make(processMetrics = false) {
   const memory = Counters.allocate(2, 2, 8, 2);
-  const rare = new RareTotals();
-  const registry = metricsRegistry({ source, sums: new CounterSums(memory), rare, processMetrics });
+  const labelled = new LabelledTotals();
+  const registry = metricsRegistry({ source, sums: new CounterSums(memory), labelled, processMetrics });
   const collect = async () => parseExposition(await registry.metrics());
-  return { counters: [new Counters(memory, 0), new Counters(memory, 1)] as const, rare, registry, collect };
+  return { counters: [new Counters(memory, 0), new Counters(memory, 1)] as const, labelled, registry, collect };
 }
 
 /** Checks the histograms of a family as Prometheus does. Answers count and sum of the series with these labels. */
@@ -144,14 +144,14 @@ test('histograms are cumulative, in seconds, and their +Inf bucket is their coun
 });
 
 test('live state is read at the moment of the collection', async () => {
-  const { counters, rare, collect } = make();
+  const { counters, labelled, collect } = make();
   counters[0].connectionOpened(1);
   counters[1].connectionOpened(1);
   counters[1].connectionClosed(1);
   counters[0].affinity(0, Outcome.bound);
   counters[1].affinity(0, Outcome.bound);
   counters[1].affinity(0, Outcome.lost);
-  rare.add([
+  labelled.add([
     { name: 'limpet_failovers_total', labels: ['shop', 'a', 'b', 'backend-down'], count: 4 },
     { name: 'limpet_retries_total', labels: ['shop', 'BACKEND_RESET'], count: 5 },
     { name: 'limpet_errors_total', labels: ['NO_ROUTE'], count: 6 },

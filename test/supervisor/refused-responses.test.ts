@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Logger } from '../../src/logging/logger.ts';
-import type { RareCount } from '../../src/metrics/rare.ts';
+import type { LabelledCount } from '../../src/metrics/labelled-counters.ts';
 import { RefusedResponses } from '../../src/supervisor/refused-responses.ts';
 
 function make(): { said: Record<string, unknown>[]; refused: RefusedResponses } {
@@ -10,7 +10,7 @@ function make(): { said: Record<string, unknown>[]; refused: RefusedResponses } 
   return { said, refused: new RefusedResponses(log) };
 }
 
-function of(backend: string, reason: string, count = 1): RareCount[] {
+function of(backend: string, reason: string, count = 1): LabelledCount[] {
   return [{ name: 'limpet_refused_responses_total', labels: ['p', backend, reason], count }];
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { Logger } from '../../src/logging/logger.ts';
 import { createLogger } from '../../src/logging/logger.ts';
-import { RareTotals } from '../../src/metrics/rare-totals.ts';
+import { LabelledTotals } from '../../src/metrics/labelled-totals.ts';
 import { type ExportLimits, SpanExporter } from '../../src/tracing/span-exporter.ts';
 import { SpanKind, spanJson } from '../../src/tracing/span-json.ts';
 import { Collector, refuseWith, takeAll } from '../support/collector.ts';
@@ -45,14 +45,14 @@ describe('the export of spans', () => {
   });
 
   const make = (limits: Partial<ExportLimits> = {}, url: string | null = collector.url) => {
-    const rare = new RareTotals();
+    const labelled = new LabelledTotals();
     const lines: string[] = [];
     const log: Logger = createLogger('info', { write: (line) => void lines.push(line) });
-    const exporter = new SpanExporter({ version: '1.2.3', rare, log }, { ...QUICK, ...limits });
+    const exporter = new SpanExporter({ version: '1.2.3', labelled, log }, { ...QUICK, ...limits });
     exporter.change(url);
     exporters.push(exporter);
     const dropped = (): number =>
-      [...rare.series('limpet_spans_dropped_total')].reduce((sum, { count }) => sum + count, 0);
+      [...labelled.series('limpet_spans_dropped_total')].reduce((sum, { count }) => sum + count, 0);
     return { exporter, dropped, log: () => lines.join('') };
   };
   const names = (): string[] => collector.spans.map(({ name }) => name);

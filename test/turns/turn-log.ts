@@ -1,15 +1,15 @@
 import { Key } from '../../src/keys/key.ts';
-import type { DialogMemory } from '../../src/turns/dialog-memory.ts';
+import { SessionTurns } from '../../src/turns/session-turns.ts';
 import { Turn } from '../../src/turns/turn.ts';
-import { Turns } from '../../src/turns/turns.ts';
+import type { TurnsMemory } from '../../src/turns/turns-memory.ts';
 
 /** The turns of a worker, and what its requests are told, by name. */
 export class TurnLog {
-  readonly turns: Turns;
+  readonly turns: SessionTurns;
   readonly #log: string[];
 
-  constructor(memory: DialogMemory, worker: number, log: string[]) {
-    this.turns = new Turns(memory, worker);
+  constructor(memory: TurnsMemory, worker: number, log: string[]) {
+    this.turns = new SessionTurns(memory, worker);
     this.#log = log;
   }
 

@@ -1,12 +1,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { DialogMemory } from '../../src/turns/dialog-memory.ts';
+import { SessionTurns, Taken } from '../../src/turns/session-turns.ts';
 import { Turn } from '../../src/turns/turn.ts';
-import { Taken, Turns } from '../../src/turns/turns.ts';
+import type { TurnsMemory } from '../../src/turns/turns-memory.ts';
 import { keyOf } from './turn-log.ts';
 
 /** What a thread of the tests is told. */
 export interface TurnThreadData {
-  readonly memory: DialogMemory;
+  readonly memory: TurnsMemory;
   readonly worker: number;
   /** `hold`: takes the turn of key 1, says so, and keeps it. `count`: adds to numbers under turns. `churn`: takes and leaves until it is terminated. */
   readonly does: 'hold' | 'count' | 'churn';
@@ -18,7 +18,7 @@ export interface TurnThreadData {
 if (parentPort !== null) run(workerData as TurnThreadData);
 
 function run({ memory, worker, does, numbers, rounds }: TurnThreadData): void {
-  const turns = new Turns(memory, worker);
+  const turns = new SessionTurns(memory, worker);
   // Keeps the thread alive: waiting does not.
   const ticking = setInterval(() => turns.tick(performance.now()), 20);
   if (does === 'hold') {

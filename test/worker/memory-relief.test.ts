@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { MemoryPressure } from '../../src/limits/memory-pressure.ts';
 import { threadMemory } from '../../src/limits/thread-memory.ts';
 import { createLogger } from '../../src/logging/logger.ts';
-import { RareCounters } from '../../src/metrics/rare.ts';
+import { LabelledCounters } from '../../src/metrics/labelled-counters.ts';
 import { TimerWheel } from '../../src/timing/timer-wheel.ts';
 import { MemoryRelief } from '../../src/worker/memory-relief.ts';
 
@@ -16,7 +16,7 @@ test('79: what is remembered only to save work makes no memory short: it is let 
     limit: () => 1,
     wheel: new TimerWheel(),
     log: createLogger('info', { write: () => {} } as never),
-    rare: new RareCounters(),
+    labelled: new LabelledCounters(),
     forget: () => {
       remembered = null;
     },

@@ -1,6 +1,6 @@
 import type { HealthChange } from '../../health/health-change.ts';
-import type { RareMetric } from '../../metrics/rare.ts';
-import type { RareTotals } from '../../metrics/rare-totals.ts';
+import type { LabelledMetric } from '../../metrics/labelled-counters.ts';
+import type { LabelledTotals } from '../../metrics/labelled-totals.ts';
 import type { AdminChange } from '../admin-change.ts';
 import type { Phase } from '../control-plane.ts';
 import type { StoreState } from '../live-parts.ts';
@@ -18,7 +18,7 @@ const LISTED = 20;
 /** Where events come from that nobody calls in: they are looked at a few times a second. */
 export interface EventSourcesParts {
   readonly stream: EventStream;
-  readonly rare: RareTotals;
+  readonly labelled: LabelledTotals;
   readonly phase: () => Phase;
   /** Workers that were started again. */
   readonly restarts: () => number;
@@ -142,9 +142,9 @@ export class EventSources {
   }
 
   /** Calls with what each series of a metric has grown by since it was told last. */
-  #grown(metric: RareMetric, last: boolean, tell: (labels: readonly string[], count: number) => void): void {
+  #grown(metric: LabelledMetric, last: boolean, tell: (labels: readonly string[], count: number) => void): void {
     const now = this.#now();
-    for (const series of this.#parts.rare.series(metric)) {
+    for (const series of this.#parts.labelled.series(metric)) {
       const { labels, count } = series;
       const told = this.#series.get(series);
       if (told === undefined) this.#series.set(series, { count, at: now });

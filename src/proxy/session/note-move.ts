@@ -1,7 +1,7 @@
 import type { Backend } from '../../backends/backend.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import type { Logger } from '../../logging/logger.ts';
-import type { RareCounters } from '../../metrics/rare.ts';
+import type { LabelledCounters } from '../../metrics/labelled-counters.ts';
 import { MOVE_REASONS } from '../../sessions/table/move-reasons.ts';
 
 /** Counts and logs that the session of a request has moved from `home` to the backend that answered. */
@@ -9,11 +9,11 @@ export function noteMove(
   x: Exchange,
   home: Backend | null,
   backend: Backend,
-  { rare, log }: { readonly rare: RareCounters; readonly log: Logger },
+  { labelled, log }: { readonly labelled: LabelledCounters; readonly log: Logger },
 ): void {
   const pool = x.pool!.name;
   const from = home?.id ?? 'unknown';
   const reason = MOVE_REASONS[x.moveReason]!;
-  rare.add('limpet_failovers_total', pool, from, backend.id, reason);
+  labelled.add('limpet_failovers_total', pool, from, backend.id, reason);
   log.info({ pool, session: x.publicId.id, from, to: backend.id, reason }, 'session moved');
 }

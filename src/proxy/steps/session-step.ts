@@ -3,7 +3,7 @@ import type { Exchange } from '../../exchange/exchange.ts';
 import { Key } from '../../keys/key.ts';
 import type { Logger } from '../../logging/logger.ts';
 import type { SessionJournal } from '../../logging/session-journal.ts';
-import type { RareCounters } from '../../metrics/rare.ts';
+import type { LabelledCounters } from '../../metrics/labelled-counters.ts';
 import { Claim, type SessionStore } from '../../sessions/store/store.ts';
 import { Row } from '../../sessions/table/row.ts';
 import { Lookup, type SessionTable } from '../../sessions/table/table.ts';
@@ -15,7 +15,7 @@ import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
 export interface SessionStepParts {
   readonly table: SessionTable;
   readonly store: SessionStore;
-  readonly rare: RareCounters;
+  readonly labelled: LabelledCounters;
   readonly log: Logger;
   /** Null: the audit log is off. */
   readonly journal: () => SessionJournal | null;
@@ -117,7 +117,7 @@ export class SessionStep implements AdmissionStep {
     const key = x.mismatch;
     const { mode, names } = binding!;
     x.mismatch = '';
-    this.#parts.rare.add('limpet_binding_mismatches_total', pool.name, mode);
+    this.#parts.labelled.add('limpet_binding_mismatches_total', pool.name, mode);
     this.#parts.log.warn(
       { pool: pool.name, session: key, client: x.client.address, bindTo: names, action: mode },
       'a session was used by another client than the one that it is bound to',

@@ -2,23 +2,23 @@ import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import { Lookup, type SessionTable } from '../../sessions/table/table.ts';
 import type { TimerWheel } from '../../timing/timer-wheel.ts';
+import { type SessionTurns, Taken } from '../../turns/session-turns.ts';
 import { Turn, type TurnTaker } from '../../turns/turn.ts';
-import { Taken, type Turns } from '../../turns/turns.ts';
 import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import { followRotation } from '../session/session-changes.ts';
 import { goByRow } from '../session/session-search.ts';
 import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
 
 /**
- * `session.dialog: half-duplex`: a request waits until those of its session that came before it are answered (see Turns). It has the turn until its
+ * `session.dialog: half-duplex`: a request waits until those of its session that came before it are answered (see SessionTurns). It has the turn until its
  * response is complete, or turns out to be a stream. A session that begins with this very request is known to nobody else: it needs no turn.
  */
 export class SessionTurn implements AdmissionStep {
-  readonly #turns: Turns;
+  readonly #turns: SessionTurns;
   readonly #table: SessionTable;
   readonly #wheel: TimerWheel;
 
-  constructor(turns: Turns, table: SessionTable, wheel: TimerWheel) {
+  constructor(turns: SessionTurns, table: SessionTable, wheel: TimerWheel) {
     this.#turns = turns;
     this.#table = table;
     this.#wheel = wheel;

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { Deadline } from '../../timing/deadline.ts';
-import { MarkReader } from '../table/row-marks.ts';
+import { ChangeReader } from '../table/row-changes.ts';
 import type { SessionTable } from '../table/table.ts';
 import { Frame, PROTOCOL, readFrames, SPEAKS, sendFrame } from './handover-frames.ts';
 import { HandoverIntake } from './handover-intake.ts';
@@ -85,13 +85,13 @@ export class HandoverClient {
 
   /**
    * From now on the other process is told of sessions that begin, move or end here: both may get requests of one session for as long as the old one drains.
-   * @param table allocated with marks
+   * @param table allocated with change tracking
    */
   share(description: TableDescription, names: SessionNames, table: SessionTable): void {
     if (this.#socket.destroyed) return;
     sendFrame(this.#socket, Frame.DESCRIPTION, JSON.stringify(written(description, [], [], this.#now())));
     const speaks = this.description.speaks ?? 1;
-    new HandoverPeer(this.#socket, table, names, this.#now, MarkReader.ORIGIN, speaks).start();
+    new HandoverPeer(this.#socket, table, names, this.#now, ChangeReader.ORIGIN, speaks).start();
   }
 
   /** This process writes the snapshot file from now on. Settles when the other one has let go of it, and of the name of the socket. */

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import type { KnownLife } from '../../backends/known-lives.ts';
 import { Deadline } from '../../timing/deadline.ts';
-import { MarkReader } from '../table/row-marks.ts';
+import { ChangeReader } from '../table/row-changes.ts';
 import type { RowRecord } from '../table/row-record.ts';
 import type { SessionTable } from '../table/table.ts';
 import { Frame, sendFrame } from './handover-frames.ts';
@@ -19,7 +19,7 @@ export class HandoverPeer {
   /** The other process has said that the snapshot file is its own. */
   owner = false;
   readonly #socket: Socket;
-  readonly #reader: typeof MarkReader.HANDOVER | typeof MarkReader.ORIGIN;
+  readonly #reader: typeof ChangeReader.HANDOVER | typeof ChangeReader.ORIGIN;
   readonly #table: SessionTable;
   readonly #encoder: RecordEncoder;
   readonly #now: () => number;
@@ -32,7 +32,7 @@ export class HandoverPeer {
   #running: Promise<void> | null = null;
 
   /**
-   * @param reader whose marks tell what has changed. HANDOVER: the whole table first, then all changes; ORIGIN: only what begins, moves or ends
+   * @param reader whose changes are sent. HANDOVER: the whole table first, then all changes; ORIGIN: only what begins, moves or ends
    * @param speaks how much the other process understands, see SPEAKS
    */
   constructor(
@@ -40,7 +40,7 @@ export class HandoverPeer {
     table: SessionTable,
     names: SessionNames,
     now: () => number,
-    reader: typeof MarkReader.HANDOVER | typeof MarkReader.ORIGIN,
+    reader: typeof ChangeReader.HANDOVER | typeof ChangeReader.ORIGIN,
     speaks: number,
   ) {
     this.#socket = socket;
@@ -81,7 +81,7 @@ export class HandoverPeer {
   }
 
   async #run(): Promise<void> {
-    if (this.#reader === MarkReader.HANDOVER) {
+    if (this.#reader === ChangeReader.HANDOVER) {
       const chunks = copyTable(this.#table, this.#encoder, this.#now, this.#reader, () => {});
       for await (const chunk of chunks) {
         await this.#send(chunk);
@@ -104,10 +104,10 @@ export class HandoverPeer {
     };
     this.#encoder.refresh();
     this.#tellLives();
-    const least = this.#reader === MarkReader.HANDOVER ? 1 : 2;
+    const least = this.#reader === ChangeReader.HANDOVER ? 1 : 2;
     for (let taken = ROWS; taken === ROWS && !this.#socket.destroyed; ) {
       at = 0;
-      taken = this.#table.takeMarked(least, ROWS, visit, this.#reader);
+      taken = this.#table.takeChanged(least, ROWS, visit, this.#reader);
       if (at > 0) await this.#send(this.#bytes.subarray(0, at));
     }
   }

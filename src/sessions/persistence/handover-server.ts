@@ -1,6 +1,6 @@
 import type { Server, Socket } from 'node:net';
 import type { Logger } from '../../logging/logger.ts';
-import { MarkReader } from '../table/row-marks.ts';
+import { ChangeReader } from '../table/row-changes.ts';
 import type { SessionTable } from '../table/table.ts';
 import { Frame, PROTOCOL, readFrames, SPEAKS, sendFrame } from './handover-frames.ts';
 import { HandoverIntake } from './handover-intake.ts';
@@ -17,7 +17,7 @@ const PATIENCE = 10_000;
 export interface HandoverServerParts {
   /** Of the unix socket. */
   readonly path: string;
-  /** Allocated with marks. */
+  /** Allocated with change tracking. */
   readonly table: SessionTable;
   readonly names: SessionNames;
   readonly describe: () => TableDescription;
@@ -99,7 +99,7 @@ export class HandoverServer {
         case Frame.OWNER:
           if (this.#peer !== null && this.#peer !== peer) throw new Error('another process takes over already');
           if (peer === null) {
-            peer = new HandoverPeer(socket, table, names, now, MarkReader.HANDOVER, speaks);
+            peer = new HandoverPeer(socket, table, names, now, ChangeReader.HANDOVER, speaks);
             this.#peer = peer;
           }
           if (type === Frame.WANTED) peer.start();

@@ -1,6 +1,6 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { threadWheel } from '../../timing/thread-wheel.ts';
-import type { MarkReader } from '../table/row-marks.ts';
+import type { ChangeReader } from '../table/row-changes.ts';
 import type { RowRecord } from '../table/row-record.ts';
 import type { SessionTable } from '../table/table.ts';
 import { RECORD_BYTES, type RecordEncoder } from './snapshot-record.ts';
@@ -13,7 +13,7 @@ const PATIENCE = 10_000;
 
 /**
  * Every live row and standing tombstone of the table, encoded, in chunks that are good until the next one is asked for. Others get their turn between two chunks.
- * @param clears the reader whose marks are taken away before a row is read: what changes after that will be marked
+ * @param clears the reader whose changes count as taken before a row is read: what changes after that counts again
  * @param leftOut called for each session whose backend is gone
  * @throws Error with code SESSION_TABLE_BUSY when a lock cannot be had for long
  */
@@ -21,7 +21,7 @@ export async function* copyTable(
   table: SessionTable,
   encoder: RecordEncoder,
   now: () => number,
-  clears: MarkReader,
+  clears: ChangeReader,
   leftOut: () => void,
 ): AsyncGenerator<Uint8Array, void> {
   const bytes = new Uint8Array(CHUNK);

@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { StartError } from '../../errors-start.ts';
 import type { Logger } from '../../logging/logger.ts';
-import { MarkReader } from '../table/row-marks.ts';
+import { ChangeReader } from '../table/row-changes.ts';
 import type { SessionTable } from '../table/table.ts';
 import { copyTable } from './snapshot-copy.ts';
 import { type TableDescription, written } from './snapshot-description.ts';
@@ -117,7 +117,7 @@ export class SnapshotFile {
     const encoder = new RecordEncoder(names);
     let leftOut = 0;
     let rows = 0;
-    const chunks = copyTable(table, encoder, this.#now, MarkReader.SNAPSHOT, () => leftOut++);
+    const chunks = copyTable(table, encoder, this.#now, ChangeReader.SNAPSHOT, () => leftOut++);
     for await (const chunk of chunks) {
       crc = crc32(chunk, crc);
       bytes += chunk.byteLength;

@@ -1,7 +1,7 @@
 import { StartError } from '../../errors-start.ts';
 import { keyFingerprint } from '../../keys/secrets.ts';
 import type { Logger } from '../../logging/logger.ts';
-import { MarkReader } from '../table/row-marks.ts';
+import { ChangeReader } from '../table/row-changes.ts';
 import type { SessionTable } from '../table/table.ts';
 import { HandoverClient } from './handover-client.ts';
 import { HandoverServer } from './handover-server.ts';
@@ -28,7 +28,7 @@ export interface SnapshotKeeperOptions {
 
 /** What a SnapshotKeeper keeps. */
 export interface KeptTable {
-  /** Allocated with marks. */
+  /** Allocated with change tracking. */
   readonly table: SessionTable;
   readonly names: SessionNames;
   /** The backends as they stand; the fingerprint is the keeper's matter. */
@@ -214,7 +214,7 @@ export class SnapshotKeeper {
   }
 
   #changed({ table, backends }: KeptTable): boolean {
-    return table.hasMarked(MarkReader.SNAPSHOT) || JSON.stringify(backends()) !== this.#written;
+    return table.hasMarked(ChangeReader.SNAPSHOT) || JSON.stringify(backends()) !== this.#written;
   }
 
   async #write(kept: KeptTable): Promise<boolean> {

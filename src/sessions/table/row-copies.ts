@@ -1,19 +1,19 @@
 import type { RowAccess } from './row-access.ts';
+import { bitsFrom, bitsOf, ChangeReader } from './row-changes.ts';
 import { BUCKET_ROWS, MINTED } from './row-layout.ts';
-import { bitsFrom, bitsOf, MarkReader } from './row-marks.ts';
 import { RowRecord } from './row-record.ts';
 import type { SessionTableMemory } from './table-memory.ts';
 
-const READERS = Object.keys(MarkReader).length;
+const READERS = Object.keys(ChangeReader).length;
 
 /** Scratch of this thread: a bucket is copied under its lock and shown after, so that nobody waits for whoever looks at it. */
 const copies = Array.from({ length: BUCKET_ROWS }, () => new RowRecord());
 
-/** Copies rows of a session table for other processes: all of them, or those that were marked since. */
+/** Copies rows of a session table for other processes: all of them, or those that have changed since. */
 export class RowCopies {
   readonly #access: RowAccess;
   readonly #buckets: number;
-  readonly #marks: Uint8Array | null;
+  readonly #changes: Uint8Array | null;
   /** The same, four rows a word. */
   readonly #words: Int32Array | null;
   /** Where each reader goes on. */
@@ -25,22 +25,22 @@ export class RowCopies {
   constructor(access: RowAccess, memory: SessionTableMemory) {
     this.#access = access;
     this.#buckets = memory.buckets;
-    this.#marks = memory.marks === null ? null : new Uint8Array(memory.marks);
-    this.#words = memory.marks === null ? null : new Int32Array(memory.marks);
+    this.#changes = memory.changes === null ? null : new Uint8Array(memory.changes);
+    this.#words = memory.changes === null ? null : new Int32Array(memory.changes);
   }
 
   /** See SessionTable.copy. */
-  copy(first: number, count: number, visit: (record: RowRecord) => void, now: number, clears?: MarkReader): number {
+  copy(first: number, count: number, visit: (record: RowRecord) => void, now: number, clears?: ChangeReader): number {
     const { rows } = this.#access;
     const end = Math.min(first + count, this.#buckets);
-    const cleared = clears === undefined || this.#marks === null ? 0 : bitsOf(clears);
+    const cleared = clears === undefined || this.#changes === null ? 0 : bitsOf(clears);
     if (clears !== undefined && first === 0) this.#seen[clears] = this.#access.tombstones.added;
     for (let bucket = first; bucket < end; bucket++) {
-      if (this.#empty(bucket) && (cleared === 0 || !this.#marked(bucket, cleared))) continue;
+      if (this.#empty(bucket) && (cleared === 0 || !this.#hasChanged(bucket, cleared))) continue;
       if (!this.#lock(bucket)) return bucket - first;
       let found = 0;
       for (let row = bucket * BUCKET_ROWS; row < (bucket + 1) * BUCKET_ROWS; row++) {
-        if (cleared !== 0) this.#marks![row]! &= ~cleared;
+        if (cleared !== 0) this.#changes![row]! &= ~cleared;
         if (rows.isFree(row)) continue;
         const copy = copies[found]!;
         rows.readRecord(row, copy);
@@ -52,26 +52,26 @@ export class RowCopies {
     return Math.max(0, end - first);
   }
 
-  /** See SessionTable.takeMarked. */
-  takeMarked(least: 1 | 2, limit: number, visit: (record: RowRecord) => void, reader: MarkReader): number {
-    const marks = this.#required();
+  /** See SessionTable.takeChanged. */
+  takeChanged(least: 1 | 2, limit: number, visit: (record: RowRecord) => void, reader: ChangeReader): number {
+    const changes = this.#required();
     const { rows } = this.#access;
     const wanted = bitsFrom(reader, least);
     const kept = ~bitsOf(reader);
     let visited = 0;
     for (let n = 0; n < this.#buckets; n++) {
       const bucket = this.#next[reader]!;
-      if (this.#marked(bucket, wanted)) {
+      if (this.#hasChanged(bucket, wanted)) {
         if (!this.#lock(bucket)) return visited;
         let found = 0;
         let more = false;
         for (let row = bucket * BUCKET_ROWS; row < (bucket + 1) * BUCKET_ROWS; row++) {
-          if ((marks[row]! & wanted) === 0) continue;
+          if ((changes[row]! & wanted) === 0) continue;
           if (!rows.isFree(row) && visited + found === limit) {
             more = true;
             break;
           }
-          marks[row]! &= kept;
+          changes[row]! &= kept;
           if (rows.isFree(row)) continue;
           rows.readRecord(row, copies[found]!);
           if (!isKeptAside(copies[found]!)) found++;
@@ -88,10 +88,10 @@ export class RowCopies {
   }
 
   /** The ends that were added since this reader was here: one that has lost its row meanwhile is told all the same. */
-  #takeEnded(limit: number, visit: (record: RowRecord) => void, reader: MarkReader): number {
+  #takeEnded(limit: number, visit: (record: RowRecord) => void, reader: ChangeReader): number {
     const { tombstones } = this.#access;
     // Who takes over is told all; the store, and the process that was taken over from, told us of the others themselves.
-    const own = reader !== MarkReader.HANDOVER;
+    const own = reader !== ChangeReader.HANDOVER;
     let visited = 0;
     this.#seen[reader] = tombstones.visit(this.#seen[reader]!, limit, 0, own, this.#ended, (record) => {
       visited++;
@@ -107,22 +107,22 @@ export class RowCopies {
     return next < tombstones.added ? next : -1;
   }
 
-  /** See SessionTable.markAll. */
-  markAll(reader: MarkReader): void {
-    const marks = this.#required();
+  /** See SessionTable.changeAll. */
+  changeAll(reader: ChangeReader): void {
+    const changes = this.#required();
     this.#seen[reader] = 0;
     const bits = bitsOf(reader);
     for (let bucket = 0; bucket < this.#buckets; bucket++) {
       if (this.#empty(bucket)) continue;
       this.#access.lock(bucket);
       for (let row = bucket * BUCKET_ROWS; row < (bucket + 1) * BUCKET_ROWS; row++)
-        if (!this.#access.rows.isFree(row)) marks[row]! |= bits;
+        if (!this.#access.rows.isFree(row)) changes[row]! |= bits;
       this.#access.unlock(bucket);
     }
   }
 
   /** See SessionTable.hasMarked. */
-  hasMarked(reader: MarkReader): boolean {
+  hasMarked(reader: ChangeReader): boolean {
     const words = this.#words;
     if (words === null || this.#seen[reader]! < this.#access.tombstones.added) return true;
     const wanted = fourTimes(bitsOf(reader));
@@ -137,7 +137,7 @@ export class RowCopies {
     return true;
   }
 
-  #marked(bucket: number, wanted: number): boolean {
+  #hasChanged(bucket: number, wanted: number): boolean {
     const words = this.#words!;
     return ((words[bucket * 2]! | words[bucket * 2 + 1]!) & fourTimes(wanted)) !== 0;
   }
@@ -154,8 +154,8 @@ export class RowCopies {
   }
 
   #required(): Uint8Array {
-    if (this.#marks === null) throw new Error('this session table was allocated without marks');
-    return this.#marks;
+    if (this.#changes === null) throw new Error('this session table was allocated without change tracking');
+    return this.#changes;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Key } from '../../keys/key.ts';
 import { MoveReason, RETURNS } from './move-reasons.ts';
+import { CHANGED, LEARNED, TOUCHED } from './row-changes.ts';
 import {
   BINDING,
   BINDING_HASH,
@@ -36,7 +37,6 @@ import {
   tagOf,
   USER_HASH,
 } from './row-layout.ts';
-import { CHANGED, LEARNED, TOUCHED } from './row-marks.ts';
 import type { RowRecord } from './row-record.ts';
 import { type SessionTableMemory, tableOffsets } from './table-memory.ts';
 
@@ -56,8 +56,8 @@ export class RowWriter {
   readonly #words: Int32Array;
   readonly #doubles: Float64Array;
   readonly #rows: number;
-  /** See row-marks. */
-  readonly #marks: Uint8Array | null;
+  /** See row-changes. */
+  readonly #changes: Uint8Array | null;
   /** This thread's counters. */
   readonly #size: number;
   readonly #evictions: number;
@@ -70,7 +70,7 @@ export class RowWriter {
     this.#words = words;
     this.#doubles = doubles;
     this.#rows = at.rows;
-    this.#marks = memory.marks === null ? null : new Uint8Array(memory.marks);
+    this.#changes = memory.changes === null ? null : new Uint8Array(memory.changes);
     this.#size = at.size + owner - 1;
     this.#evictions = at.evictions + owner - 1;
     this.#bySlot = at.counts + (owner - 1) * at.countsStride;
@@ -121,7 +121,7 @@ export class RowWriter {
       words[this.#byPool + pool]!++;
     }
     words[this.#evictions]! += lost;
-    if (this.#marks !== null) this.#marks[row] = CHANGED;
+    if (this.#changes !== null) this.#changes[row] = CHANGED;
   }
 
   /** Writes all that another process has of a session in place of what is there; `lost` (0 or 1) is added to the evictions. */
@@ -172,7 +172,7 @@ export class RowWriter {
       words[this.#byPool + pool]!++;
     }
     words[this.#evictions]! += lost;
-    if (this.#marks !== null) this.#marks[row]! |= LEARNED;
+    if (this.#changes !== null) this.#changes[row]! |= LEARNED;
   }
 
   /** Frees the row. */
@@ -209,7 +209,7 @@ export class RowWriter {
     } else if (doubles[lastSeen]! < until) {
       doubles[lastSeen] = until;
     }
-    if (this.#marks !== null) this.#marks[row] = CHANGED;
+    if (this.#changes !== null) this.#changes[row] = CHANGED;
   }
 
   /**
@@ -237,7 +237,7 @@ export class RowWriter {
     words[body + BINDING] = slot | (generation << 16);
     words[this.#bySlot + from]!--;
     words[this.#bySlot + slot]!++;
-    if (this.#marks !== null) this.#marks[row] = CHANGED;
+    if (this.#changes !== null) this.#changes[row] = CHANGED;
   }
 
   /** What the shared store says of a live row, which is pending no more then. What the application has yet to be told of a move stays. */
@@ -263,14 +263,14 @@ export class RowWriter {
     words[tag + STATE] = words[tag + STATE]! & (confirmed ? ~(PENDING | PROVISIONAL) : ~PENDING);
     words[this.#bySlot + from]!--;
     words[this.#bySlot + slot]!++;
-    if (this.#marks !== null) this.#marks[row]! |= LEARNED;
+    if (this.#changes !== null) this.#changes[row]! |= LEARNED;
   }
 
   /** The shared store cannot be asked whose a live row is: it is ours until it can. */
   clearPending(row: number): void {
     const tag = tagOf(this.#rows, row);
     this.#words[tag + STATE] = this.#words[tag + STATE]! & ~PENDING;
-    if (this.#marks !== null) this.#marks[row] = CHANGED;
+    if (this.#changes !== null) this.#changes[row] = CHANGED;
   }
 
   /** A backend has answered: the row is there to stay, and its move has been told. */
@@ -284,7 +284,7 @@ export class RowWriter {
       RETURNS[(moved >>> 16) & 15] === 1 && (moved & 0xffff) !== 0 ? moved | MOVE_TOLD : moved & ~MOVE_NOTICE;
     if (this.#doubles[lastSeen]! < now) this.#doubles[lastSeen] = now;
     words[tag + STATE] = words[tag + STATE]! & ~(PROVISIONAL | CLAIMED);
-    if (this.#marks !== null) this.#marks[row] = CHANGED;
+    if (this.#changes !== null) this.#changes[row] = CHANGED;
   }
 
   /** A live row is bound to this life of its backend, see BackendLife. `confirm` or another change comes with it. */
@@ -296,7 +296,7 @@ export class RowWriter {
   /** Notes what a live row is bound to besides its backend. */
   setBinding(row: number, hash: number): void {
     this.#words[bodyOf(this.#rows, row) + BINDING_HASH] = hash;
-    if (this.#marks !== null) this.#marks[row] = CHANGED;
+    if (this.#changes !== null) this.#changes[row] = CHANGED;
   }
 
   /** Notes whose session a live row is. */
@@ -304,7 +304,7 @@ export class RowWriter {
     const body = bodyOf(this.#rows, row);
     this.#words[body + USER_HASH] = a;
     this.#words[body + USER_HASH + 1] = b;
-    if (this.#marks !== null) this.#marks[row] = CHANGED;
+    if (this.#changes !== null) this.#changes[row] = CHANGED;
   }
 
   /** Makes a live row a tombstone that knows under which key the session goes on. */
@@ -325,7 +325,7 @@ export class RowWriter {
     words[this.#size]!--;
     words[this.#bySlot + slot]!--;
     words[this.#byPool + (old >>> 16)]!--;
-    if (this.#marks !== null) this.#marks[row] = CHANGED;
+    if (this.#changes !== null) this.#changes[row] = CHANGED;
   }
 
   /** It was claimed by another process before, and seen there last. */
@@ -344,19 +344,19 @@ export class RowWriter {
     if (words[body + REQUESTS] !== -1) words[body + REQUESTS]!++;
     this.#doubles[(body + LAST_SEEN) >> 1] = now;
     if (this.#doubles[(body + CREATED) >> 1]! > now) this.#doubles[(body + CREATED) >> 1] = now;
-    if (this.#marks !== null) this.#marks[row]! |= TOUCHED;
+    if (this.#changes !== null) this.#changes[row]! |= TOUCHED;
   }
 
   /** Marks a row as changed here. */
   change(row: number): void {
-    if (this.#marks !== null) this.#marks[row] = CHANGED;
+    if (this.#changes !== null) this.#changes[row] = CHANGED;
   }
 
   /** Notes that a live row was seen, without a request. */
   see(row: number, now: number): void {
     const lastSeen = (bodyOf(this.#rows, row) + LAST_SEEN) >> 1;
     if (this.#doubles[lastSeen]! < now) this.#doubles[lastSeen] = now;
-    if (this.#marks !== null) this.#marks[row]! |= TOUCHED;
+    if (this.#changes !== null) this.#changes[row]! |= TOUCHED;
   }
 
   /** Times of a live row that lie ahead were written by a clock that has been set back since: they count from now on. */
@@ -371,6 +371,6 @@ export class RowWriter {
     const body = bodyOf(this.#rows, row);
     const word = now === 0 ? 0 : encodeIssued(now - this.#doubles[(body + CREATED) >> 1]!);
     this.#words[body + ISSUED] = word;
-    if (this.#marks !== null) this.#marks[row] = CHANGED;
+    if (this.#changes !== null) this.#changes[row] = CHANGED;
   }
 }

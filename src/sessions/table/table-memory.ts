@@ -15,8 +15,8 @@ export interface SessionTableMemory {
   readonly buckets: number;
   /** Locks, a power of two; bucket n is under lock n mod stripes. */
   readonly stripes: number;
-  /** One byte a row, see row-marks; null: nobody needs to know what has changed. */
-  readonly marks: SharedArrayBuffer | null;
+  /** One byte a row, see row-changes; null: nobody needs to know what has changed. */
+  readonly changes: SharedArrayBuffer | null;
   /** Of the ends that have to outlive their rows. */
   readonly tombstones: TombstonesMemory;
 }
@@ -66,7 +66,7 @@ export function tableOffsets(shape: Pick<SessionTableMemory, 'slots' | 'pools' |
 
 /**
  * Memory for `max` sessions, `slots` backends, `pools` pools and `threads` owners, all rows free. The pages of rows that were never used cost nothing yet.
- * @param marked with a byte for each row that tells what has changed
+ * @param tracked with a byte for each row that tells what has changed
  * @throws RangeError when a number is not a whole one in its range
  */
 export function allocateTableMemory(
@@ -74,7 +74,7 @@ export function allocateTableMemory(
   slots: number,
   threads = DEFAULT_THREADS,
   pools = slots,
-  marked = false,
+  tracked = false,
 ): SessionTableMemory {
   // Slots and one more must fit into 16 bits.
   check('sessions.max', max, Number.MAX_SAFE_INTEGER);
@@ -91,9 +91,19 @@ export function allocateTableMemory(
     const most = Math.floor((Math.floor((MAX_WORDS - before) / BUCKET_WORDS) * BUCKET_ROWS) / SPARE);
     throw new RangeError(`sessions.max is ${max}: at most ${most} fit into one table`);
   }
-  const marks = marked ? new SharedArrayBuffer(buckets * BUCKET_ROWS) : null;
+  const changes = tracked ? new SharedArrayBuffer(buckets * BUCKET_ROWS) : null;
   const tombstones = Tombstones.allocate(max);
-  return { buffer: new SharedArrayBuffer(words * 4), max, slots, pools, threads, buckets, stripes, marks, tombstones };
+  return {
+    buffer: new SharedArrayBuffer(words * 4),
+    max,
+    slots,
+    pools,
+    threads,
+    buckets,
+    stripes,
+    changes,
+    tombstones,
+  };
 }
 
 function check(what: string, value: number, most: number): void {

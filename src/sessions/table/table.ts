@@ -5,11 +5,11 @@ import type { Key } from '../../keys/key.ts';
 import { Lookup } from './lookup.ts';
 import type { Row } from './row.ts';
 import { RowAccess } from './row-access.ts';
+import { ChangeReader } from './row-changes.ts';
 import { RowCopies } from './row-copies.ts';
 import { JoinedRows } from './row-joins.ts';
 import { BUCKET_ROWS, CLAIMED, LIVE, PENDING, PROVISIONAL } from './row-layout.ts';
 import { RowMaker } from './row-maker.ts';
-import { MarkReader } from './row-marks.ts';
 import { type Merged, RowMerger } from './row-merger.ts';
 import type { RowObserver } from './row-observer.ts';
 import { PendingRows } from './row-pending.ts';
@@ -56,7 +56,7 @@ export class SessionTable {
    * @param slots backend slots: their indices are from 0 to below this
    * @param threads the supervisor and the workers: their owner ids are from 1 up to this; by default 64, or one for each core and one if that is more
    * @param pools their indices are from 0 to below this; by default as many as slots
-   * @param marks notes which rows have changed, for `takeMarked`: 1.25 bytes a session more
+   * @param changes notes which rows have changed, for `takeChanged`: 1.25 bytes a session more
    * @throws RangeError when a number is out of range
    */
   static allocate(
@@ -64,9 +64,9 @@ export class SessionTable {
     slots: number,
     threads?: number,
     pools?: number,
-    marks = false,
+    changes = false,
   ): SessionTableMemory {
-    return allocateTableMemory(maxSessions, slots, threads, pools, marks);
+    return allocateTableMemory(maxSessions, slots, threads, pools, changes);
   }
 
   /**
@@ -505,7 +505,7 @@ export class SessionTable {
   /**
    * Shows the live sessions and standing tombstones of these buckets, each bucket copied under its lock and shown after: nobody waits for `visit`.
    * The record is the table's, and good during the call.
-   * @param clears takes the marks of this reader away
+   * @param clears takes the changes of this reader
    * @returns how many buckets it went through: fewer than `count` when the table ends there, or a lock cannot be had because its thread died: go on from there a moment later
    */
   copy(
@@ -513,26 +513,26 @@ export class SessionTable {
     count: number,
     visit: (record: RowRecord) => void,
     now: number,
-    clears?: MarkReader,
+    clears?: ChangeReader,
   ): number {
     return this.#copies.copy(firstBucket, count, visit, now, clears);
   }
 
   /**
-   * Shows rows that were marked since this reader last took their marks, and takes these; it goes on where its last call stopped. Never throws for want of a lock:
+   * Shows rows that have changed since this reader last took them; it goes on where its last call stopped. Never throws for want of a lock:
    * such a row has its turn in the next call. Sessions over their limits and tombstones whose time is over come too; rows that were freed do not.
    * @param least 1: requests were counted, or more; 2: changed
    * @param limit at most so many rows
    * @returns how many: fewer than `limit` when it has been once all the way round
-   * @throws Error when the table was allocated without marks
+   * @throws Error when the table was allocated without change tracking
    */
-  takeMarked(
+  takeChanged(
     least: 1 | 2,
     limit: number,
     visit: (record: RowRecord) => void,
-    reader: MarkReader = MarkReader.STORE,
+    reader: ChangeReader = ChangeReader.STORE,
   ): number {
-    return this.#copies.takeMarked(least, limit, visit, reader);
+    return this.#copies.takeChanged(least, limit, visit, reader);
   }
 
   /**
@@ -568,13 +568,13 @@ export class SessionTable {
     return this.#access.tombstones.capacity;
   }
 
-  /** Marks every row as changed for a reader. Throws as `takeMarked` does, and when a lock cannot be had. */
-  markAll(reader: MarkReader = MarkReader.STORE): void {
-    this.#copies.markAll(reader);
+  /** Marks every row as changed for a reader. Throws as `takeChanged` does, and when a lock cannot be had. */
+  changeAll(reader: ChangeReader = ChangeReader.STORE): void {
+    this.#copies.changeAll(reader);
   }
 
-  /** Whether there may be marks for a reader; true, too, without marks. */
-  hasMarked(reader: MarkReader): boolean {
+  /** Whether there may be changes for a reader; true, too, without change tracking. */
+  hasMarked(reader: ChangeReader): boolean {
     return this.#copies.hasMarked(reader);
   }
 

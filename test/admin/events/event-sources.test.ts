@@ -4,11 +4,11 @@ import type { Phase } from '../../../src/admin/control-plane.ts';
 import { EventSources } from '../../../src/admin/events/event-sources.ts';
 import { EventStream } from '../../../src/admin/events/event-stream.ts';
 import type { LimpetEvent } from '../../../src/admin/events/limpet-event.ts';
-import { RareTotals } from '../../../src/metrics/rare-totals.ts';
+import { LabelledTotals } from '../../../src/metrics/labelled-totals.ts';
 
 class Sources {
   readonly told: LimpetEvent[] = [];
-  readonly rare = new RareTotals();
+  readonly labelled = new LabelledTotals();
   phase: Phase = 'ready';
   restarts = 0;
   evictions = 5;
@@ -21,7 +21,7 @@ class Sources {
     stream.publish = (event) => void this.told.push(event);
     this.sources = new EventSources({
       stream,
-      rare: this.rare,
+      labelled: this.labelled,
       phase: () => this.phase,
       restarts: () => this.restarts,
       evictions: () => this.evictions,
@@ -32,7 +32,7 @@ class Sources {
   }
 
   failover(to: string, reason: string, count: number): void {
-    this.rare.add([{ name: 'limpet_failovers_total', labels: ['shop', 'a', to, reason], count }]);
+    this.labelled.add([{ name: 'limpet_failovers_total', labels: ['shop', 'a', to, reason], count }]);
   }
 
   take(): LimpetEvent[] {
@@ -60,7 +60,7 @@ test('thousands of moves are one event for each way, and each is told once', () 
 test('what goes on and on is told once a second, and the rest of it at the end', () => {
   const all = new Sources();
   const mismatch = () =>
-    all.rare.add([{ name: 'limpet_binding_mismatches_total', labels: ['shop', 'reject'], count: 1 }]);
+    all.labelled.add([{ name: 'limpet_binding_mismatches_total', labels: ['shop', 'reject'], count: 1 }]);
   const told: unknown[] = [];
   for (; all.now < 3000; all.now += 250) {
     mismatch();

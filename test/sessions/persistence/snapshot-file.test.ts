@@ -11,7 +11,7 @@ import fc from 'fast-check';
 import { SnapshotFile } from '../../../src/sessions/persistence/snapshot-file.ts';
 import type { SessionNames } from '../../../src/sessions/persistence/snapshot-names.ts';
 import { RECORD_BYTES } from '../../../src/sessions/persistence/snapshot-record.ts';
-import { MarkReader } from '../../../src/sessions/table/row-marks.ts';
+import { ChangeReader } from '../../../src/sessions/table/row-changes.ts';
 import type { RowRecord } from '../../../src/sessions/table/row-record.ts';
 import { Row, SessionTable } from '../../../src/sessions/table/table.ts';
 import { BACKENDS, contents, description, fill, LogLines, makeTable, named, T } from '../named-backends.ts';
@@ -180,14 +180,14 @@ test('what changes while it is written is marked for the next time', async (t) =
   const table = makeTable();
   fill(table, 500, 1);
   await file.write(description, named(BACKENDS), table);
-  assert.equal(table.hasMarked(MarkReader.SNAPSHOT), false);
+  assert.equal(table.hasMarked(ChangeReader.SNAPSHOT), false);
   // Asked for when all rows are copied.
   const changing = () => {
     table.confirm(randomKeys(2, 1)[1]!, 1, T + 1);
     return { ...description(), backends: [] };
   };
   await file.write(changing, named(BACKENDS), table);
-  assert.equal(table.hasMarked(MarkReader.SNAPSHOT), true);
+  assert.equal(table.hasMarked(ChangeReader.SNAPSHOT), true);
 });
 
 test('a process that is killed at any moment of a write leaves a whole file, and the next start clears its remains (25)', async (t) => {

@@ -4,7 +4,7 @@ import type { Pool } from '../../../backends/pool.ts';
 import { StartError } from '../../../errors-start.ts';
 import type { Secrets } from '../../../keys/secrets.ts';
 import type { Logger } from '../../../logging/logger.ts';
-import { countMarked, MarkReader } from '../../table/row-marks.ts';
+import { ChangeReader, countChanged } from '../../table/row-changes.ts';
 import type { SessionTable } from '../../table/table.ts';
 import type { SessionTableMemory } from '../../table/table-memory.ts';
 import type { SharedNames } from '../../users/user-names.ts';
@@ -45,7 +45,7 @@ const IN_REDIS =
 export interface RedisSupervisorParts {
   readonly config: RedisConfig;
   readonly table: SessionTable;
-  /** Of that table, allocated with marks. */
+  /** Of that table, allocated with change tracking. */
   readonly memory: SessionTableMemory;
   readonly workers: number;
   /** The pools as they run now. */
@@ -86,7 +86,7 @@ export class RedisSupervisor {
   readonly #status: StoreStatus;
   readonly #writeBehind: WriteBehind;
   readonly #changes: Changes;
-  readonly #marks: Uint8Array;
+  readonly #rowChanges: Uint8Array;
   /** Whether a refusal ends a life. */
   readonly refusals: Refusals;
   /** Null before there are backends. */
@@ -117,8 +117,8 @@ export class RedisSupervisor {
     const node = randomBytes(9).toString('base64url');
     this.shared = { node, status: StoreStatus.allocate(parts.workers) };
     this.#status = new StoreStatus(this.shared.status);
-    if (memory.marks === null) throw new Error('the session table was allocated without marks');
-    this.#marks = new Uint8Array(memory.marks);
+    if (memory.changes === null) throw new Error('the session table was allocated without change tracking');
+    this.#rowChanges = new Uint8Array(memory.changes);
     const usable = (): RedisConnection | null =>
       this.#connection !== null && this.#status.up && this.#connection.ready ? this.#connection : null;
     this.names = new RedisNames(config.prefix, usable);
@@ -210,7 +210,7 @@ export class RedisSupervisor {
   }
 
   get view(): StoreView {
-    const marks = this.#marks;
+    const changes = this.#rowChanges;
     const { up, since } = this.#status;
     return {
       type: 'redis',
@@ -218,7 +218,7 @@ export class RedisSupervisor {
       since,
       // Looks at every row of the table: only for who wants to know, and not whenever somebody asks whether the store is up.
       get pending() {
-        return countMarked(marks, MarkReader.STORE);
+        return countChanged(changes, ChangeReader.STORE);
       },
     };
   }
@@ -331,7 +331,7 @@ export class RedisSupervisor {
   #reconcile(): void {
     if (this.#stopped || !this.#status.up) return;
     try {
-      this.#parts.table.markAll();
+      this.#parts.table.changeAll();
       this.#writeBehind.addUsers();
     } catch (error) {
       // A thread died with a lock: its rows have their turn when they change.

@@ -53,9 +53,9 @@ export class WriteBehind {
   }
 
   /**
-   * Writes all rows that are marked, a batch at a time.
+   * Writes all rows that have changed, a batch at a time.
    * @param least 2: those that changed; 1: also those that only had requests
-   * @throws what Redis answers when it does not do it: some rows have lost their marks by then, so mark all before the next try
+   * @throws what Redis answers when it does not do it: some changes count as written by then, so call `changeAll` before the next try
    */
   async run(connection: RedisConnection, least: 1 | 2): Promise<void> {
     const pools = new Map(this.#parts.pools().map((pool) => [pool.index, pool]));
@@ -63,7 +63,7 @@ export class WriteBehind {
     for (;;) {
       const entries: Entry[] = [];
       const now = this.#parts.now();
-      const taken = this.#parts.table.takeMarked(least, ROWS, (record) => {
+      const taken = this.#parts.table.takeChanged(least, ROWS, (record) => {
         const entry = this.#entry(record, pools.get(record.pool), now);
         if (entry !== null) entries.push(entry);
       });

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RareCounters } from '../../src/metrics/rare.ts';
-import { RareTotals } from '../../src/metrics/rare-totals.ts';
+import { LabelledCounters } from '../../src/metrics/labelled-counters.ts';
+import { LabelledTotals } from '../../src/metrics/labelled-totals.ts';
 
 test('a drain gives what was counted since the last one, and totals add up the drains of all workers', () => {
-  const [first, second, totals] = [new RareCounters(), new RareCounters(), new RareTotals()];
+  const [first, second, totals] = [new LabelledCounters(), new LabelledCounters(), new LabelledTotals()];
   assert.deepEqual(first.drain(), []);
   first.add('limpet_errors_total', 'NO_ROUTE');
   first.add('limpet_errors_total', 'NO_ROUTE');
@@ -23,14 +23,14 @@ test('a drain gives what was counted since the last one, and totals add up the d
 });
 
 test('label values are told apart however they are cut', () => {
-  const counters = new RareCounters();
+  const counters = new LabelledCounters();
   counters.add('limpet_retries_total', 'a-b', 'c');
   counters.add('limpet_retries_total', 'a', 'b-c');
   assert.equal(counters.drain().length, 2);
 });
 
 test('what backends that come and go leave behind is bounded: the series that have not grown for longest go', () => {
-  const totals = new RareTotals();
+  const totals = new LabelledTotals();
   const moved = (from: number, count: number) => [
     { name: 'limpet_failovers_total' as const, labels: ['shop', `${from}`, 'b', 'backend-down'], count },
   ];

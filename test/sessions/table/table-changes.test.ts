@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RowAccess } from '../../../src/sessions/table/row-access.ts';
-import { MarkReader } from '../../../src/sessions/table/row-marks.ts';
+import { ChangeReader } from '../../../src/sessions/table/row-changes.ts';
 import { RowRecord } from '../../../src/sessions/table/row-record.ts';
 import { Row, SessionTable, type SessionTableMemory } from '../../../src/sessions/table/table.ts';
 import { collidingKeys, randomKeys } from '../random-keys.ts';
@@ -14,9 +14,9 @@ function makeMemory(max = 200): SessionTableMemory {
   return SessionTable.allocate(max, 8, 3, 2, true);
 }
 
-function taken(table: SessionTable, least: 1 | 2, limit = 1000, reader?: MarkReader): number[] {
+function taken(table: SessionTable, least: 1 | 2, limit = 1000, reader?: ChangeReader): number[] {
   const found: number[] = [];
-  table.takeMarked(least, limit, ({ key }) => found.push(KEYS.findIndex((known) => known.equals(key))), reader);
+  table.takeChanged(least, limit, ({ key }) => found.push(KEYS.findIndex((known) => known.equals(key))), reader);
   return found.sort((a, b) => a - b);
 }
 
@@ -24,7 +24,7 @@ function claimAll(table: SessionTable): void {
   for (const key of KEYS) table.claim(key, 1, 2, 1, 0, T, row);
 }
 
-test('a request marks its row as touched, everything else that changes a row as changed; what changes nothing marks nothing', () => {
+test('a request notes its row as touched, everything else that changes a row as changed; what changes nothing marks nothing', () => {
   const table = new SessionTable(makeMemory(), 1);
   const key = KEYS[0]!;
   const changes: Record<string, () => unknown> = {
@@ -70,7 +70,7 @@ test('a change stays one when a request comes after it', () => {
   assert.deepEqual(taken(table, 2), [0]);
 });
 
-test('a reader takes every marked row once, as many at a time as it wants, wherever it stopped', () => {
+test('a reader takes every changed row once, as many at a time as it wants, wherever it stopped', () => {
   for (const limit of [1, 3, 7, 8, 50, 51]) {
     const table = new SessionTable(makeMemory(), 1);
     claimAll(table);
@@ -94,31 +94,31 @@ test('readers do not take from each other; a row that another process told of is
   const table = new SessionTable(memory, 1);
   claimAll(table);
   const all = KEYS.map((_, n) => n);
-  assert.deepEqual(taken(table, 1, 1000, MarkReader.STORE), all);
-  assert.deepEqual(taken(table, 1, 1000, MarkReader.HANDOVER), all);
-  assert.equal(table.hasMarked(MarkReader.SNAPSHOT), true);
-  table.copy(0, table.buckets, () => {}, T, MarkReader.SNAPSHOT);
-  assert.equal(table.hasMarked(MarkReader.SNAPSHOT), false);
+  assert.deepEqual(taken(table, 1, 1000, ChangeReader.STORE), all);
+  assert.deepEqual(taken(table, 1, 1000, ChangeReader.HANDOVER), all);
+  assert.equal(table.hasMarked(ChangeReader.SNAPSHOT), true);
+  table.copy(0, table.buckets, () => {}, T, ChangeReader.SNAPSHOT);
+  assert.equal(table.hasMarked(ChangeReader.SNAPSHOT), false);
   const record = new RowRecord();
   Object.assign(record, { pool: 1, backend: 1, generation: 1, requests: 1, created: T - 1, lastSeen: T });
   record.key.copy(KEYS[3]!);
   assert.equal(table.merge(record, T), 'replaced');
-  assert.deepEqual(taken(table, 1, 1000, MarkReader.STORE), []);
-  assert.deepEqual(taken(table, 1, 1000, MarkReader.HANDOVER), [3]);
-  assert.equal(table.hasMarked(MarkReader.SNAPSHOT), true);
+  assert.deepEqual(taken(table, 1, 1000, ChangeReader.STORE), []);
+  assert.deepEqual(taken(table, 1, 1000, ChangeReader.HANDOVER), [3]);
+  assert.equal(table.hasMarked(ChangeReader.SNAPSHOT), true);
   table.remove(KEYS[3]!);
-  table.copy(0, table.buckets, () => {}, T, MarkReader.SNAPSHOT);
-  assert.equal(table.hasMarked(MarkReader.SNAPSHOT), false, 'also of a row that is gone');
+  table.copy(0, table.buckets, () => {}, T, ChangeReader.SNAPSHOT);
+  assert.equal(table.hasMarked(ChangeReader.SNAPSHOT), false, 'also of a row that is gone');
 });
 
-test('all rows can be marked, and rows that are gone are not shown', () => {
+test('all rows can be noted as changed, and rows that are gone are not shown', () => {
   const table = new SessionTable(makeMemory(), 1);
   claimAll(table);
   taken(table, 1);
   table.end(KEYS[7]!, T, T + 10);
   taken(table, 1);
   table.remove(KEYS[8]!);
-  table.markAll();
+  table.changeAll();
   assert.deepEqual(
     taken(table, 2),
     KEYS.map((_, n) => n).filter((n) => n !== 8),
@@ -135,11 +135,11 @@ test('what is taken is the row as it is, tombstones too', () => {
     assert.ok(key.equals(KEYS[0]!) && session.isZero());
     found.push(fields);
   };
-  table.takeMarked(2, 10, visit);
+  table.takeChanged(2, 10, visit);
   table.confirm(KEYS[0]!, 2, T + 6);
   table.setIssued(KEYS[0]!, T + 7);
   table.move(KEYS[0]!, 2, 3, 8, 4, T, row);
-  table.takeMarked(2, 10, visit);
+  table.takeChanged(2, 10, visit);
   const fields = {
     ended: false,
     provisional: true,
@@ -193,10 +193,10 @@ test('a lock that a dead thread holds delays its rows, and nothing is lost or th
   assert.equal(copied.length, KEYS.length);
 });
 
-test('without marks there is nothing to take', () => {
+test('without change tracking there is nothing to take', () => {
   const table = new SessionTable(SessionTable.allocate(100, 4), 1);
   table.claim(KEYS[0]!, 1, 2, 1, 0, T, row);
-  assert.throws(() => table.takeMarked(1, 1, () => {}), /without marks/);
-  assert.throws(() => table.markAll(), /without marks/);
-  assert.equal(table.hasMarked(MarkReader.SNAPSHOT), true);
+  assert.throws(() => table.takeChanged(1, 1, () => {}), /without changes/);
+  assert.throws(() => table.changeAll(), /without changes/);
+  assert.equal(table.hasMarked(ChangeReader.SNAPSHOT), true);
 });

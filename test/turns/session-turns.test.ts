@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { DeadTurns } from '../../src/turns/dead-turns.ts';
-import { allocateDialog } from '../../src/turns/dialog-memory.ts';
-import { Taken } from '../../src/turns/turns.ts';
+import { Taken } from '../../src/turns/session-turns.ts';
+import { allocateTurns } from '../../src/turns/turns-memory.ts';
 import { eventually } from '../support/eventually.ts';
 import { keyOf, TurnLog } from './turn-log.ts';
 import type { TurnThreadData } from './turn-thread.ts';
@@ -25,7 +25,7 @@ function says(thread: Worker, word: string): Promise<void> {
 
 /** Two workers in this thread, over the same memory. */
 function pair(nodes = 64) {
-  const memory = allocateDialog(2, nodes);
+  const memory = allocateTurns(2, nodes);
   const log: string[] = [];
   const dead = new DeadTurns(memory);
   return { memory, log, dead, one: new TurnLog(memory, 0, log), two: new TurnLog(memory, 1, log) };
@@ -220,7 +220,7 @@ test('many waiting requests of one worker all have their turn', async () => {
 });
 
 test('threads that count under turns lose no count, and neither does a thread that is terminated stop the others', async (t) => {
-  const memory = allocateDialog(3, 256);
+  const memory = allocateTurns(3, 256);
   const dead = new DeadTurns(memory);
   const numbers = new Int32Array(new SharedArrayBuffer(4 * 3));
   const ROUNDS = 1_500;

@@ -1,7 +1,7 @@
 import { Key } from '../keys/key.ts';
 import { SharedChains } from '../sessions/table/shared-chains.ts';
-import { Bell, bellOf, type DialogMemory, HOLDS, ring, WAITS, WORKER, Word, whoIs } from './dialog-memory.ts';
 import type { Turn } from './turn.ts';
+import { Bell, bellOf, HOLDS, ring, type TurnsMemory, WAITS, WORKER, Word, whoIs } from './turns-memory.ts';
 
 /** What became of a wish for the turn. */
 export const Taken = {
@@ -24,7 +24,7 @@ const HINTS = 1_024;
  *
  * Without others of its session a request costs an append and an unlink, each under one lock that nobody wants: no promise, no message, no allocation.
  */
-export class Turns {
+export class SessionTurns {
   readonly #chains: SharedChains;
   readonly #bells: Int32Array;
   readonly #who: number;
@@ -41,7 +41,7 @@ export class Turns {
   #stuck: number[] = [];
 
   /** @param worker index of this worker, from 0 */
-  constructor(memory: DialogMemory, worker: number) {
+  constructor(memory: TurnsMemory, worker: number) {
     this.#chains = new SharedChains(memory.chains, worker + 2);
     this.#bells = new Int32Array(memory.bells);
     this.#who = whoIs(this.#bells, worker);

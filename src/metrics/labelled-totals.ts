@@ -1,4 +1,4 @@
-import type { RareCount, RareMetric } from './rare.ts';
+import type { LabelledCount, LabelledMetric } from './labelled-counters.ts';
 
 /**
  * Series of one metric that are kept. Labels name backends, two at a time where a session moves, and where the DNS names backends there are others each day: those that
@@ -11,12 +11,12 @@ interface Series {
   count: number;
 }
 
-/** The rare counters of all workers added up, in the supervisor. What a dead worker had drained stays counted. */
-export class RareTotals {
+/** The labelled counters of all workers added up, in the supervisor. What a dead worker had drained stays counted. */
+export class LabelledTotals {
   /** The series that has not grown for longest comes first. */
-  readonly #totals = new Map<RareMetric, Map<string, Series>>();
+  readonly #totals = new Map<LabelledMetric, Map<string, Series>>();
 
-  add(counts: readonly RareCount[]): void {
+  add(counts: readonly LabelledCount[]): void {
     for (const { name, labels, count } of counts) {
       let series = this.#totals.get(name);
       if (series === undefined) this.#totals.set(name, (series = new Map()));
@@ -30,7 +30,7 @@ export class RareTotals {
   }
 
   /** Every series of one metric: the same object for as long as it is kept. */
-  series(name: RareMetric): Iterable<Readonly<Series>> {
+  series(name: LabelledMetric): Iterable<Readonly<Series>> {
     return this.#totals.get(name)?.values() ?? [];
   }
 }

@@ -1,5 +1,5 @@
 /** Labelled counters that are too sparse for a cell of shared memory: their label names and help texts. */
-export const RARE_METRICS = {
+export const LABELLED_METRICS = {
   limpet_failovers_total: {
     labels: ['pool', 'from', 'to', 'reason'],
     help: 'Sessions moved from one backend to another.',
@@ -58,16 +58,16 @@ export const RARE_METRICS = {
   },
 } as const satisfies { readonly [name: string]: { readonly labels: readonly string[]; readonly help: string } };
 
-/** One of RARE_METRICS. */
-export type RareMetric = keyof typeof RARE_METRICS;
+/** One of LABELLED_METRICS. */
+export type LabelledMetric = keyof typeof LABELLED_METRICS;
 
-/** A text for each label of the metric, in the order of RARE_METRICS. */
-export type RareLabels<M extends RareMetric> = TextPerName<(typeof RARE_METRICS)[M]['labels']>;
+/** A text for each label of the metric, in the order of LABELLED_METRICS. */
+export type MetricLabels<M extends LabelledMetric> = TextPerName<(typeof LABELLED_METRICS)[M]['labels']>;
 type TextPerName<Names extends readonly string[]> = { readonly [I in keyof Names]: string };
 
 /** How often something rare happened since the last drain; structured-cloneable. */
-export interface RareCount {
-  readonly name: RareMetric;
+export interface LabelledCount {
+  readonly name: LabelledMetric;
   readonly labels: readonly string[];
   readonly count: number;
 }
@@ -75,12 +75,12 @@ export interface RareCount {
 /** Label values hold no control character: pool names, backend ids and closed sets of words. */
 const SEPARATOR = '\u0000';
 
-/** The rare counters of one worker, drained into its batch to the supervisor. */
-export class RareCounters {
-  #counts = new Map<string, { name: RareMetric; labels: readonly string[]; count: number }>();
+/** The labelled counters of one worker, drained into its batch to the supervisor. */
+export class LabelledCounters {
+  #counts = new Map<string, { name: LabelledMetric; labels: readonly string[]; count: number }>();
 
   /** Counts one more. `labels` must come from configuration or a closed set, never from a client: each is a series of its own. */
-  add<M extends RareMetric>(name: M, ...labels: RareLabels<M>): void {
+  add<M extends LabelledMetric>(name: M, ...labels: MetricLabels<M>): void {
     const key = name + SEPARATOR + labels.join(SEPARATOR);
     const entry = this.#counts.get(key);
     if (entry === undefined) this.#counts.set(key, { name, labels, count: 1 });
@@ -88,7 +88,7 @@ export class RareCounters {
   }
 
   /** What was counted since the last call; the counters start again at zero. */
-  drain(): RareCount[] {
+  drain(): LabelledCount[] {
     if (this.#counts.size === 0) return [];
     const counts = [...this.#counts.values()];
     this.#counts = new Map();

@@ -1,7 +1,7 @@
 import { SharedChains, type SharedChainsMemory } from '../sessions/table/shared-chains.ts';
 
 /** The shared memory of the turns that requests of a session take: what to hand to a worker thread. Structured-cloneable; the buffers are shared, not copied. */
-export interface DialogMemory {
+export interface TurnsMemory {
   /** A node for each request that has its session's turn or waits for it, in order of arrival. */
   readonly chains: SharedChainsMemory;
   /** A doorbell for each worker, see `Bell`. */
@@ -43,7 +43,7 @@ export const Bell = {
 } as const;
 
 /** Memory for so many workers; nobody holds a turn. */
-export function allocateDialog(workers: number, nodes = NODES): DialogMemory {
+export function allocateTurns(workers: number, nodes = NODES): TurnsMemory {
   return { chains: SharedChains.allocate(nodes), bells: new SharedArrayBuffer(workers * Bell.apart * 4) };
 }
 

@@ -9,7 +9,7 @@ import { startLimpetProcess } from '../support/limpet.ts';
 const CLIENTS = 12;
 const SCRIPT = new URL('./socketio-server.ts', import.meta.url);
 
-test(`M2: Socket.IO with its sid before limpet's cookie, as in the README: ${CLIENTS} clients connect, upgrade and talk`, async (t) => {
+test(`M2: Socket.IO with its sid before limpet's cookie, as in docs/keys.md: ${CLIENTS} clients connect, upgrade and talk`, async (t) => {
   const servers = await startApps(SCRIPT, 'io1', 'io2', 'io3');
   t.after(() => Promise.all(servers.map((server) => server.kill())));
   const list = servers.map(({ id, url }) => `{ id: ${id}, url: "${url}" }`).join(', ');

@@ -155,8 +155,8 @@ test('what is taken is the row as it is, tombstones too', () => {
     moves: 0,
     movedFrom: -1,
     movedReason: 0,
-    origin: -1,
-    originGeneration: 0,
+    failbackTo: -1,
+    failbackGeneration: 0,
     bindingHash: 0,
     userA: 0,
     userB: 0,
@@ -164,7 +164,7 @@ test('what is taken is the row as it is, tombstones too', () => {
     firstStamp: 0,
     latestStamp: 0,
   };
-  const moved = { backend: 3, generation: 8, moves: 1, movedFrom: 2, movedReason: 4, originGeneration: 7 };
+  const moved = { backend: 3, generation: 8, moves: 1, movedFrom: 2, movedReason: 4, failbackGeneration: 7 };
   assert.deepEqual(found, [fields, { ...fields, ...moved, provisional: false, issued: T + 7, lastSeen: T + 6 }]);
 });
 
@@ -196,7 +196,7 @@ test('a lock that a dead thread holds delays its rows, and nothing is lost or th
 test('without change tracking there is nothing to take', () => {
   const table = new SessionTable(SessionTable.allocate(100, 4), 1);
   table.claim(KEYS[0]!, 1, 2, 1, 0, T, row);
-  assert.throws(() => table.takeChanged(1, 1, () => {}), /without changes/);
-  assert.throws(() => table.changeAll(), /without changes/);
+  assert.throws(() => table.takeChanged(1, 1, () => {}), /without change tracking/);
+  assert.throws(() => table.changeAll(), /without change tracking/);
   assert.equal(table.hasMarked(ChangeReader.SNAPSHOT), true);
 });

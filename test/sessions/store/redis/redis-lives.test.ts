@@ -17,7 +17,7 @@ const LONG = 20_000;
 const HEADER = 2;
 
 /** What limpet 0.1 wrote to Redis and said on its channel, recorded from its commit 5c8c1e5. */
-const old = JSON.parse(readFileSync(new URL('limpet-0.1/redis.json', import.meta.url), 'utf8')) as {
+const old = JSON.parse(readFileSync(new URL('../../limpet-0.1/redis.json', import.meta.url), 'utf8')) as {
   records: Record<string, string | Record<string, string>>;
   changes: string[];
 };

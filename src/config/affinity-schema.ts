@@ -45,28 +45,34 @@ const verifyShape = {
   secret: text('must be the secret that signs the tokens')
     .nullable()
     .default(null)
-    .describe('Shared secret of HS256, HS384 or HS512'),
+    .describe('Shared secret of HS256, HS384 or HS512.'),
   publicKeyFile: text('must be the path of a PEM file')
     .nullable()
     .default(null)
-    .describe('PEM file with the public key or certificate'),
+    .describe('PEM file with the public key or certificate that verifies tokens.')
+    .meta({ examples: ['/etc/limpet/issuer.pem'] }),
   jwksUrl: z
     .url({ protocol: /^https?$/, error: 'must be an http:// or https:// address of a JSON Web Key Set' })
     .nullable()
     .default(null)
-    .describe('Address of a JSON Web Key Set'),
+    .describe(
+      'Address of a JSON Web Key Set: fetched when it is first needed, every 10 minutes, and when a token names an unknown key.',
+    )
+    .meta({ examples: ['https://login.example/.well-known/jwks.json'] }),
   issuer: oneOrMore('must be the text of the iss claim')
     .nullable()
     .default(null)
-    .describe('Accepted iss claims; null: any'),
+    .describe('Claims iss that are accepted; null: any.')
+    .meta({ examples: ['https://login.example/'] }),
   audience: oneOrMore('must be the text of the aud claim')
     .nullable()
     .default(null)
-    .describe('Accepted aud claims; null: any'),
+    .describe('Claims aud that are accepted; null: any.')
+    .meta({ examples: [['shop', 'api']] }),
   onInvalid: z
     .enum(['ignore', 'reject'])
     .default('ignore')
-    .describe('ignore: a token that does not verify is no key; reject: the request is refused with 401'),
+    .describe('What happens with a token that does not verify. ignore: it is no key; reject: the request gets 401.'),
 };
 const algorithms = z
   .array(z.enum([...SECRET_ALGORITHMS, ...PUBLIC_KEY_ALGORITHMS]))
@@ -75,7 +81,10 @@ const algorithms = z
 /** `verify` as it is written. */
 export const verifyWrittenSchema = z.strictObject({
   ...verifyShape,
-  algorithms: algorithms.optional().describe('Accepted signature algorithms; default: those that fit the kind of key'),
+  algorithms: algorithms
+    .optional()
+    .describe('Signature algorithms that are accepted; left out: all that fit the kind of key. Never none.')
+    .meta({ examples: [['RS256']] }),
 });
 
 /** How a token is checked before its claim is believed. `algorithms` defaults to those that fit the kind of key, never `none`. */
@@ -109,61 +118,79 @@ const tokenSource = z.union(
 );
 
 const token = z.strictObject({
-  by: z.literal('token').describe('The key is a token, or one of its claims'),
+  by: z.literal('token').describe('The key is a token, or one of its claims.'),
   from: tokenSource
     .default('authorization')
-    .describe('Where the token is: authorization, "cookie NAME" or "header NAME"'),
+    .describe('Where the token is: authorization, "cookie NAME" or "header NAME".')
+    .meta({ examples: ['cookie session', 'header X-Token'] }),
   claim: text('must be the name of a claim')
     .nullable()
     .default(null)
-    .describe('Claim that is the key; null: the whole token, hashed'),
-  verify: verifySchema.nullable().default(null).describe('How the token is checked; null: it is not'),
+    .describe('Claim that is the key, so that a renewed token finds the same session; null: the whole token.')
+    .meta({ examples: ['sub', 'sid'] }),
+  verify: verifySchema
+    .nullable()
+    .default(null)
+    .describe(
+      'How the token is checked before it is believed: exactly one of secret, publicKeyFile and jwksUrl; null: not at all.',
+    ),
 });
 
 const appCookie = z.strictObject({
   by: z
     .literal('app-cookie')
-    .describe('The key is a cookie of the application, learned from Set-Cookie of a good response'),
-  name: cookieName().describe('Name of the cookie, such as JSESSIONID'),
+    .describe('The key is a cookie of the application, learned from Set-Cookie of a successful response.'),
+  name: cookieName()
+    .describe('Name of the cookie.')
+    .meta({ examples: ['JSESSIONID'] }),
 });
 
 const header = z.strictObject({
-  by: z.literal('header').describe('The key is the value of a request header'),
-  name: headerName().describe('Name of the header'),
-  learn: flag().default(false).describe('true: the key is also learned from a response'),
+  by: z.literal('header').describe('The key is the value of a request header.'),
+  name: headerName()
+    .describe('Name of the header.')
+    .meta({ examples: ['X-Session-Id'] }),
+  learn: flag().default(false).describe('Whether the key is also learned from a response that has this header.'),
 });
 
 const query = z.strictObject({
-  by: z.literal('query').describe('The key is a value of the query'),
-  name: text('must be the name of a query parameter').describe('Name of the parameter, such as sid'),
+  by: z.literal('query').describe('The key is the value of a query parameter.'),
+  name: text('must be the name of a query parameter')
+    .describe('Name of the parameter.')
+    .meta({ examples: ['sid'] }),
 });
 
 const cookie = z.strictObject({
-  by: z.literal('cookie').describe('The key is a cookie that limpet issues when nothing else found a key'),
-  name: cookieName().default('limpet').describe('Name of the cookie, unique for each pool on one host'),
+  by: z.literal('cookie').describe('The key is a cookie that limpet issues when no other source has found a key.'),
+  name: cookieName().default('limpet').describe('Name of the cookie; each pool on one host needs its own.'),
   path: text('must be a cookie path: it begins with / and holds no ; or control character', /^\/[^;\x00-\x1f\x7f]*$/)
     .default('/')
-    .describe('Path of the cookie'),
+    .describe('Attribute Path: where the browser sends the cookie to.'),
   domain: text('must be a domain such as shop.example', /^\.?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/)
     .toLowerCase()
     .overwrite((domain) => domain.replace(/^\./, ''))
     .nullable()
     .default(null)
-    .describe('Domain of the cookie; null: the host of the request only'),
-  sameSite: z.enum(['lax', 'strict', 'none']).default('lax').describe('SameSite attribute'),
+    .describe('Attribute Domain; null: the host of the request only.')
+    .meta({ examples: ['shop.example'] }),
+  sameSite: z.enum(['lax', 'strict', 'none']).default('lax').describe('Attribute SameSite.'),
   secure: z
     .union([z.literal('auto'), z.boolean()], { error: 'must be auto, true or false' })
     .default('auto')
-    .describe("auto: when the client's side is TLS"),
-  httpOnly: flag().default(true).describe('true: scripts of the page cannot read it'),
-  partitioned: flag().default(false).describe('Partitioned attribute (CHIPS), for embedded pages'),
-  maxAge: duration().nullable().default(null).describe('Max-Age; null: until the browser ends'),
+    .describe("Attribute Secure; auto: when the client's side is TLS, also in front of a trusted proxy."),
+  httpOnly: flag().default(true).describe('Attribute HttpOnly: scripts of the page cannot read the cookie.'),
+  partitioned: flag().default(false).describe('Attribute Partitioned (CHIPS), for pages that others embed.'),
+  maxAge: duration()
+    .nullable()
+    .default(null)
+    .describe('Attribute Max-Age; null: the cookie lasts until the browser ends.')
+    .meta({ examples: ['7d'] }),
 });
 
 const ip = z.strictObject({
-  by: z.literal('ip').describe("The key is the client's address"),
-  prefix4: integer(0, 32).default(32).describe('Bits of an IPv4 address that count'),
-  prefix6: integer(0, 128).default(64).describe('Bits of an IPv6 address that count'),
+  by: z.literal('ip').describe("The key is the client's address."),
+  prefix4: integer(0, 32).default(32).describe('Number of bits of an IPv4 address that count.'),
+  prefix6: integer(0, 128).default(64).describe('Number of bits of an IPv6 address that count.'),
 });
 
 /** One way to find a session's key, chosen by `by`. */

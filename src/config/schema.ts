@@ -14,58 +14,115 @@ const file = (what: string) => text(`must be the path of ${what}`);
 
 /** `sessions.redis`, as written. */
 export const redisSchema = z.strictObject({
-  url: text('must be redis://host:port/db or rediss://host:port/db', /^rediss?:\/\/\S+$/).default(
-    'redis://127.0.0.1:6379/0',
-  ),
+  url: text('must be redis://host:port/db or rediss://host:port/db', /^rediss?:\/\/\S+$/)
+    .default('redis://127.0.0.1:6379/0')
+    .describe('Address of the server; rediss:// for TLS, with user, password and number of the database where needed.')
+    .meta({ examples: ['rediss://limpet:secret@redis.internal:6380/0'] }),
   sentinels: z
     .array(
       z.strictObject({
-        host: text('must be a host'),
-        port: integer(1, 65_535),
-        name: text('must be a name').optional(),
+        host: text('must be a host')
+          .describe('Host of a sentinel.')
+          .meta({ examples: ['10.0.0.5'] }),
+        port: integer(1, 65_535)
+          .describe('Port of the sentinel.')
+          .meta({ examples: [26379] }),
+        name: text('must be a name')
+          .optional()
+          .describe('Name of the group of servers that the sentinels watch.')
+          .meta({ examples: ['mymaster'] }),
       }),
     )
-    .default([]),
-  cluster: z.array(z.strictObject({ host: text('must be a host'), port: integer(1, 65_535) })).default([]),
-  prefix: z.string().default('limpet:'),
-  whenDown: z.enum(['local', 'reject']).default('local'),
+    .default([])
+    .describe('Sentinels that know which server is the primary one; empty: the server at url.'),
+  cluster: z
+    .array(
+      z.strictObject({
+        host: text('must be a host')
+          .describe('Host of a node.')
+          .meta({ examples: ['10.0.0.6'] }),
+        port: integer(1, 65_535)
+          .describe('Port of the node.')
+          .meta({ examples: [6379] }),
+      }),
+    )
+    .default([])
+    .describe('Some nodes of a Redis Cluster, which name the others; empty: no cluster.'),
+  prefix: z
+    .string()
+    .default('limpet:')
+    .describe(
+      'Beginning of all names of keys and channels in Redis: give each group of limpets that share sessions its own.',
+    ),
+  whenDown: z
+    .enum(['local', 'reject'])
+    .default('local')
+    .describe(
+      'What happens while Redis is down. local: each node goes on with its own rows and the proof in cookies; reject: a request whose session the node does not know gets 503.',
+    ),
 });
 
 const sessions = z.strictObject({
   max: integer(1, 100_000_000)
     .default(1_000_000)
-    .describe('Rows of the table; when full, the least recently used row of a bucket goes'),
+    .describe(
+      'Most sessions at once; when the table is full, a session that can be spared goes. 80 bytes of memory each. Fixed until a restart.',
+    ),
   secretFile: file('a file with one secret a line')
     .nullable()
     .default(null)
-    .describe('One secret a line (32 bytes or more, base64 or hex); the first signs, all verify; null: made at start'),
+    .describe(
+      'File with one secret a line (32 bytes or more, as base64 or hex): the first one signs cookies, all of them verify; null: a secret is made at the start, and kept beside the snapshot where there is one.',
+    )
+    .meta({ examples: ['/etc/limpet/secret'] }),
   snapshot: file('a file')
     .nullable()
     .default(null)
-    .describe('Rows survive a restart in this file, which is replaced every 30 s and at a stop; null: they do not'),
-  store: z.enum(['memory', 'redis']).default('memory').describe('Where sessions are kept'),
-  redis: redisSchema.nullable().default(null).describe('For store: redis'),
+    .describe(
+      'File in which the sessions survive a restart: it is replaced every 30 s and at a stop; null: none. Fixed until a restart.',
+    )
+    .meta({ examples: ['/var/lib/limpet/sessions'] }),
+  store: z
+    .enum(['memory', 'redis'])
+    .default('memory')
+    .describe(
+      'Who decides which backend a key belongs to. memory: this node alone; redis: all nodes that share a Redis. Fixed until a restart.',
+    ),
+  redis: redisSchema.nullable().default(null).describe('How to reach Redis, with store: redis. Fixed until a restart.'),
 });
 
 const admin = z.strictObject({
   bind: text('must be host:port, [::]:port or unix:/path')
     .nullable()
     .default('127.0.0.1:9900')
-    .describe('host:port, [::]:port or unix:/path; null: none'),
+    .describe(
+      'Address of the admin API: host:port, [::]:port or unix:/path; null: no admin API. Fixed until a restart.',
+    )
+    .meta({ examples: ['unix:/run/limpet-admin.sock'] }),
   tokenFile: file('a file with the bearer token')
     .nullable()
     .default(null)
-    .describe('File with the bearer token; required when bind is not loopback or a unix socket'),
+    .describe(
+      'File with the bearer token of the admin API; required when it listens elsewhere than on loopback or a unix socket. Fixed until a restart.',
+    )
+    .meta({ examples: ['/etc/limpet/token'] }),
 });
 
 const log = z.strictObject({
   level: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info')
-    .describe('Least severe lines that are written'),
-  format: z.enum(['json', 'pretty']).default('json').describe('pretty: for people'),
-  access: flag().default(true).describe('true: one line a request'),
-  audit: file('a file').nullable().default(null).describe('File with one JSON line for each session event'),
+    .describe('Least severity of the lines that are written.'),
+  format: z
+    .enum(['json', 'pretty'])
+    .default('json')
+    .describe('json: one JSON document a line; pretty: for people. Fixed until a restart.'),
+  access: flag().default(true).describe('Whether the log has one line for each request.'),
+  audit: file('a file')
+    .nullable()
+    .default(null)
+    .describe('File that gets one JSON line for each event of a session; null: none.')
+    .meta({ examples: ['/var/log/limpet/audit.jsonl'] }),
 });
 
 /** The whole configuration file. */
@@ -73,33 +130,40 @@ export const configSchema = z.strictObject({
   listeners: z
     .array(listenerSchema)
     .min(1, { error: 'must name at least one listener' })
-    .describe('Addresses that limpet accepts connections on'),
+    .describe('Addresses on which limpet accepts connections.'),
   trustedProxies: z
     .array(text('must be a CIDR such as 10.0.0.0/8 or fd00::/8, or unix:'))
     .default([])
     .describe(
-      'CIDRs whose X-Forwarded-For, Forwarded and PROXY header is believed; "unix:" for whoever connects by a unix socket',
-    ),
+      'Networks of proxies whose X-Forwarded-* and Forwarded fields and PROXY header are believed; "unix:" for those who connect by a unix socket.',
+    )
+    .meta({ examples: [['10.0.0.0/8', 'fd00::/8'], ['unix:']] }),
   routes: z
     .array(routeSchema)
     .min(1, { error: 'must name at least one route; leave routes out when there is exactly one pool' })
     .optional()
-    .describe('First match wins, no match: 404. Absent with exactly one pool: everything goes there'),
-  pools: z.record(nameSchema, poolSchema).describe('The pools by name'),
-  sessions: sessions.prefault({}),
-  admin: admin.prefault({}),
-  log: log.prefault({}),
+    .describe(
+      'Which pool a request goes to: the first route that matches wins, without one the answer is 404. May be left out when there is exactly one pool.',
+    ),
+  pools: z.record(nameSchema, poolSchema).describe('Groups of backends, by name.'),
+  sessions: sessions.prefault({}).describe('Where sessions are kept, for all pools.'),
+  admin: admin.prefault({}).describe('The admin API and the dashboard.'),
+  log: log.prefault({}).describe('What limpet writes, and how.'),
   tracing: z
     .strictObject({
       otlp: text('must be the address of an OTLP/HTTP endpoint, such as http://127.0.0.1:4318', /^https?:\/\/\S+$/)
         .nullable()
         .default(null)
-        .describe('OTLP/HTTP endpoint that spans are sent to, /v1/traces when it has no path; null: no spans are made'),
+        .describe(
+          'OTLP/HTTP endpoint that spans are sent to, at /v1/traces where it has no path; null: no spans are made.',
+        )
+        .meta({ examples: ['http://127.0.0.1:4318'] }),
       sample: percentage()
         .prefault('1%')
-        .describe('Share of the traces that is sampled; where a trusted proxy has decided, its decision counts'),
+        .describe('Share of the traces that is sampled; where a trusted proxy has decided, its decision counts.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('Traces for an OpenTelemetry collector.'),
   limits: z
     .strictObject({
       memory: z
@@ -109,25 +173,29 @@ export const configSchema = z.strictObject({
         .nullable()
         .prefault('70%')
         .describe(
-          "Heap and connections' buffers together, as a share of what the cgroup or the machine has, or as a size; above it no new connections and idle ones close, a tenth above it connections end; null: no limit",
-        ),
+          'Most memory of the heap and the buffers of connections together, as a share of what the cgroup or the machine has, or as a size: above it no new connection is accepted and idle ones close, a tenth above it connections end; null: no limit.',
+        )
+        .meta({ examples: ['512MiB'] }),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('Limits of the whole process.'),
   workers: z
     .union([z.literal('auto'), z.int().min(1, { error: WORKERS }).max(256, { error: WORKERS })], { error: WORKERS })
     .default('auto')
-    .describe('Threads that carry traffic; auto: one per core'),
+    .describe('Number of threads that carry traffic; auto: one for each core. Fixed until a restart.')
+    .meta({ examples: [4] }),
   shutdown: z
     .strictObject({
-      grace: timer('zero').prefault('30s').describe('Time for what is under way to finish at a stop'),
+      grace: timer('zero').prefault('30s').describe('Time that a stop leaves requests under way to finish.'),
       idle: timer('zero')
         .prefault('1s')
         .describe(
-          'Time that a stop leaves clients to send a next request on an idle connection: its answer says Connection: close',
+          'Time that a stop leaves clients to send a next request on an idle connection; its answer says Connection: close.',
         ),
     })
-    .prefault({}),
-  watch: flag().default(false).describe('true: reload when this file changes'),
+    .prefault({})
+    .describe('How limpet stops.'),
+  watch: flag().default(false).describe('Whether limpet reloads by itself when this file changes.'),
 });
 
 type Frozen<T> = T extends readonly (infer E)[]

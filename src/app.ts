@@ -52,7 +52,7 @@ import { SessionEvents } from './sessions/users/session-events.ts';
 import { Users } from './sessions/users/users.ts';
 import { Explainer } from './supervisor/explainer.ts';
 import { BackendLives } from './supervisor/reload/backend-lives.ts';
-import { knownMembers, livesIn, restoreStanding, standingOf } from './supervisor/reload/backend-standing.ts';
+import { backendStatuses, knownMembers, livesIn, restoreBackendStatuses } from './supervisor/reload/backend-status.ts';
 import { Reloader } from './supervisor/reload/reloader.ts';
 import { sessionNames } from './supervisor/reload/session-names.ts';
 import { Supervisor } from './supervisor/supervisor.ts';
@@ -170,7 +170,7 @@ async function start(
     listeners: maxListeners,
     keySecret: shared?.keySecret ?? snapshots?.keySecret ?? secrets[0]!,
   });
-  const standing = snapshots?.backends ?? [];
+  const statuses = snapshots?.backends ?? [];
   /** An answer of before the start counts until the DNS has spoken. */
   const found = ({ pools }: Config): Map<string, readonly DiscoveredMember[]> =>
     new Map(
@@ -178,11 +178,11 @@ async function start(
         .filter((name) => pools[name]!.discovery !== null)
         .map((name) => {
           const members = discovery.members(name);
-          return [name, members.length > 0 ? members : knownMembers(name, standing)];
+          return [name, members.length > 0 ? members : knownMembers(name, statuses)];
         }),
     );
   keeper.adopt(keeper.plan({ file: config, secrets, tls: loadListenerTls(config), found: found(config) }, true));
-  restoreStanding(keeper, state, standing);
+  restoreBackendStatuses(keeper, state, statuses);
   setLimits(table, keeper.pools);
   const labelled = new LabelledTotals();
   const restarts = new Restarts({
@@ -195,12 +195,12 @@ async function start(
     now: Date.now,
   });
   const lives = new BackendLives(keeper, state, restarts);
-  lives.learn(livesIn(standing), true);
+  lives.learn(livesIn(statuses), true);
   await nodes?.learnLives(lives);
   await snapshots?.load({
     table,
     names: sessionNames(keeper, lives),
-    backends: () => standingOf(keeper, state, lives),
+    backends: () => backendStatuses(keeper, state, lives),
   });
 
   const users = new Users({

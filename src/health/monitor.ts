@@ -10,9 +10,9 @@ import type { HealthChange } from './health-change.ts';
 import type { LifeWatch } from './life-watch.ts';
 import type { ProbeFactory, ProbeResult } from './probe.ts';
 import { ProbeLoop } from './probe-loop.ts';
+import { observe, type ProbeState, UNPROBED } from './probe-state.ts';
 import { PROBES } from './registry.ts';
 import { SlowStart } from './slow-start.ts';
-import { observe, type Standing, UNPROBED } from './standing.ts';
 
 /** The part of pino that the monitor uses. */
 export interface Logger {
@@ -39,7 +39,7 @@ interface Watched {
   pool: Pool;
   backend: Backend;
   loop: ProbeLoop | null;
-  standing: Standing;
+  probeState: ProbeState;
   inMaintenance: boolean;
   ejected: boolean;
   /** The number of the life that it was ejected in; 0: its process was gone already. */
@@ -145,8 +145,8 @@ export class HealthMonitor {
   #watch(pool: Pool, backend: Backend, delay: number): void {
     const inMaintenance = this.#state.adminState(backend.slot) === 'maintenance';
     // Taken over from SharedState: the supervisor may be new, the state is not.
-    const standing: Standing = { health: this.#state.health(backend.slot), against: 0 };
-    const watched: Watched = { pool, backend, loop: null, standing, inMaintenance, ejected: false, ejectedLife: 0 };
+    const probeState: ProbeState = { health: this.#state.health(backend.slot), against: 0 };
+    const watched: Watched = { pool, backend, loop: null, probeState, inMaintenance, ejected: false, ejectedLife: 0 };
     this.#watched.set(backend.slot, watched);
     if (!inMaintenance) this.#startProbes(watched, delay);
   }
@@ -181,9 +181,9 @@ export class HealthMonitor {
     if (!result.ok && result.code !== null) this.#state.setLastError(slot, ERROR_CODES.indexOf(result.code));
     // Set to maintenance since the last look: nothing is said of it any more.
     if (this.#state.adminState(slot) === 'maintenance') return;
-    const before = watched.standing.health;
-    const { health, against, flipped } = observe(watched.standing, result.ok, active);
-    watched.standing = { health, against };
+    const before = watched.probeState.health;
+    const { health, against, flipped } = observe(watched.probeState, result.ok, active);
+    watched.probeState = { health, against };
     if (result.ok && health === 'up') this.#lives?.well(watched.backend);
     if (!flipped) return;
     if (health === 'down') this.#slowStart.cancel(slot);
@@ -206,7 +206,7 @@ export class HealthMonitor {
   }
 
   #forget(watched: Watched, reason: string): void {
-    watched.standing = UNPROBED;
+    watched.probeState = UNPROBED;
     this.#setHealth(watched, 'unknown', reason);
   }
 
@@ -253,7 +253,7 @@ export class HealthMonitor {
       void watched.loop?.stop();
       watched.loop = null;
       this.#slowStart.cancel(slot);
-      if (watched.standing.health !== 'down') this.#forget(watched, 'in maintenance');
+      if (watched.probeState.health !== 'down') this.#forget(watched, 'in maintenance');
     } else {
       this.#startSlowly(watched);
       this.#startProbes(watched, 0);

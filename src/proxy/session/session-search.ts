@@ -489,10 +489,10 @@ function adopt(
     if (result === Find.none) break;
     if (result !== Find.found || !issuer.verify(found, now, proof)) continue;
     // One behind the first unknown one may have been ended: its signature does not bring it back (behaviour 24).
-    const standing = table.peek(found.key, now, other);
+    const known = table.peek(found.key, now, other);
     // So may one from before the oldest end that is still remembered.
-    const forgotten = proof.issued < table.floor && standing !== Lookup.LIVE && !store.remembersEnds;
-    if (standing === Lookup.ENDED || forgotten) {
+    const forgotten = proof.issued < table.floor && known !== Lookup.LIVE && !store.remembersEnds;
+    if (known === Lookup.ENDED || forgotten) {
       outcome = Outcome.ended;
       continue;
     }

@@ -5,7 +5,7 @@ import type { AdminState } from '../../backends/shared-state.ts';
 import { MOVE_REASONS } from '../table/move-reasons.ts';
 
 /** How a backend stands while limpet runs, and what the configuration said of it then: what an operator has set outlives a restart, unless the file has changed since. */
-export interface BackendStanding {
+export interface BackendStatus {
   /** `pool/id`. */
   readonly name: string;
   readonly url: string;
@@ -26,7 +26,7 @@ export interface BackendStanding {
 export interface TableDescription {
   /** Of the secret that keys are hashed with, see `keyFingerprint`. */
   readonly keyFingerprint: string;
-  readonly backends: readonly BackendStanding[];
+  readonly backends: readonly BackendStatus[];
   /** See SessionTable.floor; absent in what 0.1 has written. */
   readonly floor?: number;
 }
@@ -73,7 +73,7 @@ export function parseDescription(text: string): WrittenDescription | null {
     isTexts(names) &&
     (lives === undefined || (Array.isArray(lives) && lives.every(isLife))) &&
     Array.isArray(backends) &&
-    backends.every(isStanding);
+    backends.every(isStatus);
   return whole ? (value as WrittenDescription) : null;
 }
 
@@ -81,7 +81,7 @@ function isTexts(value: unknown): boolean {
   return Array.isArray(value) && value.every((text) => typeof text === 'string');
 }
 
-function isStanding(value: Partial<BackendStanding> | null): boolean {
+function isStatus(value: Partial<BackendStatus> | null): boolean {
   return (
     typeof value?.name === 'string' &&
     typeof value.url === 'string' &&

@@ -5,7 +5,7 @@ import { ChangeReader } from '../table/row-changes.ts';
 import type { SessionTable } from '../table/table.ts';
 import { HandoverClient } from './handover-client.ts';
 import { HandoverServer } from './handover-server.ts';
-import type { BackendStanding, TableDescription } from './snapshot-description.ts';
+import type { BackendStatus, TableDescription } from './snapshot-description.ts';
 import { SnapshotFile } from './snapshot-file.ts';
 import type { SessionNames } from './snapshot-names.ts';
 import type { OpenSnapshot } from './snapshot-open.ts';
@@ -32,7 +32,7 @@ export interface KeptTable {
   readonly table: SessionTable;
   readonly names: SessionNames;
   /** The backends as they stand; the fingerprint is the keeper's matter. */
-  readonly backends: () => readonly BackendStanding[];
+  readonly backends: () => readonly BackendStatus[];
 }
 
 /**
@@ -44,7 +44,7 @@ export class SnapshotKeeper {
   /** What the keys of the table are to be hashed with. */
   readonly keySecret: Uint8Array;
   /** How the backends stood when the sessions were last written or are now in the process that runs: empty when there are none. */
-  readonly backends: readonly BackendStanding[];
+  readonly backends: readonly BackendStatus[];
   readonly #options: SnapshotKeeperOptions;
   readonly #file: SnapshotFile;
   readonly #now: () => number;

@@ -137,8 +137,8 @@ export class RowWriter {
     const moved =
       (place + 1) | (record.movedReason << 16) | told | (record.failbackGeneration << 21) | (record.moves << 24);
     const { joined, session } = record;
-    const standing = joined ? JOINED : LIVE | (record.provisional ? PROVISIONAL : 0) | (record.pending ? PENDING : 0);
-    const flags = record.ended ? ENDED : standing;
+    const state = joined ? JOINED : LIVE | (record.provisional ? PROVISIONAL : 0) | (record.pending ? PENDING : 0);
+    const flags = record.ended ? ENDED : state;
     const old = words[tag + STATE]!;
     if ((old & LIVE) !== 0) {
       words[this.#size]!--;

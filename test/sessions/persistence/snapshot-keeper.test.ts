@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { BackendStanding } from '../../../src/sessions/persistence/snapshot-description.ts';
+import type { BackendStatus } from '../../../src/sessions/persistence/snapshot-description.ts';
 import { SnapshotKeeper } from '../../../src/sessions/persistence/snapshot-keeper.ts';
 import { Row, type SessionTable } from '../../../src/sessions/table/table.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -35,7 +35,7 @@ interface Run {
   readonly table: SessionTable;
   readonly log: LogLines;
   readonly asked: string[];
-  standing: readonly BackendStanding[];
+  standing: readonly BackendStatus[];
 }
 
 /** What a limpet does from its start until it takes traffic. */

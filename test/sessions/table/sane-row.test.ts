@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { iso } from '../../../src/admin/views.ts';
 import { parseLives } from '../../../src/backends/known-lives.ts';
 import { Restarts } from '../../../src/health/restarts.ts';
-import { parseChange, readStanding } from '../../../src/sessions/store/redis/standing.ts';
+import { parseChange, readStoredSession } from '../../../src/sessions/store/redis/stored-session.ts';
 import { RowRecord } from '../../../src/sessions/table/row-record.ts';
 import { Row } from '../../../src/sessions/table/table.ts';
 import { BackendLives } from '../../../src/supervisor/reload/backend-lives.ts';
@@ -65,7 +65,7 @@ test('L14: lives of backends with wild numbers are none, and none begins in a ti
 
 test('L14: a session in Redis with wild dates or numbers is none, and says nothing of the store', () => {
   const good = ['stands', 'a', `${T}`, `${T}`, '1', '0', '0', 'shop', '1', '', '', '3'];
-  assert.notEqual(readStanding(good.join('\n')), null);
+  assert.notEqual(readStoredSession(good.join('\n')), null);
   for (const [at, texts] of [
     [2, ['NaN', '9e15', '-1', '', '1e400']],
     [3, ['8.65e15']],
@@ -74,7 +74,7 @@ test('L14: a session in Redis with wild dates or numbers is none, and says nothi
     [8, ['256', 'x']],
     [11, ['2147483648', '-1', '1e15', 'x']],
   ] as const) {
-    for (const text of texts) assert.equal(readStanding(good.with(at, text).join('\n')), null, `${at}: ${text}`);
+    for (const text of texts) assert.equal(readStoredSession(good.with(at, text).join('\n')), null, `${at}: ${text}`);
   }
   assert.equal(parseChange(['n', 'bound', 'id', 'shop', 'a', '9e15', '1', '1', '0'].join('\n')), null);
 });

@@ -3,9 +3,9 @@ import { Key } from '../../../keys/key.ts';
 import { parse } from '../../../keys/public-id.ts';
 import { threadWheel } from '../../../timing/thread-wheel.ts';
 import type { SessionTable } from '../../table/table.ts';
-import { applyStanding } from './apply-standing.ts';
+import { applyStoredSession } from './apply-stored-session.ts';
 import { type RedisConfig, RedisConnection } from './connection.ts';
-import { parseChange } from './standing.ts';
+import { parseChange } from './stored-session.ts';
 
 /** What a Changes is made from. */
 export interface ChangesParts {
@@ -82,7 +82,7 @@ export class Changes {
     if (channel !== this.#changes || this.#parts.onBackend(text)) return;
     const change = parseChange(text);
     if (change === null || change.node === this.#parts.node || !parse(change.id, this.#key)) return;
-    const pool = this.#parts.pools().find(({ name }) => name === change.standing.pool);
-    if (pool !== undefined) applyStanding(this.#parts.table, this.#key, pool, change.standing, this.#parts.now());
+    const pool = this.#parts.pools().find(({ name }) => name === change.stored.pool);
+    if (pool !== undefined) applyStoredSession(this.#parts.table, this.#key, pool, change.stored, this.#parts.now());
   }
 }

@@ -16,12 +16,12 @@ import type { SessionTable } from '../../table/table.ts';
 import type { UserIndex, UserVerdict, UserWords } from '../../users/user-index.ts';
 import { bindLearned, claimHere, endHere } from '../memory-store.ts';
 import { Claim, type SessionStore, type UserAnswer, type UserClaim } from '../store.ts';
-import { applyStanding, backendNamed, idOf, insert } from './apply-standing.ts';
+import { applyStoredSession, backendNamed, idOf, insert } from './apply-stored-session.ts';
 import { type RedisConfig, RedisConnection } from './connection.ts';
 import { type Ask, PendingLookups } from './pending-lookups.ts';
 import { FORGET_MS, keepMs, limit } from './session-times.ts';
-import { formatHashes, readStanding, type Standing } from './standing.ts';
 import type { StoreStatus } from './store-status.ts';
+import { formatHashes, readStoredSession, type StoredSession } from './stored-session.ts';
 import { UserClaims } from './user-claims.ts';
 import { within } from './within.ts';
 
@@ -30,7 +30,7 @@ export const STORE_TIMEOUT_MS = 500;
 /** The longest that a starting worker waits for its connection. */
 const START_MS = 2_000;
 /** In place of a key source: the one that stands in Redis. */
-const BY_STANDING = -1;
+const BY_STORED = -1;
 /** Between two log lines about the same trouble. */
 const QUIET_MS = 10_000;
 
@@ -312,8 +312,8 @@ export class RedisStore implements SessionStore {
           backend.life.numberOf(row.generation),
         )
         .then((answer) => {
-          const standing = readStanding(answer);
-          if (standing !== null) applyStanding(this.#table, copy, pool, standing, this.#parts.now());
+          const stored = readStoredSession(answer);
+          if (stored !== null) applyStoredSession(this.#table, copy, pool, stored, this.#parts.now());
         }),
     );
   }
@@ -374,20 +374,20 @@ export class RedisStore implements SessionStore {
         over,
         life === 0 ? '' : life,
       )
-      .then((answer) => this.#answered(ask, readStanding(answer)))
+      .then((answer) => this.#answered(ask, readStoredSession(answer)))
       .catch((error: unknown) => {
         if (this.#asks.has(ask)) this.#trip(error);
       });
     return promise;
   }
 
-  #answered(ask: Ask, standing: Standing | null): void {
+  #answered(ask: Ask, stored: StoredSession | null): void {
     // Late: the request has gone on without it.
     if (!this.#asks.take(ask)) return;
     try {
-      if (standing === null) throw new Error('what the shared store has under this key is no session');
-      if (standing.joined === '' || standing.verdict !== 'stands') ask.resolve(this.#settle(ask, standing));
-      else void this.#ofSession(ask, standing).then(ask.resolve);
+      if (stored === null) throw new Error('what the shared store has under this key is no session');
+      if (stored.joined === '' || stored.verdict !== 'stands') ask.resolve(this.#settle(ask, stored));
+      else void this.#ofSession(ask, stored).then(ask.resolve);
     } catch (error) {
       this.#parts.log.error({ err: error }, 'a session of the shared store could not be taken into the table');
       ask.resolve(this.#decideLocally(ask));
@@ -395,7 +395,7 @@ export class RedisStore implements SessionStore {
   }
 
   /** A key that is another name of a session: that one is what counts, as long as it is there. Never rejects. */
-  async #ofSession(ask: Ask, { joined, by, created }: Standing): Promise<Claim> {
+  async #ofSession(ask: Ask, { joined, by, created }: StoredSession): Promise<Claim> {
     const { key, pool, claims, made, slot } = ask;
     const session = new Key();
     const row = new Row();
@@ -403,7 +403,7 @@ export class RedisStore implements SessionStore {
       let said: Claim = Claim.unknown;
       if (parse(joined, session)) {
         const known = this.#table.peek(session, this.#parts.now(), row) === Lookup.LIVE;
-        said = known ? Claim.bound : await this.recall(session, pool, null, BY_STANDING, 0, this.#parts.now());
+        said = known ? Claim.bound : await this.recall(session, pool, null, BY_STORED, 0, this.#parts.now());
       }
       const now = this.#parts.now();
       if (
@@ -448,33 +448,33 @@ export class RedisStore implements SessionStore {
     }
   }
 
-  #settle(ask: Ask, standing: Standing): Claim {
+  #settle(ask: Ask, stored: StoredSession): Claim {
     const { key, pool, claims } = ask;
-    const by = ask.by === BY_STANDING ? standing.by : ask.by;
+    const by = ask.by === BY_STORED ? stored.by : ask.by;
     const now = this.#parts.now();
-    if (standing.verdict === 'none') return Claim.unknown;
-    if (standing.verdict === 'ended') {
-      insert(this.#table, key, pool, null, standing, by, now);
+    if (stored.verdict === 'none') return Claim.unknown;
+    if (stored.verdict === 'ended') {
+      insert(this.#table, key, pool, null, stored, by, now);
       return Claim.ended;
     }
-    const backend = backendNamed(pool, standing);
+    const backend = backendNamed(pool, stored);
     if (backend === null) {
       if (claims) this.#table.clearPending(key);
       return Claim.elsewhere;
     }
     const { slot, life } = backend;
-    const stamp = life.stampBy(standing.life, standing.lastSeen, now);
-    const { created, moves, provisional } = standing;
+    const stamp = life.stampBy(stored.life, stored.lastSeen, now);
+    const { created, moves, provisional } = stored;
     const settled =
       claims && this.#table.applyStoreAnswer(key, slot, stamp, created, moves, now, this.#row, !provisional);
-    if (ask.made && standing.verdict === 'stands') {
-      this.#table.clearClaimed(key, standing.lastSeen);
+    if (ask.made && stored.verdict === 'stands') {
+      this.#table.clearClaimed(key, stored.lastSeen);
       // Made for this client, but it is the session of the one that it began with.
-      if (standing.binding !== 0) this.#table.setBinding(key, standing.binding);
-      if ((standing.userA | standing.userB) !== 0) this.#table.setUser(key, standing.userA, standing.userB);
+      if (stored.binding !== 0) this.#table.setBinding(key, stored.binding);
+      if ((stored.userA | stored.userB) !== 0) this.#table.setUser(key, stored.userA, stored.userB);
     }
-    if (!settled) insert(this.#table, key, pool, backend, standing, by, now);
-    return claims && standing.verdict === 'made' ? Claim.made : Claim.bound;
+    if (!settled) insert(this.#table, key, pool, backend, stored, by, now);
+    return claims && stored.verdict === 'made' ? Claim.made : Claim.bound;
   }
 
   /** The breaker goes down, and all who wait go on at once. */

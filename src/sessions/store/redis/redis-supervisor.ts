@@ -15,8 +15,8 @@ import { RedisNames } from './redis-names.ts';
 import { Refusals } from './refusals.ts';
 import { SharedLives } from './shared-lives.ts';
 import { type Agreement, agreeOnSecrets } from './shared-secret.ts';
-import { lifeAt, parseStanding, type Standing } from './standing.ts';
 import { StoreStatus } from './store-status.ts';
+import { lifeAt, parseStoredSession, type StoredSession } from './stored-session.ts';
 import { within } from './within.ts';
 import { WriteBehind } from './write-behind.ts';
 
@@ -229,7 +229,7 @@ export class RedisSupervisor {
   }
 
   /** A session that Redis knows, by its public id; null: there is none, or nobody answers. Never rejects. */
-  async lookup(id: string): Promise<Standing | null> {
+  async lookup(id: string): Promise<StoredSession | null> {
     const { config } = this.#parts;
     const connection = this.#connection;
     if (connection === null || !this.#status.up || !connection.ready) return null;
@@ -240,8 +240,8 @@ export class RedisSupervisor {
       const life = fields.pop() ?? '';
       const joined = fields.pop() ?? '';
       if (fields.includes(null)) return null;
-      const standing = parseStanding(['stands', ...fields, '', joined, lifeAt(life, fields[2]!)].join('\n'));
-      return standing.until > 0 ? null : standing;
+      const stored = parseStoredSession(['stands', ...fields, '', joined, lifeAt(life, fields[2]!)].join('\n'));
+      return stored.until > 0 ? null : stored;
     } catch {
       return null;
     }

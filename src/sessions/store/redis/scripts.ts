@@ -6,7 +6,7 @@
  *     pool  name of its pool             b  id of its backend, '' in a tombstone     k  key source (number)
  *     c     when it began                s  when it was last seen                    m  times it was moved
  *     p     1: no backend has answered   n  node that claimed it                     e  tombstone: until when
- *     h     hashes of what it is bound to and of whose it is, see standing.ts; absent: neither is known
+ *     h     hashes of what it is bound to and of whose it is, see probe-state.ts; absent: neither is known
  *     j     public id of the session that this is another name of; absent: of none. What else stands there is what the session was when it was joined, for nodes that
  *           do not know of other names
  *     l     number of the life of its backend that it is bound to, a comma, and what s was then: where s is another one by now, limpet 0.1 has written it since,

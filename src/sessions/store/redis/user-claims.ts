@@ -13,7 +13,7 @@ import { userId } from '../../users/user-names.ts';
 import type { UserClaim } from '../store.ts';
 import type { RedisConnection } from './connection.ts';
 import { keepMs, limit } from './session-times.ts';
-import { parseHashes } from './standing.ts';
+import { parseHashes } from './stored-session.ts';
 
 /** A session that was seen so lately may not have been written to Redis yet, ms: that it is not there, or nobody's, says nothing. */
 const FRESH_MS = 5_000;

@@ -6,10 +6,10 @@ import { format } from '../../../keys/public-id.ts';
 import type { RowRecord } from '../../table/row-record.ts';
 import type { SessionTable } from '../../table/table.ts';
 import type { UserWords } from '../../users/user-index.ts';
-import { applyStanding } from './apply-standing.ts';
+import { applyStoredSession } from './apply-stored-session.ts';
 import type { RedisConnection } from './connection.ts';
 import { keepMs } from './session-times.ts';
-import { formatHashes, readStanding } from './standing.ts';
+import { formatHashes, readStoredSession } from './stored-session.ts';
 import { UserClaims } from './user-claims.ts';
 
 /** Rows that are taken from the table at once, and sessions that one call of the script gets. */
@@ -137,8 +137,8 @@ export class WriteBehind {
       const end = text.indexOf('\n');
       const entry = part[Number(text.slice(0, end)) - 1];
       if (entry === undefined) continue;
-      const standing = readStanding(text.slice(end + 1));
-      if (standing !== null) applyStanding(this.#parts.table, entry.key, entry.pool, standing, this.#parts.now());
+      const stored = readStoredSession(text.slice(end + 1));
+      if (stored !== null) applyStoredSession(this.#parts.table, entry.key, entry.pool, stored, this.#parts.now());
     }
   }
 }

@@ -4,7 +4,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import type { Backend } from '../../../../src/backends/backend.ts';
 import { Key } from '../../../../src/keys/key.ts';
 import { format, parse } from '../../../../src/keys/public-id.ts';
-import { parseChange } from '../../../../src/sessions/store/redis/standing.ts';
+import { parseChange } from '../../../../src/sessions/store/redis/stored-session.ts';
 import { Claim } from '../../../../src/sessions/store/store.ts';
 import { Lookup } from '../../../../src/sessions/table/lookup.ts';
 import { Row } from '../../../../src/sessions/table/row.ts';
@@ -195,8 +195,8 @@ describe('nodes that share a Redis, and the lives of their backends', () => {
   test('119: what limpet 0.1 says on the channel is understood, and it overlooks what is new', async () => {
     for (const text of old.changes) {
       const change = parseChange(text);
-      assert.equal(change?.standing.life, 0);
-      assert.equal(change?.standing.pool, 'shop');
+      assert.equal(change?.stored.life, 0);
+      assert.equal(change?.stored.pool, 'shop');
     }
     const [one, two] = [await open(), await open('xcba')];
     const said: string[] = [];

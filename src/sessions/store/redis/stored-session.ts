@@ -2,7 +2,7 @@ import { MOST_LIVES } from '../../../backends/known-lives.ts';
 import { LATEST_MS } from '../../table/sane-row.ts';
 
 /** What Redis says of a session; see the head of scripts.ts. Times in ms since epoch. */
-export interface Standing {
+export interface StoredSession {
   readonly verdict: 'made' | 'stands' | 'ended' | 'none';
   /** Name of its pool. */
   readonly pool: string;
@@ -30,7 +30,7 @@ export interface Standing {
 }
 
 /** Reads the answer of a script. @throws Error when it is none: somebody else writes to these keys. */
-export function parseStanding(answer: unknown): Standing {
+export function parseStoredSession(answer: unknown): StoredSession {
   if (answer === 'none') return NONE;
   const [verdict, backend, created, lastSeen, moves, provisional, until, pool, by, hashes, joined, life] =
     String(answer).split('\n');
@@ -53,15 +53,15 @@ export function parseStanding(answer: unknown): Standing {
 }
 
 /** The same; null when it is none: one session that cannot be read says nothing of the store. */
-export function readStanding(answer: unknown): Standing | null {
+export function readStoredSession(answer: unknown): StoredSession | null {
   try {
-    return parseStanding(answer);
+    return parseStoredSession(answer);
   } catch {
     return null;
   }
 }
 
-/** The life in a field `l`, as a standing has it, see scripts.ts. @param seen the field `s` beside it */
+/** The life in a field `l`, as a stored session has it, see scripts.ts. @param seen the field `s` beside it */
 export function lifeAt(text: string, seen: string): string {
   const [life, at] = text.split(',');
   return at === seen ? life! : '';
@@ -73,7 +73,7 @@ export interface Change {
   readonly node: string;
   /** Public id. */
   readonly id: string;
-  readonly standing: Standing;
+  readonly stored: StoredSession;
 }
 
 /** Reads a message of the channel; null when it is none. */
@@ -86,7 +86,7 @@ export function parseChange(text: string): Change | null {
     return {
       node,
       id,
-      standing: parseStanding(
+      stored: parseStoredSession(
         [verdict, backend, created, 0, moves, 0, until, pool, by, hashes ?? '', joined ?? '', life ?? ''].join('\n'),
       ),
     };
@@ -95,7 +95,7 @@ export function parseChange(text: string): Change | null {
   }
 }
 
-const NONE: Standing = {
+const NONE: StoredSession = {
   verdict: 'none',
   pool: '',
   backend: '',
@@ -118,8 +118,8 @@ export function formatHashes(binding: number, userA: number, userB: number): str
   return [binding, userA, userB].map((word) => (word >>> 0).toString(16)).join(',');
 }
 
-/** Reads what `formatHashes` has written. @throws Error as `parseStanding` does */
-export function parseHashes(text: string, answer: unknown = text): Pick<Standing, 'binding' | 'userA' | 'userB'> {
+/** Reads what `formatHashes` has written. @throws Error as `parseStoredSession` does */
+export function parseHashes(text: string, answer: unknown = text): Pick<StoredSession, 'binding' | 'userA' | 'userB'> {
   if (text === '') return { binding: 0, userA: 0, userB: 0 };
   if (!/^[0-9a-f]{1,8}(?:,[0-9a-f]{1,8}){2}$/.test(text)) throw unreadable(answer);
   const [binding, userA, userB] = text.split(',').map((word) => Number.parseInt(word, 16));

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { observe, type Standing, UNPROBED } from '../../src/health/standing.ts';
+import { observe, type ProbeState, UNPROBED } from '../../src/health/probe-state.ts';
 
-function after(results: readonly boolean[], rise: number, fall: number, from: Standing = UNPROBED) {
+function after(results: readonly boolean[], rise: number, fall: number, from: ProbeState = UNPROBED) {
   const flips: string[] = [];
-  let standing = from;
+  let state = from;
   for (const ok of results) {
-    const { flipped, health, against } = observe(standing, ok, { rise, fall });
+    const { flipped, health, against } = observe(state, ok, { rise, fall });
     if (flipped) flips.push(health);
-    standing = { health, against };
+    state = { health, against };
   }
-  return { health: standing.health, flips };
+  return { health: state.health, flips };
 }
 
 test('the first success makes an unknown backend up, whatever rise is (behaviour 41)', () => {
@@ -25,7 +25,7 @@ test('an unknown backend is down after fall failures, and usable until then (beh
 });
 
 test('fall failures in a row take a backend down, rise successes in a row bring it back (behaviour 40)', () => {
-  const up: Standing = { health: 'up', against: 0 };
+  const up: ProbeState = { health: 'up', against: 0 };
   assert.deepEqual(after([false, false, true, false, false], 2, 3, up), { health: 'up', flips: [] });
   assert.deepEqual(after([false, false, false, false, true, false, true], 2, 3, up), {
     health: 'down',
@@ -41,13 +41,13 @@ test('a flip needs a streak as long as its threshold, and every such streak is a
       fc.integer({ min: 1, max: 4 }),
       fc.integer({ min: 1, max: 4 }),
       (results, rise, fall) => {
-        let standing: Standing = UNPROBED;
+        let state: ProbeState = UNPROBED;
         results.forEach((ok, index) => {
-          const before = standing.health;
+          const before = state.health;
           const needed = ok ? rise : fall;
           const length = index - results.lastIndexOf(!ok, index);
-          const next = observe(standing, ok, { rise, fall });
-          standing = { health: next.health, against: next.against };
+          const next = observe(state, ok, { rise, fall });
+          state = { health: next.health, against: next.against };
           const expected = ok && before === 'unknown' ? 'up' : length >= needed ? (ok ? 'up' : 'down') : before;
           assert.equal(next.health, expected);
           assert.equal(next.flipped, next.health !== before);

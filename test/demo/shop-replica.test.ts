@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { ShopReplica } from '../../src/demo/shop-replica.ts';
 import { ShopSessions } from '../../src/demo/shop-sessions.ts';
+import { quickest } from '../support/quickest.ts';
 
 const secret = '0123456789abcdef';
 
@@ -150,12 +151,15 @@ test('a replica that hangs holds a visitor up for 200 ms, and the next ones not 
   const began = performance.now();
   await replica.copy([record]);
   const waited = performance.now() - began;
-  assert.ok(waited >= 195 && waited < 1500, `waited ${waited} ms`);
+  assert.ok(waited >= 195 && waited < 10_000, `waited ${waited} ms`);
   const hanging = await next();
-  const other = sessions.create('a', 'first-visit');
-  const again = performance.now();
-  await replica.copy([other]);
-  assert.ok(performance.now() - again < 150);
+  const again = await quickest(150, async () => {
+    const other = sessions.create('a', 'first-visit');
+    const asked = performance.now();
+    await replica.copy([other]);
+    return performance.now() - asked;
+  });
+  assert.ok(again < 150, `waited ${again} ms`);
   // It wakes up: from now on the visitors wait for it again.
   hanging.answer('boot-1');
   (await next()).answer('boot-1');

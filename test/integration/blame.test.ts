@@ -72,14 +72,14 @@ suite('who is blamed for what', () => {
       pools.push(`  ${name}: { backends: [${list}], affinity: [{ by: cookie, name: ${name} }], ${more} }`);
     };
     const retry = 'retry: { attempts: 0 }';
-    pool('quiet', pairs.get('quiet')!, 'timeouts: { idle: 300ms, response: 20s }');
-    pool('quiet2', http2, 'http2: true, timeouts: { idle: 300ms, response: 20s }');
-    pool('slow', pairs.get('slow')!, 'timeouts: { response: 400ms }');
+    pool('quiet', pairs.get('quiet')!, 'timeouts: { idle: 1s, response: 20s }');
+    pool('quiet2', http2, 'http2: true, timeouts: { idle: 1s, response: 20s }');
+    pool('slow', pairs.get('slow')!, 'timeouts: { response: 1s }');
     pool('endless', pairs.get('endless')!, 'timeouts: { idle: 0, tunnel: 0, response: 20s }');
     pool('rude', pairs.get('rude')!, retry);
     pool('hung', pairs.get('hung')!, `timeouts: { response: 1s }, ${retry}`);
     pool('many', pairs.get('many')!, retry);
-    pool('probed', pairs.get('probed')!, `${retry}, health: { active: { path: /, interval: 200ms, timeout: 200ms } }`);
+    pool('probed', pairs.get('probed')!, `${retry}, health: { active: { path: /, interval: 500ms, timeout: 500ms } }`);
     const all = [...names, 'quiet2'];
     limpet = await startLimpetProcess(
       [

@@ -33,7 +33,7 @@ describe('ids of processes', () => {
     const pools = {
       shared: `{ backends: [{ id: a, url: "http://127.0.0.1:${shared.port}", replicas: [b] }, { id: b, url: "${replica.url}", weight: 0 }], affinity: [{ by: cookie }] }`,
       several: `{ backends: [{ id: a, url: "http://127.0.0.1:${several.port}" }], ${HEADER} }`,
-      probed: `{ backends: [{ id: a, url: "${probed.url}" }], ${HEADER}, health: { active: { interval: 200ms, timeout: 200ms } } }`,
+      probed: `{ backends: [{ id: a, url: "${probed.url}" }], ${HEADER}, health: { active: { interval: 500ms, timeout: 500ms } } }`,
       server: `{ backends: [{ id: a, url: "${server.url}" }], ${HEADER} }`,
       http2: `{ backends: [{ id: a, url: "${server2.url}" }], ${HEADER}, http2: true }`,
       raw: `{ backends: [{ id: a, url: "${raw.url}" }], ${HEADER} }`,

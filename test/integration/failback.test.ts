@@ -20,7 +20,7 @@ describe('failback', () => {
     const replicas: Record<string, string> = { a: 'b', b: 'c', c: 'a' };
     const members = backends.map(({ id, url }) => `{ id: ${id}, url: "${url}", replicas: [${replicas[id]}] }`);
     const pool = (cookie: string, failback: string): string =>
-      `{ backends: [${members.join(', ')}], affinity: [{ by: cookie, name: ${cookie} }], failover: { failback: ${failback} }, health: { active: { interval: 250ms, timeout: 250ms, rise: 1, fall: 4 }, slowStart: 60s } }`;
+      `{ backends: [${members.join(', ')}], affinity: [{ by: cookie, name: ${cookie} }], failover: { failback: ${failback} }, health: { active: { interval: 1s, timeout: 1s, rise: 1, fall: 2 }, slowStart: 60s } }`;
     limpet = await startLimpetProcess(
       [
         'workers: 2',
@@ -59,7 +59,7 @@ describe('failback', () => {
     await eventually(
       `${pool}/${id} to be ${wanted}`,
       async () => (await admin.backend(pool, id)).health === wanted,
-      20_000,
+      30_000,
     );
   }
 

@@ -29,7 +29,7 @@ describe('a backend that is killed under load', () => {
         '    balance: round-robin',
         '    backends:',
         ...backends.map(({ id, url }) => `      - { id: ${id}, url: "${url}", replicas: [${replicas[id]}] }`),
-        '    health: { active: { path: /healthz, interval: 500ms, timeout: 500ms, rise: 1, fall: 4 } }',
+        '    health: { active: { path: /healthz, interval: 1s, timeout: 1s, rise: 1, fall: 4 } }',
       ].join('\n'),
     );
   });

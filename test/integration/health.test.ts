@@ -9,7 +9,8 @@ import { eventually } from '../support/eventually.ts';
 import { drop, echo, HttpBackend } from '../support/http-backend.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
 
-const FAST = 'active: { interval: 250ms, timeout: 250ms, rise: 1, fall: 2 }';
+/** A probe has a second: a machine that is busy with other tests takes its time to answer. */
+const FAST = 'active: { interval: 1s, timeout: 1s, rise: 1, fall: 2 }';
 
 /** What the backend was told of a request. */
 function told(answer: Answered): Record<string, string | undefined> {
@@ -25,13 +26,14 @@ describe('health, admin states and weights', () => {
   const drained = group();
   const maintained = group();
   const counted = group();
+  const spread = group();
   const silent = group();
   const ejected = group();
   const restarted = group();
   const slow = group();
   const backup = group();
   const panic = group();
-  const groups = [[a, b, c], drained, maintained, counted, silent, ejected, restarted, slow, backup, panic];
+  const groups = [[a, b, c], drained, maintained, counted, spread, silent, ejected, restarted, slow, backup, panic];
   let processes: BackendProcess[];
   let limpet: LimpetProcess;
   let admin: Admin;
@@ -50,7 +52,8 @@ describe('health, admin states and weights', () => {
       `passive: { failures: ${failures}, window: 10s, eject: ${eject}, maxEjected: ${most} }`;
     pool('drain', drained.slice(0, 2), `${key}, health: { ${FAST} }`);
     pool('maintenance', maintained.slice(0, 2), `${key}, health: { ${FAST}, ${passive(2, '10m', '50%')} }`);
-    pool('counted', counted, 'affinity: [], health: { active: { interval: 900ms, timeout: 300ms, rise: 2, fall: 3 } }');
+    pool('counted', counted, 'affinity: [], health: { active: { interval: 900ms, timeout: 900ms, rise: 2, fall: 3 } }');
+    pool('spread', spread, 'affinity: [], health: { active: { interval: 9s, timeout: 1s } }');
     pool('silent', [silent[0]], 'affinity: [], health: { active: { interval: 2s, timeout: 2s } }');
     pool('half', [a, b, c], `affinity: [], health: { ${passive(2, '10m', '50%')} }`);
     pool('all', [a, b, c], `affinity: [], health: { ${passive(2, '10m', '100%')} }`);
@@ -111,17 +114,6 @@ describe('health, admin states and weights', () => {
       if ((await get(`/${pool}`, { 'x-key': key })).backend === id) return key;
     }
   };
-
-  test('40: first probes are spread over the interval', async () => {
-    const first = await eventually(
-      'a probe of each',
-      () =>
-        counted.every(({ probes }) => probes.length > 0) &&
-        counted.map(({ probes }) => probes[0]!).sort((x, y) => x - y),
-    );
-    // A third of 900 ms apart when nothing else keeps the machine busy.
-    assert.ok(first[2]! - first[0]! > 150, `first probes after ${first.map(Math.round).join(', ')} ms`);
-  });
 
   test('41: a backend whose first probe has not ended is unknown, which is usable', async () => {
     await eventually('a probe', () => silent[0].probes.length > 0);
@@ -201,9 +193,9 @@ describe('health, admin states and weights', () => {
     const moved = answers.map((answer) => told(answer)['limpet-session-moved']).filter((line) => line !== undefined);
     assert.ok(moved.length > 0 && moved.every((line) => line === 'from=a; reason=maintenance'), moved.join());
     assert.equal((await get('/maintenance', { 'x-key': key })).backend, 'b');
-    await elapse(400);
+    await elapse(1_000);
     const probes = backend.probes.length;
-    await elapse(600);
+    await elapse(2_000);
     assert.equal(backend.probes.length, probes, 'no probes');
     // The operator's wish is no failure of the backend: it is not ejected when it comes back.
     backend.answer = echo;
@@ -382,12 +374,22 @@ describe('health, admin states and weights', () => {
     assert.deepEqual([answer.status, answer.backend], [200, 'b']);
     assert.equal(told(answer)['limpet-session-moved'], 'from=a; reason=backend-down');
     const took = performance.now() - started;
-    assert.ok(took < 10_000, `after ${Math.round(took)} ms of 60 s`);
-    assert.ok(slowest < took / 2 + 250, `another request took ${Math.round(slowest)} ms`);
+    assert.ok(took < 30_000, `after ${Math.round(took)} ms of 60 s`);
+    assert.ok(slowest < took / 2 + 1_000, `another request took ${Math.round(slowest)} ms`);
     // The POST may have been seen: it waits for its own backend, and is done once.
     hanging.signal('SIGCONT');
     assert.equal((await post).backend, 'a');
     await becomes('stopped', 'a', 'up');
     assert.equal((await get('/stopped', { 'x-key': onA[0] })).backend, 'b');
+  });
+
+  test('40: first probes are spread over the interval', async () => {
+    const first = await eventually(
+      'a probe of each',
+      () =>
+        spread.every(({ probes }) => probes.length > 0) && spread.map(({ probes }) => probes[0]!).sort((x, y) => x - y),
+    );
+    // Three seconds apart when nothing else keeps the machine busy.
+    assert.ok(first[2]! - first[0]! > 2_000, `first probes after ${first.map(Math.round).join(', ')} ms`);
   });
 });

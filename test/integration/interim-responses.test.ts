@@ -32,7 +32,7 @@ const KEPT = ['Set-Cookie: app=1', 'Set-Cookie: limpets=2', 'Link: </x>; rel=pre
 const FINAL = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
 describe('1xx responses', () => {
-  const pair = RawPair.inSuite('timeouts: { response: 1s }', 'listeners: [{ bind: "127.0.0.1:0", h2c: true }]');
+  const pair = RawPair.inSuite('timeouts: { response: 2s }', 'listeners: [{ bind: "127.0.0.1:0", h2c: true }]');
   let http2: ClientHttp2Session;
   before(() => {
     http2 = connect(pair.limpet.url);
@@ -89,7 +89,7 @@ describe('1xx responses', () => {
   });
 
   test('H6: each of them begins timeouts.response anew', async () => {
-    // Five times 0.7 s, where 1 s is allowed.
+    // Five times 0.7 s, where 2 s are allowed.
     let left = 5;
     pair.answer = ({ socket }) => {
       const timer = setInterval(() => {
@@ -113,12 +113,12 @@ describe('1xx responses', () => {
     const started = performance.now();
     client.send(GET);
     assert.match(await client.until((all) => all.includes('Limpet-Error')), /^HTTP\/1\.1 102 [\s\S]*HTTP\/1\.1 504 /);
-    assert.ok(performance.now() - started > 950);
+    assert.ok(performance.now() - started > 1_900);
   });
 });
 
 describe('1xx responses without end', () => {
-  const pair = RawPair.inSuite('timeouts: { response: 100ms }');
+  const pair = RawPair.inSuite('timeouts: { response: 500ms }');
 
   for (const [says, pause] of [
     ['now and then', 30],
@@ -148,7 +148,7 @@ describe('1xx responses without end', () => {
       await closed.promise;
       assert.match(client.text.slice(-1_000), /HTTP\/1\.1 504 [\s\S]*Limpet-Error: BACKEND_TIMEOUT/);
       // Longer than one time for the response. On a busy machine the backend may be silent for that long in between.
-      assert.ok(performance.now() - started > (pause === 0 ? 90 : 300));
+      assert.ok(performance.now() - started > (pause === 0 ? 450 : 1_000));
     });
   }
 });

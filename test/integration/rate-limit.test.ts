@@ -56,7 +56,7 @@ describe('rate limits', () => {
 
   test('an address gets its burst over all workers together, and 429 with Retry-After after that (16)', async () => {
     const from = (address: string): Record<string, string> => ({ 'x-forwarded-for': address });
-    const answers = await send(60, '/ip', from('192.0.2.1'));
+    let answers = await send(60, '/ip', from('192.0.2.1'));
     assert.equal(passed(answers), BURST);
     for (const { status, code, headers } of answers) {
       if (status === 200) continue;
@@ -65,11 +65,20 @@ describe('rate limits', () => {
       assert.ok(wait > 3_500 && wait <= 3_600, `${wait} s`);
     }
     assert.equal(backend.seen.length, BURST, 'a refused request reaches no backend');
-    const workers = new Set(backend.seen.map(({ headers }) => /^(.*)-/.exec(String(headers['x-request-id']))![1]));
-    assert.equal(workers.size, 2, 'both workers took some');
+    const workers = () =>
+      new Set(backend.seen.map(({ headers }) => /^(.*)-/.exec(String(headers['x-request-id']))![1]));
+    // On a busy machine one of the two may take all that pass.
+    for (let n = 1; workers().size < 2 && n < 50; n++) {
+      backend.seen.length = 0;
+      const more = await send(60, '/ip', from(`198.51.100.${n}`));
+      assert.equal(passed(more), BURST);
+      answers = [...answers, ...more];
+    }
+    assert.equal(workers().size, 2, 'both workers took some');
     await eventually(
       'the metric to count them all',
-      async () => (await admin.metric('limpet_errors_total', { code: 'RATE_LIMITED' })) === answers.length - BURST,
+      async () =>
+        (await admin.metric('limpet_errors_total', { code: 'RATE_LIMITED' })) === answers.length - passed(answers),
     );
 
     assert.equal(passed(await send(BURST, '/ip', from('192.0.2.2'))), BURST, 'another address has its own');

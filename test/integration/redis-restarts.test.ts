@@ -87,7 +87,7 @@ describe('two nodes that share a Redis, and a backend that was restarted', () =>
       ({ id, url }, at) => `{ id: ${id}, url: "${at === 0 ? first : url}", replicas: [${IDS[(at + 1) % 3]}] }`,
     );
     const pool = (affinity: string): string =>
-      `{ backends: [${members.join(', ')}], affinity: [${affinity}], health: { active: { interval: 400ms, timeout: 400ms } } }`;
+      `{ backends: [${members.join(', ')}], affinity: [${affinity}], health: { active: { interval: 600ms, timeout: 600ms } } }`;
     return startLimpetProcess(
       [
         'workers: 2',

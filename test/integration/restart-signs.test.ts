@@ -36,9 +36,9 @@ describe('a process of a backend that ends', () => {
         ...POOLS.slice(1).map((name) => `  - { match: { path: /${name} }, pool: ${name} }`),
         '  - { pool: probed }',
         'pools:',
-        `  probed: ${pool('health: { active: { interval: 200ms, timeout: 200ms } }, affinity: [{ by: cookie, name: probed }]')}`,
+        `  probed: ${pool('health: { active: { interval: 500ms, timeout: 500ms } }, affinity: [{ by: cookie, name: probed }]')}`,
         `  plain: ${pool('affinity: [{ by: cookie, name: plain }]')}`,
-        `  off: ${pool('health: { lifeline: off, active: { interval: 200ms, timeout: 200ms } }, affinity: [{ by: cookie, name: off }]')}`,
+        `  off: ${pool('health: { lifeline: off, active: { interval: 500ms, timeout: 500ms } }, affinity: [{ by: cookie, name: off }]')}`,
       ].join('\n'),
       { env: { NODE_OPTIONS: `--import=${PRELOAD}` } },
     );
@@ -177,7 +177,7 @@ test('M1: a network that is cut moves no idle session', async (t) => {
       'routes: [{ match: { path: /plain }, pool: plain }, { pool: probed }]',
       'pools:',
       `  plain: { backends: ${members}, affinity: [{ by: cookie, name: plain }], timeouts: { response: 500ms } }`,
-      `  probed: { backends: ${members}, affinity: [{ by: cookie, name: probed }], health: { active: { interval: 200ms, timeout: 200ms } } }`,
+      `  probed: { backends: ${members}, affinity: [{ by: cookie, name: probed }], health: { active: { interval: 500ms, timeout: 500ms } } }`,
     ].join('\n'),
   );
   const admin = new Admin(limpet.admin);

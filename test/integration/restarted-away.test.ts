@@ -35,7 +35,7 @@ async function start(t: TestContext, ...args: string[]): Promise<LimpetProcess> 
       'log: { access: false }',
       `sessions: { snapshot: "${join(directory, 'rows')}", secretFile: "${join(directory, 'secret')}" }`,
       'pools:',
-      `  shop: { backends: [${members.join(', ')}], affinity: [{ by: header, name: X-Session }], health: { active: { interval: 400ms, timeout: 400ms } } }`,
+      `  shop: { backends: [${members.join(', ')}], affinity: [{ by: header, name: X-Session }], health: { active: { interval: 600ms, timeout: 600ms } } }`,
     ].join('\n'),
     { args },
   );

@@ -35,7 +35,7 @@ describe('a backend that was restarted', () => {
     const replicas: Record<string, string> = { a: 'b', b: 'c', c: 'a' };
     const members = backends.map(({ id, url }) => `{ id: ${id}, url: "${url}", replicas: [${replicas[id]}] }`);
     const pool = (more: string): string =>
-      `{ backends: [${members.join(', ')}], health: { active: { interval: 200ms, timeout: 200ms } }, ${more} }`;
+      `{ backends: [${members.join(', ')}], health: { active: { interval: 500ms, timeout: 500ms } }, ${more} }`;
     return startLimpetProcess(
       [
         'workers: 2',

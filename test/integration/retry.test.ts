@@ -13,8 +13,7 @@ import { RawBackend } from '../support/raw-backend.ts';
 import { isWhole, RawClient } from '../support/raw-client.ts';
 
 const BODY = Buffer.alloc(65_536, 'x');
-const PROBES =
-  'health: { passive: null, active: { path: /healthz, interval: 250ms, timeout: 250ms, rise: 1, fall: 2 } }';
+const PROBES = 'health: { passive: null, active: { path: /healthz, interval: 1s, timeout: 1s, rise: 1, fall: 2 } }';
 
 interface Echo {
   readonly id: string;
@@ -407,7 +406,7 @@ describe('attempts and retries', () => {
         const started = performance.now();
         const answer = await ask(`${limpet.url}/mortal`, { method, headers });
         assert.deepEqual([answer.status, answer.code, answer.headers['retry-after']], [503, 'NO_BACKEND', '5']);
-        assert.ok(performance.now() - started < 1_000);
+        assert.ok(performance.now() - started < 5_000, 'it does not wait for anything');
       }
     }
     await Promise.all(mortal.map((backend) => backend.start()));

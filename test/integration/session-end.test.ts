@@ -221,7 +221,7 @@ describe('the end of a session, with 2 workers', () => {
       const took = performance.now() - started;
       assert.deepEqual(new Set([...sockets.map(({ code }) => code), ...codes]), new Set([1008]));
       // Two seconds are promised; a machine that is busy with other things takes longer to say so.
-      assert.ok(took < 8_000, `after ${took} ms`);
+      assert.ok(took < 20_000, `after ${took} ms`);
       await eventually('the backends to see the streams end', () => backends.every((one) => one.streams === 0));
       for (const { socket } of others) {
         const echoed = new Promise((resolve) => socket.once('message', resolve));

@@ -8,7 +8,7 @@ import { RawClient } from '../support/raw-client.ts';
 
 const MS = 30_000;
 /** Well over timeouts.body. */
-const SILENCE_MS = 1_500;
+const SILENCE_MS = 3_000;
 
 const silence = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, SILENCE_MS));
 
@@ -31,12 +31,12 @@ suite('a client that is silent in the middle of its request body', () => {
   before(async () => {
     await backend.start();
     limpet = await startLimpetProcess(`workers: 2
-listeners: [{ bind: "127.0.0.1:0", h2c: true, timeouts: { body: 300ms } }]
+listeners: [{ bind: "127.0.0.1:0", h2c: true, timeouts: { body: 1500ms } }]
 log: { access: false }
 routes: [{ match: { path: /short }, pool: short }, { pool: long }]
 pools:
   long: { affinity: [], backends: [{ id: a, url: "${backend.url}" }], timeouts: { tunnel: 60s, response: 20s } }
-  short: { affinity: [], backends: [{ id: a, url: "${backend.url}" }], timeouts: { tunnel: 700ms, response: 20s } }
+  short: { affinity: [], backends: [{ id: a, url: "${backend.url}" }], timeouts: { tunnel: 1500ms, response: 20s } }
 `);
     session = connect(limpet.url);
     session.on('error', () => {});

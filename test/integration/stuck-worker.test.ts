@@ -38,15 +38,15 @@ describe('a worker that makes no progress', () => {
   const readyz = (limpet: LimpetProcess) => ask(`${limpet.admin}/readyz`);
 
   test('L8: readyz is 503 and says why, and 200 again when it goes on', async (t) => {
-    const limpet = await start(t, 8_000);
+    const limpet = await start(t, 12_000);
     assert.equal((await readyz(limpet)).status, 200);
     const began = performance.now();
     limpet.process.kill('SIGUSR2');
     await eventually('readyz 503', async () => (await readyz(limpet)).status === 503);
-    assert.ok(performance.now() - began < 7_000);
+    assert.ok(performance.now() - began < 11_000);
     assert.match((await readyz(limpet)).body, /limpet is not ready: of 2 workers 1 makes no progress\./);
     await limpet.logged((line) => line.msg === 'worker makes no progress: what reaches it waits' && line.worker === 0);
-    await eventually('readyz 200', async () => (await readyz(limpet)).status === 200, 30_000);
+    await eventually('readyz 200', async () => (await readyz(limpet)).status === 200, 60_000);
     await limpet.logged((line) => line.msg === 'worker makes progress again');
   });
 
@@ -74,7 +74,7 @@ describe('a worker that makes no progress', () => {
       limpet.process.kill('SIGTERM');
       assert.deepEqual(await exited, [0, null]);
       const took = performance.now() - began;
-      assert.ok(took < 2_000 + 1_000 + 1_000, `${took}: a busy machine may take a second on top`);
+      assert.ok(took < 2_000 + 1_000 + 10_000, `${took}: a busy machine may take some seconds on top`);
       t.diagnostic(`${Math.round(took)} ms`);
     });
   }
@@ -112,7 +112,7 @@ describe('a worker that makes no progress', () => {
     const took = performance.now() - began;
     ac.abort();
     await Promise.all([events, held]);
-    assert.ok(took < 2_000 + 1_000 + 1_000, `${took}: a busy machine may take a second on top`);
+    assert.ok(took < 2_000 + 1_000 + 10_000, `${took}: a busy machine may take some seconds on top`);
     t.diagnostic(`${Math.round(took)} ms`);
   });
 });

@@ -11,7 +11,7 @@ import { eventually } from '../support/eventually.ts';
 import { HttpBackend } from '../support/http-backend.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
 
-const LONG = 30_000;
+const LONG = 60_000;
 
 /** Whether this user may let connections in the queue of a closing socket go to another process. */
 const maySwitch = ((): boolean => {
@@ -83,7 +83,7 @@ describe('upgrade from one process to another', () => {
       const made: number[] = [];
       for (let n = 0; !stopped; n++) {
         // Now a new one, now a known one. Both processes accept for a moment, and each hears of what begins in the other a little later.
-        const known = made.findLastIndex((at) => at < performance.now() - 2_000);
+        const known = made.findLastIndex((at) => at < performance.now() - 4_000);
         if (n % 5 !== 0 && known >= 0) {
           await one(`${client}-${Math.floor(Math.random() * (known + 1))}`);
           continue;
@@ -104,7 +104,8 @@ describe('upgrade from one process to another', () => {
     t.diagnostic(`${where.size} sessions, ${lost.length} of ${served + lost.length} connections lost`);
     // Where limpet may not turn net.ipv4.tcp_migrate_req on, Linux resets what comes in between the last accept and the close.
     if (maySwitch) assert.deepEqual(lost, []);
-    else assert.ok(lost.length <= 10 && lost.every((code) => code === 'ECONNRESET'), lost.join());
+    else
+      assert.ok(lost.length <= Math.max(10, served / 100) && lost.every((code) => code === 'ECONNRESET'), lost.join());
     const { requests } = (await new Admin(fresh.admin).sessions('shop'))[0]!;
     assert.ok(requests > 0);
     await fresh.logged(({ msg }) => msg === 'sessions taken over from the limpet that runs');

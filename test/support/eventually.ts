@@ -2,7 +2,7 @@
 export async function eventually<T>(
   what: string,
   test: () => T | Promise<T>,
-  ms = 10_000,
+  ms = 60_000,
 ): Promise<Exclude<T, false | null | undefined>> {
   const until = performance.now() + ms;
   for (;;) {

@@ -65,7 +65,7 @@ export async function startLimpetProcess(
     closed = true;
     for (const watcher of watchers) watcher();
   });
-  const logged: LimpetProcess['logged'] = (test, ms = 10_000) => {
+  const logged: LimpetProcess['logged'] = (test, ms = 60_000) => {
     const { promise, resolve, reject } = Promise.withResolvers<Record<string, unknown>>();
     let seen = 0;
     const done = (): void => {
@@ -94,7 +94,7 @@ export async function startLimpetProcess(
   const stop = async (): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null) {
       child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
+      const timer = setTimeout(() => child.kill('SIGKILL'), 30_000);
       await ended;
       clearTimeout(timer);
     }

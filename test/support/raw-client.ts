@@ -43,12 +43,12 @@ export class RawClient {
   }
 
   /** Settles with the text once it passes, or once the connection has closed; rejects after `ms`. */
-  until(test: (text: string) => boolean, ms = 5_000): Promise<string> {
+  until(test: (text: string) => boolean, ms = 60_000): Promise<string> {
     return this.#wait(() => test(this.text) || this.closed, ms, 'the expected text');
   }
 
   /** Settles once the other side has ended or closed the connection. */
-  end(ms = 5_000): Promise<string> {
+  end(ms = 60_000): Promise<string> {
     return this.#wait(() => this.ended || this.closed, ms, 'the end of the connection');
   }
 

@@ -1,12 +1,12 @@
-// Preloaded into a limpet process by NODE_OPTIONS=--import: SIGUSR2 makes its first worker spin, for as long as SPIN_MS says (absent: for ever). With SPIN_AFTER
+// Preloaded into a limpet process by NODE_OPTIONS=--import: SIGUSR2 makes its first worker stand still, for as long as SPIN_MS says (absent: for ever). With SPIN_AFTER
 // it does so when it has sent the supervisor the first message of that kind.
 import { BroadcastChannel, isMainThread, parentPort, threadName } from 'node:worker_threads';
 
 const FIRST = 'limpet worker 0';
 
+/** Blocks the thread as a loop would, and takes no CPU from the tests beside this one. */
 function spin(): void {
-  const until = performance.now() + Number(process.env.SPIN_MS ?? Number.POSITIVE_INFINITY);
-  while (performance.now() < until);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Number(process.env.SPIN_MS ?? Number.POSITIVE_INFINITY));
 }
 
 const channel = new BroadcastChannel('spin');

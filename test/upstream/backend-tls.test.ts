@@ -87,7 +87,7 @@ suite('TLS to the backends', () => {
     });
     const ca = `ca: ${authority.cert}`;
     files.write('changing.pem', stranger.certPem);
-    const probes = 'health: { active: { path: /, interval: 500ms, timeout: 500ms, rise: 1, fall: 3 } }';
+    const probes = 'health: { active: { path: /, interval: 1s, timeout: 1s, rise: 1, fall: 3 } }';
     const pools: Record<string, string> = {
       good: `backends: [{ id: a, url: "${goodServer.url}" }], tls: { ${ca} }`,
       named: `backends: [{ id: a, url: "${namedServer.url}" }], tls: { ${ca}, serverName: app.internal }`,

@@ -1,19 +1,18 @@
 # Build: the toolchain and the dev dependencies stay in this stage.
 FROM node:26-bookworm-slim AS build
 WORKDIR /limpet
-COPY .npmrc package.json package-lock.json tsconfig.json tsconfig.build.json ./
+COPY .npmrc package.json package-lock.json tsconfig.json ./
 COPY scripts scripts
 # The image has the right Node: the npm package of that name, which brings one for other machines, is not needed.
 RUN npm ci --ignore-scripts
 COPY bin bin
 COPY src src
-RUN node scripts/build.ts && npm prune --omit=dev --ignore-scripts
+RUN node scripts/build.ts
 
 FROM node:26-bookworm-slim
 ENV NODE_ENV=production
 WORKDIR /limpet
 COPY --from=build /limpet/package.json ./
-COPY --from=build /limpet/node_modules node_modules
 COPY --from=build /limpet/dist dist
 COPY bin bin
 COPY config config

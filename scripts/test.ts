@@ -41,7 +41,7 @@ function needPrograms(files: readonly string[]): void {
 /** Whether dist was made from the sources as they are: `npm ci` has just done that in a fresh clone. */
 function isBuilt(): boolean {
   const built = statSync('dist/cli/main.js', { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const sources = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json', ...globSync('src/**')];
+  const sources = ['tsconfig.json', 'package-lock.json', 'scripts/build.ts', ...globSync('src/**')];
   return sources.every((path) => statSync(path).mtimeMs < built);
 }
 

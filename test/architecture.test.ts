@@ -41,6 +41,7 @@ const LAYERS = [
     'timing',
     'errors.ts',
     'errors-start.ts',
+    'installation.ts',
     'package-version.ts',
   ],
 ];

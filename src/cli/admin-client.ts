@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import type { Agent, Dispatcher } from 'undici';
+import { Agent, request } from 'node:http';
+import { text as readText } from 'node:stream/consumers';
 import { type ConfigError, formatConfigError } from '../config/config-error.ts';
 import { whyUnreadable } from '../config/files.ts';
 import type { AdminOptions } from './admin-options.ts';
@@ -17,14 +18,15 @@ export interface CallOptions {
   readonly file?: string;
 }
 
-const NOT_RUNNING = ['ECONNREFUSED', 'ENOENT', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'];
+const NOT_RUNNING = ['ECONNREFUSED', 'ENOENT', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT'];
+/** Code of the error of a call that was sent and is not answered in time. */
+const NO_ANSWER = 'NO_ANSWER';
 
 /** Talks to the admin API of a running limpet; everything that goes wrong is a CliError of one line. */
 export class AdminClient {
   readonly #target: AdminTarget;
   readonly #token: string | null;
-  /** Null: nothing has been called. */
-  #agent: Agent | null = null;
+  readonly #agent = new Agent({ keepAlive: true });
 
   /** A client of the admin API that the options name, or else the configuration file. */
   static open(options: AdminOptions): AdminClient {
@@ -38,37 +40,21 @@ export class AdminClient {
   }
 
   /** Closes its connections; a call that is under way fails. */
-  async close(): Promise<void> {
-    await this.#agent?.destroy();
+  close(): void {
+    this.#agent.destroy();
   }
 
   /** The JSON document of the answer; null when it has no body. What refuses a configuration is a CliError of status 2 with a line for each mistake. */
   async call(
-    method: Dispatcher.HttpMethod,
+    method: 'GET' | 'PUT' | 'PATCH' | 'POST' | 'DELETE',
     path: string,
     body?: unknown,
     { timeoutMs = TIMEOUT_MS, file }: CallOptions = {},
   ): Promise<unknown> {
-    const headers: Record<string, string> = { accept: 'application/json' };
-    if (this.#token !== null) headers.authorization = `Bearer ${this.#token}`;
-    if (body !== undefined) headers['content-type'] = 'application/json';
     let status: number;
     let text: string;
     try {
-      // Here and not for the commands that call nobody, such as start.
-      const { Agent, request } = await import('undici');
-      const { socketPath } = this.#target;
-      this.#agent ??= new Agent({ connect: { timeout: TIMEOUT_MS, ...(socketPath === null ? {} : { socketPath }) } });
-      const response = await request(`${this.#target.origin}${path}`, {
-        method,
-        headers,
-        body: body === undefined ? null : JSON.stringify(body),
-        dispatcher: this.#agent,
-        headersTimeout: timeoutMs,
-        bodyTimeout: timeoutMs,
-      });
-      status = response.statusCode;
-      text = await response.body.text();
+      [status, text] = await this.#ask(method, path, body, timeoutMs);
     } catch (error) {
       throw new CliError(this.#why(error, timeoutMs), 1);
     }
@@ -93,6 +79,33 @@ export class AdminClient {
     return document ?? null;
   }
 
+  /** Status and body of an answer. Rejects with the error of the system, or of code NO_ANSWER. */
+  async #ask(method: string, path: string, body: unknown, timeoutMs: number): Promise<[number, string]> {
+    const { origin, socketPath } = this.#target;
+    const { promise, resolve, reject } = Promise.withResolvers<[number, string]>();
+    const call = request(`${origin}${path}`, {
+      method,
+      agent: this.#agent,
+      timeout: timeoutMs,
+      ...(socketPath === null ? {} : { socketPath }),
+      headers: {
+        accept: 'application/json',
+        ...(this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+    });
+    call.on('response', (response) => {
+      readText(response).then((text) => resolve([response.statusCode ?? 0, text]), reject);
+    });
+    call.on('timeout', () => {
+      const code = call.socket?.connecting === false ? NO_ANSWER : 'ETIMEDOUT';
+      call.destroy(Object.assign(new Error(code), { code }));
+    });
+    call.on('error', reject);
+    call.end(body === undefined ? undefined : JSON.stringify(body));
+    return promise;
+  }
+
   #why(error: unknown, timeoutMs: number): string {
     const { shown } = this.#target;
     const { code = '', message = String(error) } = error as NodeJS.ErrnoException;
@@ -100,7 +113,7 @@ export class AdminClient {
       return `cannot reach limpet at ${shown} (${code}): start it with limpet start, or name its admin API with --admin`;
     }
     if (code === 'EACCES' || code === 'EPERM') return `may not open ${shown}: run this command as the user of limpet`;
-    if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
+    if (code === NO_ANSWER) {
       return `limpet at ${shown} does not answer within ${timeoutMs / 1000} s: look at its log`;
     }
     return `cannot talk to limpet at ${shown}: ${harmless(message)}`;

@@ -1,6 +1,13 @@
 import { countdown } from './countdown.ts';
 import type { DrainProgress } from './drain-wait.ts';
 import { harmless, printLine } from './output.ts';
+import { fitLine } from './top/fit-line.ts';
+
+/** Characters of a full bar. */
+const BAR = 24;
+const HIDE_CURSOR = '\u001b[?25l';
+const SHOW_CURSOR = '\u001b[?25h';
+const CLEAR_LINE = '\r\u001b[2K';
 
 /** Shows how far a drain is. */
 export interface ProgressView {
@@ -38,34 +45,31 @@ export class ProgressLines implements ProgressView {
 }
 
 /** A bar that grows as sessions leave: for a terminal. */
-export async function progressBar(name: string): Promise<ProgressView> {
-  // Loaded now: no other command needs it.
-  const { SingleBar } = await import('cli-progress');
-  const bar = new SingleBar({
-    format: `${harmless(name)} [{bar}] {words}`,
-    stream: process.stdout,
-    barsize: 24,
-    hideCursor: true,
-    clearOnComplete: true,
-  });
-  let most = 0;
-  let started = false;
-  return {
-    show: (progress) => {
-      const { sessions } = progress;
-      most = Math.max(most, sessions);
-      // Without a session there is nothing that could grow: the bar is full.
-      const total = Math.max(1, most);
-      const payload = { words: words(progress) };
-      if (!started) bar.start(total, total - sessions, payload);
-      else {
-        bar.setTotal(total);
-        bar.update(total - sessions, payload);
-      }
-      started = true;
-    },
-    stop: () => bar.stop(),
-  };
+export class ProgressBar implements ProgressView {
+  readonly #name: string;
+  readonly #terminal: Pick<NodeJS.WriteStream, 'write' | 'columns'>;
+  #most = 0;
+  #shown = false;
+
+  constructor(name: string, terminal: Pick<NodeJS.WriteStream, 'write' | 'columns'>) {
+    this.#name = harmless(name);
+    this.#terminal = terminal;
+  }
+
+  show(progress: DrainProgress): void {
+    const { sessions } = progress;
+    this.#most = Math.max(this.#most, sessions);
+    // Without a session there is nothing that could grow: the bar is full.
+    const full = this.#most === 0 ? BAR : Math.round((BAR * (this.#most - sessions)) / this.#most);
+    const line = `${this.#name} [${'='.repeat(full)}${'-'.repeat(BAR - full)}] ${words(progress)}`;
+    this.#terminal.write(`${this.#shown ? '' : HIDE_CURSOR}${CLEAR_LINE}${fitLine(line, this.#terminal.columns - 1)}`);
+    this.#shown = true;
+  }
+
+  stop(): void {
+    if (this.#shown) this.#terminal.write(`${CLEAR_LINE}${SHOW_CURSOR}`);
+    this.#shown = false;
+  }
 }
 
 function words({ sessions, requests, remaining }: DrainProgress): string {

@@ -1,19 +1,9 @@
 import yargs from 'yargs';
 import { StartError } from '../errors-start.ts';
+import { sourceStack } from '../logging/source-stack.ts';
 import { packageVersion } from '../package-version.ts';
 import { CliError } from './cli-error.ts';
-import { backendsCommand } from './commands/backends.ts';
-import { checkCommand } from './commands/check.ts';
-import { cookieCommand } from './commands/cookie.ts';
-import { demoCommand } from './commands/demo.ts';
-import { explainCommand } from './commands/explain.ts';
-import { initCommand } from './commands/init.ts';
-import { reloadCommand } from './commands/reload.ts';
-import { schemaCommand } from './commands/schema.ts';
-import { sessionsCommand } from './commands/sessions.ts';
-import { simulateCommand } from './commands/simulate.ts';
-import { startCommand } from './commands/start.ts';
-import { topCommand } from './commands/top.ts';
+import { commandList } from './command-list.ts';
 import { cookieArguments } from './cookie-arguments.ts';
 import { globalOptions } from './global-options.ts';
 import { printError } from './output.ts';
@@ -35,18 +25,7 @@ export async function run(args: readonly string[]): Promise<number> {
       'parse-positional-numbers': false,
       'dot-notation': false,
     })
-    .command(startCommand)
-    .command(demoCommand)
-    .command(checkCommand)
-    .command(initCommand)
-    .command(schemaCommand)
-    .command(reloadCommand)
-    .command(backendsCommand)
-    .command(sessionsCommand)
-    .command(explainCommand(args))
-    .command(simulateCommand(args))
-    .command(cookieCommand)
-    .command(topCommand)
+    .command(commandList(args))
     .example('$0 init && $0 check && $0 start', 'write limpet.yaml, validate it, run')
     .completion('completion', 'Print a completion script for the shell')
     .demandCommand(1, 'no command: limpet --help lists them')
@@ -55,7 +34,7 @@ export async function run(args: readonly string[]): Promise<number> {
     .strictCommands()
     .exitProcess(false)
     .fail((message, error) => {
-      throw error instanceof Error && error.name !== 'YError' ? error : new CliError(usageLine(message), 2);
+      throw error ?? new CliError(usageLine(message), 2);
     })
     .wrap(Math.min(process.stdout.columns ?? 100, 120));
   try {
@@ -80,11 +59,13 @@ function explain(error: unknown): number {
     for (const line of error.lines) printError(line);
     return error.status;
   }
+  // What the parser of the arguments throws.
+  if (error instanceof Error && error.name === 'YError') return explain(new CliError(usageLine(error.message), 2));
   if (error instanceof StartError) {
     printError(`limpet: ${error.message}`);
     return 1;
   }
   // A defect: the stack is what its author needs.
-  console.error('limpet: %s', error instanceof Error ? (error.stack ?? error.message) : String(error));
+  console.error('limpet: %s', error instanceof Error ? sourceStack(error.stack ?? error.message) : String(error));
   return 1;
 }

@@ -1,5 +1,5 @@
 /** Where a session's key is found in a request: one schema for each value of `by`. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { duration, flag, integer, text } from './scalars.ts';
 
 /** A token of RFC 9110 section 5.6.2: names of headers, of cookies (RFC 6265 section 4.1.1) and methods. */

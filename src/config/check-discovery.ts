@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
+import { formatDuration } from './duration.ts';
 import { got } from './messages.ts';
 import { parseNameServer } from './name-server.ts';
 import type { PoolParts, Report } from './parts.ts';
-import { formatDuration } from './scalars.ts';
 
 /** Checks where the backends of a pool are looked up, and what of the pool cannot be had with backends that are found that way. */
 export function checkDiscovery({ dns, ...pool }: PoolParts, report: Report): void {

@@ -5,11 +5,11 @@ import { checkDialog } from './check-dialog.ts';
 import { checkDiscovery } from './check-discovery.ts';
 import { checkSessionRules } from './check-session-rules.ts';
 import { checkUsers } from './check-users.ts';
+import { formatDuration } from './duration.ts';
 import { got } from './messages.ts';
 import { MOST_BACKENDS } from './most-backends.ts';
 import { nameList } from './name-list.ts';
 import type { Parts, PoolParts, Report } from './parts.ts';
-import { formatDuration } from './scalars.ts';
 import { didYouMean } from './suggest.ts';
 
 /** See checkRoutes. */

@@ -1,5 +1,5 @@
 /** An address that limpet accepts connections on, and the routes that its requests take. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { headerName } from './affinity-schema.ts';
 import { byteRate, flag, integer, size, text, timer } from './scalars.ts';
 

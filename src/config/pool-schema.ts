@@ -1,5 +1,5 @@
 /** A named group of backends that serve the same application, and how its sessions are kept. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { affinitySchema, headerName } from './affinity-schema.ts';
 import { methodSchema, pathPattern } from './listener-schema.ts';
 import { duration, flag, integer, percentage, rate, size, statusRanges, text, timer } from './scalars.ts';

@@ -1,14 +1,7 @@
 /** Scalar values as a person writes them (`5s`, `64KiB`, `20%`, `50/s`) and as the program reads them (ms, bytes, fraction, count per ms). */
-import { z } from 'zod';
+import * as z from 'zod';
+import { DURATION, formatDuration, parseDuration } from './duration.ts';
 
-const UNITS: readonly (readonly [string, number])[] = [
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['m', 60_000],
-  ['s', 1000],
-  ['ms', 1],
-];
-const DURATION = /^(?=\d)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?$/;
 /** Node's timers hold 31 bits of milliseconds; a longer delay would fire at once. */
 const LONGEST_TIMER = 24 * 86_400_000;
 const LONGEST_DURATION = 3650 * 86_400_000;
@@ -26,20 +19,6 @@ const BYTE_RATE = /^\d{1,9}(?:B|KiB|MiB)\/s$/;
 const PERCENTAGE = /^(\d{1,3}(?:\.\d{1,6})?)%$/;
 const RATE = /^(\d{1,9})\/(s|m|h)$/;
 const STATUSES = /^[1-5]\d\d(?:-[1-5]\d\d)?(?: *, *[1-5]\d\d(?:-[1-5]\d\d)?)*$/;
-
-/** Milliseconds of `500ms`, `5s`, `30m`, `12h`, `7d` or parts in that falling order (`1h30m`); NaN when it is none. */
-export function parseDuration(text: string): number {
-  const parts = DURATION.exec(text);
-  if (parts === null) return Number.NaN;
-  return UNITS.reduce((sum, [, ms], index) => sum + Number(parts[index + 1] ?? 0) * ms, 0);
-}
-
-/** The shortest way to write a number of milliseconds in one unit: 90000 is `90s`. */
-export function formatDuration(ms: number): string {
-  if (ms === 0) return '0s';
-  for (const [unit, factor] of UNITS) if (ms % factor === 0) return `${ms / factor}${unit}`;
-  return `${ms}ms`;
-}
 
 /** Bytes of `512B`, `64KiB`, `1MiB` or `1GiB`; NaN when it is none. */
 export function parseSize(text: string): number {

@@ -3,7 +3,7 @@
  * Written form: what a person types (`5s`, `64KiB`, `20%`). Resolved form: the same keys with every default filled in,
  * durations in milliseconds, sizes in bytes, percentages as fractions.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { affinitySchema } from './affinity-schema.ts';
 import { listenerSchema, routeSchema } from './listener-schema.ts';
 import { type backendSchema, type dnsDiscoverySchema, nameSchema, poolSchema } from './pool-schema.ts';

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { installation } from '../installation.ts';
 import { findFreePort } from './demo-ports.ts';
 import type { ShopMessage } from './shop-main.ts';
 
@@ -54,8 +54,7 @@ interface Member {
 const HOST = '127.0.0.1';
 const START_TRIES = 3;
 const STOP_MS = 1500;
-/** The same extension as this file: .ts in the sources, .js in dist. */
-const MAIN = fileURLToPath(new URL(`./shop-main${extname(import.meta.url)}`, import.meta.url));
+const MAIN = fileURLToPath(installation.entry('demo/shop-main'));
 
 /** Starts the shop servers, each in a process of its own. Rejects, with none of them left, when one cannot be started. */
 export async function startFleet(options: FleetOptions): Promise<Fleet> {

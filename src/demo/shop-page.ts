@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname } from 'node:path';
+import { installation } from '../installation.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -16,9 +17,9 @@ export interface PageFile {
   readonly etag: string;
 }
 
-/** Reads the files of the page, by the path under which they are served. They lie beside this file, in src and in dist. */
+/** Reads the files of the page, by the path under which they are served. */
 export function readShopPage(): ReadonlyMap<string, PageFile> {
-  const folder = new URL('./page/', import.meta.url);
+  const folder = installation.assets('demo/page');
   const files = new Map<string, PageFile>();
   for (const name of readdirSync(folder)) {
     const type = TYPES[extname(name)];

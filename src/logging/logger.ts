@@ -1,4 +1,5 @@
 import pino from 'pino';
+import { sourceStack } from './source-stack.ts';
 
 /** What the parts of limpet write their log lines with. `fields` are members of the JSON line; an Error goes in as `err`. */
 export interface Logger {
@@ -31,8 +32,14 @@ export function createLogger(level: LogLevel, sink: LineSink, fields: object = {
       level,
       base: fields,
       timestamp: pino.stdTimeFunctions.isoTime,
+      serializers: { err: writeError },
       formatters: { level: (label) => ({ level: label }) },
     },
     sink,
   );
+}
+
+function writeError(error: Error): object {
+  const written = pino.stdSerializers.err(error);
+  return typeof written?.stack === 'string' ? { ...written, stack: sourceStack(written.stack) } : written;
 }

@@ -1,4 +1,4 @@
-import { getRandomValues } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { buildCascade } from '../affinity/cascade.ts';
 import { buildPools } from '../backends/build-pools.ts';
@@ -56,7 +56,7 @@ function build(
     now: Date.now,
     since: (backend) => backend.since,
     randomBytes: (bytes) => {
-      getRandomValues(bytes as Uint8Array<ArrayBuffer>);
+      randomFillSync(bytes as Uint8Array<ArrayBuffer>);
     },
     warn: (message) => log.warn({ pool: pool.name }, message),
   });

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
 import type { SharedState } from '../backends/shared-state.ts';
 import { StartError } from '../errors-start.ts';
+import { installation } from '../installation.ts';
 import { MemoryPressure } from '../limits/memory-pressure.ts';
 import { RateTable } from '../limits/rate-table.ts';
 import { ConnectionLimits } from '../listeners/connection-limits.ts';
@@ -262,8 +263,7 @@ export class Supervisor {
       users: this.#parts.users.memory,
       heartbeats: this.#heartbeatsMemory,
     };
-    // The same extension as this file: sources run as they are, dist runs compiled.
-    const entry = new URL(`../worker/worker-main${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+    const entry = installation.entry('worker/worker-main');
     const thread = new Worker(entry, { workerData: data, name: `limpet worker ${index}` });
     place.thread = thread;
     place.startedAt = performance.now();

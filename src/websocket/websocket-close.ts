@@ -1,4 +1,4 @@
-import { getRandomValues } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 
 const FIN_CLOSE = 0x88;
 const MASK = 0x80;
@@ -23,7 +23,7 @@ export function closeToBackend(reason: CloseReason): Buffer {
   const frame = Buffer.alloc(6 + reason.length);
   frame[0] = FIN_CLOSE;
   frame[1] = MASK | reason.length;
-  const key = getRandomValues(frame.subarray(2, 6));
+  const key = randomFillSync(frame.subarray(2, 6));
   for (let i = 0; i < reason.length; i++) frame[6 + i] = reason[i]! ^ key[i & 3]!;
   return frame;
 }

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { formatDuration, parseDuration } from '../../src/config/duration.ts';
 import {
   duration,
-  formatDuration,
   formatSize,
-  parseDuration,
   parseSize,
   percentage,
   rate,

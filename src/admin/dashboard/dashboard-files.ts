@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname } from 'node:path';
+import { installation } from '../../installation.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -33,9 +34,9 @@ export interface DashboardFile {
   readonly body: string;
 }
 
-/** Reads the files of the dashboard. They lie beside this file, in src and in dist. */
+/** Reads the files of the dashboard. */
 export function readDashboard(): readonly DashboardFile[] {
-  const folder = new URL('./page/', import.meta.url);
+  const folder = installation.assets('admin/dashboard/page');
   return readdirSync(folder)
     .filter((name) => extname(name) in TYPES)
     .map((name) => ({

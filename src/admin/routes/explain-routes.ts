@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { json } from '../answer.ts';
 import type { ControlPlane } from '../control-plane.ts';
 import { refusal } from '../refused.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { json, NO_CONTENT } from '../answer.ts';
 import type { ControlPlane } from '../control-plane.ts';
 import { problem } from '../problem.ts';

@@ -1,10 +1,10 @@
-import type { Argv, CommandModule } from 'yargs';
-import { parseDuration } from '../../config/scalars.ts';
+import type { Argv } from 'yargs';
+import { parseDuration } from '../../config/duration.ts';
 import { type AdminOptions, adminOptions } from '../admin-options.ts';
 import { ago } from '../ago.ts';
 import { backendName } from '../backend-name.ts';
 import { CliError } from '../cli-error.ts';
-import type { GlobalOptions } from '../global-options.ts';
+import type { Command } from '../command.ts';
 import { harmless, paint, printJson, printLine } from '../output.ts';
 import { type Column, formatTable } from '../table.ts';
 import { withAdminClient } from '../with-admin-client.ts';
@@ -48,9 +48,7 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /** `limpet backends`: see them, and say which take sessions. */
-export const backendsCommand: CommandModule<GlobalOptions, AdminOptions> = {
-  command: 'backends',
-  describe: 'List the backends, drain them and bring them back',
+export const command: Command<AdminOptions> = {
   builder: (argv) => {
     let commands = adminOptions(argv)
       .command(

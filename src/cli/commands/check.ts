@@ -1,9 +1,10 @@
 import { parse } from 'yaml';
-import type { Argv, CommandModule } from 'yargs';
+import type { Argv } from 'yargs';
 import { type ConfigError, formatConfigError } from '../../config/config-error.ts';
 import { type LoadedConfig, loadConfig } from '../../config/load.ts';
 import { printConfig } from '../../config/print.ts';
 import { CliError } from '../cli-error.ts';
+import type { Command } from '../command.ts';
 import type { GlobalOptions, OptionsOf } from '../global-options.ts';
 import { paint, printJson, printLine, printWarning } from '../output.ts';
 
@@ -20,9 +21,7 @@ const builder = (argv: Argv<GlobalOptions>) =>
     .epilogue('Exit status 2 when the file, or a file that it names, is not usable.');
 
 /** `limpet check`: every error of a configuration file, also of the files that it names. */
-export const checkCommand: CommandModule<GlobalOptions, OptionsOf<typeof builder>> = {
-  command: 'check',
-  describe: 'Validate the configuration file and print every error',
+export const command: Command<OptionsOf<typeof builder>> = {
   builder,
   handler: ({ config: file, print, json }) => {
     const loaded = loadConfig(file);

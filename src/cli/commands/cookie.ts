@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import type { CommandModule } from 'yargs';
 import { COOKIE_LENGTH, issuedIn } from '../../affinity/cookie-codec.ts';
 import { ago } from '../ago.ts';
 import { backendName } from '../backend-name.ts';
 import { CliError } from '../cli-error.ts';
+import type { Command } from '../command.ts';
 import { CookieReader } from '../cookie-reader.ts';
 import { cookieSecrets } from '../cookie-secrets.ts';
 import type { GlobalOptions } from '../global-options.ts';
@@ -22,9 +22,7 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /** `limpet cookie`: read one of limpet's own cookies, and make one. It needs the secret, and no running limpet. */
-export const cookieCommand: CommandModule<GlobalOptions, CookieOptions> = {
-  command: 'cookie',
-  describe: "Read limpet's own cookie, or make one, with the secret",
+export const command: Command<CookieOptions> = {
   builder: (argv) =>
     argv
       .option('json', { type: 'boolean', default: false, describe: 'Print one JSON document' })

@@ -1,5 +1,6 @@
-import type { Argv, CommandModule } from 'yargs';
+import type { Argv } from 'yargs';
 import { CliError } from '../cli-error.ts';
+import type { Command } from '../command.ts';
 import type { GlobalOptions, OptionsOf } from '../global-options.ts';
 import { printError } from '../output.ts';
 import { runUntilSignal } from '../run-until-signal.ts';
@@ -23,9 +24,7 @@ const builder = (argv: Argv<GlobalOptions>) =>
     .example('$0 demo --backends 5 --port 9000', 'five of them behind port 9000');
 
 /** `limpet demo`: everything on this machine. */
-export const demoCommand: CommandModule<GlobalOptions, OptionsOf<typeof builder>> = {
-  command: 'demo',
-  describe: 'Try it: small shop servers on this machine, with limpet in front',
+export const command: Command<OptionsOf<typeof builder>> = {
   builder,
   handler: async ({ backends, port, adminPort }) => {
     within('--backends', backends, 1, 26);

@@ -3,7 +3,7 @@ import type { AdminClient } from '../admin-client.ts';
 import type { AdminOptions } from '../admin-options.ts';
 import { type BackendName, backendName } from '../backend-name.ts';
 import { CliError } from '../cli-error.ts';
-import { count, NO_PROGRESS, ProgressLines, type ProgressView, progressBar } from '../drain-progress.ts';
+import { count, NO_PROGRESS, ProgressBar, ProgressLines, type ProgressView } from '../drain-progress.ts';
 import { type DrainEnd, type DrainLook, waitForDrain } from '../drain-wait.ts';
 import { harmless, printJson, printLine } from '../output.ts';
 import { withAdminClient } from '../with-admin-client.ts';
@@ -25,7 +25,7 @@ export async function drainAndWait(options: AdminOptions, backend: string, deadl
   const started = performance.now();
   const end = await withAdminClient(options, async (client) => {
     await client.call('PATCH', name.path, { state: 'drain' });
-    return watch(client, name, deadline, await progressOf(options, backend));
+    return watch(client, name, deadline, progressOf(options, backend));
   });
   if (options.json) {
     printJson({
@@ -41,9 +41,11 @@ export async function drainAndWait(options: AdminOptions, backend: string, deadl
   tell(harmless(backend), end, options.json);
 }
 
-async function progressOf({ json }: AdminOptions, backend: string): Promise<ProgressView> {
+function progressOf({ json }: AdminOptions, backend: string): ProgressView {
   if (json) return NO_PROGRESS;
-  return process.stdout.isTTY ? progressBar(backend) : new ProgressLines(backend, () => performance.now());
+  return process.stdout.isTTY
+    ? new ProgressBar(backend, process.stdout)
+    : new ProgressLines(backend, () => performance.now());
 }
 
 async function watch(

@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
-import type { Argv, CommandModule } from 'yargs';
+import type { Argv } from 'yargs';
 import { imagineRequest } from '../../proxy/explain/imagined-request.ts';
 import { type AdminOptions, adminOptions } from '../admin-options.ts';
 import { CliError } from '../cli-error.ts';
+import type { Command } from '../command.ts';
 import type { GlobalOptions } from '../global-options.ts';
 import { harmless, paint, printJson, printLine } from '../output.ts';
 import { type Column, formatTable } from '../table.ts';
@@ -29,14 +30,10 @@ const NARROWEST = 30;
  *
  * `-H` and `--cookie` may be given several times, which the parser of all commands takes for the last one: the arguments are looked at.
  */
-export function explainCommand(args: readonly string[]): CommandModule<GlobalOptions, ExplainOptions> {
-  return {
-    command: 'explain <url>',
-    describe: 'Say what a request would get and why, without sending it',
-    builder,
-    handler: (options) => explain(options, args),
-  };
-}
+export const command = (args: readonly string[]): Command<ExplainOptions> => ({
+  builder,
+  handler: (options) => explain(options, args),
+});
 
 function builder(argv: Argv<GlobalOptions>): Argv<ExplainOptions> {
   return adminOptions(argv)

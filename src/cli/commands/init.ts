@@ -1,7 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { Argv, CommandModule } from 'yargs';
+import type { Argv } from 'yargs';
 import { whyUnreadable } from '../../config/files.ts';
+import { installation } from '../../installation.ts';
 import { CliError } from '../cli-error.ts';
+import type { Command } from '../command.ts';
 import type { GlobalOptions, OptionsOf } from '../global-options.ts';
 import { printLine } from '../output.ts';
 
@@ -15,13 +17,11 @@ const builder = (argv: Argv<GlobalOptions>) =>
     .example('$0 init --preset socketio -c chat.yaml', 'write chat.yaml for Socket.IO servers');
 
 /** `limpet init`: a commented configuration file to begin with. */
-export const initCommand: CommandModule<GlobalOptions, OptionsOf<typeof builder>> = {
-  command: 'init',
-  describe: 'Write a commented limpet.yaml to begin with',
+export const command: Command<OptionsOf<typeof builder>> = {
   builder,
   handler: ({ config: file, preset, force }) => {
     const source = preset === undefined ? 'limpet.yaml' : `examples/${preset}.yaml`;
-    const text = readFileSync(new URL(`../../../config/${source}`, import.meta.url), 'utf8');
+    const text = readFileSync(new URL(`config/${source}`, installation.root), 'utf8');
     try {
       writeFileSync(file, text, { flag: force ? 'w' : 'wx' });
     } catch (error) {

@@ -1,7 +1,6 @@
-import type { CommandModule } from 'yargs';
 import { type AdminOptions, adminOptions } from '../admin-options.ts';
+import type { Command } from '../command.ts';
 import { changesTable } from '../config-changes.ts';
-import type { GlobalOptions } from '../global-options.ts';
 import { harmless, printJson, printLine, printWarning } from '../output.ts';
 import { withAdminClient } from '../with-admin-client.ts';
 
@@ -9,9 +8,7 @@ import { withAdminClient } from '../with-admin-client.ts';
 const RELOAD_MS = 120_000;
 
 /** `limpet reload`: the running limpet reads its file again. */
-export const reloadCommand: CommandModule<GlobalOptions, AdminOptions> = {
-  command: 'reload',
-  describe: 'Make the running limpet read its configuration file again',
+export const command: Command<AdminOptions> = {
   builder: (argv) =>
     adminOptions(argv)
       .example('$0 reload', 'take over what has changed in the file')

@@ -1,12 +1,10 @@
-import type { CommandModule } from 'yargs';
 import { jsonSchema } from '../../config/json-schema.ts';
+import type { Command } from '../command.ts';
 import type { GlobalOptions } from '../global-options.ts';
 import { printLine } from '../output.ts';
 
 /** `limpet schema`: the JSON Schema of the configuration file. */
-export const schemaCommand: CommandModule<GlobalOptions, GlobalOptions> = {
-  command: 'schema',
-  describe: 'Print the JSON Schema of the configuration file, for editors',
+export const command: Command<GlobalOptions> = {
   builder: (argv) => argv.example('$0 schema > limpet.schema.json', 'write it to a file'),
   handler: () => {
     printLine(jsonSchema());

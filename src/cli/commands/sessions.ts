@@ -1,8 +1,7 @@
-import type { CommandModule } from 'yargs';
 import { type AdminOptions, adminOptions } from '../admin-options.ts';
 import { ago } from '../ago.ts';
 import { CliError } from '../cli-error.ts';
-import type { GlobalOptions } from '../global-options.ts';
+import type { Command } from '../command.ts';
 import { harmless, paint, printJson, printLine } from '../output.ts';
 import { type Column, formatTable } from '../table.ts';
 import { withAdminClient } from '../with-admin-client.ts';
@@ -32,9 +31,7 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /** `limpet sessions`: see them, end them, move them. */
-export const sessionsCommand: CommandModule<GlobalOptions, AdminOptions> = {
-  command: 'sessions',
-  describe: 'List the sessions, show, end and move one',
+export const command: Command<AdminOptions> = {
   builder: (argv) =>
     adminOptions(argv)
       .command(

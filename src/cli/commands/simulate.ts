@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import type { Argv, CommandModule } from 'yargs';
+import type { Argv } from 'yargs';
 import { whyUnreadable } from '../../config/files.ts';
 import { type AdminOptions, adminOptions } from '../admin-options.ts';
 import { backendName } from '../backend-name.ts';
 import { CliError } from '../cli-error.ts';
+import type { Command } from '../command.ts';
 import { changesTable } from '../config-changes.ts';
 import type { GlobalOptions } from '../global-options.ts';
 import { harmless, paint, printJson, printLine } from '../output.ts';
@@ -38,14 +39,10 @@ const WHEN: Readonly<Record<string, string>> = {
  * Here `--config` is the other configuration and `-c` the one of the running limpet, as with every command; the parser knows them as
  * one option, so the arguments are looked at.
  */
-export function simulateCommand(args: readonly string[]): CommandModule<GlobalOptions, SimulateOptions> {
-  return {
-    command: 'simulate',
-    describe: 'Say which sessions would move, and where to, before it is done',
-    builder,
-    handler: (options) => simulate(options, givenConfigs(args)),
-  };
-}
+export const command = (args: readonly string[]): Command<SimulateOptions> => ({
+  builder,
+  handler: (options) => simulate(options, givenConfigs(args)),
+});
 
 function builder(argv: Argv<GlobalOptions>): Argv<SimulateOptions> {
   return adminOptions(argv)

@@ -1,7 +1,8 @@
-import type { Argv, CommandModule } from 'yargs';
+import type { Argv } from 'yargs';
 import { formatConfigError } from '../../config/config-error.ts';
 import { type Config, configSchema } from '../../config/schema.ts';
 import { CliError } from '../cli-error.ts';
+import type { Command } from '../command.ts';
 import type { GlobalOptions, OptionsOf } from '../global-options.ts';
 import { loadOrFail } from '../load-or-fail.ts';
 import { printError } from '../output.ts';
@@ -31,9 +32,7 @@ const builder = (argv: Argv<GlobalOptions>) =>
     );
 
 /** `limpet start`: runs until a signal ends it. */
-export const startCommand: CommandModule<GlobalOptions, OptionsOf<typeof builder>> = {
-  command: 'start',
-  describe: 'Run the load balancer',
+export const command: Command<OptionsOf<typeof builder>> = {
   builder,
   handler: async (options) => {
     const workers = readWorkers(options.workers);

@@ -1,8 +1,9 @@
-import type { Argv, CommandModule } from 'yargs';
-import { parseDuration } from '../../config/scalars.ts';
+import type { Argv } from 'yargs';
+import { parseDuration } from '../../config/duration.ts';
 import type { AdminClient } from '../admin-client.ts';
 import { adminOptions } from '../admin-options.ts';
 import { CliError } from '../cli-error.ts';
+import type { Command } from '../command.ts';
 import type { GlobalOptions, OptionsOf } from '../global-options.ts';
 import { paint, printJson, printLine } from '../output.ts';
 import { TerminalScreen } from '../top/terminal-screen.ts';
@@ -39,9 +40,7 @@ const builder = (argv: Argv<GlobalOptions>) =>
 type TopOptions = OptionsOf<typeof builder>;
 
 /** `limpet top`: pools, backends and sessions with their rates. */
-export const topCommand: CommandModule<GlobalOptions, TopOptions> = {
-  command: 'top',
-  describe: 'Watch pools, backends and sessions live in the terminal',
+export const command: Command<TopOptions> = {
   builder,
   handler: async (options) => {
     const interval = readInterval(options.interval);

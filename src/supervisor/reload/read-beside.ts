@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { type ConfigError, formatPath } from '../../config/config-error.ts';
 import { type LoadedConfig, loadConfig, parseConfig, type RefusedConfig } from '../../config/load.ts';
+import { installation } from '../../installation.ts';
 import { Deadline } from '../../timing/deadline.ts';
 
 /** What is read: a file, or text that stands for it. */
@@ -30,8 +31,7 @@ const MOST_MIB = 1_024;
 export async function readBeside(request: ReadRequest, signal: AbortSignal): Promise<LoadedConfig | RefusedConfig> {
   const { file, text } = request;
   if (isSmall(request)) return text === null ? loadConfig(file) : parseConfig(text, file);
-  const entry = new URL(`./read-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
-  const thread = new Worker(entry, {
+  const thread = new Worker(installation.entry('supervisor/reload/read-thread'), {
     workerData: request,
     name: 'limpet configuration',
     resourceLimits: { maxOldGenerationSizeMb: MOST_MIB },

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
-import { directly } from '../src/client/client-socket.ts';
+import { toClientSocket } from '../src/client/client-socket.ts';
 import type { ByteSocket } from '../src/sockets/byte-socket.ts';
 import { BodySkipper } from './body-skipper.ts';
 
@@ -99,7 +99,7 @@ export function createResponder({ id, bodyBytes, delay, served, makeSession }: R
       }
     };
     // limpet's own connections: the less a backend costs, the less it is in the way of what is measured.
-    const socket = directly(accepted, {
+    const socket = toClientSocket(accepted, {
       onBytes(size, bytes) {
         take(bytes.subarray(0, size));
         return true;

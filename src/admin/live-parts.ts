@@ -10,6 +10,7 @@ import type { SessionJournal } from '../logging/session-journal.ts';
 import type { CountersMemory } from '../metrics/counters-memory.ts';
 import type { LabelledTotals } from '../metrics/labelled-totals.ts';
 import type { ExplainQuery, Explanation } from '../proxy/explain/explanation.ts';
+import type { StoreState } from '../sessions/store/store-state.ts';
 import type { SessionTable } from '../sessions/table/table.ts';
 import type { UserNames } from '../sessions/users/user-names.ts';
 import type { DeadTurns } from '../turns/dead-turns.ts';
@@ -24,18 +25,8 @@ export type Preview =
   | { readonly pools: readonly Pool[]; readonly changes: readonly ConfigChange[] }
   | { readonly errors: readonly ConfigError[] };
 
-/** State of the store that several nodes share, or of the memory. */
-export interface StoreState {
-  readonly type: 'memory' | 'redis';
-  readonly up: boolean;
-  /** When it came up or went down, ms since epoch. */
-  readonly since: number;
-  /** Changes that it has not been told yet. */
-  readonly pending: number;
-}
-
 /** A session that the store knows and this process has no row of. Times in ms since epoch. */
-export interface StoredSession {
+export interface SessionElsewhere {
   /** Name of its pool. */
   readonly pool: string;
   /** Id of its backend. */
@@ -107,5 +98,5 @@ export interface LiveParts {
   /** Called after a session was moved here, for the other nodes. `from` is null when its backend was not in the configuration any more. */
   readonly onSessionMoved?: (key: Key, pool: Pool, from: Backend | null, to: Backend) => void;
   /** Asks the store for a session by its public id; null: it has none, or does not answer. Never rejects. */
-  readonly lookup?: (publicId: string) => Promise<StoredSession | null>;
+  readonly lookup?: (publicId: string) => Promise<SessionElsewhere | null>;
 }

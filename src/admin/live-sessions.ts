@@ -10,7 +10,7 @@ import { Lookup, Row } from '../sessions/table/table.ts';
 import type { UserWords } from '../sessions/users/user-index.ts';
 import type { Result, SessionPage, SessionQuery, SessionView } from './control-plane.ts';
 import { findBackend, findPool } from './find-backend.ts';
-import type { LiveParts, StoredSession } from './live-parts.ts';
+import type { LiveParts, SessionElsewhere } from './live-parts.ts';
 import { type Refused, refused } from './refused.ts';
 import { sessionView } from './views.ts';
 
@@ -233,7 +233,7 @@ export class LiveSessions {
   }
 }
 
-function isOver({ created, lastSeen }: StoredSession, pool: Pool, now: number): boolean {
+function isOver({ created, lastSeen }: SessionElsewhere, pool: Pool, now: number): boolean {
   const { idle, lifetime } = pool.config.session;
   return now - lastSeen >= idle || now - created >= lifetime;
 }

@@ -62,7 +62,7 @@ export class SessionUsers {
    * Names of the request's fields, in lower case, that a backend must not take for the user: the header of somebody who is not trusted, and whatever an application
    * could confuse with it, since CGI and its kind read `_` as `-` (behaviour 66). Null: there are none.
    */
-  unwanted(head: Head, trusted: boolean): ReadonlySet<string> | null {
+  strippedFields(head: Head, trusted: boolean): ReadonlySet<string> | null {
     const { header } = this;
     if (header === null) return null;
     let names: Set<string> | null = null;

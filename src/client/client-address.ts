@@ -13,7 +13,7 @@ import { type ForwardedElement, forwardedElement, nodeAddress, parseForwardedEle
 import { normaliseAddress, type TrustedProxies } from './trusted-proxies.ts';
 
 /** Where a walk from the right ended. */
-interface Origin {
+interface ForwardedClient {
   /** Address of the client, null when not even the last element names one: then it is the peer's. */
   readonly address: string | null;
   /** Elements taken in. The last one of them speaks of the client. */
@@ -138,7 +138,7 @@ function forOf(element: ForwardedElement | null): string | null {
 }
 
 /** Walks from the right: the first hop that is not trusted is the client. */
-function follow<T>(hops: readonly T[], addressOf: (hop: T) => string | null, trusted: TrustedProxies): Origin {
+function follow<T>(hops: readonly T[], addressOf: (hop: T) => string | null, trusted: TrustedProxies): ForwardedClient {
   let address: string | null = null;
   let depth = 0;
   while (depth < hops.length) {
@@ -152,12 +152,15 @@ function follow<T>(hops: readonly T[], addressOf: (hop: T) => string | null, tru
 }
 
 /** Null: there are no elements. */
-function listedOrigin(hops: readonly string[], trusted: TrustedProxies): Origin | null {
+function listedOrigin(hops: readonly string[], trusted: TrustedProxies): ForwardedClient | null {
   return hops.length === 0 ? null : follow(hops, nodeAddress, trusted);
 }
 
 /** Null: it says nothing of addresses (`Forwarded: proto=https`). */
-function forwardedOrigin(elements: readonly (ForwardedElement | null)[], trusted: TrustedProxies): Origin | null {
+function forwardedOrigin(
+  elements: readonly (ForwardedElement | null)[],
+  trusted: TrustedProxies,
+): ForwardedClient | null {
   if (elements.every((element) => element !== null && element.for === null)) return null;
   return follow(elements, forOf, trusted);
 }

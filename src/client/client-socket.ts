@@ -19,7 +19,7 @@ export interface ClientSocket extends ByteSocket {
 export type Accepted = NodeStream | StreamHandle;
 
 /** Has what happens to an accepted connection told to `events`: without net.Socket, where it is one. It is paused. */
-export function directly(accepted: Accepted, events: SocketEvents): ClientSocket {
+export function toClientSocket(accepted: Accepted, events: SocketEvents): ClientSocket {
   if (!('pause' in accepted)) return new DirectSocket(accepted, events);
   if (accepted instanceof Socket && !(accepted instanceof TLSSocket)) {
     const direct = DirectSocket.over(accepted, events);

@@ -13,7 +13,7 @@ import { upgradeProtocol } from '../upstream/tunnel.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { CloseReason } from '../websocket/websocket-close.ts';
 import { clientAddress, clientHost, clientScheme, forwardedLines } from './client-address.ts';
-import { type Accepted, type ClientSocket, directly } from './client-socket.ts';
+import { type Accepted, type ClientSocket, toClientSocket } from './client-socket.ts';
 import type { ConnectionOwner } from './connection-owner.ts';
 import { LeastRate } from './least-rate.ts';
 import { RequestBody } from './request-body.ts';
@@ -43,7 +43,7 @@ export interface ConnectionEnds {
 }
 
 /** Who is at the other end of a connection, and how it came. */
-export interface Origin {
+export interface AcceptedClient {
   /** Address of the peer in its one spelling (`TrustedProxies.normalise`); '' when it has none, such as behind a unix socket. */
   readonly peer: string;
   /** The connection itself is encrypted. */
@@ -73,7 +73,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   readonly #peer: string;
   readonly #ends: ConnectionEnds;
   readonly #ownTls: boolean;
-  readonly #certificate: Origin['certificate'];
+  readonly #certificate: AcceptedClient['certificate'];
   readonly #http2: boolean;
   /** By what `#peerTrusted` was found out: a reload may say otherwise. */
   #trusted: TrustedProxies;
@@ -124,12 +124,12 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   /** @param accepted a connection that has not been read from yet */
   constructor(
     accepted: Accepted,
-    { peer, secure, ends, certificate, http2 = false }: Origin,
+    { peer, secure, ends, certificate, http2 = false }: AcceptedClient,
     listener: ConnectionOwner,
     handler: Handler,
   ) {
     super();
-    const socket = directly(accepted, this);
+    const socket = toClientSocket(accepted, this);
     this.#socket = socket;
     this.#listener = listener;
     this.#handler = handler;

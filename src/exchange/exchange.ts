@@ -179,7 +179,7 @@ export class Exchange implements Waiter {
   /** A place among the sessions of that user is held for it. */
   userHeld = false;
   /** Names of fields, in lower case, that the backend does not get; null: none. */
-  unwanted: ReadonlySet<string> | null = null;
+  strippedFields: ReadonlySet<string> | null = null;
   /** What the client is, where sessions are bound to that (see SessionBinding): u32; 0: they are not. */
   binding = 0;
   /** Public id of a session that the request named and that is bound to another client; ''. */
@@ -320,7 +320,7 @@ export class Exchange implements Waiter {
     this.expired = '';
     this.user = null;
     this.userHeld = false;
-    this.unwanted = null;
+    this.strippedFields = null;
     this.binding = 0;
     this.mismatch = '';
     this.rotatedAway = false;

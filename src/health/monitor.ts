@@ -4,6 +4,7 @@ import type { Pool } from '../backends/pool.ts';
 import type { Health, SharedState } from '../backends/shared-state.ts';
 import type { ActiveHealthConfig } from '../config/schema.ts';
 import { ERROR_CODES } from '../errors.ts';
+import type { Logger } from '../logging/logger.ts';
 import { type Clock, SYSTEM_CLOCK } from '../timing/clock.ts';
 import { threadWheel } from '../timing/thread-wheel.ts';
 import type { HealthChange } from './health-change.ts';
@@ -14,16 +15,10 @@ import { observe, type ProbeState, UNPROBED } from './probe-state.ts';
 import { PROBES } from './registry.ts';
 import { SlowStart } from './slow-start.ts';
 
-/** The part of pino that the monitor uses. */
-export interface Logger {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-}
-
 /** What a HealthMonitor works with; what is left out is the real thing. */
 export interface HealthMonitorOptions {
   readonly state: SharedState;
-  readonly logger: Logger;
+  readonly logger: Pick<Logger, 'info' | 'warn'>;
   /** Called on every flip, after the state has changed. */
   readonly onChange?: (change: HealthChange) => void;
   readonly clock?: Clock;
@@ -64,7 +59,7 @@ const TICK = 200;
  */
 export class HealthMonitor {
   readonly #state: SharedState;
-  readonly #logger: Logger;
+  readonly #logger: Pick<Logger, 'info' | 'warn'>;
   readonly #onChange: (change: HealthChange) => void;
   readonly #clock: Clock;
   readonly #random: () => number;

@@ -7,7 +7,7 @@ import { TLSSocket } from 'node:tls';
 import { ClientCertificate } from '../client/client-certificate.ts';
 import type { Accepted } from '../client/client-socket.ts';
 import type { ConnectionOwner } from '../client/connection-owner.ts';
-import { Downstream, type Origin } from '../client/downstream.ts';
+import { type AcceptedClient, Downstream } from '../client/downstream.ts';
 import type { ClientConnection } from '../client/http2/client-connection.ts';
 import type { Http2Front } from '../client/http2/front.ts';
 import type { Http2Listener } from '../client/http2/http2-streams.ts';
@@ -296,7 +296,7 @@ export class Listener implements ConnectionOwner, PreHttpHost, Http2Listener {
   arrived(arrival: PreHttpConnection, socket: Socket, early: Buffer | null): void {
     const { limits, index, labelled, handler, http2 } = this.#parts;
     const { peer, secure, ends, acceptedFrom } = arrival;
-    const origin: Origin = {
+    const origin: AcceptedClient = {
       peer,
       secure,
       ...(ends === null ? {} : { ends }),

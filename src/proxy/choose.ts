@@ -22,21 +22,21 @@ export interface Choice {
   backend: Backend | null;
   error: ErrorKind;
   /** Neither yet: the store is being asked, see `Exchange.asked`. */
-  asking: boolean;
+  awaitStore: boolean;
   /** Neither yet: the key turned out to be another client's session, search again. */
-  again: boolean;
+  restart: boolean;
   /** With SESSION_LOST: the session was there until this call. */
   ended: boolean;
 }
 
 /** Scratch: the result of the latest call. */
-const choice: Choice = { backend: null, error: ERRORS.NO_BACKEND, asking: false, again: false, ended: false };
+const choice: Choice = { backend: null, error: ERRORS.NO_BACKEND, awaitStore: false, restart: false, ended: false };
 
 function chosen(backend: Backend | null, error: ErrorKind = ERRORS.NO_BACKEND): Choice {
   choice.backend = backend;
   choice.error = error;
-  choice.asking = false;
-  choice.again = false;
+  choice.awaitStore = false;
+  choice.restart = false;
   choice.ended = false;
   return choice;
 }
@@ -64,8 +64,8 @@ export function chooseBackend(
   if (search === Search.refused) return chosen(null, ERRORS.STORE_DOWN);
   if (search === Search.done) return x.bound ? bound(x, runtime, state, table, store) : chosen(backend);
   chosen(null);
-  choice.asking = search === Search.asking;
-  choice.again = search === Search.again;
+  choice.awaitStore = search === Search.awaitStore;
+  choice.restart = search === Search.restart;
   return choice;
 }
 

@@ -51,7 +51,7 @@ import type { RequestRecorder } from './request-recorder.ts';
 import { beginAttempt, endAttempt } from './request-spans.ts';
 import { REQUEST_STEPS, type RequestStep } from './request-steps.ts';
 import type { RequestTracing } from './request-tracing.ts';
-import { beginResume, resumeTail, takeRest, watchResponse } from './resume-response.ts';
+import { beginResume, rememberForResume, resumeFrom, resumeTail } from './resume-response.ts';
 import { mayRetry, withinBudget } from './retry.ts';
 import { noteMove } from './session/note-move.ts';
 import { noteSession } from './session/note-session.ts';
@@ -295,8 +295,8 @@ export class Handler implements AttemptEvents, Gate {
   #choose(x: Exchange, runtime: PoolRuntime, retryReason = ''): void {
     const choice: Choice = chooseBackend(x, runtime, this.#state, this.#parts.table, this.#store);
     if (choice.backend === null) {
-      if (choice.asking) return this.#session.ask(x, runtime, this, () => this.#choose(x, runtime, retryReason));
-      if (choice.again) return this.#searchAgain(x);
+      if (choice.awaitStore) return this.#session.ask(x, runtime, this, () => this.#choose(x, runtime, retryReason));
+      if (choice.restart) return this.#searchAgain(x);
       if (choice.error !== ERRORS.SESSION_LOST) return this.answer(x, x.lastError ?? choice.error);
       x.outcome = Outcome.lost;
       const { journal } = this.#parts;
@@ -390,7 +390,7 @@ export class Handler implements AttemptEvents, Gate {
     if (failed) blameStatus(x, backend, runtime);
     if (runtime.resumes) {
       if (x.committed) return this.#goOn(x, upstream, head, framing);
-      watchResponse(x, head, framing);
+      rememberForResume(x, head, framing);
     }
     if (
       x.pool!.config.retry.statuses.length > 0 &&
@@ -436,7 +436,7 @@ export class Handler implements AttemptEvents, Gate {
   /** As onResponse, to a request for the rest of a response that broke (behaviour 50). */
   #goOn(x: Exchange, upstream: Upstream, head: Head, framing: number): boolean {
     this.#countAnswer(x, x.backend!, performance.now());
-    if (takeRest(x, upstream, head, framing, this.#parts)) return true;
+    if (resumeFrom(x, upstream, head, framing, this.#parts)) return true;
     upstream.abandon();
     this.#endAttempt(x);
     this.#cut(x, x.lastError!);

@@ -33,7 +33,7 @@ export interface ResumeParts {
 }
 
 /** Keeps what is needed should the response break whose head this is. A request with a body is not asked for a range of its answer. */
-export function watchResponse(x: Exchange, head: Head, framing: number): void {
+export function rememberForResume(x: Exchange, head: Head, framing: number): void {
   x.resumption = x.method === 'GET' && x.bodyDone && x.bodyBytes === 0 ? resumable(head, framing) : null;
 }
 
@@ -43,7 +43,7 @@ export function watchResponse(x: Exchange, head: Head, framing: number): void {
  */
 export function beginResume(x: Exchange, backend: Backend): boolean {
   if (x.resumption === null || !mayRetry(x, Stage.exchange)) return false;
-  x.unwanted = x.unwanted === null ? CONDITIONS : x.unwanted.union(CONDITIONS);
+  x.strippedFields = x.strippedFields === null ? CONDITIONS : x.strippedFields.union(CONDITIONS);
   // A response has begun: there is nothing to switch to any more.
   x.upgrade = '';
   // It has answered: it is where the session is, also one that began with this request.
@@ -63,7 +63,7 @@ export function resumeTail(x: Exchange, runtime: PoolRuntime, backend: Backend):
  * The head of an answer to such a request has come. When it brings the rest, the session moves along and the body goes on.
  * @returns false: it does not, and must not reach the client
  */
-export function takeRest(x: Exchange, upstream: Upstream, head: Head, framing: number, parts: ResumeParts): boolean {
+export function resumeFrom(x: Exchange, upstream: Upstream, head: Head, framing: number, parts: ResumeParts): boolean {
   const resumption = x.resumption!;
   const backend = x.backend!;
   const runtime = x.runtime!;
@@ -74,7 +74,7 @@ export function takeRest(x: Exchange, upstream: Upstream, head: Head, framing: n
     parts.log.info({ ...what, problem }, 'broken response not resumed');
     return false;
   }
-  upstream.goOn(restOf(resumption, x.bytesOut));
+  upstream.continueBody(restOf(resumption, x.bytesOut));
   parts.labelled.add('limpet_resumed_total', pool);
   parts.log.info(what, 'broken response resumed');
   parts.requester.client = x.client.address;

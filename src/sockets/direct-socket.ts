@@ -5,8 +5,8 @@
 import type { Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { incoming, TRANSFER_BYTES } from '../bytes/memory.ts';
+import { bufferPool, LENT_BYTES } from './buffer-pool.ts';
 import type { ByteSocket, SocketEvents } from './byte-socket.ts';
-import { LENT_BYTES, lentBuffers } from './lent-buffers.ts';
 import { type StreamHandle, type StreamRequest, streamBinding, takeHandle } from './node-stream-handle.ts';
 import { readiness, type Watched } from './readiness.ts';
 import { TEXT_BYTES } from './text-bytes.ts';
@@ -45,7 +45,7 @@ interface PendingWrite extends StreamRequest {
   size: number;
   /** Kept from being collected. */
   data: unknown;
-  /** One of `lentBuffers` that `data` is in; null: none. */
+  /** One of `bufferPool` that `data` is in; null: none. */
   lent: Buffer | null;
 }
 
@@ -262,13 +262,13 @@ export class DirectSocket implements ByteSocket, Watched {
     if (handle === null || this.#ending) return;
     if (this.#corked !== null) return this.write(Buffer.from(bytes.subarray(start, end)));
     const size = end - start;
-    const lent = lentBuffers.take();
+    const lent = bufferPool.take();
     bytes.copy(lent, 0, start, end);
     const view = size === lent.length ? lent : lent.subarray(0, size);
     spare ??= newWrite();
     const status = handle.writeBuffer(spare, view);
     if (status === 0 && state[kLastWriteWasAsync] !== 0) return this.#await(view, size, lent);
-    lentBuffers.giveBack(lent);
+    bufferPool.release(lent);
     if (status !== 0) this.#failWrite(status, false);
   }
 
@@ -425,7 +425,7 @@ function onRead(this: StreamHandle): undefined {
 
 function onWritten(this: StreamRequest, status: number): void {
   const { owner, size, lent } = this as PendingWrite;
-  if (lent !== null) lentBuffers.giveBack(lent);
+  if (lent !== null) bufferPool.release(lent);
   owner.written(size, status);
 }
 

@@ -7,7 +7,7 @@ import type { RunningModel } from '../model/running-model.ts';
 import { buildRuntimes } from '../proxy/build-runtimes.ts';
 import { explain } from '../proxy/explain/explain.ts';
 import type { ExplainQuery, Explanation } from '../proxy/explain/explanation.ts';
-import type { SharedSessions } from '../proxy/explain/store-view.ts';
+import type { SharedSessions } from '../proxy/explain/read-only-store.ts';
 import { buildRouter, type Router } from '../routing/router.ts';
 import type { SessionTable } from '../sessions/table/table.ts';
 import type { DeadTurns } from '../turns/dead-turns.ts';

@@ -57,7 +57,7 @@ const MOST_FORWARDS = 1_000_000;
 export function requestHead(x: Exchange, head: Head, backend: Backend, cookies: CookieNames, tail: string): string {
   const text = head.text;
   const hop = (head.connection & ConnectionToken.named) === 0 ? null : namedFields(head);
-  const named = x.unwanted === null ? hop : hop === null ? x.unwanted : hop.union(x.unwanted);
+  const named = x.strippedFields === null ? hop : hop === null ? x.strippedFields : hop.union(x.strippedFields);
   // The usual request line goes on as it came; HTTP/1.0 and absolute form are written anew.
   const usual = head.plainVersion && head.authorityEnd === 0;
   let out = usual ? '' : `${head.method} ${head.originForm} HTTP/1.1\r\n`;

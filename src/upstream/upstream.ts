@@ -625,7 +625,7 @@ export class Upstream extends Timed implements OpeningEvents {
    * Called while `onResponse` runs: this response brings the rest of one that broke, whose head the client has (behaviour 50).
    * @param left bytes to come; the client counts on them, however this backend frames them
    */
-  goOn(left: number): void {
+  continueBody(left: number): void {
     this.#left = left;
     if (this.#framing === Framing.chunked) {
       this.#relay = Relay.rest;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LiveParts, StoredSession } from '../../src/admin/live-parts.ts';
+import type { LiveParts, SessionElsewhere } from '../../src/admin/live-parts.ts';
 import { Key } from '../../src/keys/key.ts';
 import { format, parse } from '../../src/keys/public-id.ts';
 import { Lookup, Row } from '../../src/sessions/table/table.ts';
@@ -13,7 +13,7 @@ const ID = 'AAAAAAAAAAAAAAAAAAAAAQ';
 const NOW = Date.UTC(2026, 0, 31, 12);
 
 /** A limpet whose store knows one session that this node has no row of. */
-async function start(t: Parameters<typeof startAdmin>[0], change: Partial<StoredSession> = {}) {
+async function start(t: Parameters<typeof startAdmin>[0], change: Partial<SessionElsewhere> = {}) {
   const asked: string[] = [];
   const told: unknown[][] = [];
   const stored = {

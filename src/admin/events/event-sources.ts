@@ -1,9 +1,9 @@
 import type { HealthChange } from '../../health/health-change.ts';
 import type { LabelledMetric } from '../../metrics/labelled-counters.ts';
 import type { LabelledTotals } from '../../metrics/labelled-totals.ts';
+import type { StoreState } from '../../sessions/store/store-state.ts';
 import type { AdminChange } from '../admin-change.ts';
 import type { Phase } from '../control-plane.ts';
-import type { StoreState } from '../live-parts.ts';
 import type { ReloadOutcome } from '../reloads.ts';
 import type { EventStream } from './event-stream.ts';
 import type { LimpetEvent } from './limpet-event.ts';

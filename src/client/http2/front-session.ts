@@ -7,7 +7,7 @@ import type { ClientConnection } from './client-connection.ts';
 import { type Flood, FloodGuard } from './flood-guard.ts';
 import type { FrontListener } from './front.ts';
 import { type RequestText, requestText } from './request-text.ts';
-import { type ConnectionOwner, VirtualConnection } from './virtual-connection.ts';
+import { type StreamOwner, VirtualConnection } from './virtual-connection.ts';
 import { webSocketKey } from './websocket-handshake.ts';
 
 /** RFC 9113 5.1.2: what is over it is refused, and the client may try again. */
@@ -48,7 +48,7 @@ interface FrontSessionParts {
 const scratch: RequestText = { text: '', method: '', chunked: false, websocket: false };
 
 /** An HTTP/2 connection of a client: gives each stream a virtual connection, and guards the session against floods. */
-export class FrontSession extends Timed implements ClientConnection, ConnectionOwner {
+export class FrontSession extends Timed implements ClientConnection, StreamOwner {
   readonly #parts: FrontSessionParts;
   readonly #session: ServerHttp2Session;
   readonly #served = new Map<VirtualConnection, ClientConnection>();

@@ -10,7 +10,7 @@ import { ResponseReader, type ResponseSink } from './response-reader.ts';
 import { webSocketAccept } from './websocket-handshake.ts';
 
 /** The session that a virtual connection belongs to. */
-export interface ConnectionOwner {
+export interface StreamOwner {
   /** Part of an answer goes out. */
   worked(): void;
   /** A request has been served, its stream is closed, and the connection can take the next one. */
@@ -45,7 +45,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
   /** As with a TLSSocket. */
   readonly encrypted: boolean;
   readonly writableHighWaterMark = 65_536;
-  readonly #owner: ConnectionOwner;
+  readonly #owner: StreamOwner;
   readonly #reader = new ResponseReader(this);
   #stream: ServerHttp2Stream | null = null;
   /** The end of the request has not come. */
@@ -70,7 +70,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
   #responseTrailers: Record<string, string[]> | null = null;
   #trailersDue = false;
 
-  constructor(owner: ConnectionOwner, peer: string, encrypted: boolean) {
+  constructor(owner: StreamOwner, peer: string, encrypted: boolean) {
     super();
     this.#owner = owner;
     this.remoteAddress = peer;

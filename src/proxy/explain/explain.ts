@@ -26,9 +26,9 @@ import type { ExplainCandidate, ExplainQuery, ExplainStep, Explanation } from '.
 import { GUARD_STEPS } from './guard-steps.ts';
 import { type ClientAsTold, ImaginedClient } from './imagined-client.ts';
 import { type ImaginedRequest, imagineRequest } from './imagined-request.ts';
+import { ReadOnlyStore, type SharedSessions } from './read-only-store.ts';
+import { ReadOnlyTable } from './read-only-table.ts';
 import { routeStep } from './route-step.ts';
-import { type SharedSessions, StoreView } from './store-view.ts';
-import { TableView } from './table-view.ts';
 import type { Trail } from './trail.ts';
 import { WatchedIssuer, WatchedStrategy } from './watched-strategy.ts';
 
@@ -73,8 +73,8 @@ class Inquiry {
   readonly #x: Exchange;
   readonly #steps: ExplainStep[] = [];
   readonly #trail: Trail = [];
-  readonly #table: TableView;
-  readonly #store: StoreView;
+  readonly #table: ReadOnlyTable;
+  readonly #store: ReadOnlyStore;
   #candidates: readonly ExplainCandidate[] = [];
   #certain = true;
   #conclusion: Explanation | null = null;
@@ -84,8 +84,8 @@ class Inquiry {
     this.#parts = parts;
     this.#x = new Exchange(new ImaginedClient(parts.client(request)), NOBODY);
     this.#x.reset();
-    this.#table = new TableView(parts.table, this.#trail);
-    this.#store = new StoreView(this.#table, parts.shared, this.#trail);
+    this.#table = new ReadOnlyTable(parts.table, this.#trail);
+    this.#store = new ReadOnlyStore(this.#table, parts.shared, this.#trail);
   }
 
   async run(): Promise<Explanation> {
@@ -172,11 +172,11 @@ class Inquiry {
       if (search === Search.foreign) return ERRORS.BINDING_MISMATCH;
       if (search === Search.unavailable) return ERRORS.KEYS_DOWN;
       if (search === Search.refused || waits === MOST_WAITS) return ERRORS.STORE_DOWN;
-      if (search === Search.asking) {
+      if (search === Search.awaitStore) {
         search = answered(x, runtime, this.#table, await x.asked!, now);
         continue;
       }
-      if (search === Search.pending) await x.found.wait;
+      if (search === Search.awaitKeys) await x.found.wait;
       search = find();
     }
     return null;
@@ -189,11 +189,11 @@ class Inquiry {
     if (x.untouched) acceptSession(x, runtime, this.#table);
     for (let waits = 0; ; waits++) {
       const choice = chooseBackend(x, runtime, state, this.#table, this.#store);
-      if (choice.asking && waits < MOST_WAITS) {
+      if (choice.awaitStore && waits < MOST_WAITS) {
         answered(x, runtime, this.#table, await x.asked!, now);
         continue;
       }
-      if (choice.again && waits < MOST_WAITS) {
+      if (choice.restart && waits < MOST_WAITS) {
         const refused = await this.#search(runtime);
         if (refused !== null) return this.#refuse(refused);
         continue;

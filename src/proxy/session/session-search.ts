@@ -25,11 +25,11 @@ import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
  */
 export const Search = {
   done: 0,
-  pending: 1,
+  awaitKeys: 1,
   rejected: 2,
-  asking: 3,
+  awaitStore: 3,
   refused: 4,
-  again: 5,
+  restart: 5,
   foreign: 6,
   unavailable: 7,
 } as const;
@@ -218,7 +218,7 @@ function verifyAll(head: Head, client: string, strategy: AffinityStrategy, found
 
 /** What a value of Find says of the request as a whole. */
 function refusalOf(result: number): number {
-  if (result === Find.pending) return Search.pending;
+  if (result === Find.pending) return Search.awaitKeys;
   if (result === Find.rejected) return Search.rejected;
   return result === Find.unavailable ? Search.unavailable : NO_KEY;
 }
@@ -415,7 +415,7 @@ function askAll(
   }
   x.recalled = true;
   x.asked = Promise.all(asks).then((said) => (said.includes(Claim.refused) ? Claim.refused : Claim.joined));
-  return Search.asking;
+  return Search.awaitStore;
 }
 
 /**
@@ -526,7 +526,7 @@ function isKeptFrom(x: Exchange, { binding }: PoolRuntime): boolean {
 function asked(x: Exchange, runtime: PoolRuntime, table: SearchedRows, claim: Claim | Promise<Claim>): number {
   if (typeof claim === 'number') return answered(x, runtime, table, claim, x.foundAt);
   x.asked = claim;
-  return Search.asking;
+  return Search.awaitStore;
 }
 
 /**
@@ -544,7 +544,7 @@ export function answered(x: Exchange, runtime: PoolRuntime, table: SearchedRows,
       x.bound = false;
       x.hasRow = false;
       x.boundBackend = null;
-      return Search.again;
+      return Search.restart;
     case Claim.unknown:
       x.hasRow = false;
       // What a cookie proves holds; a key that the client chose begins anew.
@@ -560,7 +560,7 @@ export function answered(x: Exchange, runtime: PoolRuntime, table: SearchedRows,
       if (table.peek(x.found.key, now, x.row) !== Lookup.LIVE) return answered(x, runtime, table, Claim.unknown, now);
       goBySession(x);
       // The search finds that out, and what becomes of the request.
-      if (claim !== Claim.made && isKeptFrom(x, runtime)) return Search.again;
+      if (claim !== Claim.made && isKeptFrom(x, runtime)) return Search.restart;
       x.hasRow = true;
       x.createdAt = x.row.created;
       x.claimed = claim === Claim.made;
@@ -600,7 +600,7 @@ export function claim(
   const said = store.claim(x.found.key, runtime.pool, backend, x.strategy!.by, now, x.row, x.binding);
   if (typeof said !== 'number' || said > Claim.bound) return asked(x, runtime, table, said);
   // The usual two at once: the row is at hand.
-  if (said === Claim.bound && isKeptFrom(x, runtime)) return Search.again;
+  if (said === Claim.bound && isKeptFrom(x, runtime)) return Search.restart;
   x.hasRow = true;
   x.createdAt = x.row.created;
   x.claimed = said === Claim.made;

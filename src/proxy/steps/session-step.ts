@@ -94,9 +94,9 @@ export class SessionStep implements AdmissionStep {
         return ERRORS.STORE_DOWN;
       case Search.foreign:
         return ERRORS.BINDING_MISMATCH;
-      case Search.again:
+      case Search.restart:
         return this.again(x, runtime, gate);
-      case Search.asking:
+      case Search.awaitStore:
         this.ask(x, runtime, gate, () => gate.found(x, serial));
         return WAIT;
       default:

@@ -56,7 +56,7 @@ export class SessionUser implements AdmissionStep {
     if (!users.asks || (users.asksOnce && x.hasRow && !x.claimed)) return null;
     const head = gate.head(x);
     const { trusted } = x.client;
-    x.unwanted = users.unwanted(head, trusted);
+    x.strippedFields = users.strippedFields(head, trusted);
     if (x.strategy === null) return null;
     const user = users.ofRequest(head, trusted);
     if (user === null) return null;

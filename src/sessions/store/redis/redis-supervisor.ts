@@ -9,6 +9,7 @@ import type { SessionTable } from '../../table/table.ts';
 import type { SessionTableMemory } from '../../table/table-memory.ts';
 import type { SharedNames } from '../../users/user-names.ts';
 import type { SharedStore } from '../create-store.ts';
+import type { StoreState } from '../store-state.ts';
 import { Changes } from './changes.ts';
 import { type RedisConfig, RedisConnection } from './connection.ts';
 import { RedisNames } from './redis-names.ts';
@@ -61,16 +62,6 @@ export interface RedisSupervisorParts {
 export interface SharedSecrets extends Agreement {
   /** What the operator should know of them. */
   readonly warning: string | null;
-}
-
-/** What the admin API says of the store. */
-export interface StoreView {
-  readonly type: 'memory' | 'redis';
-  readonly up: boolean;
-  /** When it came up or went down, ms since epoch. */
-  readonly since: number;
-  /** Sessions of which the store has yet to be told: counted when it is read, which takes as long as the table is large. */
-  readonly pending: number;
 }
 
 /**
@@ -209,7 +200,7 @@ export class RedisSupervisor {
     this.#writing = setTimeout(() => void this.#onWrite(), WRITE_MS);
   }
 
-  get view(): StoreView {
+  get view(): StoreState {
     const changes = this.#rowChanges;
     const { up, since } = this.#status;
     return {

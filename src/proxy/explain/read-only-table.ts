@@ -11,7 +11,7 @@ import type { Trail } from './trail.ts';
  * The session table as it would be seen by a request, which changes nothing of it (behaviour 20): what a request would change is remembered here, for as long as
  * this object lives.
  */
-export class TableView implements SearchedRows {
+export class ReadOnlyTable implements SearchedRows {
   readonly #table: SessionTable;
   readonly #trail: Trail;
   /** What rows would be by now; null: gone. */

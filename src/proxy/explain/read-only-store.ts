@@ -6,7 +6,7 @@ import { Claim, type SessionStore, type UserAnswer } from '../../sessions/store/
 import { Lookup } from '../../sessions/table/lookup.ts';
 import { Row } from '../../sessions/table/row.ts';
 import { GRANTED } from '../../sessions/users/user-index.ts';
-import type { TableView } from './table-view.ts';
+import type { ReadOnlyTable } from './read-only-table.ts';
 import type { Trail } from './trail.ts';
 
 /** A session as the store that nodes share knows it. Times in ms since epoch. */
@@ -35,13 +35,13 @@ export interface SharedSessions {
 }
 
 /** A session store that is asked and never told: what it would make of a session is imagined in the view of the table. */
-export class StoreView implements SessionStore {
-  readonly #table: TableView;
+export class ReadOnlyStore implements SessionStore {
+  readonly #table: ReadOnlyTable;
   readonly #shared: SharedSessions | null;
   readonly #trail: Trail;
 
   /** @param shared null: sessions are in this process's memory alone */
-  constructor(table: TableView, shared: SharedSessions | null, trail: Trail) {
+  constructor(table: ReadOnlyTable, shared: SharedSessions | null, trail: Trail) {
     this.#table = table;
     this.#shared = shared;
     this.#trail = trail;

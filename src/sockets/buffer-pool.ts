@@ -11,12 +11,12 @@ const free: Buffer[] = [];
  * Buffers for what is on its way to the system, used again and again: making one for each read costs more than the copy into it, most of
  * all in garbage collection. Whoever takes one gives it back when nobody looks at it any more.
  */
-export const lentBuffers = {
+export const bufferPool = {
   take(): Buffer {
     return free.pop() ?? Buffer.allocUnsafeSlow(LENT_BYTES);
   },
 
-  giveBack(buffer: Buffer): void {
+  release(buffer: Buffer): void {
     if (free.length < MOST_FREE) free.push(buffer);
   },
 };

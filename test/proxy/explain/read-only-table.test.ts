@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Key } from '../../../src/keys/key.ts';
-import { TableView } from '../../../src/proxy/explain/table-view.ts';
+import { ReadOnlyTable } from '../../../src/proxy/explain/read-only-table.ts';
 import type { Trail } from '../../../src/proxy/explain/trail.ts';
 import { BOUND_TO, bindingWord } from '../../../src/sessions/table/binding.ts';
 import { Lookup, Row, SessionTable } from '../../../src/sessions/table/table.ts';
@@ -25,7 +25,7 @@ function start() {
     table.peek(key, NOW, found);
     return found;
   };
-  return { table, key, row, trail, seen, view: new TableView(table, trail) };
+  return { table, key, row, trail, seen, view: new ReadOnlyTable(table, trail) };
 }
 
 test('a look-up finds what a request would find, and touches nothing (20)', () => {

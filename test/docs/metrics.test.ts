@@ -15,14 +15,14 @@ test('the page of metrics has those that a running limpet gives, with their type
     rows.map(([, name, type]) => ({ name: name!, type: type! })).sort(byName),
   );
   for (const [, name, type, labels, meaning] of rows) {
-    const family = families.get(name!)!;
+    const family = families.get(name ?? '')!;
     assert.equal(meaning, family.help.endsWith('.') ? family.help : `${family.help}.`);
     const told = type === 'histogram' ? [...names(labels!), 'le'] : names(labels!);
     for (const sample of family.samples)
       assert.deepEqual(
         Object.keys(sample.labels).filter((label) => !told.includes(label)),
         [],
-        name,
+        name!,
       );
   }
 });

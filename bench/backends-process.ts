@@ -5,10 +5,12 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { startSockets } from '../src/sockets/start-sockets.ts';
 import type { Backend, BackendsReply } from './backends.ts';
 import { createResponder, type Served } from './responder.ts';
 
 const [bodyBytes, delay, ...ids] = process.argv.slice(2);
+await startSockets('auto');
 const served: Served = { requests: 0 };
 const makeSession = () => randomBytes(16).toString('hex');
 

@@ -235,6 +235,7 @@ async function start(
   const token = tokenFile === null ? null : BearerToken.fromFile(tokenFile);
   const supervisor = new Supervisor({
     workers,
+    sockets: config.sockets,
     start: {
       state: stateMemory,
       table: tableMemory,
@@ -347,7 +348,11 @@ async function start(
     memory: () => ({ short: pressure.level !== Pressure.none, used: pressure.used, limit: mostMemory() }),
     configGeneration: () => keeper.model.generation,
     listeners,
-    workers: { running: () => supervisor.running, restarts: () => supervisor.restarts },
+    workers: {
+      running: () => supervisor.running,
+      restarts: () => supervisor.restarts,
+      engines: () => supervisor.engines.inUse,
+    },
     turns: supervisor.turns,
     state,
     table,
@@ -432,7 +437,13 @@ async function start(
   started.resolve();
   const addresses = listeners().map(({ address }) => address);
   log.info(
-    { version: packageVersion(), workers, listeners: addresses, admin: admin?.address ?? null },
+    {
+      version: packageVersion(),
+      workers,
+      sockets: supervisor.engines.inUse.join(', '),
+      listeners: addresses,
+      admin: admin?.address ?? null,
+    },
     'limpet takes traffic',
   );
   if (takeOver && snapshots?.takeOver() !== true) log.warn({}, 'there is no other limpet to take over from');

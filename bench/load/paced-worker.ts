@@ -11,6 +11,7 @@ import { connect as connectTls } from 'node:tls';
 import type { ByteSocket, OpeningEvents } from '../../src/sockets/byte-socket.ts';
 import { NodeSocket } from '../../src/sockets/node-socket.ts';
 import { openSocket } from '../../src/sockets/open-socket.ts';
+import { startSockets } from '../../src/sockets/start-sockets.ts';
 import { stolen } from '../cpu.ts';
 import { requestHead } from '../request-head.ts';
 import { AnswerReader } from './answer-reader.ts';
@@ -33,6 +34,7 @@ interface Connection {
 
 const [file] = process.argv.slice(2);
 
+await startSockets('auto');
 await serveJob(run);
 
 async function run(job: LoadJob): Promise<LoadResult> {

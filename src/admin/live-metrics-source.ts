@@ -17,6 +17,7 @@ export function liveMetricsSource(parts: LiveParts, reloads: Reloads | null): Me
     ends: () => table.endsKept,
     endsDropped: () => table.endsDropped,
     workerRestarts: workers.restarts,
+    socketEngines: () => workers.engines?.() ?? [],
     turns: () => parts.turns?.used ?? 0,
     waitingForTurn: () => {
       const counts = new Map<number, number>();

@@ -68,6 +68,8 @@ export interface LiveParts {
     readonly running: () => number;
     /** How many were started again. */
     readonly restarts: () => number;
+    /** How connections are read in some worker: `system`, `node`. Absent: there are no workers, as in tests. */
+    readonly engines?: () => readonly string[];
   };
   /** Turns of the requests of a session. Absent: there are none, as in tests without workers. */
   readonly turns?: DeadTurns;

@@ -184,6 +184,12 @@ export const configSchema = z.strictObject({
     .default('auto')
     .describe('Number of threads that carry traffic; auto: one for each core. Fixed until a restart.')
     .meta({ examples: [4] }),
+  sockets: z
+    .enum(['auto', 'system', 'node'])
+    .default('auto')
+    .describe(
+      'How connections are read. system: by system calls of limpet (node:ffi; Linux on x64 and arm64); node: through Node; auto: system where limpet was tested with this version of Node. Each worker proves it at its start, and goes on with node where it does not work. Fixed until a restart.',
+    ),
   shutdown: z
     .strictObject({
       grace: timer('zero').prefault('30s').describe('Time that a stop leaves requests under way to finish.'),

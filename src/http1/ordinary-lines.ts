@@ -5,8 +5,8 @@ import { LINES_WASM } from './lines-wasm.ts';
 /** See lines.wat. */
 type Read = (at: number, end: number, base: number, out: number, limit: number, entry: number, state: number) => number;
 
-/** Null where there is no WebAssembly, or a processor without its SIMD. */
-const read: Read | null = load();
+/** Compiled when the first block needs it; null where there is no WebAssembly, or a processor without its SIMD. */
+let read: Read | null | undefined;
 
 function load(): Read | null {
   if (memory === null) return null;
@@ -42,6 +42,7 @@ export class OrdinaryLines {
 
   /** Null: not to be had, or there is no memory left for it. */
   static make(most: number, stride: number): OrdinaryLines | null {
+    if (read === undefined) read = load();
     if (read === null) return null;
     const names = KnownNames.make();
     const linesAt = allocate(most * stride * 4);

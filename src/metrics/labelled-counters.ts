@@ -48,6 +48,10 @@ export const LABELLED_METRICS = {
     labels: [],
     help: 'Client connections that were ended because memory was far too short (limits.memory).',
   },
+  limpet_socket_lost_wakeups_total: {
+    labels: [],
+    help: 'Times that the system did not tell of bytes that had come, which was found out a moment later.',
+  },
   limpet_audit_dropped_total: {
     labels: [],
     help: 'Session events that are missing in the audit log: its file could not be written for too long, or a worker died with them.',

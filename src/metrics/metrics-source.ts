@@ -22,6 +22,8 @@ export interface MetricsSource {
   endsDropped(): number;
   /** Workers that were started again. */
   workerRestarts(): number;
+  /** Engines by which connections are read in some worker: `system`, `node`. */
+  socketEngines(): readonly string[];
   /** Requests that have the turn of their session, or wait for it. */
   turns(): number;
   /** Requests that wait for the turn of their session, by the names of the pools in which there are turns. */

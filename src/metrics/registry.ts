@@ -161,6 +161,14 @@ export function metricsRegistry({ source, sums, labelled, processMetrics }: Metr
     [],
     (set) => set({}, source.turns()),
   );
+  gauge(
+    'limpet_socket_engine',
+    '1 for the engine by which connections are read: system or node.',
+    ['engine'],
+    (set) => {
+      for (const engine of ['system', 'node']) set({ engine }, source.socketEngines().includes(engine) ? 1 : 0);
+    },
+  );
   gauge('limpet_memory_pressure', '1 while memory is short (limits.memory).', [], (set) =>
     set({}, source.memory().short ? 1 : 0),
   );

@@ -1,5 +1,6 @@
 import type { Server } from 'node:net';
-import { Call, systemCalls } from './system-calls.ts';
+import { Call } from './system-calls.ts';
+import { threadSockets } from './thread-sockets.ts';
 
 /** Node's handle of a listening socket. */
 interface ListenHandle {
@@ -76,11 +77,12 @@ function another(handle: ListenHandle): ListenHandle | null {
   if (fd < 0) return null;
   const held = new handle.constructor(SERVER);
   if (held.open(fd) === 0) return held;
-  systemCalls!.close(BigInt(fd));
+  threadSockets.systemCalls!.close(BigInt(fd));
   return null;
 }
 
 function duplicate({ fd = -1 }: ListenHandle): number {
+  const { systemCalls } = threadSockets;
   if (systemCalls === null || fd < 0) return -1;
   return systemCalls.syscall(Call.fcntl, BigInt(fd), DUPLICATE, 0n);
 }

@@ -7,9 +7,17 @@ import { getSystemErrorName } from 'node:util';
 import { incoming, TRANSFER_BYTES } from '../bytes/memory.ts';
 import { bufferPool, LENT_BYTES } from './buffer-pool.ts';
 import type { ByteSocket, SocketEvents } from './byte-socket.ts';
-import { type StreamHandle, type StreamRequest, streamBinding, takeHandle } from './node-stream-handle.ts';
-import { readiness, type Watched } from './readiness.ts';
+import {
+  newShutdownRequest,
+  newWriteRequest,
+  type StreamHandle,
+  type StreamRequest,
+  streamState as state,
+  takeHandle,
+} from './node-stream-handle.ts';
+import type { Watched } from './readiness.ts';
 import { TEXT_BYTES } from './text-bytes.ts';
+import { threadSockets } from './thread-sockets.ts';
 import { receive, send, sendText } from './transfers.ts';
 
 /** As libuv has them (uv/errno.h); the same on all systems. */
@@ -23,16 +31,6 @@ const READS = 8;
 const EAGAIN = -11;
 const EINTR = -4;
 const ENOMEM = -12;
-
-const {
-  streamBaseState: state,
-  kReadBytesOrError,
-  kLastWriteWasAsync,
-} = streamBinding ?? {
-  streamBaseState: new Int32Array(1),
-  kReadBytesOrError: 0,
-  kLastWriteWasAsync: 0,
-};
 
 /** Not `owner`: that is an accessor of Node's, which every read would go through. */
 interface OwnedHandle extends StreamHandle {
@@ -100,9 +98,14 @@ export class DirectSocket implements ByteSocket, Watched {
     this.#handle = owned;
     owned.direct = this;
     owned.onread = onRead;
-    this.#fd = readiness === null ? -1 : (handle.fd ?? -1);
+    this.#fd = threadSockets.readiness === null ? -1 : (handle.fd ?? -1);
     this.#systemFd = this.#fd < 0 ? null : BigInt(this.#fd);
     if (this.#systemFd === null) owned.useUserBuffer(incoming);
+  }
+
+  /** Whether bytes that come are to be told: it is open, not paused, and the other side has not ended. */
+  get reads(): boolean {
+    return !this.#paused && !this.#readEnded && this.#handle !== null;
   }
 
   get destroyed(): boolean {
@@ -156,7 +159,7 @@ export class DirectSocket implements ByteSocket, Watched {
       const status = this.#handle.readStart();
       if (status < 0) this.#fail(status, 'read');
     } else if (this.#watched) this.#readAgain();
-    else if (readiness!.watch(this.#fd, this)) this.#watched = true;
+    else if (threadSockets.readiness!.watch(this.#fd, this)) this.#watched = true;
     else {
       this.#systemFd = null;
       this.#handle.useUserBuffer(incoming);
@@ -195,7 +198,7 @@ export class DirectSocket implements ByteSocket, Watched {
   #readAgain(): void {
     if (!this.#mayRead || this.#readEnded || this.#handle === null) return;
     this.#mayRead = false;
-    if (!readiness!.tellAgain(this.#fd, this)) this.#fail(ENOMEM, 'read');
+    if (!threadSockets.readiness!.tellAgain(this.#fd, this)) this.#fail(ENOMEM, 'read');
   }
 
   /** The system, or the handle, has read. @param size bytes, or a negative errno */
@@ -239,7 +242,7 @@ export class DirectSocket implements ByteSocket, Watched {
     spare ??= newWrite();
     const status = typeof data === 'string' ? handle.writeLatin1String(spare, data) : handle.writeBuffer(spare, data);
     if (status !== 0) this.#failWrite(status, whole);
-    else if (state[kLastWriteWasAsync] !== 0) this.#await(data, data.length, null);
+    else if (state.words[state.lastWriteWasAsync] !== 0) this.#await(data, data.length, null);
   }
 
   /** Where the system takes the bytes at once no buffer is made for them. */
@@ -267,7 +270,7 @@ export class DirectSocket implements ByteSocket, Watched {
     const view = size === lent.length ? lent : lent.subarray(0, size);
     spare ??= newWrite();
     const status = handle.writeBuffer(spare, view);
-    if (status === 0 && state[kLastWriteWasAsync] !== 0) return this.#await(view, size, lent);
+    if (status === 0 && state.words[state.lastWriteWasAsync] !== 0) return this.#await(view, size, lent);
     bufferPool.release(lent);
     if (status !== 0) this.#failWrite(status, false);
   }
@@ -286,7 +289,7 @@ export class DirectSocket implements ByteSocket, Watched {
     spare ??= newWrite();
     const status = handle.writev(spare, chunks, false);
     if (status !== 0) this.#failWrite(status, false);
-    else if (state[kLastWriteWasAsync] !== 0) this.#await(chunks, size, null);
+    else if (state.words[state.lastWriteWasAsync] !== 0) this.#await(chunks, size, null);
   }
 
   /** The write that was just made goes on by itself. */
@@ -324,7 +327,7 @@ export class DirectSocket implements ByteSocket, Watched {
     }
     if (this.#ending) return;
     this.#ending = true;
-    const request = new streamBinding!.ShutdownWrap() as PendingWrite;
+    const request = newShutdownRequest() as PendingWrite;
     request.owner = this;
     request.oncomplete = onShutdown;
     const status = handle.shutdown(request);
@@ -362,7 +365,7 @@ export class DirectSocket implements ByteSocket, Watched {
   }
 
   #unwatch(): void {
-    if (this.#watched) readiness!.forget(this.#fd);
+    if (this.#watched) threadSockets.readiness!.forget(this.#fd);
   }
 
   /** Closes with an RST, where the connection has such a thing. */
@@ -412,7 +415,7 @@ function systemError(status: number, syscall: string): NodeJS.ErrnoException {
 }
 
 function newWrite(): PendingWrite {
-  const request = new streamBinding!.WriteWrap() as PendingWrite;
+  const request = newWriteRequest() as PendingWrite;
   request.oncomplete = onWritten;
   return request;
 }
@@ -420,7 +423,7 @@ function newWrite(): PendingWrite {
 // Called by Node's handles: without a closure for each connection.
 
 function onRead(this: StreamHandle): undefined {
-  (this as OwnedHandle).direct.read(state[kReadBytesOrError]!);
+  (this as OwnedHandle).direct.read(state.words[state.readBytesOrError]!);
 }
 
 function onWritten(this: StreamRequest, status: number): void {

@@ -43,26 +43,54 @@ interface StreamBinding {
   readonly kLastWriteWasAsync: number;
 }
 
-/** Node's binding of streams; null where this Node has none like it: then connections go through net.Socket. */
-export const streamBinding: StreamBinding | null = findBinding();
+/**
+ * What the latest call of a handle has left behind. Filled by `useNodeHandles`; before that nothing here is used.
+ */
+export const streamState = { words: new Int32Array(1) as Int32Array, readBytesOrError: 0, lastWriteWasAsync: 0 };
+
+/** Node's binding of streams; null: handles are not used in this thread, and connections go through net.Socket. */
+let binding: StreamBinding | null = null;
 
 /**
- * `process.binding` is deprecated (DEP0111) without a date, and this is what net.Socket itself is made of since Node 12. Anything that is
- * not as expected here, or the permission model, which forbids it, leaves limpet with net.Socket: slower, the same otherwise.
+ * Lets connections of this thread go by Node's own handles, or through net.Socket. False: this Node has no such handles.
+ *
+ * `process.binding` is deprecated (DEP0111) without a date, and this is what net.Socket itself is made of since Node 12.
+ * Anything that is not as expected here, or the permission model, which forbids it, leaves limpet with net.Socket: slower,
+ * the same otherwise.
  */
+export function useNodeHandles(use: boolean): boolean {
+  binding = use ? findBinding() : null;
+  if (binding === null) return false;
+  const { streamBaseState, kReadBytesOrError, kLastWriteWasAsync } = binding;
+  streamState.words = streamBaseState;
+  streamState.readBytesOrError = kReadBytesOrError;
+  streamState.lastWriteWasAsync = kLastWriteWasAsync;
+  return true;
+}
+
 function findBinding(): StreamBinding | null {
   try {
-    const binding = (process as unknown as { binding(name: string): Partial<StreamBinding> }).binding('stream_wrap');
-    const { WriteWrap, ShutdownWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync } = binding;
+    const found = (process as unknown as { binding(name: string): Partial<StreamBinding> }).binding('stream_wrap');
+    const { WriteWrap, ShutdownWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync } = found;
     const whole =
       typeof WriteWrap === 'function' &&
       typeof ShutdownWrap === 'function' &&
       streamBaseState instanceof Int32Array &&
       [kReadBytesOrError, kLastWriteWasAsync].every((at) => Number.isInteger(at));
-    return whole ? (binding as StreamBinding) : null;
+    return whole ? (found as StreamBinding) : null;
   } catch {
     return null;
   }
+}
+
+/** A request to write, to be given to a handle. Only while handles are in use. */
+export function newWriteRequest(): StreamRequest {
+  return new binding!.WriteWrap();
+}
+
+/** A request to send FIN, to be given to a handle. Only while handles are in use. */
+export function newShutdownRequest(): StreamRequest {
+  return new binding!.ShutdownWrap();
 }
 
 interface WithHandle {
@@ -93,7 +121,7 @@ function isWhole(handle: StreamHandle | null | undefined): handle is StreamHandl
 export function takeConnections(server: Server, take: (client: StreamHandle) => boolean): void {
   const handle = (server as unknown as { readonly _handle: Partial<ServerHandle> | null })._handle;
   const ordinary = handle?.onconnection;
-  if (streamBinding === null || !handle || typeof ordinary !== 'function') return;
+  if (binding === null || !handle || typeof ordinary !== 'function') return;
   handle.onconnection = function (status, client) {
     if (status !== 0 || !isWhole(client) || !take(client)) ordinary.call(this, status, client);
   };
@@ -106,7 +134,7 @@ export function takeConnections(server: Server, take: (client: StreamHandle) => 
 export function takeHandle(socket: Socket): StreamHandle | null {
   const from = socket as unknown as WithHandle;
   const handle = from._handle;
-  if (streamBinding === null || !isWhole(handle)) return null;
+  if (binding === null || !isWhole(handle)) return null;
   from._handle = null;
   // It refers to its socket, which would live as long as the connection does.
   for (const symbol of Object.getOwnPropertySymbols(handle)) {

@@ -1,24 +1,40 @@
 import { backlog } from '../timing/backlog.ts';
-import { systemCalls } from './system-calls.ts';
+import { LostWakeups } from './lost-wakeups.ts';
+import type { SystemCalls } from './system-calls.ts';
 
 /** A connection that is read when the system says that something has come. */
 export interface Watched {
   /** Given by `watch`. */
   watchId: number;
-  /** It is told before others of the same turn: what ends connections to backends before the requests that would go out on them. */
+  /**
+   * It is told before others of the same turn: what ends connections to backends before the requests that would go out on
+   * them.
+   */
   readonly first: boolean;
-  /** There may be something to read. @param closing the other side has ended or broken off: there is more behind what one read brings @param broken it has broken off */
+  /** Whether it wants to be told of what comes: not while it is paused, nor behind the end. */
+  readonly reads: boolean;
+  /**
+   * There may be something to read.
+   * @param closing the other side has ended or broken off: there is more behind what one read brings
+   * @param broken it has broken off
+   */
   onReadable(closing: boolean, broken: boolean): void;
 }
 
 /** How a thread learns which of its connections can be read (epoll(7), edge-triggered). */
 export interface Readiness {
-  /** False: the system has no more room for it (`fs.epoll.max_user_watches`, memory). */
+  /** False: the system has no more room for it (`fs.epoll.max_user_watches`, memory), or this is closed. */
   watch(fd: number, socket: Watched): boolean;
   /** Has what is there to be read told once more. False: it cannot be. */
   tellAgain(fd: number, socket: Watched): boolean;
   /** To be called before the connection closes, which ends its part in epoll by itself. */
   forget(fd: number): void;
+  /** To be called on each tick of the wheel: finds what should have been told and was not (LostWakeups). */
+  tick(): void;
+  /** Called for each wake-up that was lost, once its connection has been told. */
+  onLost: () => void;
+  /** Watches nothing from here on. */
+  close(): void;
 }
 
 const EPOLLIN = 0x1;
@@ -49,16 +65,14 @@ interface UdpHandle {
   close(): void;
 }
 
-/** Null where system calls cannot be made so. */
-export const readiness: Readiness | null = make();
-
 /**
- * Node's loop has no handle for a descriptor that is not its own. Of its handles a UDP socket is the one that takes an error of its
- * descriptor for an event like any other, so its descriptor is replaced: by an epoll of our own, which can be "read" when one of our
- * connections can. Node closes it at the end of the thread, however that comes.
+ * Opens an epoll for this thread's connections, which Node's event loop looks at. Null: it cannot be had.
+ *
+ * Node's loop has no handle for a descriptor that is not its own. Of its handles a UDP socket is the one that takes an error
+ * of its descriptor for an event like any other, so its descriptor is replaced: by an epoll of our own, which can be "read"
+ * when one of our connections can. Node closes it at the end of the thread, however that comes.
  */
-function make(): Readiness | null {
-  if (systemCalls === null) return null;
+export function openReadiness(systemCalls: SystemCalls): Readiness | null {
   const { epollControl, epollWait, address } = systemCalls;
   let handle: UdpHandle;
   try {
@@ -86,6 +100,7 @@ function make(): Readiness | null {
   const watched: (Watched | undefined)[] = [];
   let count = 0;
   let lastId = 0;
+  let closed = false;
 
   const control = (operation: bigint, fd: number, id: number): boolean => {
     wanted[0] = WATCHED;
@@ -95,19 +110,17 @@ function make(): Readiness | null {
   };
 
   const tell = (at: number): void => {
-    const socket = watched[events[at + DATA]!];
+    const fd = events[at + DATA]!;
+    const socket = watched[fd];
     // A descriptor that was closed by one of the events before it, and may be another connection's by now.
     if (socket === undefined || socket.watchId !== events[at + DATA + 1]!) return;
-    try {
-      const event = events[at]!;
-      socket.onReadable((event & CLOSING) !== 0, (event & EPOLLERR) !== 0);
-    } catch (error) {
-      // The others' events are told only once.
-      process.nextTick(rethrow, error);
-    }
+    if (lost.suspects !== null) lost.suspects.delete(fd);
+    const event = events[at]!;
+    tellSocket(socket, (event & CLOSING) !== 0, (event & EPOLLERR) !== 0);
   };
 
-  handle.onmessage = () => {
+  const serve = (): void => {
+    lost.looks++;
     // What has come meanwhile costs one system call here, and a turn of Node's loop otherwise.
     for (let round = 0; round < ROUNDS; round++) {
       const ready = epollWait(epoll, eventsAt, MOST, 0n);
@@ -121,9 +134,12 @@ function make(): Readiness | null {
       }
     }
   };
+  const lost = new LostWakeups({ systemCalls, epoll: handle.fd, watched, serve, tell: tellSocket });
+  handle.onmessage = serve;
 
   return {
     watch(fd, socket) {
+      if (closed) return false;
       lastId = (lastId + 1) >>> 0;
       socket.watchId = lastId;
       if (!control(ADD, fd, lastId)) return false;
@@ -132,14 +148,37 @@ function make(): Readiness | null {
       return true;
     },
     tellAgain(fd, socket) {
-      return control(MODIFY, fd, socket.watchId);
+      return !closed && control(MODIFY, fd, socket.watchId);
     },
     forget(fd) {
       if (watched[fd] === undefined) return;
       watched[fd] = undefined;
-      if (--count === 0) handle.unref();
+      if (--count === 0 && !closed) handle.unref();
+    },
+    tick() {
+      if (!closed) lost.look();
+    },
+    get onLost() {
+      return lost.onLost;
+    },
+    set onLost(onLost) {
+      lost.onLost = onLost;
+    },
+    close() {
+      if (closed) return;
+      closed = true;
+      handle.close();
     },
   };
+}
+
+/** Tells one connection, whatever its owner does about it: the events of the others are told only once. */
+function tellSocket(socket: Watched, closing: boolean, broken: boolean): void {
+  try {
+    socket.onReadable(closing, broken);
+  } catch (error) {
+    process.nextTick(rethrow, error);
+  }
 }
 
 function rethrow(error: unknown): never {

@@ -1,8 +1,3 @@
-/**
- * The system calls of a connection, without libuv and Node's C++ between them and JavaScript: that part costs a fifth of a request
- * (bench/NOTES.md). Linux on x64 and arm64, with a Node that has node:ffi (26 and later).
- */
-
 /** The part of node:ffi that is used; it has no types yet. Pointers, and whatever else fills a register, are bigints. */
 interface Ffi {
   dlopen(
@@ -15,18 +10,20 @@ interface Ffi {
 
 /** Results are those of the system: -1 is a failure, and `errno` says which. */
 export interface SystemCalls {
-  /** Of the latest call that failed, at 0. */
+  /** Number of the latest error, at 0. */
   readonly errno: Int32Array;
-  /** Where memory that is not on V8's heap lies: it must be kept from being collected for as long as the number is used. */
+  /** The address of memory outside V8's heap: the memory must be kept from being collected while the number is used. */
   address(memory: NodeJS.TypedArray | Buffer): bigint;
   /**
-   * syscall(2) with three arguments, `number` of `Call`: without what libc's own functions do for threads that are to be cancelled
-   * while they wait.
+   * syscall(2) with three arguments, `number` of `Call`: without what libc's own functions do for threads that are to be
+   * cancelled while they wait.
    */
   syscall(number: bigint, first: bigint, second: bigint, third: bigint): number;
   epollCreate(flags: bigint): number;
   epollControl(epoll: bigint, operation: bigint, fd: bigint, event: bigint): number;
   epollWait(epoll: bigint, events: bigint, count: bigint, ms: bigint): number;
+  poll(fds: bigint, count: bigint, ms: bigint): number;
+  socketPair(domain: bigint, type: bigint, protocol: bigint, fds: bigint): number;
   /** Closes `to` and makes it another number for `from`. */
   dup3(from: bigint, to: bigint, flags: bigint): number;
   close(fd: bigint): number;
@@ -40,25 +37,40 @@ export const Call = isX64
   : ({ read: 63n, write: 64n, fcntl: 25n } as const);
 const NO_FD = 0xffff_ffff_ffff_ffffn;
 
-/** Null: not to be had here. Connections then go through libuv: slower, the same otherwise. */
-export const systemCalls: SystemCalls | null = find();
+/** Holds every library that was opened: its functions must not outlive it. */
+const libraries: unknown[] = [];
 
-function find(): SystemCalls | null {
-  if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return null;
+/**
+ * Loads the system calls of a connection, without libuv and Node's C++ between them and JavaScript: that part costs a fifth
+ * of a request (bench/NOTES.md). Linux on x64 and arm64, with a Node that has node:ffi (26 and later).
+ * @returns null: they cannot be made here
+ */
+export function loadSystemCalls(): SystemCalls | null {
   try {
     const ffi = quietly(() => process.getBuiltinModule('node:ffi') as unknown as Ffi | undefined);
     if (ffi === undefined) return null;
     const p = 'pointer';
     // All pointers: of such a signature alone V8 calls the system's function without any check of Node's between them.
-    const names = { syscall: 4, epoll_create1: 1, epoll_ctl: 4, epoll_wait: 4, dup3: 3, close: 1 };
+    const names = {
+      syscall: 4,
+      epoll_create1: 1,
+      epoll_ctl: 4,
+      epoll_wait: 4,
+      poll: 3,
+      socketpair: 4,
+      dup3: 3,
+      close: 1,
+    };
     const signatures = Object.entries(names).map(([name, count]) => [
       name,
       { return: 'int32', arguments: new Array<string>(count).fill(p) },
     ]);
-    const { functions } = ffi.dlopen(null, {
+    const library = ffi.dlopen(null, {
       ...Object.fromEntries(signatures),
       __errno_location: { return: p, arguments: [] },
     });
+    libraries.push(library);
+    const { functions } = library;
     const errno = new Int32Array(ffi.toArrayBuffer(functions.__errno_location!() as bigint, 4, false));
     const calls = {
       errno,
@@ -67,6 +79,8 @@ function find(): SystemCalls | null {
       epollCreate: functions.epoll_create1,
       epollControl: functions.epoll_ctl,
       epollWait: functions.epoll_wait,
+      poll: functions.poll,
+      socketPair: functions.socketpair,
       dup3: functions.dup3,
       close: functions.close,
     } as unknown as SystemCalls;
@@ -77,7 +91,7 @@ function find(): SystemCalls | null {
   }
 }
 
-/** Without the warning that node:ffi is experimental: there is nothing that a user of limpet could do about it. */
+/** Runs `load` without the warning that node:ffi is experimental: a user of limpet could do nothing about it. */
 function quietly<T>(load: () => T): T {
   const { emitWarning } = process;
   process.emitWarning = () => {};

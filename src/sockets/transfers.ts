@@ -1,10 +1,19 @@
 import { incoming, outgoing, TRANSFER_BYTES } from '../bytes/memory.ts';
-import { Call, systemCalls } from './system-calls.ts';
+import { Call, type SystemCalls } from './system-calls.ts';
 
-const { syscall, errno } = systemCalls ?? { syscall: () => -1, errno: new Int32Array(1) };
-const incomingAt = systemCalls?.address(incoming) ?? 0n;
-const outgoingAt = systemCalls?.address(outgoing) ?? 0n;
+// Set once before the first connection: see `useForTransfers`.
+let syscall: SystemCalls['syscall'] = () => -1;
+let errno: Int32Array = new Int32Array(1);
+let incomingAt = 0n;
+let outgoingAt = 0n;
 const TRANSFER_SIZE = BigInt(TRANSFER_BYTES);
+
+/** Moves bytes by these calls from here on, in this thread. */
+export function useForTransfers(calls: SystemCalls): void {
+  ({ syscall, errno } = calls);
+  incomingAt = calls.address(incoming);
+  outgoingAt = calls.address(outgoing);
+}
 
 /** Reads into `incoming` what has come. Returns its size in bytes; 0: FIN; below 0: a negative errno. */
 export function receive(fd: bigint): number {

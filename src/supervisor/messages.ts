@@ -11,6 +11,7 @@ import type { SharedStore } from '../sessions/store/create-store.ts';
 import type { SharedChainsMemory } from '../sessions/table/shared-chains.ts';
 import type { SessionTableMemory } from '../sessions/table/table-memory.ts';
 import type { User } from '../sessions/users/user-hash.ts';
+import type { EngineChoice } from '../sockets/choose-engine.ts';
 import type { SpanBatch } from '../tracing/span-buffer.ts';
 import type { TurnsMemory } from '../turns/turns-memory.ts';
 import type { HeartbeatsMemory } from './heartbeats.ts';
@@ -68,7 +69,7 @@ export type ToWorker =
 
 /** From a worker to the supervisor. */
 export type FromWorker =
-  | { readonly kind: 'listening'; readonly ports: Ports }
+  | { readonly kind: 'listening'; readonly ports: Ports; readonly sockets: EngineChoice; readonly tid: number }
   /** It cannot start, for a reason that the operator can remove. */
   | { readonly kind: 'failed'; readonly message: string }
   /** The backend of this slot refuses connections and none stands, which the nodes that share the sessions have to agree about before it ends this life of it. */

@@ -14,12 +14,14 @@ import type { RunningModel } from '../model/running-model.ts';
 import { sweepPace } from '../sessions/table/sweep.ts';
 import type { SessionTable } from '../sessions/table/table.ts';
 import type { Users } from '../sessions/users/users.ts';
+import type { WantedEngine } from '../sockets/choose-engine.ts';
 import { Deadline } from '../timing/deadline.ts';
 import { threadWheel } from '../timing/thread-wheel.ts';
 import type { SpanExporter } from '../tracing/span-exporter.ts';
 import { DeadTurns } from '../turns/dead-turns.ts';
 import { allocateTurns, type TurnsMemory } from '../turns/turns-memory.ts';
 import { EndsWatch } from './ends-watch.ts';
+import { EngineReport } from './engine-report.ts';
 import { Heartbeats, type HeartbeatsMemory } from './heartbeats.ts';
 import type { FromWorker, Ports, ToWorker, WorkerStart } from './messages.ts';
 import { RefusedResponses } from './refused-responses.ts';
@@ -41,6 +43,8 @@ const TICKET_KEYS_BYTES = 48;
 
 export interface SupervisorParts {
   readonly workers: number;
+  /** As configured. */
+  readonly sockets: WantedEngine;
   readonly start: Omit<WorkerStart, 'index' | 'model' | 'ports' | 'ticketKeys' | 'dialog' | 'users' | 'heartbeats'>;
   readonly state: SharedState;
   readonly table: SessionTable;
@@ -81,6 +85,8 @@ export class Supervisor {
   restarts = 0;
   /** Ports by listener (see `listenerKeys`), once the first worker listens. */
   ports: Ports = new Map();
+  /** How the workers' connections are read. */
+  readonly engines: EngineReport;
   /** Requests that take turns within their session. */
   readonly turns: DeadTurns;
   readonly #dialog: TurnsMemory;
@@ -111,6 +117,7 @@ export class Supervisor {
     this.#dialog = allocateTurns(parts.workers);
     this.#heartbeatsMemory = Heartbeats.allocate(parts.workers);
     this.#heartbeats = new Heartbeats(this.#heartbeatsMemory);
+    this.engines = new EngineReport(parts.sockets, parts.log);
     this.turns = new DeadTurns(this.#dialog);
     this.#places = Array.from({ length: parts.workers }, (_, index) => ({
       index,
@@ -285,6 +292,7 @@ export class Supervisor {
           break;
         case 'listening':
           place.listening = true;
+          this.engines.note(index, message.sockets);
           this.#heartbeats.begin(index);
           resolve(message.ports);
           void this.#catchUp(place);

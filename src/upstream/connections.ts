@@ -1,7 +1,7 @@
 import type { Backend } from '../backends/backend.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { BackendSigns } from '../health/backend-signs.ts';
-import { readiness } from '../sockets/readiness.ts';
+import { threadSockets } from '../sockets/thread-sockets.ts';
 import type { BackendDialer } from './backend-dialer.ts';
 import type { BackendTransport } from './backend-transport.ts';
 import { ConnectQueue } from './connect-queue.ts';
@@ -43,7 +43,7 @@ export class BackendConnections {
     this.connectQueue = new ConnectQueue(dialer);
     this.keeps = keeps;
     // Of TLS Node's stream alone knows: what lies in the system may be a session ticket.
-    this.looks = readiness !== null && keeps && !backend.secure;
+    this.looks = threadSockets.readiness !== null && keeps && !backend.secure;
   }
 
   /** Whether these connections lead to `backend`, in the way of `link`: the same server at the same address. */

@@ -42,6 +42,9 @@ import { SessionTable } from '../sessions/table/table.ts';
 import { NewUsers } from '../sessions/users/new-users.ts';
 import { SessionEvents } from '../sessions/users/session-events.ts';
 import { UserIndex } from '../sessions/users/user-index.ts';
+import type { EngineChoice } from '../sockets/choose-engine.ts';
+import { stopSockets } from '../sockets/stop-sockets.ts';
+import { threadSockets } from '../sockets/thread-sockets.ts';
 import { Heartbeats } from '../supervisor/heartbeats.ts';
 import type { FromWorker, Ports, ToWorker, WorkerStart } from '../supervisor/messages.ts';
 import { threadWheel } from '../timing/thread-wheel.ts';
@@ -53,6 +56,8 @@ import type { PoolRuntime } from '../upstream/pool-runtime.ts';
 import { buildTlsFronts } from './build-tls-fronts.ts';
 import { MemoryRelief } from './memory-relief.ts';
 
+/** Between two log lines about wake-ups that were lost. */
+const QUIET_MS = 600_000;
 /** Ticks of the wheel between two batches to the supervisor. */
 const BATCH_TICKS = 2;
 
@@ -64,6 +69,14 @@ interface Parts {
   readonly trusted: TrustedProxies;
   readonly listeners: ReadonlyMap<string, Listener>;
   readonly fronts: ReadonlyMap<string, TlsFront>;
+}
+
+/** What is known of the thread that a worker runs in. */
+export interface WorkerThread {
+  /** How its connections are read: `startSockets` has been called. */
+  readonly sockets: EngineChoice;
+  /** See `systemThreadId`. */
+  readonly tid: number;
 }
 
 /** One thread that carries traffic: what it is made of, and its life from the first listening socket to the last connection. */
@@ -103,11 +116,14 @@ export class Worker {
   #ticketKeys: Uint8Array;
   #ticks = 0;
   #stopping = false;
+  readonly #thread: WorkerThread;
+  #saidLostAt = Number.NEGATIVE_INFINITY;
 
   /** @throws StartError when a part cannot be made, such as a key file that is gone */
-  constructor(start: WorkerStart, post: (message: FromWorker) => void) {
+  constructor(start: WorkerStart, thread: WorkerThread, post: (message: FromWorker) => void) {
     const { index, model } = start;
     this.#post = post;
+    this.#thread = thread;
     this.#index = index;
     this.#takesOver = start.takesOver;
     this.#ticketKeys = start.ticketKeys;
@@ -205,10 +221,11 @@ export class Worker {
   /** Takes traffic from here on. */
   async listen(ports: Ports): Promise<void> {
     this.#wheel.start();
+    if (threadSockets.readiness !== null) threadSockets.readiness.onLost = () => this.#lostWakeup();
     await this.#store.start();
     const listening = await listenAll(this.#parts.listeners, new Map(), ports);
     for (const [key, listener] of this.#parts.listeners) listener.admit(this.#parts.fronts.get(key) ?? null);
-    this.#post({ kind: 'listening', ports: listening });
+    this.#post({ kind: 'listening', ports: listening, ...this.#thread });
   }
 
   receive(message: ToWorker): void {
@@ -366,6 +383,7 @@ export class Worker {
 
   #tick(): void {
     this.#heartbeats.beat(this.#index);
+    threadSockets.readiness?.tick();
     this.#handler.tick();
     this.#relief.tick(this.#parts.listeners.values());
     this.#turns.tick(this.#wheel.due);
@@ -380,6 +398,17 @@ export class Worker {
     if (this.#leaving.size > 0) return;
     for (const listener of this.#parts.listeners.values()) if (listener.open > 0) return;
     this.#stopped();
+  }
+
+  #lostWakeup(): void {
+    this.#labelled.add('limpet_socket_lost_wakeups_total');
+    const { now } = this.#wheel;
+    if (now - this.#saidLostAt < QUIET_MS) return;
+    this.#saidLostAt = now;
+    this.#log.logger.warn(
+      {},
+      'the system did not tell that bytes had come, which was found out a moment later: if this goes on, set sockets: node',
+    );
   }
 
   #batch(): void {
@@ -397,6 +426,7 @@ export class Worker {
     this.#wheel.onTick = () => {};
     this.#wheel.stop();
     for (const pool of this.#parts.pools) pool.closeIdle();
+    stopSockets();
     this.#batch();
     this.#post({ kind: 'stopped' });
   }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parse } from 'yaml';
+import { chooseEngine, engineFacts } from '../../src/sockets/choose-engine.ts';
 import { callLimpet } from './call-limpet.ts';
 import { runLimpet } from './run-limpet.ts';
 
@@ -13,6 +14,9 @@ after(() => rmSync(directory, { recursive: true }));
 const VALID =
   'listeners: [{ bind: "127.0.0.1:0" }]\npools: { shop: { backends: [{ id: a, url: "http://127.0.0.1:9" }] } }\n';
 const WRONG = 'listeners: [{ bnd: x }]\npools: { shop: {} }\nsessions: { max: 0 }\n';
+
+const { engine, why } = chooseEngine('auto', engineFacts());
+const SOCKETS = `sockets: ${engine}${why === null ? '' : ` (${why})`}`;
 
 function file(name: string, content: string): string {
   writeFileSync(join(directory, name), content);
@@ -27,7 +31,7 @@ test('check says on one line that a file is valid, and its warnings on standard 
   const valid = await limpet('check', '-c', file('valid.yaml', VALID));
   assert.deepEqual(valid, {
     status: 0,
-    stdout: 'valid: valid.yaml (1 listener, 1 route, 1 pool, 1 backend)\n',
+    stdout: `valid: valid.yaml (1 listener, 1 route, 1 pool, 1 backend)\n${SOCKETS}\n`,
     stderr: '',
   });
   const warned = await limpet('check', '-c', file('warned.yaml', VALID.replace('id: a,', 'id: a, weight: 0,')));
@@ -36,6 +40,17 @@ test('check says on one line that a file is valid, and its warnings on standard 
     warned.stderr,
     'warning: warned.yaml:2:28: pools.shop.backends: no backend takes new sessions: none is ready with a weight above 0\n',
   );
+});
+
+test('76: check says beforehand by which engine connections would be read', async () => {
+  const sockets = async (value: string) => {
+    const name = file('sockets.yaml', `${VALID}sockets: ${value}\n`);
+    const { stdout } = await limpet('check', '-c', name);
+    const { sockets: json } = JSON.parse((await limpet('check', '--json', '-c', name)).stdout) as { sockets: unknown };
+    return [stdout.split('\n')[1], json];
+  };
+  assert.deepEqual(await sockets('auto'), [SOCKETS, { engine, why }]);
+  assert.deepEqual(await sockets('node'), ['sockets: node', { engine: 'node', why: null }]);
 });
 
 test('check prints every error on standard error and ends with status 2', async () => {
@@ -59,8 +74,8 @@ test('check --json prints one JSON document, valid or not', async () => {
   const valid = await limpet('check', '--json', '--print', '-c', file('valid.yaml', VALID));
   const document = JSON.parse(valid.stdout) as Record<string, unknown>;
   assert.deepEqual(
-    { ...document, config: null },
-    { file: 'valid.yaml', valid: true, errors: [], warnings: [], config: null },
+    { ...document, config: null, sockets: null },
+    { file: 'valid.yaml', valid: true, errors: [], warnings: [], sockets: null, config: null },
   );
   assert.equal((document.config as { shutdown: { grace: string } }).shutdown.grace, '30s');
   const wrong = await limpet('check', '--json', '-c', file('wrong.yaml', WRONG));

@@ -33,6 +33,7 @@ const source: MetricsSource = {
   ends: () => 19,
   endsDropped: () => 23,
   workerRestarts: () => 2,
+  socketEngines: () => ['node'],
   turns: () => 3,
   waitingForTurn: () => [{ pool: 'shop', count: 2 }],
   memory: () => ({ short: false, used: 1, limit: 2 }),

@@ -1,11 +1,23 @@
 // What is tried in a process of its own, by test/sockets/system-calls.test.ts: node child.ts SCENARIO. Prints one line of JSON.
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
-import { readiness } from '../../src/sockets/readiness.ts';
-import { systemCalls } from '../../src/sockets/system-calls.ts';
+import { threadSockets } from '../../src/sockets/thread-sockets.ts';
 import { DirectPairs } from '../support/direct-pairs.ts';
 
+/** Handles of Node that an epoll was put into. */
+const handles: { recvStop(): number }[] = [];
+interface UdpBinding {
+  readonly UDP: { prototype: { recvStart(): number } };
+}
+const { prototype } = (process as unknown as { binding(name: string): UdpBinding }).binding('udp_wrap').UDP;
+const { recvStart } = prototype;
+prototype.recvStart = function (this: (typeof handles)[number]) {
+  handles.push(this);
+  return recvStart.call(this);
+};
+
 const pairs = await DirectPairs.listen();
+const { systemCalls, readiness } = threadSockets;
 
 const say = (what: unknown): void => console.log(JSON.stringify(what));
 
@@ -109,4 +121,66 @@ async function first(): Promise<void> {
   process.exit();
 }
 
-await { echo, defect, end, terminate, first }[process.argv[2]!]!();
+/** Node's handle stops telling of the epoll: ticks of the wheel find what comes, and nothing else is taken for lost. */
+async function lost(): Promise<void> {
+  let found = 0;
+  let told = 0;
+  readiness!.onLost = () => found++;
+  const wheel = setInterval(() => readiness!.tick(), 50);
+  const open = await pairs.openMany(400, () => ({
+    onBytes() {
+      told++;
+      return told % 2 === 0;
+    },
+  }));
+  const round = async (): Promise<void> => {
+    told = 0;
+    for (const { peer } of open) peer.write('x');
+    while (told < open.length) {
+      for (const { direct } of open) direct.resume();
+      await new Promise(setImmediate);
+    }
+  };
+  const until = performance.now() + 1_000;
+  while (performance.now() < until) await round();
+  const inGoodOrder = found;
+  for (const { direct } of open) direct.resume();
+  handles.at(-1)!.recvStop();
+  await round();
+  clearInterval(wheel);
+  say({ inGoodOrder, found: found > 0 });
+  process.exit();
+}
+
+/** The epoll has given events of which nobody was told: the next tick finds their connections. */
+async function dropped(): Promise<void> {
+  const told = new Set<number>();
+  let heard = false;
+  const open = await pairs.openMany(40, (n) => ({
+    onBytes() {
+      told.add(n);
+      return true;
+    },
+  }));
+  const last = await pairs.open({
+    onBytes() {
+      heard = true;
+      return true;
+    },
+  });
+  for (const { direct } of [...open, last]) direct.resume();
+  for (const { direct } of open) direct.watchId = -direct.watchId;
+  for (const { peer } of [...open, last]) peer.write('x');
+  while (!heard) await new Promise(setImmediate);
+  for (const { direct } of open) direct.watchId = -direct.watchId;
+  for (let n = 0; n < 10; n++) await new Promise(setImmediate);
+  const before = told.size;
+  let found = 0;
+  readiness!.onLost = () => found++;
+  readiness!.tick();
+  while (told.size < open.length) await new Promise(setImmediate);
+  say({ before, told: told.size, found });
+  process.exit();
+}
+
+await { echo, defect, end, terminate, first, lost, dropped }[process.argv[2]!]!();

@@ -10,8 +10,9 @@ import { runInNewContext } from 'node:vm';
 import type { ByteSocket, SocketEvents } from '../../src/sockets/byte-socket.ts';
 import { DirectSocket } from '../../src/sockets/direct-socket.ts';
 import { NodeSocket } from '../../src/sockets/node-socket.ts';
-import { type StreamHandle, streamBinding, takeConnections } from '../../src/sockets/node-stream-handle.ts';
+import { type StreamHandle, takeConnections } from '../../src/sockets/node-stream-handle.ts';
 import { openSocket } from '../../src/sockets/open-socket.ts';
+import { startSockets } from '../../src/sockets/start-sockets.ts';
 import { byteSocketContract } from '../contracts/byte-socket.ts';
 import { DeadPort } from '../support/dead-port.ts';
 import { eventually } from '../support/eventually.ts';
@@ -24,6 +25,7 @@ const taken = new Map<Server, (client: StreamHandle) => void>();
 const OPTIONS = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true };
 
 before(async () => {
+  await startSockets('auto');
   const [tcp, unix] = [createServer(OPTIONS), createServer(OPTIONS)];
   servers.push(tcp, unix);
   tcp.listen(0, '127.0.0.1');
@@ -135,7 +137,7 @@ for (const [kind, tcp] of [
 
 describe('DirectSocket', () => {
   test('is what connections are made of on this Node, and leaves nothing of the net.Socket', async () => {
-    assert.notEqual(streamBinding, null);
+    assert.equal((await startSockets('auto')).handles, true);
     for (const tcp of [true, false]) {
       const { server } = serverOf(tcp);
       const { accepted, peer } = await nodePair(tcp);

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { DirectSocket } from '../../src/sockets/direct-socket.ts';
-import { readiness } from '../../src/sockets/readiness.ts';
+import { threadSockets } from '../../src/sockets/thread-sockets.ts';
 import { SeededRandom } from '../fuzz/seeded-random.ts';
 import { DirectPairs } from '../support/direct-pairs.ts';
 
@@ -89,6 +89,14 @@ describe('what can be read', () => {
     assert.deepEqual((await child('terminate')).said, { ended: 3 });
   });
 
+  test('77: is found by the next tick when Node does not tell of it, and nothing else is taken for lost', async () => {
+    assert.deepEqual((await child('lost')).said, { inGoodOrder: 0, found: true });
+  });
+
+  test('77: is found by the next tick when the event of a connection has gone astray', async () => {
+    assert.deepEqual((await child('dropped')).said, { before: 0, told: 40, found: 40 });
+  });
+
   test('is told of more connections than are looked at in one turn', async () => {
     const told = new Set<number>();
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -109,7 +117,7 @@ describe('what can be read', () => {
   });
 
   test('of a connection that the system has no room to watch is found out by libuv', async (t) => {
-    const watch = t.mock.method(readiness!, 'watch', () => false);
+    const watch = t.mock.method(threadSockets.readiness!, 'watch', () => false);
     let text = '';
     const { promise, resolve } = Promise.withResolvers<void>();
     const { direct, peer } = await pairs.open({

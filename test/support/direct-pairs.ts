@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { SocketEvents } from '../../src/sockets/byte-socket.ts';
 import { DirectSocket } from '../../src/sockets/direct-socket.ts';
+import { startSockets } from '../../src/sockets/start-sockets.ts';
+import { threadSockets } from '../../src/sockets/thread-sockets.ts';
 
 /** A connection with a DirectSocket at one end, which does not read yet. */
 export interface DirectPair {
@@ -11,11 +13,12 @@ export interface DirectPair {
 
 const NONE: SocketEvents = { onBytes: () => true, onEnd: () => {}, onDrain: () => {}, onClose: () => {} };
 
-/** Makes connections over a server of its own. */
+/** Makes connections over a server of its own. The thread's sockets are started where they are not. */
 export class DirectPairs {
   readonly #server: Server;
 
   static async listen(): Promise<DirectPairs> {
+    if (threadSockets.readiness === null) await startSockets('auto');
     const server = createServer({ allowHalfOpen: true });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');

@@ -43,9 +43,11 @@ export async function startLimpetProcess(
   const command = [process.execPath, options.main ?? LIMPET_MAIN, 'start', '-c', file, ...(options.args ?? [])];
   const limited = ['sh', '-c', `ulimit -n ${options.openFiles}; exec "$@"`, 'sh', ...command];
   const [program, ...args] = options.openFiles === undefined ? command : limited;
+  // What the whole run is started with stays: see scripts/test-engines.ts.
+  const nodeOptions = [process.env.NODE_OPTIONS, options.env?.NODE_OPTIONS].filter((one) => one !== undefined);
   const child = spawn(program!, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NO_COLOR: '1', ...options.env },
+    env: { ...process.env, NO_COLOR: '1', ...options.env, NODE_OPTIONS: nodeOptions.join(' ') },
   });
   const log: Record<string, unknown>[] = [];
   const watchers = new Set<() => void>();

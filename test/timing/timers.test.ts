@@ -26,6 +26,7 @@ const TIMERS: Readonly<Record<string, string>> = {
   'src/sessions/persistence/snapshot-copy.ts': 'between two tries',
   'src/sessions/persistence/snapshot-file.ts': 'leaves others time',
   'src/sessions/persistence/snapshot-keeper.ts': 'a tick',
+  'src/sockets/prove-readiness.ts': 'counts the punctual turns in which an engine has to prove itself',
   'src/tracing/otlp-post.ts': 'a connect that is tried again',
   'src/tracing/span-exporter.ts': 'between two tries, a tick',
   'src/supervisor/supervisor.ts': 'before a worker is started again, ticks',

@@ -3,6 +3,7 @@ import type { Argv } from 'yargs';
 import { type ConfigError, formatConfigError } from '../../config/config-error.ts';
 import { type LoadedConfig, loadConfig } from '../../config/load.ts';
 import { printConfig } from '../../config/print.ts';
+import type { EngineChoice, WantedEngine } from '../../sockets/choose-engine.ts';
 import { CliError } from '../cli-error.ts';
 import type { Command } from '../command.ts';
 import type { GlobalOptions, OptionsOf } from '../global-options.ts';
@@ -20,30 +21,47 @@ const builder = (argv: Argv<GlobalOptions>) =>
     .example('$0 check -c /etc/limpet/limpet.yaml --print', 'also print it with every default')
     .epilogue('Exit status 2 when the file, or a file that it names, is not usable.');
 
-/** `limpet check`: every error of a configuration file, also of the files that it names. */
+/** `limpet check`: every error of a configuration file, also of the files that it names, and how connections would be read. */
 export const command: Command<OptionsOf<typeof builder>> = {
   builder,
-  handler: ({ config: file, print, json }) => {
+  handler: async ({ config: file, print, json }) => {
     const loaded = loadConfig(file);
     const errors = 'errors' in loaded ? loaded.errors : loaded.unreadable;
-    if (json) printResult(file, loaded, errors, print);
+    const sockets = 'errors' in loaded ? null : await provenEngine(loaded.config.sockets);
+    if (json) printResult(file, loaded, errors, print, sockets);
     if (errors.length > 0) throw new CliError(json ? [] : errors.map(formatConfigError), 2);
     if (json || 'errors' in loaded) return;
     for (const warning of loaded.warnings) printWarning(warning);
     if (print) printLine(printConfig(loaded.config));
-    else printLine(`${paint('green', 'valid:')} ${file} (${summary(loaded)})`);
+    else {
+      printLine(`${paint('green', 'valid:')} ${file} (${summary(loaded)})`);
+      printLine(`sockets: ${sockets!.engine}${sockets!.why === null ? '' : ` (${sockets!.why})`}`);
+    }
   },
 };
+
+/** The engine that a worker on this machine would use, found out as a worker does. */
+async function provenEngine(wanted: WantedEngine): Promise<EngineChoice> {
+  const [{ startSockets }, { stopSockets }] = await Promise.all([
+    import('../../sockets/start-sockets.ts'),
+    import('../../sockets/stop-sockets.ts'),
+  ]);
+  const choice = await startSockets(wanted);
+  stopSockets();
+  return choice;
+}
 
 function printResult(
   file: string,
   loaded: ReturnType<typeof loadConfig>,
   errors: readonly ConfigError[],
   print: boolean,
+  sockets: EngineChoice | null,
 ): void {
   const warnings = 'errors' in loaded ? [] : loaded.warnings;
   const config: unknown = print && !('errors' in loaded) ? { config: parse(printConfig(loaded.config)) } : {};
-  printJson({ file, valid: errors.length === 0, errors, warnings, ...(config as object) });
+  const engine = sockets === null ? {} : { sockets: { engine: sockets.engine, why: sockets.why } };
+  printJson({ file, valid: errors.length === 0, errors, warnings, ...engine, ...(config as object) });
 }
 
 function summary({ config }: LoadedConfig): string {

@@ -22,9 +22,15 @@ interface Run {
  * A file that failed among others is run once more alone, and what passes then counts as passed, and is named at the end.
  * No process of theirs is left when it settles.
  * @param once no file is run a second time
+ * @param mostMs what a test may take
  */
-export async function runTests(files: readonly string[], root: string, once: boolean): Promise<number> {
-  const first = await runFiles(files, root);
+export async function runTests(
+  files: readonly string[],
+  root: string,
+  once: boolean,
+  mostMs = 120_000,
+): Promise<number> {
+  const first = await runFiles(files, root, mostMs);
   let { status, outcomes } = first;
   const failed = outcomes.filter(({ what }) => what === 'failed');
   const again = [...new Set(failed.map(({ file }) => file))];
@@ -35,7 +41,7 @@ export async function runTests(files: readonly string[], root: string, once: boo
     status = 0;
     for (const file of again) {
       console.error(`\nfailed among others, run again alone: ${relative(root, file)}`);
-      const run = await runFiles([file], root);
+      const run = await runFiles([file], root, mostMs);
       outcomes = [...outcomes, ...run.outcomes];
       if (run.isStopped) return 1;
       if (run.status === 0) passedAlone.push(...failed.filter((outcome) => outcome.file === file));
@@ -55,14 +61,14 @@ export async function runTests(files: readonly string[], root: string, once: boo
 }
 
 /** Runs files, three at a time. */
-async function runFiles(files: readonly string[], root: string): Promise<Run> {
+async function runFiles(files: readonly string[], root: string, mostMs: number): Promise<Run> {
   const directory = mkdtempSync(join(tmpdir(), 'limpet-tests-'));
   const lines = join(directory, 'outcomes');
   const mark = `${process.pid}-${Date.now()}`;
   const args = [
     '--test',
     '--test-concurrency=3',
-    '--test-timeout=120000',
+    `--test-timeout=${mostMs}`,
     '--test-force-exit',
     `--import=${root}test/support/end-children.ts`,
     '--test-reporter=spec',

@@ -5,6 +5,8 @@ export interface TestProgram {
   readonly debian: string;
   /** Files of tests that need it; absent: it is small, and always wanted. */
   readonly tests?: RegExp;
+  /** Only `npm run test:real` needs it. */
+  readonly real?: true;
   /** Environment variable that may name another file; empty: none does. */
   readonly variable: string;
 }
@@ -28,4 +30,5 @@ export const TEST_PROGRAMS: readonly TestProgram[] = [
     variable: 'CHROMIUM',
     tests: /browser|dashboard/,
   },
+  { names: ['podman', 'docker'], debian: 'podman', variable: 'PODMAN', tests: /integration\/image/, real: true },
 ];

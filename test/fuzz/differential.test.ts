@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { often } from '../support/long.ts';
 import { compareStreams } from './compare-streams.ts';
 import { REQUEST_DIFFERENCES, RESPONSE_DIFFERENCES } from './differences.ts';
 import { inPieces } from './in-pieces.ts';
@@ -18,7 +19,7 @@ import { requestText } from './request-generator.ts';
 import { responseText } from './response-generator.ts';
 import { SeededRandom } from './seeded-random.ts';
 
-const CASES = Number(process.env.FUZZ_CASES ?? 2_500);
+const CASES = Number(process.env.FUZZ_CASES ?? often(2_500, 50_000));
 const SEED = Number(process.env.FUZZ_SEED ?? 1);
 
 /** How many cases both let through, only Node, or neither: a run in which hardly anything is let through proves nothing. */

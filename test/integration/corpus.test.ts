@@ -12,10 +12,11 @@ import { SeededRandom } from '../fuzz/seeded-random.ts';
 import { idsOf, LENIENT_REQUESTS, LENIENT_RESPONSES, STRICTER_REQUESTS, STRICTER_RESPONSES } from '../fuzz/stricter.ts';
 import { Flag, FrameClient, frame, literals, Type } from '../support/http2-frames.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
+import { often } from '../support/long.ts';
 import { RawBackend } from '../support/raw-backend.ts';
 import { RawClient } from '../support/raw-client.ts';
 
-const GENERATED = Number(process.env.FUZZ_CASES ?? 300);
+const GENERATED = Number(process.env.FUZZ_CASES ?? often(100, 2_000));
 const SEED = Number(process.env.FUZZ_SEED ?? 1);
 const ABSENT = `the corpus is not at ${CORPUS}`;
 

@@ -43,9 +43,9 @@ after(async () => {
 });
 
 test('h2load: 100 connections with 32 streams each, and no failed request', { skip: withoutH2load }, async () => {
-  const { stdout } = await run('h2load', ['-c', '100', '-m', '32', '-n', '9600', limpet.url], { timeout: 240_000 });
-  assert.match(stdout, /requests: 9600 total, 9600 started, 9600 done, 9600 succeeded, 0 failed, 0 errored, 0 timeout/);
-  assert.match(stdout, /status codes: 9600 2xx/);
+  const { stdout } = await run('h2load', ['-c', '100', '-m', '32', '-n', '3200', limpet.url], { timeout: 240_000 });
+  assert.match(stdout, /requests: 3200 total, 3200 started, 3200 done, 3200 succeeded, 0 failed, 0 errored, 0 timeout/);
+  assert.match(stdout, /status codes: 3200 2xx/);
 });
 
 test('curl sends and gets the same bytes over every version on one port', { skip: withoutCurl }, async () => {

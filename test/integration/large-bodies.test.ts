@@ -6,13 +6,14 @@ import { crc32 } from 'node:zlib';
 import { type AppProcess, startApps } from '../support/app-process.ts';
 import { LargeBody } from '../support/large-body.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
+import { often } from '../support/long.ts';
 import { rss } from '../support/rss.ts';
 
 const MIB = 2 ** 20;
-/** Of each body; for a longer look: LIMPET_LARGE_GIB=10 node --test test/integration/large-bodies.test.ts */
-const GIB = Number(process.env.LIMPET_LARGE_GIB ?? 0.5);
+/** Of each body. */
+const GIB = often(0.25, 4);
 const BYTES = GIB * 2 ** 30;
-const MOST_GROWTH = 200 * MIB;
+const MOST_GROWTH = 128 * MIB;
 
 describe(`bodies of ${GIB} GiB`, () => {
   let server: AppProcess;

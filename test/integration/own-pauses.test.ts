@@ -12,14 +12,14 @@ import { type BackendProcess, startBackends } from '../support/backends.ts';
 import { Certificates } from '../support/certificates.ts';
 import { CookieCrowd } from '../support/cookie-crowd.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
+import { LONG, often } from '../support/long.ts';
 import { RedisServer } from '../support/redis.ts';
 
-/** LIMPET_LONG=1: every length of pause, ten times each. */
-const LONG = process.env.LIMPET_LONG === '1';
-const CLIENTS = 40;
+/** The long form has every length of pause, ten times each. */
+const CLIENTS = often(10, 40);
 
 /** Limpet and its backends stand still: what SIGSTOP does to a process, a hypervisor does to a machine. */
-describe('limpet stands still', { timeout: 600_000 }, () => {
+describe('limpet stands still', { timeout: 3_600_000 }, () => {
   let backends: BackendProcess[];
   before(async () => {
     backends = await startBackends('a', 'b', 'c');
@@ -38,7 +38,7 @@ describe('limpet stands still', { timeout: 600_000 }, () => {
       `    backends: [${members}]`,
       '    affinity: [{ by: cookie }]',
       '    timeouts: { connect: 1s, response: 3s }',
-      '    health: { active: { path: /healthz, interval: 500ms, timeout: 400ms, fall: 2, rise: 1 } }',
+      '    health: { active: { path: /healthz, interval: 1s, timeout: 1s, fall: 2, rise: 1 } }',
       '',
     ].join('\n');
   };
@@ -78,11 +78,11 @@ describe('limpet stands still', { timeout: 600_000 }, () => {
     }
   };
 
-  for (const ms of LONG ? [1_500, 4_000, 10_000] : [1_500, 4_000]) {
+  for (const ms of LONG ? [1_500, 4_000, 10_000] : [4_000]) {
     test(`L0: for ${ms} ms under load: no error, no session moves, no backend is blamed`, async (t) => {
       const limpet = await start(t, config());
       const clients = await crowd(t, limpet);
-      for (let n = 0; n < (LONG ? 10 : 2); n++) {
+      for (let n = 0; n < often(1, 10); n++) {
         const before = clients.answers;
         await pause([limpet], ms, false);
         await setTimeout(500);
@@ -128,12 +128,12 @@ describe('limpet stands still', { timeout: 600_000 }, () => {
         '    http2: true',
         '    affinity: [{ by: cookie }]',
         '    timeouts: { connect: 1s, response: 3s }',
-        '    health: { active: { path: /healthz, interval: 500ms, timeout: 400ms, fall: 2, rise: 1 } }',
+        '    health: { active: { path: /healthz, interval: 1s, timeout: 1s, fall: 2, rise: 1 } }',
         '',
       ].join('\n'),
     );
     const clients = await crowd(t, limpet);
-    for (const ms of LONG ? [1_500, 4_000, 10_000, 1_500, 4_000, 10_000] : [4_000, 6_000]) {
+    for (const ms of LONG ? [1_500, 4_000, 10_000, 1_500, 4_000, 10_000] : [4_000]) {
       await pause([limpet], ms, false);
       await setTimeout(500);
     }
@@ -148,7 +148,7 @@ describe('limpet stands still', { timeout: 600_000 }, () => {
     writeFileSync(file, text);
     const limpet = await start(t, config(), ['-c', file]);
     const clients = await crowd(t, limpet);
-    for (let n = 0; n < (LONG ? 10 : 2); n++) {
+    for (let n = 0; n < often(1, 10); n++) {
       writeFileSync(file, text.replace('response: 3s', `response: ${3_001 + n}ms`));
       limpet.process.kill('SIGHUP');
       await pause([limpet], 4_000, true);
@@ -164,7 +164,7 @@ describe('limpet stands still', { timeout: 600_000 }, () => {
     const sessions = `sessions: { store: redis, redis: { url: "${redis.url}", whenDown: reject } }`;
     const limpet = await start(t, config(sessions));
     const clients = await crowd(t, limpet);
-    for (const ms of LONG ? [1_500, 4_000, 10_000, 1_500, 4_000, 10_000] : [1_500, 6_000]) {
+    for (const ms of LONG ? [1_500, 4_000, 10_000, 1_500, 4_000, 10_000] : [4_000]) {
       redis.signal('SIGSTOP');
       await pause([limpet], ms, true);
       redis.signal('SIGCONT');
@@ -186,7 +186,7 @@ describe('limpet stands still', { timeout: 600_000 }, () => {
     let limpet = await start(t, config(snapshot));
     const { port } = limpet;
     const clients = await crowd(t, limpet);
-    for (let n = 0; n < (LONG ? 10 : 1); n++) {
+    for (let n = 0; n < often(1, 10); n++) {
       const listener = `listeners: [{ bind: "127.0.0.1:${port}" }]\n`;
       const old = limpet;
       const ended = new Promise((resolve) => old.process.once('exit', resolve));

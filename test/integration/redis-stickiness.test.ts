@@ -3,12 +3,13 @@ import { after, before, describe, test } from 'node:test';
 import { Admin } from '../support/admin.ts';
 import { type BackendProcess, startBackends } from '../support/backends.ts';
 import { eventually } from '../support/eventually.ts';
+import { often } from '../support/long.ts';
 import { RedisServer } from '../support/redis.ts';
 import { bearer, each, type Pair, startPair } from '../support/redis-pair.ts';
 
-const SESSIONS = 1_000;
+const SESSIONS = often(300, 1_000);
 const REQUESTS = 6;
-const TRIALS = 10_000;
+const TRIALS = often(2_000, 10_000);
 const PORTION = 500;
 const AT_ONCE = 40;
 const FLIP = /^the shared session store (is|does)/;
@@ -55,15 +56,15 @@ describe('two nodes of two workers that share a Redis', () => {
     await redis?.stop();
   });
 
-  test('19: 1,000 token sessions sprayed over both are each on one backend', async () => {
+  test(`19: ${SESSIONS} token sessions sprayed over both are each on one backend`, async () => {
     assertSpread(await spray(pair, 'token'));
   });
 
-  test('1,000 cookie sessions sprayed over both are each on one backend', async () => {
+  test(`${SESSIONS} cookie sessions sprayed over both are each on one backend`, async () => {
     assertSpread(await spray(pair, 'cookie'));
   });
 
-  test('18: the first two requests of a session, at the same moment at both nodes, 10,000 times', async () => {
+  test(`18: the first two requests of a session, at the same moment at both nodes, ${TRIALS} times`, async () => {
     // A machine that stands still for half a second trips the breaker, and then nodes decide alone, as they should: those trials are made once more.
     const trips = (): number =>
       pair.nodes.reduce((sum, { log }) => sum + log.filter(({ msg }) => FLIP.test(String(msg))).length, 0);
@@ -128,7 +129,7 @@ describe('two nodes of two workers that share nothing but their secret', () => {
   });
   after(() => pair?.stop());
 
-  test('9: 1,000 cookie sessions sprayed over both are each on one backend', async () => {
+  test(`9: ${SESSIONS} cookie sessions sprayed over both are each on one backend`, async () => {
     assertSpread(await spray(pair, 'cookie'));
   });
 

@@ -5,13 +5,14 @@ import { SeededRandom } from '../fuzz/seeded-random.ts';
 import { type Download, download } from '../support/download.ts';
 import { eventually } from '../support/eventually.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
+import { often } from '../support/long.ts';
 import { type BackendConnection, RawBackend } from '../support/raw-backend.ts';
 
 const FILE = randomBytes(20_000);
 const TOTAL = FILE.length;
 const WRONG = Buffer.alloc(TOTAL + 1_000, 'X');
 const CRLF = '\r\n';
-const ROUNDS = Number(process.env.LIMPET_FUZZ_ROUNDS ?? 150);
+const ROUNDS = Number(process.env.LIMPET_FUZZ_ROUNDS ?? often(100, 2_000));
 const SEED = Number(process.env.LIMPET_FUZZ_SEED ?? Date.now() % 2 ** 31);
 
 type Lines = Readonly<Record<string, string | readonly string[] | null>>;

@@ -5,9 +5,10 @@ import { after, before, describe, test } from 'node:test';
 import { Admin } from '../support/admin.ts';
 import { type Answered, ask } from '../support/ask.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
+import { often } from '../support/long.ts';
 import { keyOf, SessionBackend } from '../support/session-backend.ts';
 
-const FORGED = 10_000;
+const FORGED = often(2_000, 10_000);
 const SECRET = 'a secret of thirty-two bytes, or so';
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 

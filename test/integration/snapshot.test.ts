@@ -17,8 +17,9 @@ import { ask } from '../support/ask.ts';
 import { eventually } from '../support/eventually.ts';
 import { HttpBackend } from '../support/http-backend.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
+import { often } from '../support/long.ts';
 
-const SESSIONS = 100_000;
+const SESSIONS = often(20_000, 100_000);
 const IDS = ['a', 'b', 'c'];
 const SECRET = Buffer.alloc(32, 'one secret of the tests');
 

@@ -3,9 +3,10 @@ import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { type BackendProcess, startBackends } from '../support/backends.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
+import { often } from '../support/long.ts';
 
 const CLIENTS = 200;
-const REQUESTS = 50;
+const REQUESTS = often(15, 50);
 
 interface Answer {
   readonly status: number;
@@ -124,7 +125,7 @@ describe('stickiness with 3 backends of weights 1, 2 and 1, and 2 workers', () =
   };
 
   for (const [kind, { path, headers }] of Object.entries(kinds)) {
-    test(`1, 14: 200 ${kind} clients over 20 shared connections each stay on one backend for 50 requests, new ones by weight`, async () => {
+    test(`1, 14: 200 ${kind} clients over 20 shared connections each stay on one backend for ${REQUESTS} requests, new ones by weight`, async () => {
       const agent = new Agent({ keepAlive: true, maxSockets: 20 });
       assertShares(
         await run(
@@ -136,7 +137,7 @@ describe('stickiness with 3 backends of weights 1, 2 and 1, and 2 workers', () =
       agent.destroy();
     });
 
-    test(`1, 14: 200 ${kind} clients over connections of their own each stay on one backend for 50 requests`, async () => {
+    test(`1, 14: 200 ${kind} clients over connections of their own each stay on one backend for ${REQUESTS} requests`, async () => {
       const agents = Array.from({ length: CLIENTS }, () => new Agent({ keepAlive: true, maxSockets: 1 }));
       // Other subjects and addresses than in the test before: these are new sessions.
       await run(

@@ -13,10 +13,9 @@ import { freePort } from '../support/free-port.ts';
 import { echo, HttpBackend } from '../support/http-backend.ts';
 import { KeptClients } from '../support/kept-clients.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
+import { LONG } from '../support/long.ts';
 import { isWhole, RawClient } from '../support/raw-client.ts';
 
-/** LIMPET_LONG=1: 50 stops and 50 take-overs under 2,000 requests a second. */
-const LONG = process.env.LIMPET_LONG === '1';
 const [TIMES, CLIENTS, RATE] = LONG ? [50, 100, 2_000] : [2, 40, 300];
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
 const POST = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nx=1';

@@ -4,10 +4,11 @@ import { Admin } from '../support/admin.ts';
 import { startApps } from '../support/app-process.ts';
 import { ask } from '../support/ask.ts';
 import { CookieJar } from '../support/cookie-jar.ts';
+import { often } from '../support/long.ts';
 import { startPreset } from '../support/preset.ts';
 import { countWithClients } from './counting-clients.ts';
 
-const CLIENTS = 100;
+const CLIENTS = often(40, 100);
 const SCRIPT = new URL('./express-server.ts', import.meta.url);
 
 test(`express-session with its memory store: ${CLIENTS} clients log in, count and log out on three servers (17)`, async (t) => {

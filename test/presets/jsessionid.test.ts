@@ -3,11 +3,12 @@ import { test } from 'node:test';
 import { Admin } from '../support/admin.ts';
 import { ask } from '../support/ask.ts';
 import { CookieJar } from '../support/cookie-jar.ts';
+import { often } from '../support/long.ts';
 import { startPreset } from '../support/preset.ts';
 import { countWithClients } from './counting-clients.ts';
 import { ServletContainer } from './servlet-container.ts';
 
-const CLIENTS = 100;
+const CLIENTS = often(40, 100);
 
 interface Reply {
   readonly status: number;

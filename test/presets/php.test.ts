@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Admin } from '../support/admin.ts';
+import { often } from '../support/long.ts';
 import { findPhp, PHP_MISSING } from '../support/php-binary.ts';
 import { startPreset } from '../support/preset.ts';
 import { countWithClients } from './counting-clients.ts';
 import { PhpServer } from './php-server.ts';
 
-const CLIENTS = 100;
+const CLIENTS = often(40, 100);
 const php = findPhp();
 
 test(`PHP with sessions in files of each server: ${CLIENTS} clients log in, count and log out on three servers (17)`, {

@@ -4,9 +4,10 @@ import { io, type Socket } from 'socket.io-client';
 import { Admin } from '../support/admin.ts';
 import { startApps } from '../support/app-process.ts';
 import { eventually } from '../support/eventually.ts';
+import { often } from '../support/long.ts';
 import { startPreset } from '../support/preset.ts';
 
-const CLIENTS = 200;
+const CLIENTS = often(60, 200);
 /** Clients besides those that never upgrade, as behind a proxy that knows no WebSockets. */
 const POLLING = 20;
 const SCRIPT = new URL('./socketio-server.ts', import.meta.url);

@@ -32,7 +32,7 @@ export interface RestartsOptions {
   /** The servers say `Limpet-Backend: boot=ID`. */
   readonly boot: boolean;
   /** The other half asks all the while. */
-  readonly runtime: boolean;
+  readonly traffic: boolean;
   readonly nodes: 1 | 2;
   readonly redis: boolean;
   /** The idle ones ask between two restarts; otherwise after the last. */
@@ -170,17 +170,17 @@ async function play(options: RestartsOptions, undo: (() => unknown)[]): Promise<
   const idle = sessions.filter(({ nth }) => nth % 2 === 0);
   const active = sessions.filter(({ nth }) => nth % 2 === 1);
   await setTimeout(nodes.length > 1 ? SKEW_MS + 200 : 50);
-  await all(options.runtime ? active : []);
+  await all(options.traffic ? active : []);
   let stopped = false;
-  const runtime = (async () => {
-    while (options.runtime && !stopped) {
+  const traffic = (async () => {
+    while (options.traffic && !stopped) {
       await all(active);
       await setTimeout(100);
     }
   })();
   undo.push(() => {
     stopped = true;
-    return runtime;
+    return traffic;
   });
   for (const server of servers) {
     if (options.how === 'kill') {
@@ -204,12 +204,12 @@ async function play(options: RestartsOptions, undo: (() => unknown)[]): Promise<
         30_000,
       );
     // The active ones have copies at the one that comes next.
-    await setTimeout(options.runtime ? 1_000 : 100);
+    await setTimeout(options.traffic ? 1_000 : 100);
     if (options.between) await all(idle);
     if (nodes.length > 1 && options.between) await setTimeout(SKEW_MS + 200);
   }
   stopped = true;
-  await runtime;
+  await traffic;
   await all(sessions);
   await all(sessions);
   return outcome;

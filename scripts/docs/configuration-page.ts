@@ -1,27 +1,9 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { jsonSchema } from '../../src/config/json-schema.ts';
 import { byteRate, percentage, rate, size, statusRanges, timer } from '../../src/config/scalars.ts';
 import { headingAnchor } from './heading-anchor.ts';
+import type { JsonSchema } from './json-schema.ts';
 import { cell, GENERATED } from './markdown.ts';
-
-/** What this page reads of a JSON Schema. */
-interface Schema {
-  readonly type?: string;
-  readonly const?: unknown;
-  readonly enum?: readonly unknown[];
-  readonly pattern?: string;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly default?: unknown;
-  readonly description?: string;
-  readonly examples?: readonly unknown[];
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly required?: readonly string[];
-  readonly items?: Schema;
-  readonly anyOf?: readonly Schema[];
-  readonly oneOf?: readonly Schema[];
-  readonly additionalProperties?: Schema | false;
-}
 
 /** Ways to write a value that the page explains once, by the pattern that the schema has for them. */
 const KINDS = new Map(
@@ -32,10 +14,10 @@ const KINDS = new Map(
     percentage: percentage(),
     rate: rate(),
     statuses: statusRanges(),
-  }).map(([name, schema]) => [patternOf(z.toJSONSchema(schema, { io: 'input' }) as Schema), name]),
+  }).map(([name, schema]) => [patternOf(z.toJSONSchema(schema, { io: 'input' }) as JsonSchema), name]),
 );
 
-function patternOf(schema: Schema): string | undefined {
+function patternOf(schema: JsonSchema): string | undefined {
   return schema.pattern ?? schema.anyOf?.map(patternOf).find((pattern) => pattern !== undefined);
 }
 
@@ -44,7 +26,7 @@ const INTRODUCTION = `# Configuration
 ${GENERATED('the schema of the configuration, src/config')}
 
 limpet reads one YAML file (\`limpet start -c limpet.yaml\`). Every key has a default but those marked *required*; \`limpet check --print\` prints the file with all of them filled in.
-A key or a value that limpet does not know is refused, with its line and column and what to do. \`limpet schema\` prints a JSON Schema, with which editors complete and check the file:
+A key or a value that limpet does not know is refused, with its line and column and what to do. \`limpet schema\` prints a JSON JsonSchema, with which editors complete and check the file:
 put \`# yaml-language-server: $schema=limpet.schema.json\` into its first line.
 
 \`\${NAME}\` stands for the environment variable NAME, \`\${NAME:-default}\` for one that may be absent. Paths are relative to the folder of the file.
@@ -77,13 +59,13 @@ pools:
 /** Makes docs/configuration.md: every key of the file with its type, its default and what it means. */
 export function configurationPage(): string {
   const lines: string[] = [INTRODUCTION];
-  const root = JSON.parse(jsonSchema()) as Schema;
+  const root = JSON.parse(jsonSchema()) as JsonSchema;
   section(lines, 'The file', '', root);
   return `${lines.join('\n').trimEnd()}\n`;
 }
 
 /** A table of the keys of a map, and behind it one for each map within. */
-function section(lines: string[], title: string, path: string, schema: Schema): void {
+function section(lines: string[], title: string, path: string, schema: JsonSchema): void {
   lines.push(`## ${title}`, '');
   if (schema.description !== undefined && path !== '') lines.push(schema.description, '');
   lines.push('| key | type | default | meaning |', '| --- | --- | --- | --- |');
@@ -100,8 +82,8 @@ function section(lines: string[], title: string, path: string, schema: Schema): 
 }
 
 /** Writes the sections of the maps that a value holds, however deep. */
-function within(lines: string[], path: string, schema: Schema): void {
-  const inherited = (one: Schema): Schema =>
+function within(lines: string[], path: string, schema: JsonSchema): void {
+  const inherited = (one: JsonSchema): JsonSchema =>
     one.description === undefined && schema.description !== undefined
       ? { ...one, description: schema.description }
       : one;
@@ -118,7 +100,7 @@ function within(lines: string[], path: string, schema: Schema): void {
   }
 }
 
-function typeOf(schema: Schema, path: string): string {
+function typeOf(schema: JsonSchema, path: string): string {
   const kind = KINDS.get(patternOf(schema));
   const alternatives = schema.anyOf ?? [];
   const orNull = alternatives.some(({ type }) => type === 'null') ? ' or `null`' : '';
@@ -142,12 +124,12 @@ function typeOf(schema: Schema, path: string): string {
   return kind === undefined ? 'text' : `[${kind}](#values)`;
 }
 
-function listed(schema: Schema, path: string): string {
+function listed(schema: JsonSchema, path: string): string {
   if (schema.properties !== undefined || schema.oneOf !== undefined) return `[maps](#${headingAnchor(path)})`;
   return typeOf(schema, path);
 }
 
-function defaultOf(schema: Schema): string {
+function defaultOf(schema: JsonSchema): string {
   const value = schema.default;
   if (value === undefined) return schema.anyOf?.some(({ type }) => type === 'null') === true ? '`null`' : '–';
   if (isEmptyMap(value) && schema.properties !== undefined && Object.keys(schema.properties).length > 0) return '–';
@@ -158,7 +140,7 @@ function isEmptyMap(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0;
 }
 
-function meaningOf(schema: Schema): string {
+function meaningOf(schema: JsonSchema): string {
   if (schema.description?.endsWith('.') !== true)
     throw new Error(
       `a key lacks a sentence that says what it means (describe it in src/config): ${JSON.stringify(schema)}`,

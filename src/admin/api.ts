@@ -6,16 +6,9 @@ import { isCrossOrigin, isLocalHost } from './browser-guard.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { readJsonBody } from './json-body.ts';
 import { problem } from './problem.ts';
-import type { RouteCall } from './route.ts';
+import type { Route } from './route.ts';
 import { Router } from './router.ts';
-import { dashboardRoutes } from './routes/dashboard-routes.ts';
-import { eventRoutes } from './routes/event-routes.ts';
-import { explainRoutes } from './routes/explain-routes.ts';
-import { poolRoutes } from './routes/pool-routes.ts';
-import { probeRoutes } from './routes/probe-routes.ts';
-import { reloadRoutes } from './routes/reload-routes.ts';
-import { sessionRoutes } from './routes/session-routes.ts';
-import { statusRoutes } from './routes/status-routes.ts';
+import { adminRoutes } from './routes/admin-routes.ts';
 
 /** Who may use the API. */
 export interface ApiAccess {
@@ -32,16 +25,7 @@ export class Api {
   readonly #log: Logger;
 
   constructor(control: ControlPlane, access: ApiAccess, log: Logger) {
-    this.#router = new Router([
-      ...dashboardRoutes(),
-      ...probeRoutes(control),
-      ...statusRoutes(control),
-      ...poolRoutes(control),
-      ...sessionRoutes(control),
-      ...explainRoutes(control),
-      ...reloadRoutes(control),
-      ...eventRoutes(control),
-    ]);
+    this.#router = new Router(adminRoutes(control));
     this.#access = access;
     this.#log = log;
   }
@@ -76,7 +60,7 @@ export class Api {
     }
     const query = readQuery(search, match.route.query);
     if (typeof query === 'string') return problem(400, query, path);
-    const call: RouteCall<null> = { params: match.params, query, body: null, path, lastEventId: lastEventId(request) };
+    const call = { params: match.params, query, body: null, path, lastEventId: lastEventId(request) };
     if (match.route.body === null) return match.route.handle(call);
     const read = await readJsonBody(request, match.route.body, path, match.route.bodyBytes);
     return 'refused' in read ? read.refused : match.route.handle({ ...call, body: read.value });
@@ -111,16 +95,19 @@ function lastEventId({ headers }: IncomingMessage): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-/** The parameters of a query, or what is wrong with it: nothing is taken and ignored. */
-function readQuery(search: string, known: readonly string[]): ReadonlyMap<string, string> | string {
-  const query = new Map<string, string>();
+/** The parameters of a query as the schema of its route wants them, or what is wrong with them: nothing is taken and ignored. */
+function readQuery(search: string, schema: Route['query']): Readonly<Record<string, unknown>> | string {
+  const known = Object.keys(schema.shape);
+  const query: Record<string, string> = {};
   for (const [name, value] of new URLSearchParams(search)) {
     if (!known.includes(name)) {
       const allowed = known.length === 0 ? 'this path takes none' : `this path takes ${known.join(', ')}`;
       return `Unknown query parameter ${JSON.stringify(name)}: ${allowed}.`;
     }
-    if (query.has(name)) return `The query parameter ${name} is there twice: give it once.`;
-    query.set(name, value);
+    if (Object.hasOwn(query, name)) return `The query parameter ${name} is there twice: give it once.`;
+    query[name] = value;
   }
-  return query;
+  const parsed = schema.safeParse(query);
+  if (parsed.success) return parsed.data;
+  return parsed.error.issues.map(({ path, message }) => `${path.join('.')} ${message}.`).join(' ');
 }

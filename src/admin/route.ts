@@ -1,15 +1,15 @@
-import type { z } from 'zod';
+import * as z from 'zod';
 import type { Answer } from './answer.ts';
 
-/** What a handler gets, checked already: only known query parameters, each once, and the body as the schema wants it. */
-export interface RouteCall<Body> {
+/** What a handler gets, checked already: the query and the body as the schemas of the route want them. */
+export interface RouteCall<Query, Body> {
   /** Decoded values of the `:name` segments. */
   readonly params: Readonly<Record<string, string>>;
-  readonly query: ReadonlyMap<string, string>;
+  readonly query: Query;
   readonly body: Body;
   /** Path of the request, for problems. */
   readonly path: string;
-  /** What a listener to events heard last. */
+  /** Id of the last event that a listener has heard. */
   readonly lastEventId: string | undefined;
 }
 
@@ -18,52 +18,77 @@ export interface Route {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** Segments of `:name` stand for one segment each. */
   readonly path: string;
+  /** What it does, as a sentence for the description of the API. */
+  readonly summary: string;
   /** Needs no token and may be asked for under any Host: for probes. */
   readonly open: boolean;
-  /** Query parameters that it knows; any other is an error. */
-  readonly query: readonly string[];
+  /** Shape of the query: any other parameter is an error. */
+  readonly query: z.ZodObject;
   /** Shape of the JSON body; null: it has none. */
   readonly body: z.ZodType | null;
   /** Longest body that is read. */
   readonly bodyBytes: number;
-  readonly handle: (call: RouteCall<unknown>) => Answer | Promise<Answer>;
+  /** Shape of the JSON answer, or the media type of another one; null: it is empty. */
+  readonly answer: z.ZodType | string | null;
+  /** Statuses of the problems that it answers with besides those that any route may have. */
+  readonly problems: readonly number[];
+  readonly handle: (call: RouteCall<unknown, unknown>) => Answer | Promise<Answer>;
 }
+
+type Handle<Query, Body> = (call: RouteCall<Query, Body>) => Answer | Promise<Answer>;
+/** What a route says of itself. */
+type About = Pick<Route, 'summary' | 'answer'> & { readonly problems?: readonly number[] };
 
 /** Most bodies are a few keys. */
 const BODY_BYTES = 64 * 1024;
+const NO_QUERY = z.strictObject({});
 
-type Handle<Body> = (call: RouteCall<Body>) => Answer | Promise<Answer>;
-
-/** A route to look at something. */
-export function get(path: string, handle: Handle<null>, query: readonly string[] = []): Route {
-  return { method: 'GET', path, open: false, query, body: null, bodyBytes: 0, handle: handle as Handle<unknown> };
+/** Makes a route to look at something. */
+export function get<Query extends z.ZodObject = typeof NO_QUERY>(
+  path: string,
+  about: About & { readonly query?: Query },
+  handle: Handle<z.output<Query>, null>,
+): Route {
+  return { ...bodyless('GET', path, about, handle), query: about.query ?? NO_QUERY };
 }
 
-/** A route for probes. */
-export function openGet(path: string, handle: Handle<null>): Route {
-  return { ...get(path, handle), open: true };
+/** Makes a route for probes. */
+export function openGet(path: string, about: About, handle: Handle<unknown, null>): Route {
+  return { ...bodyless('GET', path, about, handle), open: true };
 }
 
-/** A route that ends something. */
-export function remove(path: string, handle: Handle<null>): Route {
-  return {
-    method: 'DELETE',
-    path,
-    open: false,
-    query: [],
-    body: null,
-    bodyBytes: 0,
-    handle: handle as Handle<unknown>,
-  };
+/** Makes a route that ends something. */
+export function remove(path: string, about: About, handle: Handle<unknown, null>): Route {
+  return bodyless('DELETE', path, about, handle);
 }
 
-/** A route that changes something as its JSON body says. A body that may be an empty map may be left out. */
-export function change<Schema extends z.ZodType>(
+/** Makes a route that changes something as its JSON body says. A body that may be an empty map may be left out. */
+export function change<Body extends z.ZodType>(
   method: 'POST' | 'PATCH',
   path: string,
-  body: Schema,
-  handle: Handle<z.output<Schema>>,
-  bodyBytes = BODY_BYTES,
+  about: About & { readonly body: Body; readonly bodyBytes?: number },
+  handle: Handle<unknown, z.output<Body>>,
 ): Route {
-  return { method, path, open: false, query: [], body, bodyBytes, handle: handle as Handle<unknown> };
+  const { body, bodyBytes = BODY_BYTES } = about;
+  return { ...bodyless(method, path, about, handle as Handle<unknown, unknown>), body, bodyBytes };
+}
+
+function bodyless<Query, Body>(
+  method: Route['method'],
+  path: string,
+  { summary, answer, problems = [] }: About,
+  handle: Handle<Query, Body>,
+): Route {
+  return {
+    method,
+    path,
+    summary,
+    open: false,
+    query: NO_QUERY,
+    body: null,
+    bodyBytes: 0,
+    answer,
+    problems,
+    handle: handle as Route['handle'],
+  };
 }

@@ -7,6 +7,11 @@ import { openGet, type Route } from '../route.ts';
  */
 export function dashboardRoutes(): Route[] {
   return readDashboard().map(({ path, type, body }) =>
-    openGet(path, () => ({ status: 200, type, body, headers: { 'Content-Security-Policy': DASHBOARD_POLICY } })),
+    openGet(path, { summary: 'A file of the dashboard.', answer: type }, () => ({
+      status: 200,
+      type,
+      body,
+      headers: { 'Content-Security-Policy': DASHBOARD_POLICY },
+    })),
   );
 }

@@ -5,7 +5,9 @@
 import { ERRORS, type ErrorKind } from '../errors.ts';
 import { type ClientSide, Exchange } from '../exchange/exchange.ts';
 import { ConnectionToken, Framing, type Head, Parse } from '../http1/head.ts';
+import type { Attempts } from '../proxy/attempts.ts';
 import type { Handler } from '../proxy/handler.ts';
+import { RequestIds } from '../proxy/request-ids.ts';
 import type { SocketEvents } from '../sockets/byte-socket.ts';
 import { TEXT_BYTES } from '../sockets/text-bytes.ts';
 import { Timed } from '../timing/timer-wheel.ts';
@@ -69,6 +71,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
 
   readonly #socket: ClientSocket;
   readonly #handler: Handler;
+  readonly #attempts: Attempts;
   readonly #listener: ConnectionOwner;
   readonly #peer: string;
   readonly #ends: ConnectionEnds;
@@ -133,7 +136,8 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     this.#socket = socket;
     this.#listener = listener;
     this.#handler = handler;
-    this.exchange = new Exchange(this, handler);
+    this.#attempts = handler.ends;
+    this.exchange = new Exchange(this, handler.ends);
     this.#peer = peer;
     this.#ends = ends ?? socket;
     this.#ownTls = secure;
@@ -236,7 +240,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
 
   /** A defect of limpet's own costs this one connection, never the worker (behaviour 69). */
   #defect(error: unknown): void {
-    this.#handler.defect(this.exchange, error);
+    this.#attempts.defect(this.exchange, error);
     this.abort();
   }
 
@@ -267,7 +271,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   /** Starts the request at `from`. Returns the offset behind what was taken of it; -1: more bytes are needed, or it was refused. */
   #next(bytes: Buffer, from: number, end: number): number {
     const handler = this.#handler;
-    const head = handler.requestHead(this.#listener.config.limits.headers);
+    const head = handler.heads.of(this.#listener.config.limits.headers);
     const limit = this.#listener.config.limits.headerBytes;
     const result = head.parseRequest(bytes, from, Math.min(end, from + limit));
     if (result === Parse.more) {
@@ -304,7 +308,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     if (this.#peerTrusted) {
       this.address = clientAddress(this.#peer, true, head, this.#listener.trusted);
       this.secure = clientScheme(this.#ownTls, true, head, this.#listener.trusted) === 'https';
-      this.trustedRequestId = handler.trustedRequestId(head);
+      this.trustedRequestId = RequestIds.trusted(head);
     }
     let next = from + head.consumed;
     if (head.framing !== Framing.none) {
@@ -402,7 +406,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   #refuseBody(problem: string): void {
     const x = this.exchange;
     if (x.committed) {
-      this.#handler.clientGone(x);
+      this.#attempts.clientGone(x);
       this.abort();
     } else this.#refuse(ERRORS.BAD_REQUEST, problem);
   }
@@ -425,7 +429,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     this.#pending = null;
     x.bodyDone = true;
     this.#phase = Phase.exchange;
-    this.#handler.refuse(x, kind, problem);
+    this.#attempts.refuse(x, kind, problem);
     return -1;
   }
 
@@ -468,7 +472,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
       this.#awaitedMs = limit;
       this.#handler.wheel.limit(this, Math.max(more, 0));
     } else if (this.exchange.committed) {
-      this.#handler.clientGone(this.exchange);
+      this.#attempts.clientGone(this.exchange);
       this.abort();
     } else this.#refuse(ERRORS.REQUEST_TIMEOUT, 'body too slow');
   }
@@ -682,7 +686,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     const { due } = this.#handler.wheel;
     if (this.#phase === Phase.tunnel) return this.#goAway();
     if (this.#phase === Phase.exchange && this.exchange.endless && due >= this.#goAwayAt)
-      return this.#handler.endStream(this.exchange);
+      return this.#attempts.endStream(this.exchange);
     if (this.#phase !== Phase.head || this.#pending !== null || due < this.#idleUntil) return;
     this.#linger();
     this.#endedIdle = true;
@@ -812,7 +816,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   }
 
   #leave(): void {
-    this.#handler.clientGone(this.exchange);
+    this.#attempts.clientGone(this.exchange);
     this.abort();
   }
 
@@ -826,12 +830,12 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
       this.#out = '';
       this.#raw = null;
       if (was === Phase.tunnel) this.#upstream!.clientClosed(error !== null);
-      else if (this.exchange.active) this.#handler.clientGone(this.exchange);
+      else if (this.exchange.active) this.#attempts.clientGone(this.exchange);
       const { owned } = this.exchange;
       if (owned !== null) for (const connections of owned) connections.closeOwned(this.exchange);
       this.#listener.closed(this, this.#peer);
     } catch (defect) {
-      this.#handler.defect(this.exchange, defect);
+      this.#attempts.defect(this.exchange, defect);
     }
   }
 
@@ -844,7 +848,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
       case Phase.exchange:
         if (this.#socket.writableLength > 0) {
           // The client stopped reading in the middle of a response.
-          this.#handler.clientGone(this.exchange);
+          this.#attempts.clientGone(this.exchange);
           this.abort();
         } else if (!this.exchange.bodyDone) this.#onSilentBody();
         break;
@@ -865,7 +869,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     const x = this.exchange;
     const via = VIA[this.#http2 ? 2 : x.minor === 0 ? 0 : 1];
     if (this.#peerTrusted) {
-      return forwardedLines(this.#peer, true, this.secure, x.host, this.#handler.scratchHead) + via;
+      return forwardedLines(this.#peer, true, this.secure, x.host, this.#handler.heads.latest) + via;
     }
     if (this.#forwarded === '' || this.#forwardedHost !== x.host || this.#forwardedVia !== via) {
       // Made anew for each host only, and as one flat string.

@@ -240,8 +240,6 @@ export class Exchange implements Waiter {
   error: ErrorKind | null = null;
   /** What was wrong, as the parser or the system has it: one of a closed set of texts; ''. */
   detail = '';
-  /** Counted among the requests of its pool. */
-  counted = false;
   /** Between the first byte of the request and the end of the response. */
   active = false;
   /** Tells a late answer of an asynchronous step that this object serves another request by now. */
@@ -333,7 +331,6 @@ export class Exchange implements Waiter {
     this.backend = null;
     this.lastBackend = null;
     this.lastError = null;
-    this.counted = false;
     this.upstream = null;
     this.personal = false;
     this.newConnectionOnly = false;

@@ -26,3 +26,6 @@ export const REQUEST_STEPS = [
 
 /** One of REQUEST_STEPS. */
 export type RequestStep = (typeof REQUEST_STEPS)[number];
+
+/** Those between the route and the backend. */
+export type PassedStep = Exclude<RequestStep, 'route' | 'backend'>;

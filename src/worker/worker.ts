@@ -26,15 +26,11 @@ import { WorkerLog } from '../logging/worker-log.ts';
 import { Counters } from '../metrics/counters.ts';
 import { LabelledCounters } from '../metrics/labelled-counters.ts';
 import type { RunningModel } from '../model/running-model.ts';
+import { buildHandler } from '../proxy/build-handler.ts';
 import { buildRuntimes } from '../proxy/build-runtimes.ts';
-import { Handler } from '../proxy/handler.ts';
+import type { Handler } from '../proxy/handler.ts';
 import { RequestRecorder } from '../proxy/request-recorder.ts';
 import { RequestTracing } from '../proxy/request-tracing.ts';
-import { CsrfStep } from '../proxy/steps/csrf-step.ts';
-import { RateLimitStep } from '../proxy/steps/rate-limit-step.ts';
-import { SessionTurn } from '../proxy/steps/session-turn.ts';
-import { SessionUser } from '../proxy/steps/session-user.ts';
-import { Simplex } from '../proxy/steps/simplex.ts';
 import { buildRouter, type Router } from '../routing/router.ts';
 import { createStore } from '../sessions/store/create-store.ts';
 import type { SessionStore } from '../sessions/store/store.ts';
@@ -171,8 +167,7 @@ export class Worker {
     );
     // A reload turns it on and off.
     const noted = () => (this.#parts.model.config.log.audit === null ? null : this.#journal);
-    const users = new SessionUser({ table, store: this.#store, newUsers: this.#newUsers, journal: noted, log });
-    this.#handler = new Handler({
+    this.#handler = buildHandler({
       wheel: this.#wheel,
       router,
       pools,
@@ -180,22 +175,13 @@ export class Worker {
       queue: new BackendQueue(this.#state),
       table,
       store: this.#store,
+      turns: this.#turns,
+      newUsers: this.#newUsers,
       counters: this.#counters,
       labelled: this.#labelled,
       recorder: this.#recorder,
-      get journal() {
-        return noted();
-      },
+      journal: noted,
       requester: this.#events,
-      users,
-      steps: {
-        'address-limit': new RateLimitStep('ip'),
-        csrf: new CsrfStep(),
-        'session-limit': new RateLimitStep('session'),
-        simplex: new Simplex(),
-        user: users,
-        turn: new SessionTurn(this.#turns, table, this.#wheel),
-      },
       log,
       explain: start.token === null ? null : new BearerToken(start.token),
       requestIdPrefix: `${randomBytes(9).toString('base64url')}-`,
@@ -231,7 +217,7 @@ export class Worker {
   receive(message: ToWorker): void {
     switch (message.kind) {
       case 'down':
-        this.#handler.onBackendDown(message.slot);
+        this.#handler.ends.onBackendDown(message.slot);
         break;
       case 'let-go':
         for (const runtime of this.#parts.pools) runtime.letGo(message.slot);
@@ -312,6 +298,7 @@ export class Worker {
     for (const runtime of next.pools) runtime.adopt();
     for (const runtime of before.pools) if (!next.model.pools.has(runtime.pool.name)) runtime.closeIdle();
     this.#handler.adopt(next.router, next.pools);
+    this.#handler.ends.adopt(next.pools);
     this.#handler.tracing = this.#tracing(config);
     const keys = listenerKeys(config.listeners);
     for (const [at, key] of keys.entries()) {
@@ -384,7 +371,7 @@ export class Worker {
   #tick(): void {
     this.#heartbeats.beat(this.#index);
     threadSockets.readiness?.tick();
-    this.#handler.tick();
+    this.#handler.ends.tick();
     this.#relief.tick(this.#parts.listeners.values());
     this.#turns.tick(this.#wheel.due);
     for (const listener of this.#parts.listeners.values()) listener.serveWaiting();

@@ -14,22 +14,20 @@ test('118: what needs no session comes before it, and the choice of the backend 
   assert.deepEqual(REQUEST_STEPS, order);
 });
 
-test('118: the order stands in one place, and both who take it and who explain it go by that', () => {
+test('118: the order stands in one place: requests pass the handler, and so does a request that is explained', () => {
   const using = (word: string): string[] =>
     globSync('src/**/*.ts', { cwd: root })
       .filter((file) => readFileSync(`${root}/${file}`, 'utf8').includes(word))
       .sort();
-  const runs = ['src/proxy/explain/explain.ts', 'src/proxy/handler.ts', 'src/proxy/request-steps.ts'];
+  const runs = ['src/proxy/handler.ts', 'src/proxy/request-steps.ts'];
   assert.deepEqual(
     using('REQUEST_STEPS').filter((file) => file !== 'src/proxy/steps/admission.ts'),
     runs,
   );
-  const looks = [
-    'src/proxy/explain/explain.ts',
-    'src/proxy/session/session-search.ts',
-    'src/proxy/steps/session-step.ts',
-  ];
+  assert.deepEqual(using('new Handler'), ['src/proxy/build-handler.ts', 'src/proxy/explain/explain.ts']);
+  const looks = ['src/proxy/session/session-search.ts', 'src/proxy/steps/session-step.ts'];
   assert.deepEqual(using('findSession('), looks);
+  assert.deepEqual(using('chooseBackend('), ['src/proxy/attempts.ts', 'src/proxy/choose.ts', 'src/proxy/handler.ts']);
   // Whatever changes a row for a request does so behind the last step.
   assert.deepEqual(using('touchSession('), ['src/proxy/handler.ts', 'src/proxy/session/session-search.ts']);
 });

@@ -7,21 +7,23 @@ import type { RouteConfig } from '../../config/schema.ts';
 import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { AttemptEvents } from '../../exchange/attempt-events.ts';
 import { Exchange } from '../../exchange/exchange.ts';
-import { ConnectionToken } from '../../http1/head.ts';
 import type { Key } from '../../keys/key.ts';
 import { format } from '../../keys/public-id.ts';
 import { OUTCOMES, Outcome } from '../../metrics/outcomes.ts';
-import type { Router } from '../../routing/router.ts';
+import type { Route, Router } from '../../routing/router.ts';
 import { MoveReason } from '../../sessions/table/move-reasons.ts';
 import type { SessionTable } from '../../sessions/table/table.ts';
+import { threadWheel } from '../../timing/thread-wheel.ts';
 import { PoolRuntime } from '../../upstream/pool-runtime.ts';
-import { upgradeProtocol } from '../../upstream/tunnel.ts';
-import { chooseBackend } from '../choose.ts';
-import { REQUEST_STEPS, type RequestStep } from '../request-steps.ts';
-import { acceptSession, answered, findSession, Search } from '../session/session-search.ts';
+import { Handler } from '../handler.ts';
+import type { RequestEnds } from '../request-ends.ts';
+import { RequestHeads } from '../request-heads.ts';
+import { RequestIds } from '../request-ids.ts';
+import type { AdmissionStep } from '../steps/admission.ts';
 import { affinitySteps, sourceOf } from './affinity-steps.ts';
 import { answerStep } from './answer-step.ts';
 import { explainChoice } from './backend-step.ts';
+import { ExplainedSession } from './explained-session.ts';
 import type { ExplainCandidate, ExplainQuery, ExplainStep, Explanation } from './explanation.ts';
 import { GUARD_STEPS } from './guard-steps.ts';
 import { type ClientAsTold, ImaginedClient } from './imagined-client.ts';
@@ -51,103 +53,135 @@ export interface ExplainParts {
   readonly host: string;
 }
 
-/** A pool's keys can be waited for, and a store be asked, so often for one request. */
-const MOST_WAITS = 16;
 /** So many draws of a policy tell whether it has a choice. */
 const DRAWS = 32;
 
 /**
- * What a request would get if it came now: by the router, the strategies, the search for the session and the choice of the backend that requests go through, over
- * live state. Sends nothing and changes nothing: no row, no counter, nobody's turn.
+ * What a request would get if it came now: it passes the sequence of the handler, over live state, with steps that look and do nothing. Sends nothing and changes
+ * nothing: no row, no counter, nobody's turn.
  * @returns a sentence, when the question is about something that cannot be a request
  */
 export async function explain(query: ExplainQuery, parts: ExplainParts): Promise<Explanation | string> {
   const request = imagineRequest(query, parts.host);
-  return typeof request === 'string' ? request : new Inquiry(request, parts).run();
+  if (typeof request === 'string') return request;
+  return new Promise((resolve, reject) => new Inquiry(request, parts, resolve, reject).run());
 }
 
-/** One question. */
-class Inquiry {
+/** One question: where the sequence of its request ends it is answered. */
+class Inquiry implements RequestEnds {
   readonly #request: ImaginedRequest;
   readonly #parts: ExplainParts;
+  readonly #conclude: (explanation: Explanation) => void;
+  readonly #fail: (error: unknown) => void;
   readonly #x: Exchange;
   readonly #steps: ExplainStep[] = [];
   readonly #trail: Trail = [];
-  readonly #table: ReadOnlyTable;
-  readonly #store: ReadOnlyStore;
+  /** The search for the session has begun, and what came of it is not told yet. */
+  #searches = false;
   #candidates: readonly ExplainCandidate[] = [];
   #certain = true;
-  #conclusion: Explanation | null = null;
 
-  constructor(request: ImaginedRequest, parts: ExplainParts) {
+  constructor(
+    request: ImaginedRequest,
+    parts: ExplainParts,
+    conclude: (explanation: Explanation) => void,
+    fail: (error: unknown) => void,
+  ) {
     this.#request = request;
     this.#parts = parts;
+    this.#conclude = conclude;
+    this.#fail = fail;
     this.#x = new Exchange(new ImaginedClient(parts.client(request)), NOBODY);
-    this.#x.reset();
-    this.#table = new ReadOnlyTable(parts.table, this.#trail);
-    this.#store = new ReadOnlyStore(this.#table, parts.shared, this.#trail);
   }
 
-  async run(): Promise<Explanation> {
-    const { head } = this.#request;
-    this.#note(this.#requestStep());
-    if (head.method === 'CONNECT') return this.#refuse(ERRORS.METHOD_NOT_ALLOWED);
-    if (head.expect === 2) return this.#refuse(ERRORS.EXPECTATION_FAILED);
-    for (const step of REQUEST_STEPS) {
-      const error = await this.#take(step);
-      if (error !== null) return this.#refuse(error);
-    }
-    return this.#conclusion!;
-  }
-
-  /** Takes one of the steps that requests pass. Answers what it would be refused with. */
-  async #take(name: RequestStep): Promise<ErrorKind | null> {
+  run(): void {
     const x = this.#x;
-    if (name === 'route') return this.#route();
-    if (name === 'session') return this.#session(x.runtime!);
-    if (name === 'backend') {
-      this.#conclusion = await this.#choose(x.runtime!);
-      return null;
+    const { head } = this.#request;
+    x.reset();
+    x.text = head.text;
+    x.method = head.method;
+    x.minor = head.minor;
+    x.host = head.host;
+    x.pathStart = head.pathStart;
+    x.pathEnd = head.pathEnd;
+    try {
+      this.#note(this.#requestStep());
+      this.#handler().handle(x, head);
+    } catch (error) {
+      this.#fail(error);
     }
-    const looked = GUARD_STEPS[name](x, x.runtime!, this.#parts.ahead, this.#request.head);
-    if (looked === null) return null;
-    this.#note(looked.step);
-    return looked.error;
   }
 
-  #route(): ErrorKind | null {
+  #handler(): Handler<Inquiry> {
     const { head } = this.#request;
-    const { router, routes, pools } = this.#parts;
-    const x = this.#x;
+    const { router, pools, state, now } = this.#parts;
+    const heads = new RequestHeads();
+    heads.latest = head;
+    const table = new ReadOnlyTable(this.#parts.table, this.#trail);
+    const store = new ReadOnlyStore(table, this.#parts.shared, this.#trail);
+    const pool = router.match(head)?.pool.index;
+    return new Handler<Inquiry>({
+      wheel: threadWheel,
+      clock: { at: () => now },
+      heads,
+      ids: new RequestIds(''),
+      router: { match: () => this.#route() },
+      pools: pools.filter((runtime) => runtime.pool.index === pool).map((runtime) => this.#watched(runtime)),
+      state,
+      table,
+      store,
+      steps: {
+        'address-limit': this.#look('address-limit'),
+        csrf: this.#look('csrf'),
+        session: new ExplainedSession(table, store, (runtime, looks) => this.#noteSearch(runtime, looks)),
+        'session-limit': this.#look('session-limit'),
+        simplex: this.#look('simplex'),
+        user: this.#look('user'),
+        turn: this.#look('turn'),
+      },
+      explain: null,
+      ends: () => this,
+    });
+  }
+
+  #route(): Route | null {
+    const { head } = this.#request;
+    const { router, routes } = this.#parts;
     const trace = router.trace(head);
     this.#note(routeStep(trace, routes, head));
-    const { route } = trace;
-    if (route === null) return ERRORS.NO_ROUTE;
-    x.route = route;
-    x.method = head.method;
-    if ((head.connection & ConnectionToken.upgrade) !== 0) x.upgrade = upgradeProtocol(head);
-    x.pool = route.pool;
-    x.runtime = this.#watched(pools.find(({ pool }) => pool.index === route.pool.index)!);
-    return null;
+    return trace.route;
   }
 
-  async #session(runtime: PoolRuntime): Promise<ErrorKind | null> {
-    const { pool } = runtime;
-    const { sticky } = this.#x.route!;
+  #look(name: keyof typeof GUARD_STEPS): AdmissionStep {
+    return {
+      isFor: () => true,
+      enter: (x, runtime) => {
+        if (this.#searches) this.#noteFound(runtime, true);
+        const looked = GUARD_STEPS[name](x, runtime, this.#parts.ahead, this.#request.head);
+        if (looked === null) return null;
+        this.#note(looked.step);
+        return looked.error;
+      },
+    };
+  }
+
+  #noteSearch({ pool }: PoolRuntime, looks: boolean): void {
     this.#note({
       step: 'pool',
       outcome: pool.name,
       detail: `${pool.backends.length} backend${pool.backends.length === 1 ? '' : 's'}; new sessions by ${pool.config.balance}; keys: ${pool.config.affinity.map(sourceOf).join(', then ') || 'none'}.`,
     });
-    if (sticky && runtime.strategies.length > 0) {
-      const error = await this.#search(runtime);
-      for (const step of affinitySteps(this.#trail, pool, this.#parts.now)) this.#note(step);
-      if (error === null) this.#noteJoins(runtime);
-      return error;
-    }
-    const why = sticky ? 'The affinity of the pool is an empty list' : 'The route has sticky: false';
+    this.#searches = looks;
+    if (looks) return;
+    const why = this.#x.route!.sticky ? 'The affinity of the pool is an empty list' : 'The route has sticky: false';
     this.#note({ step: 'affinity', outcome: 'none', detail: `${why}: no session is looked for.` });
-    return null;
+  }
+
+  /** What came of the search. */
+  #noteFound(runtime: PoolRuntime, passed: boolean): void {
+    this.#searches = false;
+    for (const step of affinitySteps(this.#trail, runtime.pool, this.#parts.now)) this.#note(step);
+    if (passed) this.#noteJoins(runtime);
   }
 
   /** What becomes of keys that name nothing yet. */
@@ -160,57 +194,44 @@ class Inquiry {
     }
   }
 
-  /** Looks for the session as a request does; what has to be waited for is waited for. */
-  async #search(runtime: PoolRuntime): Promise<ErrorKind | null> {
-    const x = this.#x;
-    const { now } = this.#parts;
-    if (this.#store.refuses) return ERRORS.STORE_DOWN;
-    const find = () => findSession(x, this.#request.head, runtime, this.#table, this.#store, now);
-    let search = find();
-    for (let waits = 0; search !== Search.done; waits++) {
-      if (search === Search.rejected) return ERRORS.UNAUTHORIZED;
-      if (search === Search.foreign) return ERRORS.BINDING_MISMATCH;
-      if (search === Search.unavailable) return ERRORS.KEYS_DOWN;
-      if (search === Search.refused || waits === MOST_WAITS) return ERRORS.STORE_DOWN;
-      if (search === Search.awaitStore) {
-        search = answered(x, runtime, this.#table, await x.asked!, now);
-        continue;
-      }
-      if (search === Search.awaitKeys) await x.found.wait;
-      search = find();
-    }
-    return null;
+  begin(x: Exchange, runtime: PoolRuntime, backend: Backend): void {
+    this.#certain = x.bound || backend === x.boundBackend || this.#isSettled(runtime);
+    this.#noteChoice(runtime, backend, ERRORS.NO_BACKEND);
+    this.#note(answerStep(x, this.#request.head, backend, runtime, this.#parts.now));
+    if (x.bound && backend !== x.boundBackend)
+      x.outcome = x.moveReason === MoveReason.failback ? Outcome.returned : Outcome.moved;
+    else if (x.hasRow && x.row.movedFrom >= 0) x.outcome = Outcome.moved;
+    this.#end(backend, null);
   }
 
-  async #choose(runtime: PoolRuntime): Promise<Explanation> {
-    const x = this.#x;
-    const { state, now } = this.#parts;
-    const { pool } = runtime;
-    if (x.untouched) acceptSession(x, runtime, this.#table);
-    for (let waits = 0; ; waits++) {
-      const choice = chooseBackend(x, runtime, state, this.#table, this.#store);
-      if (choice.awaitStore && waits < MOST_WAITS) {
-        answered(x, runtime, this.#table, await x.asked!, now);
-        continue;
-      }
-      if (choice.restart && waits < MOST_WAITS) {
-        const refused = await this.#search(runtime);
-        if (refused !== null) return this.#refuse(refused);
-        continue;
-      }
-      const { backend, error } = choice;
-      if (error === ERRORS.SESSION_LOST && backend === null) x.outcome = Outcome.lost;
-      this.#certain = backend === null || x.bound || backend === x.boundBackend || this.#isSettled(runtime);
-      const { step, candidates } = explainChoice(x, pool, state, backend, error, this.#certain);
-      this.#candidates = candidates;
-      this.#note(step);
-      if (backend === null) return this.#conclude(null, error);
-      this.#note(answerStep(x, this.#request.head, backend, runtime, now));
-      if (x.bound && backend !== x.boundBackend)
-        x.outcome = x.moveReason === MoveReason.failback ? Outcome.returned : Outcome.moved;
-      else if (x.hasRow && x.row.movedFrom >= 0) x.outcome = Outcome.moved;
-      return this.#conclude(backend, null);
-    }
+  unserved(x: Exchange, kind: ErrorKind): void {
+    this.#noteChoice(x.runtime!, null, kind);
+    this.#end(null, kind);
+  }
+
+  answer(x: Exchange, kind: ErrorKind): void {
+    if (this.#searches) this.#noteFound(x.runtime!, false);
+    this.#note({
+      step: 'answer',
+      outcome: String(kind.status),
+      detail: `limpet answers ${kind.status} ${kind.code}: ${kind.text}`,
+    });
+    this.#end(null, kind);
+  }
+
+  answerHere(): void {
+    this.#note({ step: 'answer', outcome: '200', detail: 'limpet answers itself: Max-Forwards is 0.' });
+    this.#end(null, null);
+  }
+
+  defect(_x: Exchange, error: unknown): void {
+    this.#fail(error);
+  }
+
+  #noteChoice({ pool }: PoolRuntime, backend: Backend | null, kind: ErrorKind): void {
+    const { step, candidates } = explainChoice(this.#x, pool, this.#parts.state, backend, kind, this.#certain);
+    this.#candidates = candidates;
+    this.#note(step);
   }
 
   /** Whether the policy has nothing to choose between. */
@@ -261,18 +282,9 @@ class Inquiry {
     this.#steps.push(step);
   }
 
-  #refuse(error: ErrorKind): Explanation {
-    this.#note({
-      step: 'answer',
-      outcome: String(error.status),
-      detail: `limpet answers ${error.status} ${error.code}: ${error.text}`,
-    });
-    return this.#conclude(null, error);
-  }
-
-  #conclude(backend: Backend | null, error: ErrorKind | null): Explanation {
+  #end(backend: Backend | null, error: ErrorKind | null): void {
     const x = this.#x;
-    return {
+    this.#conclude({
       route: x.route?.index ?? null,
       pool: x.pool?.name ?? null,
       session: x.strategy === null || x.fresh ? null : format(x.found.key),
@@ -283,7 +295,7 @@ class Inquiry {
       error: backend === null ? (error?.code ?? null) : null,
       status: backend === null ? (error?.status ?? null) : null,
       steps: this.#steps,
-    };
+    });
   }
 }
 

@@ -4,7 +4,7 @@ import type { Head } from '../../http1/head.ts';
 import type { Key } from '../../keys/key.ts';
 import { MACHINE_TIME } from '../../timing/machine-time.ts';
 import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
-import type { RequestStep } from '../request-steps.ts';
+import type { PassedStep } from '../request-steps.ts';
 import { Simplex } from '../steps/simplex.ts';
 import type { ExplainStep } from './explanation.ts';
 import { spokenTime } from './spoken-time.ts';
@@ -21,7 +21,7 @@ type Look = (
  * The steps between the route and the backend of a request, but for the search for its session: each as requests pass it, told for people.
  * `ahead` says how many requests of a session have their turn or wait for it.
  */
-export const GUARD_STEPS: Readonly<Record<Exclude<RequestStep, 'route' | 'session' | 'backend'>, Look>> = {
+export const GUARD_STEPS: Readonly<Record<Exclude<PassedStep, 'session'>, Look>> = {
   'address-limit': (x, runtime) => rateStep(x, runtime, false),
   csrf: (x, _traffic, _ahead, head) => csrfStep(x, head),
   'session-limit': (x, runtime) => rateStep(x, runtime, true),
@@ -61,7 +61,7 @@ const simplex = new Simplex();
 
 function methodStep(x: Exchange, runtime: PoolRuntime): Looked {
   if (runtime.pool.config.session.dialog !== 'simplex') return null;
-  const error = simplex.enter(x, runtime);
+  const error = simplex.enter(x);
   const what = 'The dialog of the pool is simplex, GET and HEAD without an upgrade';
   return error === null
     ? passed('dialog', 'allowed', `${what}: this is one.`)

@@ -42,7 +42,7 @@ export function confirm(
   runtime: PoolRuntime,
   table: SessionTable,
   store: SessionStore,
-  journal: SessionJournal | null,
+  journal: () => SessionJournal | null,
 ): string {
   hasLearned = false;
   if (isSettled(x, backend, runtime)) return '';
@@ -76,8 +76,8 @@ export function confirm(
     table.confirm(key, backend.slot, now);
     x.hasRow = true;
     // Its cookie names no backend of the pool: there is no row that could have moved.
-    if (journal !== null && x.bound && x.boundBackend === null)
-      noteSession(journal, 'moved', x, backend.id, '', MOVE_REASONS[x.moveReason]!, now);
+    const noted = x.bound && x.boundBackend === null ? journal() : null;
+    if (noted !== null) noteSession(noted, 'moved', x, backend.id, '', MOVE_REASONS[x.moveReason]!, now);
   } else if (row.backend !== backend.slot || !backend.life.owns(row.generation)) {
     store.move(key, pool, backend, x.moveReason, now, row);
     table.confirm(key, backend.slot, now);
@@ -155,7 +155,7 @@ function learn(
   backend: Backend,
   runtime: PoolRuntime,
   store: SessionStore,
-  journal: SessionJournal | null,
+  journal: () => SessionJournal | null,
   now: number,
 ): void {
   if (head.status < 200 || head.status >= 400) return;
@@ -166,7 +166,8 @@ function learn(
       hasLearned = true;
     } else if (result === Learn.released && x.strategy === strategy) {
       const ended = store.end(x.found.key, runtime.pool, x.createdAt, now + END_NOTICE_MS, now);
-      if (ended && journal !== null) noteSession(journal, 'ended', x, backend.id, '', 'cookie-cleared', now);
+      const noted = ended ? journal() : null;
+      if (noted !== null) noteSession(noted, 'ended', x, backend.id, '', 'cookie-cleared', now);
     }
   }
 }

@@ -2,6 +2,7 @@ import type { ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import type { Head } from '../../http1/head.ts';
 import type { Key } from '../../keys/key.ts';
+import type { Route } from '../../routing/router.ts';
 import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 
 /** A step has not decided yet: it calls one of the methods of Gate when it has. */
@@ -27,10 +28,10 @@ export interface Gate {
   late(x: Exchange, serial: number, work: () => void): void;
 }
 
-/**
- * A step between the route of a request and its backend, see REQUEST_STEPS. Each looks by itself whether the pool or the route asks for it.
- */
+/** A step between the route of a request and its backend, see REQUEST_STEPS. */
 export interface AdmissionStep {
+  /** Whether it has anything to do for requests of this route. Asked once for each route, not for each request. */
+  isFor(route: Route, runtime: PoolRuntime): boolean;
   /** Null: go on. An error: refuse with it. */
   enter(x: Exchange, runtime: PoolRuntime, gate: Gate): ErrorKind | typeof WAIT | null;
   /** The response turns out to be a stream that may last for hours: an upgrade or an event stream. */
@@ -39,4 +40,15 @@ export interface AdmissionStep {
   onRotated?(x: Exchange, from: Key): void;
   /** The request has ended, whatever became of it, or its client has left. Called once for each request of a pool that is guarded. */
   leave?(x: Exchange): void;
+}
+
+/** The step that finds the session of a request, with what it can be asked for later. */
+export interface SessionSearch extends AdmissionStep {
+  /** Finds it once more, as if the request had just come to this step. Goes on by `Gate.found` when it has waited. */
+  again(x: Exchange, runtime: PoolRuntime, gate: Gate): ErrorKind | typeof WAIT | null;
+  /**
+   * Waits for what the store says of it (`Exchange.asked`).
+   * @param found called when the session is known
+   */
+  ask(x: Exchange, runtime: PoolRuntime, gate: Gate, found: () => void): void;
 }

@@ -1,5 +1,6 @@
 import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { Route } from '../../routing/router.ts';
 import { MACHINE_TIME } from '../../timing/machine-time.ts';
 import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import type { AdmissionStep } from './admission.ts';
@@ -15,8 +16,12 @@ export class RateLimitStep implements AdmissionStep {
     this.#perSession = per === 'session';
   }
 
-  enter(x: Exchange, { limiter }: PoolRuntime): ErrorKind | null {
-    if (limiter === null || limiter.perSession !== this.#perSession) return null;
+  isFor(_route: Route, { limiter }: PoolRuntime): boolean {
+    return limiter !== null && limiter.perSession === this.#perSession;
+  }
+
+  enter(x: Exchange, runtime: PoolRuntime): ErrorKind | null {
+    const limiter = runtime.limiter!;
     const now = performance.now() + MACHINE_TIME;
     const wait =
       this.#perSession && x.strategy !== null

@@ -4,19 +4,21 @@ import { Key } from '../../keys/key.ts';
 import type { Logger } from '../../logging/logger.ts';
 import type { SessionJournal } from '../../logging/session-journal.ts';
 import type { LabelledCounters } from '../../metrics/labelled-counters.ts';
+import type { Route } from '../../routing/router.ts';
 import { Claim, type SessionStore } from '../../sessions/store/store.ts';
+import { Lookup } from '../../sessions/table/lookup.ts';
 import { Row } from '../../sessions/table/row.ts';
-import { Lookup, type SessionTable } from '../../sessions/table/table.ts';
+import type { SearchedRows } from '../../sessions/table/searched-rows.ts';
 import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import { answered, findSession, Search } from '../session/session-search.ts';
-import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
+import { type Gate, type SessionSearch, WAIT } from './admission.ts';
 
 /** What a SessionStep is made from. */
 export interface SessionStepParts {
-  readonly table: SessionTable;
+  readonly table: SearchedRows;
   readonly store: SessionStore;
-  readonly labelled: LabelledCounters;
-  readonly log: Logger;
+  readonly labelled: Pick<LabelledCounters, 'add'>;
+  readonly log: Pick<Logger, 'warn'>;
   /** Null: the audit log is off. */
   readonly journal: () => SessionJournal | null;
   /** Told whose request is worked on: what becomes of rows meanwhile is noted with the address. */
@@ -24,15 +26,18 @@ export interface SessionStepParts {
 }
 
 /** Finds the session of a request, where its route has any, with all that may have to be waited for: keys that tokens are signed with, and the store that nodes share. */
-export class SessionStep implements AdmissionStep {
+export class SessionStep implements SessionSearch {
   readonly #parts: SessionStepParts;
 
   constructor(parts: SessionStepParts) {
     this.#parts = parts;
   }
 
+  isFor({ sticky }: Route, { strategies }: PoolRuntime): boolean {
+    return sticky && strategies.length > 0;
+  }
+
   enter(x: Exchange, runtime: PoolRuntime, gate: Gate): ErrorKind | typeof WAIT | null {
-    if (!x.route!.sticky || runtime.strategies.length === 0) return null;
     return this.#parts.store.refuses ? ERRORS.STORE_DOWN : this.#find(x, runtime, gate, gate.now(x));
   }
 

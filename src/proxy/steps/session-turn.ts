@@ -1,5 +1,6 @@
 import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { Route } from '../../routing/router.ts';
 import { Lookup, type SessionTable } from '../../sessions/table/table.ts';
 import type { TimerWheel } from '../../timing/timer-wheel.ts';
 import { type SessionTurns, Taken } from '../../turns/session-turns.ts';
@@ -24,10 +25,13 @@ export class SessionTurn implements AdmissionStep {
     this.#wheel = wheel;
   }
 
+  isFor(_route: Route, { pool }: PoolRuntime): boolean {
+    return pool.config.session.dialog === 'half-duplex';
+  }
+
   enter(x: Exchange, runtime: PoolRuntime, gate: Gate): ErrorKind | typeof WAIT | null {
     const { pool } = runtime;
-    const { dialog, dialogQueue } = pool.config.session;
-    if (dialog !== 'half-duplex') return null;
+    const { dialogQueue } = pool.config.session;
     if (x.strategy === null || x.fresh) {
       this.leave(x);
       return null;

@@ -6,6 +6,7 @@ import { Key } from '../../keys/key.ts';
 import { format } from '../../keys/public-id.ts';
 import type { Logger } from '../../logging/logger.ts';
 import type { SessionJournal } from '../../logging/session-journal.ts';
+import type { Route } from '../../routing/router.ts';
 import type { SessionStore, UserAnswer } from '../../sessions/store/store.ts';
 import { Lookup } from '../../sessions/table/lookup.ts';
 import { refusedUntil } from '../../sessions/table/refused-until.ts';
@@ -51,9 +52,13 @@ export class SessionUser implements AdmissionStep {
     this.#parts = parts;
   }
 
+  isFor(_route: Route, { users }: PoolRuntime): boolean {
+    return users.asks;
+  }
+
   enter(x: Exchange, runtime: PoolRuntime, gate: Gate): ErrorKind | typeof WAIT | null {
     const { users } = runtime;
-    if (!users.asks || (users.asksOnce && x.hasRow && !x.claimed)) return null;
+    if (users.asksOnce && x.hasRow && !x.claimed) return null;
     const head = gate.head(x);
     const { trusted } = x.client;
     x.strippedFields = users.strippedFields(head, trusted);

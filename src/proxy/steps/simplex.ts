@@ -1,5 +1,6 @@
 import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { Route } from '../../routing/router.ts';
 import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import type { AdmissionStep } from './admission.ts';
 
@@ -8,8 +9,11 @@ export const SIMPLEX_METHODS = 'GET, HEAD';
 
 /** `session.dialog: simplex`: what only reads. An upgrade could say anything afterwards. */
 export class Simplex implements AdmissionStep {
-  enter(x: Exchange, runtime: PoolRuntime): ErrorKind | null {
-    if (runtime.pool.config.session.dialog !== 'simplex') return null;
+  isFor(_route: Route, { pool }: PoolRuntime): boolean {
+    return pool.config.session.dialog === 'simplex';
+  }
+
+  enter(x: Exchange): ErrorKind | null {
     return (x.method === 'GET' || x.method === 'HEAD') && x.upgrade === '' ? null : ERRORS.METHOD_NOT_ALLOWED;
   }
 }

@@ -114,7 +114,7 @@ class World {
       assert.deepEqual([x.boundBackend?.slot, x.createdAt], [decides.backend, decides.began]);
     }
     assert.equal(nameOf(x.found.key), decides.key);
-    confirm(x, responseOf([]), backend, this.#runtime, this.#table, this.#store, null);
+    confirm(x, responseOf([]), backend, this.#runtime, this.#table, this.#store, () => null);
     for (const key of keys) {
       const session = this.#names.get(key);
       if (key !== '' && key !== 'ip' && (session === undefined || session.ended)) this.#names.set(key, decides);

@@ -206,7 +206,7 @@ class World {
     const backend = x.boundBackend ?? this.#pool.backends[slot]!;
     x.backend = backend;
     const response = responseOf([]);
-    let line = confirm(x, response, backend, this.#runtime, this.#table, this.#store, null);
+    let line = confirm(x, response, backend, this.#runtime, this.#table, this.#store, () => null);
     const session: Session = found ?? {
       began: this.now,
       agent,

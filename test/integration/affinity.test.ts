@@ -18,8 +18,8 @@ import { workerConnections } from '../support/worker-connections.ts';
 const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 const GARBAGE = often(2_000, 10_000);
 const RACES = often(500, 2_000);
-const IDLE = 1_000;
-const LIFETIME = 1_500;
+const IDLE = 3_000;
+const LIFETIME = 4_000;
 
 /** What the backend was told of a request. */
 function told(answer: Answered): Record<string, string | undefined> {
@@ -56,7 +56,7 @@ describe('keys and cookies', () => {
       main: 'affinity: [{ by: cookie }]',
       other: 'affinity: [{ by: cookie, name: other }]',
       idle: `affinity: [{ by: cookie, name: idle }], session: { idle: ${IDLE}ms }`,
-      sliding: 'affinity: [{ by: cookie, name: sliding }], session: { idle: 2s }',
+      sliding: 'affinity: [{ by: cookie, name: sliding }], session: { idle: 4s }',
       life: `affinity: [{ by: cookie, name: life }], session: { lifetime: ${LIFETIME}ms }`,
       header: 'affinity: [{ by: header, name: x-key }]',
       learn: 'affinity: [{ by: app-cookie, name: JSESSIONID }, { by: header, name: x-session, learn: true }]',
@@ -121,9 +121,9 @@ describe('keys and cookies', () => {
     const first = await get('/sliding');
     const started = performance.now();
     let renewed = '';
-    while (renewed === '' && performance.now() - started < 1_900)
+    while (renewed === '' && performance.now() - started < 3_900)
       renewed = (await get('/sliding', { cookie: first.cookie })).cookie;
-    assert.ok(performance.now() - started > 150, 'not before');
+    assert.ok(performance.now() - started > 300, 'not before');
     assert.equal(
       cookieValue(renewed).slice(0, 24),
       cookieValue(first.cookie).slice(0, 24),
@@ -208,8 +208,8 @@ describe('keys and cookies', () => {
 
   test('9: traffic keeps it from being idle, but never extends its lifetime', async () => {
     const sliding = await get('/sliding');
-    const first = await get('/life');
     const started = performance.now();
+    const first = await get('/life');
     let { cookie } = first;
     let expired: string | undefined;
     while (expired === undefined) {
@@ -224,7 +224,7 @@ describe('keys and cookies', () => {
     }
     assert.equal(expired, 'lifetime');
     assert.ok(performance.now() - started > LIFETIME - 50);
-    while (performance.now() - started < 2_500) {
+    while (performance.now() - started < 6_000) {
       assert.equal((await get('/sliding', { cookie: sliding.cookie })).backend, sliding.backend);
       await elapse(50);
     }

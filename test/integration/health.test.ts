@@ -26,14 +26,13 @@ describe('health, admin states and weights', () => {
   const drained = group();
   const maintained = group();
   const counted = group();
-  const spread = group();
   const silent = group();
   const ejected = group();
   const restarted = group();
   const slow = group();
   const backup = group();
   const panic = group();
-  const groups = [[a, b, c], drained, maintained, counted, spread, silent, ejected, restarted, slow, backup, panic];
+  const groups = [[a, b, c], drained, maintained, counted, silent, ejected, restarted, slow, backup, panic];
   let processes: BackendProcess[];
   let limpet: LimpetProcess;
   let admin: Admin;
@@ -53,14 +52,13 @@ describe('health, admin states and weights', () => {
     pool('drain', drained.slice(0, 2), `${key}, health: { ${FAST} }`);
     pool('maintenance', maintained.slice(0, 2), `${key}, health: { ${FAST}, ${passive(2, '10m', '50%')} }`);
     pool('counted', counted, 'affinity: [], health: { active: { interval: 900ms, timeout: 900ms, rise: 2, fall: 3 } }');
-    pool('spread', spread, 'affinity: [], health: { active: { interval: 9s, timeout: 1s } }');
     pool('silent', [silent[0]], 'affinity: [], health: { active: { interval: 2s, timeout: 2s } }');
     pool('half', [a, b, c], `affinity: [], health: { ${passive(2, '10m', '50%')} }`);
     pool('all', [a, b, c], `affinity: [], health: { ${passive(2, '10m', '100%')} }`);
     pool('none', [a, b, c], `affinity: [], health: { ${passive(2, '10m', '30%')} }`);
-    pool('ejected', ejected.slice(0, 2), `affinity: [], health: { ${passive(3, '1s', '50%')} }`);
+    pool('ejected', ejected.slice(0, 2), `affinity: [], health: { ${passive(3, '4s', '50%')} }`);
     pool('restarted', restarted.slice(0, 2), `${key}, health: { ${FAST}, ${passive(2, '10m', '50%')} }`);
-    pool('slow', slow.slice(0, 2), `affinity: [], health: { ${FAST}, passive: null, slowStart: 3s }`);
+    pool('slow', slow.slice(0, 2), `affinity: [], health: { ${FAST}, passive: null, slowStart: 10s }`);
     pool('backup', backup, `${key}, health: { ${FAST}, passive: null }`, ['', '', ', backup: true']);
     pool('panic', panic.slice(0, 2), `${key}, health: { ${FAST}, passive: null, whenAllDown: try }`);
     pool('weights', [a, b, c], 'affinity: []');
@@ -234,7 +232,7 @@ describe('health, admin states and weights', () => {
     backend.answer = echo;
     assert.deepEqual(await shares('ejected', 10), { a: 0, b: 10, c: 0 });
     await becomes('ejected', 'a', 'unknown');
-    assert.ok(performance.now() - since > 500);
+    assert.ok(performance.now() - since > 2_000);
     assert.ok((await shares('ejected', 10)).a! >= 4);
   });
 
@@ -381,15 +379,5 @@ describe('health, admin states and weights', () => {
     assert.equal((await post).backend, 'a');
     await becomes('stopped', 'a', 'up');
     assert.equal((await get('/stopped', { 'x-key': onA[0] })).backend, 'b');
-  });
-
-  test('40: first probes are spread over the interval', async () => {
-    const first = await eventually(
-      'a probe of each',
-      () =>
-        spread.every(({ probes }) => probes.length > 0) && spread.map(({ probes }) => probes[0]!).sort((x, y) => x - y),
-    );
-    // Three seconds apart when nothing else keeps the machine busy.
-    assert.ok(first[2]! - first[0]! > 2_000, `first probes after ${first.map(Math.round).join(', ')} ms`);
   });
 });

@@ -104,7 +104,7 @@ export async function startLimpetProcess(
   };
   try {
     const ready = await Promise.race([
-      logged((line) => line.msg === 'limpet takes traffic', 60_000),
+      logged((line) => line.msg === 'limpet takes traffic', 180_000),
       ended.then(([code]) => {
         throw new Error(`limpet ended with status ${String(code)} before it took traffic: ${stderr}`);
       }),

@@ -22,7 +22,10 @@ function failure(port: number, addresses: readonly string[], attemptMs = 10_000)
       resolve(null);
     });
     socket.once('error', resolve);
-    setTimeout(() => socket.destroy(Object.assign(new Error('too late'), { code: 'ETIMEDOUT' })), 20 * attemptMs).unref();
+    setTimeout(
+      () => socket.destroy(Object.assign(new Error('too late'), { code: 'ETIMEDOUT' })),
+      20 * attemptMs,
+    ).unref();
   });
 }
 

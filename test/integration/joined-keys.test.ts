@@ -30,7 +30,7 @@ describe('behaviour 115: several keys of one session', () => {
       rotates: `affinity: [{ by: query, name: sid }, ${cookie('rotates')}]`,
       limited: `affinity: [{ by: query, name: sid }, ${cookie('limited')}], rateLimit: { per: session, rate: 1/h, burst: 2 }`,
       learns: `affinity: [{ by: header, name: mcp-session-id, learn: true }, { by: app-cookie, name: J }]`,
-      late: `affinity: [{ by: query, name: sid }, ${cookie('late')}], session: { lifetime: 2s }`,
+      late: `affinity: [{ by: query, name: sid }, ${cookie('late')}], session: { lifetime: 5s }`,
     };
     limpet = await startLimpetProcess(
       [
@@ -138,10 +138,10 @@ describe('behaviour 115: several keys of one session', () => {
     await get(`late?sid=${sid}`, { cookie: first.cookie });
     let alone = await get(`late?sid=${sid}`);
     while (sessionOf(alone) === sessionOf(first)) {
-      assert.ok(Date.now() - began < 10_000);
+      assert.ok(Date.now() - began < 60_000);
       alone = await get(`late?sid=${sid}`);
     }
-    assert.ok(Date.now() - began >= 1_900, 'not before the lifetime of the session');
+    assert.ok(Date.now() - began >= 4_900, 'not before the lifetime of the session');
   });
 
   test('115: a joined key is bound to what its session is bound to, and every known key is checked', async () => {

@@ -264,8 +264,8 @@ describe('rotation, with 2 workers', () => {
 
   test('a late request of a browser goes to the backend of the session, without a session and without a cookie; for five seconds', async () => {
     const { cookie, backend } = await get('/');
-    const login = await post('/login', cookie);
     const rotated = Date.now();
+    const login = await post('/login', cookie);
     const late = await Promise.all(Array.from({ length: 8 }, () => get('/', cookie, FROM_PAGE)));
     for (const answered of late) {
       if (Date.now() - rotated > 4_000) break;

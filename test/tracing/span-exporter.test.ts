@@ -212,7 +212,7 @@ describe('the export of spans', () => {
     await eventually('the first try', () => collector.exports.length === 1, LONG);
     const from = performance.now();
     await exporter.stop(50);
-    assert.ok(performance.now() - from < 8_000);
+    assert.ok(performance.now() - from < 30_000);
     assert.equal(dropped(), 3);
     assert.match(log(), /spans were dropped/);
   });

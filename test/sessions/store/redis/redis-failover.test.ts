@@ -11,7 +11,7 @@ import { openRedisNode, type RedisNode } from '../../../support/redis-nodes.ts';
 import { type RedisSet, startCluster, startSentinels } from '../../../support/redis-sets.ts';
 import { randomKeys } from '../../random-keys.ts';
 
-const FLIP_MS = 30_000;
+const FLIP_MS = 60_000;
 let seed = 100;
 
 async function startOne(): Promise<RedisSet> {
@@ -56,7 +56,7 @@ async function underLoad(nodes: readonly RedisNode[], work: () => Promise<unknow
     over = true;
   }
   await Promise.all(loads);
-  assert.ok(slowest < 10_000, `a call took ${slowest} ms`);
+  assert.ok(slowest < 20_000, `a call took ${slowest} ms`);
   return used;
 }
 
@@ -157,7 +157,7 @@ describe('two nodes and a store that goes and comes', () => {
     const [key, other] = randomKeys(2, seed++) as [Key, Key];
     const started = performance.now();
     const said = await Promise.all([claimOn(one, key, 'a'), claimOn(one, key, 'b')]);
-    assert.ok(performance.now() - started < 5_000);
+    assert.ok(performance.now() - started < 20_000);
     assert.deepEqual(
       said.map(({ home }) => home),
       ['a', 'a'],

@@ -12,6 +12,6 @@ test('L3: whether the store is up is known without a look at the rows', () => {
   const began = performance.now();
   for (let n = 0; n < 10_000; n++) assert.equal(supervisor.view.up, false);
   // A look at every row would take some minutes.
-  assert.ok(performance.now() - began < 5_000, `${performance.now() - began} ms`);
+  assert.ok(performance.now() - began < 20_000, `${performance.now() - began} ms`);
   assert.equal(supervisor.view.pending, 100);
 });

@@ -14,7 +14,7 @@ import { RawClient } from '../support/raw-client.ts';
 
 /** Connects of one worker to one backend at once. */
 const AT_ONCE = 128;
-const MS = 30_000;
+const MS = 60_000;
 
 /** A TLS server that shakes hands with the first so many connections only: to whoever connects after that, it does not get to an end. */
 class Reluctant {
@@ -172,19 +172,21 @@ ${more}`);
   test('who waits longer than timeouts.queue for its turn gets 503 QUEUE_TIMEOUT, and the backend is not blamed', async () => {
     await start('    timeouts: { connect: 60s, queue: 500ms }\n    retry: { budget: 100% }');
     const answers = await burst(AT_ONCE + 5);
-    const late = (await Promise.all(answers.slice(1 + AT_ONCE))).map(({ code, status }) => `${status} ${code}`);
+    // Whichever come last.
+    const late: string[] = [];
+    for (const answer of answers.slice(1)) void answer.then(({ code, status }) => late.push(`${status} ${code}`));
+    await eventually('five to be answered', () => late.length >= 5, MS);
     assert.deepEqual(
       late,
       Array.from({ length: 5 }, () => '503 QUEUE_TIMEOUT'),
     );
     assert.equal((await new Admin(limpet.admin).backend('app', 'a')).failures, 0);
     a.stop();
-    await Promise.all(answers.slice(1, 1 + AT_ONCE));
-    await assert.doesNotReject(answers[0]!);
+    await Promise.all(answers);
   });
 
   test('connects that time out are replaced by those of who waits', async () => {
-    await start('    timeouts: { connect: 500ms, queue: 60s }\n    retry: { budget: 100% }');
+    await start('    timeouts: { connect: 2s, queue: 60s }\n    retry: { budget: 100% }');
     const answers = await burst(2 * AT_ONCE + 3);
     const all = await Promise.all(answers.slice(1));
     assert.equal(all.filter(({ backend }) => backend === 'b').length, 2 * AT_ONCE + 3);

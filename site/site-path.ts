@@ -1,0 +1,14 @@
+import { dirname, join, normalize } from 'node:path';
+
+/**
+ * Where the site has what a link in a page of the repository leads to: pages of docs/ stand at the root of the site, the README is
+ * its front page, everything else is where it is in the repository.
+ * @param page path of the page from the repository's folder
+ * @param link as it is written; one to another site, or within the page, stays as it is
+ */
+export function sitePath(page: string, link: string): string {
+  if (/^[a-z][a-z0-9+.-]*:|^[#/]/.test(link)) return link;
+  const [, file = '', anchor = ''] = /^([^#]*)(#.*)?$/.exec(link)!;
+  const path = normalize(join(dirname(page), file)).replace(/^docs\//, '');
+  return `/${path.replace(/^(?:README|index)\.md$/, '').replace(/\.md$/, '')}${anchor}`;
+}

@@ -5,14 +5,24 @@ import { packageVersion } from '../package-version.ts';
 import { CliError } from './cli-error.ts';
 import { commandList } from './command-list.ts';
 import { cookieArguments } from './cookie-arguments.ts';
+import { example } from './example.ts';
 import { globalOptions } from './global-options.ts';
-import { printError } from './output.ts';
+import { printError, printLine } from './output.ts';
 
 /**
  * Runs the command that the arguments name, and resolves with the exit status:
  * 0 done, 1 failed at run time, 2 bad usage or bad configuration. Errors are printed, one line each.
  */
 export async function run(args: readonly string[]): Promise<number> {
+  // As the script of `limpet completion` asks: with the line that is being written, from the name of the program on.
+  const completing = args[0] === '--get-yargs-completions';
+  if (completing) {
+    const { complete } = await import('./complete.ts');
+    const found = complete(args.slice(2));
+    for (const word of found ?? []) printLine(word);
+    if (found !== null) return 0;
+  }
+  const commands = await commandList(args);
   const parser = globalOptions(yargs(cookieArguments(args)))
     .scriptName('limpet')
     .locale('en')
@@ -25,14 +35,15 @@ export async function run(args: readonly string[]): Promise<number> {
       'parse-positional-numbers': false,
       'dot-notation': false,
     })
-    .command(commandList(args))
-    .example('$0 init && $0 check && $0 start', 'write limpet.yaml, validate it, run')
+    .command(commands)
+    .example(...example('$0 init && $0 check && $0 start', 'write limpet.yaml, validate it, run'))
     .completion('completion', 'Print a completion script for the shell')
     .demandCommand(1, 'no command: limpet --help lists them')
     .recommendCommands()
     .strict()
     .strictCommands()
-    .exitProcess(false)
+    // What it completes it prints, and does not come back.
+    .exitProcess(completing)
     .fail((message, error) => {
       throw error ?? new CliError(usageLine(message), 2);
     })
@@ -50,6 +61,8 @@ function usageLine(message: string): string {
   const line = message.replace(/\s*\n\s*/g, ' ').trim();
   if (line.startsWith('no command')) return line;
   if (line.startsWith('Did you mean')) return `no such command. ${line} limpet --help lists all`;
+  const file = /^Unknown (?:command|argument)s?: (\S+\.ya?ml)$/i.exec(line)?.[1];
+  if (file !== undefined) return `a configuration file is named with -c: -c ${file}`;
   if (line.startsWith('Not enough non-option')) return 'an argument is missing; --help says which';
   return `${line.charAt(0).toLowerCase()}${line.slice(1)}; --help says what is allowed`;
 }

@@ -84,6 +84,13 @@ export function readDocument(text: string, file: string, environment: Environmen
   for (const { code, message, pos } of [...parsed.errors, ...parsed.warnings]) {
     // After the first mistake the parser stumbles over whatever follows.
     if (errors.length > 0 && (code === 'UNEXPECTED_TOKEN' || errors.at(-1)?.line === place(pos[0]).line)) continue;
+    // The parser misses a quote where it gives up, which may be the end of the file; what else it says is of what the quote swallowed.
+    const quote = /closing.*quote/.test(message) ? startOfQuote(parsed, pos[0]) : null;
+    if (quote !== null) {
+      const unclosed = `is not valid YAML: the quote ${text[quote]} that begins here is not closed`;
+      errors.push({ ...place(quote), path: '', message: unclosed });
+      break;
+    }
     errors.push({ ...place(pos[0]), path: '', message: syntaxMessage(code, message, text, pos[0]) });
   }
   if (errors.length > 0) return broken();
@@ -271,6 +278,17 @@ function plainScalar(text: string): unknown {
   if (/^(?:false|False|FALSE)$/.test(word)) return false;
   if (/^[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?$|^0o[0-7]+$|^0x[0-9a-fA-F]+$/.test(word)) return Number(word);
   return text;
+}
+
+/** Where the quoted scalar begins whose text ends at `end`; null: there is none. */
+function startOfQuote(parsed: Parsed, end: number): number | null {
+  let start: number | null = null;
+  visit(parsed, {
+    Scalar: (_key, { type, range }) => {
+      if (range?.[1] === end && (type === Scalar.QUOTE_DOUBLE || type === Scalar.QUOTE_SINGLE)) start = range[0];
+    },
+  });
+  return start;
 }
 
 /** The parser's message, in words that say what to do where it can be known. */

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { checkLimits } from './check-limits.ts';
 import { checkListeners } from './check-listeners.ts';
 import { checkPools } from './check-pools.ts';
 import { checkRateLimits } from './check-rate-limits.ts';
@@ -27,7 +28,7 @@ export function validate(
     report.error([], 'is empty: listeners and pools are required; limpet init writes a file to begin with');
     return null;
   }
-  const { value, parsed } = parse(written, readings);
+  const { value, parsed } = parse(withoutExtensions(written), readings);
   for (const issue of parsed.error?.issues ?? []) {
     for (const { path, message, at } of findings(issue, value)) {
       report.error(path, message, at);
@@ -40,8 +41,15 @@ export function validate(
   checkRateLimits(parts, value, report);
   checkSessions(value, report);
   checkTracing(value, report);
+  if (parsed.success) checkLimits(parsed.data, report);
   checkHeaderNames(value, report);
   return parsed.data ?? null;
+}
+
+/** What is written without the keys at the top that begin with `x-`: a place for YAML anchors, which limpet does not read. */
+function withoutExtensions(written: unknown): unknown {
+  if (typeof written !== 'object' || written === null || Array.isArray(written)) return written;
+  return Object.fromEntries(Object.entries(written).filter(([key]) => !key.startsWith('x-')));
 }
 
 function safeParse(value: unknown) {

@@ -126,6 +126,43 @@ test('M1, 114: restarted says that the process of one backend is another one now
   assert.deepEqual(new Set(seen.map(({ line }) => line)), new Set(['POST /api/v1/pools/shop/backends/a/restarted']));
 });
 
+test('U11: weight sets the weight of one backend, and says what it means', async (context) => {
+  const { run, seen } = await fake(context, ({ body }) => ({ json: { id: 'a', ...JSON.parse(body) } }));
+  assert.match((await run('backends', 'weight', 'shop/a', '5')).stdout, /^shop\/a has weight 5: /);
+  assert.match((await run('backends', 'weight', 'shop/a', '0')).stdout, /gets no new sessions, those it has stay/);
+  assert.deepEqual(JSON.parse((await run('backends', 'weight', 'shop/a', '7', '--json')).stdout), {
+    id: 'a',
+    weight: 7,
+  });
+  assert.deepEqual(
+    seen.map(({ line, body }) => `${line} ${body}`),
+    [5, 0, 7].map((weight) => `PATCH /api/v1/pools/shop/backends/a {"weight":${weight}}`),
+  );
+  for (const wrong of ['x', '1.5', '65536', '']) {
+    const { status, stderr } = await run('backends', 'weight', 'shop/a', wrong);
+    assert.equal(status, 2);
+    assert.match(stderr, /^limpet: the weight must be a whole number from 0 to 65535/);
+  }
+});
+
+test('U3, U6: long names are cut in the list of sessions, an empty list says so, and a part of it says of how many', async (context) => {
+  const name = 'u'.repeat(300);
+  let sessions = [{ ...session('k1'), user: name }];
+  const { run } = await fake(context, ({ line }) => ({
+    json: line.startsWith('GET /api/v1/status')
+      ? { sessions: 10_000 }
+      : { sessions, cursor: sessions.length > 0 ? '1' : null },
+  }));
+  const { stdout } = await run('sessions', '--limit', '1');
+  const [head, row] = stdout.split('\n');
+  assert.ok(row!.includes(` ${'u'.repeat(39)}…  `) && row!.length < head!.length + 60, row!);
+  assert.match(stdout, /\n1 of 10000: --limit 10 shows them\n$/);
+  assert.match((await run('sessions', 'list', '--user', name, '--limit', '1')).stdout, /\nand more: --limit 10 /);
+  sessions = [];
+  assert.equal((await run('sessions')).stdout, 'there are no sessions\n');
+  assert.equal((await run('sessions', 'list', '--user', 'nobody')).stdout, 'no session is like that\n');
+});
+
 test('sessions list fetches page after page until the limit', async (context) => {
   const { run, seen } = await fake(context, ({ line }) => {
     const query = new URL(line.split(' ')[1] ?? '', 'http://x').searchParams;

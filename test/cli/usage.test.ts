@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { callLimpet } from './call-limpet.ts';
 import { runLimpet } from './run-limpet.ts';
@@ -28,6 +30,57 @@ test('each command explains itself on standard output, with an example', async (
     assert.match(stdout, /Options:/);
     assert.match(stdout, /Examples:/, command.join(' '));
     assert.match(stdout, /--config/);
+  }
+});
+
+test('U9: the commands of examples are whole, on a terminal of 80 characters too', async (context) => {
+  const { columns } = process.stdout;
+  process.stdout.columns = 80;
+  context.after(() => {
+    process.stdout.columns = columns;
+  });
+  for (const command of COMMANDS) {
+    const { stdout } = await callLimpet(context, [...command, '--help']);
+    const examples = stdout.split('Examples:\n')[1]!.split('\n\n')[0]!.split('\n');
+    for (const line of examples.filter((one) => one !== '')) assert.match(line, /^ {2}(?:limpet |curl |# )/, stdout);
+  }
+});
+
+test('U9: completion knows commands, options, and the pools and backends of the file', async (context) => {
+  const directory = mkdtempSync(join(tmpdir(), 'limpet-completion-'));
+  context.after(() => rmSync(directory, { recursive: true }));
+  const file = join(directory, 'own.yaml');
+  const pool = (port: number) =>
+    `{ backends: [{ id: a, url: "http://127.0.0.1:${port}" }, { id: b2, url: "http://127.0.0.1:${port + 1}" }] }`;
+  writeFileSync(
+    file,
+    `listeners: [{ bind: "127.0.0.1:1" }]\nroutes: [{ pool: shop }, { pool: api }]\npools:\n  shop: ${pool(2)}\n  api: ${pool(4)}\n`,
+  );
+  const complete = async (...words: string[]) =>
+    (await runLimpet(['--get-yargs-completions', 'limpet', ...words])).stdout.split('\n').filter((line) => line !== '');
+  assert.deepEqual(await complete('backends', 'drain', '-c', file, ''), ['shop/a', 'shop/b2', 'api/a', 'api/b2']);
+  assert.deepEqual(await complete('-c', file, 'cookie', 'mint', 'api/'), ['api/a', 'api/b2']);
+  assert.deepEqual(await complete('sessions', 'list', '-c', file, '--pool', 's'), ['shop']);
+  assert.deepEqual(await complete('sessions', 'list', '-c', file, '--backend', ''), ['a', 'b2']);
+  assert.ok((await complete('backends', '')).includes('maintenance'));
+  assert.ok((await complete('sim')).includes('simulate'));
+  assert.ok((await complete('check', '--')).includes('--print'));
+  assert.deepEqual(
+    (await complete('backends', 'drain', '-c', '/none.yaml', 's')).filter((word) => word.includes('/')),
+    [],
+  );
+});
+
+test('U8: check takes the file as its argument, and other commands say how they are told', async (context) => {
+  const file = new URL('../../config/limpet.yaml', import.meta.url).pathname;
+  assert.match((await callLimpet(context, ['check', file])).stdout, /^valid: .*limpet\.yaml \(/);
+  assert.match((await callLimpet(context, ['check', '/none.yaml'])).stderr, /^\/none\.yaml: there is no such file/);
+  for (const command of ['start', 'reload']) {
+    const { status, stderr } = await callLimpet(context, [command, 'other.yaml']);
+    assert.deepEqual(
+      { status, stderr },
+      { status: 2, stderr: 'limpet: a configuration file is named with -c: -c other.yaml\n' },
+    );
   }
 });
 

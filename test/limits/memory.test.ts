@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { memoryLimit } from '../../src/limits/memory-limit.ts';
+import { memoryLimit } from '../../src/config/memory-limit.ts';
 import { MemoryPressure, Pressure } from '../../src/limits/memory-pressure.ts';
 import { MemoryWatch } from '../../src/limits/memory-watch.ts';
 import { createLogger } from '../../src/logging/logger.ts';

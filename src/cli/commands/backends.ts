@@ -5,6 +5,7 @@ import { ago } from '../ago.ts';
 import { backendName } from '../backend-name.ts';
 import { CliError } from '../cli-error.ts';
 import type { Command } from '../command.ts';
+import { example } from '../example.ts';
 import { harmless, paint, printJson, printLine } from '../output.ts';
 import { type Column, formatTable } from '../table.ts';
 import { withAdminClient } from '../with-admin-client.ts';
@@ -17,6 +18,8 @@ interface DrainOptions extends StateOptions {
   readonly wait: boolean;
   readonly deadline: string | undefined;
 }
+
+const MOST_WEIGHT = 65_535;
 
 type Document = Readonly<Record<string, unknown>>;
 
@@ -73,24 +76,35 @@ export const command: Command<AdminOptions> = {
     }
     return commands
       .command(
+        'weight <backend> <weight>',
+        'Set the share of new sessions that a backend gets, until the next reload that changes it',
+        (argument) =>
+          stateOptions(argument, 'weight', '5').positional('weight', {
+            type: 'string',
+            demandOption: true,
+            describe: 'Whole number from 0 (no new sessions) to 65535',
+          }),
+        (options) => setWeight(options, options.weight),
+      )
+      .command(
         'restarted <backend>',
         'Say that the process of a backend was restarted; its sessions move to a replica that has their state',
         (argument) => stateOptions(argument, 'restarted'),
         (options) => restarted(options),
       )
       .strict()
-      .example('$0 backends', 'list them with state, health and sessions')
-      .example('$0 backends drain shop/a', 'no new sessions for backend a of pool shop')
-      .example('$0 backends drain shop/a --wait --deadline 5m', 'and wait until it is empty')
-      .example('$0 backends ready shop/a', 'new sessions again');
+      .example(...example('$0 backends', 'list them with state, health and sessions'))
+      .example(...example('$0 backends drain shop/a', 'no new sessions for backend a of pool shop'))
+      .example(...example('$0 backends drain shop/a --wait --deadline 5m', 'and wait until it is empty'))
+      .example(...example('$0 backends ready shop/a', 'new sessions again'));
   },
   handler: () => {},
 };
 
-function stateOptions(argv: Argv<AdminOptions>, command: string): Argv<StateOptions> {
+function stateOptions(argv: Argv<AdminOptions>, command: string, more = ''): Argv<StateOptions> {
   return argv
     .positional('backend', { type: 'string', demandOption: true, describe: 'POOL/ID' })
-    .example(`$0 backends ${command} shop/a`, `backend a of pool shop`);
+    .example(...example(`$0 backends ${command} shop/a ${more}`.trimEnd(), 'backend a of pool shop'));
 }
 
 function drainOptions(argv: Argv<AdminOptions>): Argv<DrainOptions> {
@@ -105,7 +119,7 @@ function drainOptions(argv: Argv<AdminOptions>): Argv<DrainOptions> {
       requiresArg: true,
       describe: 'With --wait: move the sessions that are left after this time, such as 30s or 5m',
     })
-    .example('$0 backends drain shop/a --wait --deadline 5m', 'and move the rest after five minutes')
+    .example(...example('$0 backends drain shop/a --wait --deadline 5m', 'and move the rest after five minutes'))
     .epilogue(
       'With --wait: exit status 0 when nothing is left. Ctrl-C ends the wait alone: the backend goes on draining.',
     );
@@ -161,6 +175,18 @@ async function setState(options: StateOptions, state: keyof typeof STATES): Prom
   const document = await withAdminClient(options, (client) => client.call('PATCH', path, { state }));
   if (options.json) printJson(document ?? { pool, id, state });
   else printLine(`${pool}/${id} ${STATES[state].done}`);
+}
+
+async function setWeight(options: StateOptions, text: string): Promise<void> {
+  const { pool, id, path } = backendName(options.backend);
+  const weight = Number(text);
+  if (!/^\d+$/.test(text) || weight > MOST_WEIGHT) {
+    throw new CliError(`the weight must be a whole number from 0 to ${MOST_WEIGHT}, got ${JSON.stringify(text)}`, 2);
+  }
+  const document = await withAdminClient(options, (client) => client.call('PATCH', path, { weight }));
+  if (options.json) printJson(document ?? { pool, id, weight });
+  else if (weight === 0) printLine(`${pool}/${id} has weight 0: it gets no new sessions, those it has stay`);
+  else printLine(`${pool}/${id} has weight ${weight}: new sessions go by it from here on`);
 }
 
 async function restarted(options: StateOptions): Promise<void> {

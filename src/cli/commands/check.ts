@@ -6,25 +6,27 @@ import { printConfig } from '../../config/print.ts';
 import type { EngineChoice, WantedEngine } from '../../sockets/choose-engine.ts';
 import { CliError } from '../cli-error.ts';
 import type { Command } from '../command.ts';
+import { example } from '../example.ts';
 import type { GlobalOptions, OptionsOf } from '../global-options.ts';
 import { paint, printJson, printLine, printWarning } from '../output.ts';
 
 const builder = (argv: Argv<GlobalOptions>) =>
   argv
+    .positional('file', { type: 'string', describe: 'Configuration file, instead of -c' })
     .option('print', {
       type: 'boolean',
       default: false,
       describe: 'Print the configuration with defaults filled in, as YAML',
     })
     .option('json', { type: 'boolean', default: false, describe: 'Print one JSON document' })
-    .example('$0 check', 'validate limpet.yaml of this directory')
-    .example('$0 check -c /etc/limpet/limpet.yaml --print', 'also print it with every default')
+    .example(...example('$0 check', 'validate limpet.yaml of this directory'))
+    .example(...example('$0 check /etc/limpet/limpet.yaml --print', 'also print it with every default'))
     .epilogue('Exit status 2 when the file, or a file that it names, is not usable.');
 
 /** `limpet check`: every error of a configuration file, also of the files that it names, and how connections would be read. */
 export const command: Command<OptionsOf<typeof builder>> = {
   builder,
-  handler: async ({ config: file, print, json }) => {
+  handler: async ({ config, file = config, print, json }) => {
     const loaded = loadConfig(file);
     const errors = 'errors' in loaded ? loaded.errors : loaded.unreadable;
     const sockets = 'errors' in loaded ? null : await provenEngine(loaded.config.sockets);

@@ -6,6 +6,7 @@ import { CliError } from '../cli-error.ts';
 import type { Command } from '../command.ts';
 import { CookieReader } from '../cookie-reader.ts';
 import { cookieSecrets } from '../cookie-secrets.ts';
+import { example } from '../example.ts';
 import type { GlobalOptions } from '../global-options.ts';
 import { loadOrFail } from '../load-or-fail.ts';
 import { paint, printJson, printLine, printWarning } from '../output.ts';
@@ -35,7 +36,7 @@ export const command: Command<CookieOptions> = {
               type: 'string',
               describe: 'Its value, alone or as NAME=VALUE; absent: read from standard input',
             })
-            .example('$0 cookie decode limpet=Zk3…', 'one as the browser shows it')
+            .example(...example('$0 cookie decode limpet=Zk3…', 'one as the browser shows it'))
             .epilogue('Exit status 1 when it does not verify.'),
         (options) => decodeCookie(options, options.value),
       )
@@ -45,7 +46,7 @@ export const command: Command<CookieOptions> = {
         (mint) =>
           mint
             .positional('backend', { type: 'string', demandOption: true, describe: 'POOL/ID' })
-            .example('curl -H "Cookie: limpet=$($0 cookie mint shop/a)" …', 'ask backend a')
+            .example(...example('curl -H "Cookie: limpet=$($0 cookie mint shop/a)" …', 'ask backend a'))
             .epilogue('Whoever has the value has the session: it is for support and tests.'),
         (options) => mintCookie(options, options.backend),
       )

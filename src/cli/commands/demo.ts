@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs';
 import { CliError } from '../cli-error.ts';
 import type { Command } from '../command.ts';
+import { example } from '../example.ts';
 import type { GlobalOptions, OptionsOf } from '../global-options.ts';
 import { printError } from '../output.ts';
 import { runUntilSignal } from '../run-until-signal.ts';
@@ -20,8 +21,8 @@ const builder = (argv: Argv<GlobalOptions>) =>
       requiresArg: true,
       describe: 'Port of the admin API; the next free one when it is taken',
     })
-    .example('$0 demo', 'three shop servers behind http://127.0.0.1:8080')
-    .example('$0 demo --backends 5 --port 9000', 'five of them behind port 9000');
+    .example(...example('$0 demo', 'three shop servers behind http://127.0.0.1:8080'))
+    .example(...example('$0 demo --backends 5 --port 9000', 'five of them behind port 9000'));
 
 /** `limpet demo`: everything on this machine. */
 export const command: Command<OptionsOf<typeof builder>> = {

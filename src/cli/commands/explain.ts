@@ -4,6 +4,7 @@ import { imagineRequest } from '../../proxy/explain/imagined-request.ts';
 import { type AdminOptions, adminOptions } from '../admin-options.ts';
 import { CliError } from '../cli-error.ts';
 import type { Command } from '../command.ts';
+import { example } from '../example.ts';
 import type { GlobalOptions } from '../global-options.ts';
 import { harmless, paint, printJson, printLine } from '../output.ts';
 import { type Column, formatTable } from '../table.ts';
@@ -56,11 +57,13 @@ function builder(argv: Argv<GlobalOptions>): Argv<ExplainOptions> {
     })
     .option('ip', { type: 'string', requiresArg: true, describe: 'Address that the client connects from' })
     .option('method', { alias: 'X', type: 'string', requiresArg: true, default: 'GET', describe: 'Method' })
-    .example('$0 explain http://shop.example/cart', 'what a visitor without a session would get')
-    .example('$0 explain /cart --cookie "limpet=…" --ip 192.0.2.7', 'what this session would get')
+    .example(...example('$0 explain http://shop.example/cart', 'what a visitor without a session would get'))
+    .example(...example('$0 explain /cart --cookie "limpet=…" --ip 192.0.2.7', 'what this session would get'))
     .example(
-      '$0 explain https://api.example/v1 -H "Authorization: Bearer …"',
-      'what the session of this token would get',
+      ...example(
+        '$0 explain https://api.example/v1 -H "Authorization: Bearer …"',
+        'what the session of this token would get',
+      ),
     );
 }
 

@@ -1,9 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type { Argv } from 'yargs';
 import { whyUnreadable } from '../../config/files.ts';
 import { installation } from '../../installation.ts';
 import { CliError } from '../cli-error.ts';
 import type { Command } from '../command.ts';
+import { example } from '../example.ts';
 import type { GlobalOptions, OptionsOf } from '../global-options.ts';
 import { printLine } from '../output.ts';
 
@@ -13,15 +15,16 @@ const builder = (argv: Argv<GlobalOptions>) =>
   argv
     .option('preset', { choices: PRESETS, requiresArg: true, describe: 'Made for one kind of application' })
     .option('force', { type: 'boolean', default: false, describe: 'Overwrite the file when it exists' })
-    .example('$0 init', 'write limpet.yaml')
-    .example('$0 init --preset socketio -c chat.yaml', 'write chat.yaml for Socket.IO servers');
+    .example(...example('$0 init', 'write limpet.yaml'))
+    .example(...example('$0 init --preset socketio -c chat.yaml', 'write chat.yaml for Socket.IO servers'));
 
 /** `limpet init`: a commented configuration file to begin with. */
 export const command: Command<OptionsOf<typeof builder>> = {
   builder,
   handler: ({ config: file, preset, force }) => {
     const source = preset === undefined ? 'limpet.yaml' : `examples/${preset}.yaml`;
-    const text = readFileSync(new URL(`config/${source}`, installation.root), 'utf8');
+    const schema = fileURLToPath(new URL('config/limpet.schema.json', installation.root));
+    const text = `# yaml-language-server: $schema=${schema}\n${readFileSync(new URL(`config/${source}`, installation.root), 'utf8')}`;
     try {
       writeFileSync(file, text, { flag: force ? 'w' : 'wx' });
     } catch (error) {

@@ -1,6 +1,7 @@
 import { type AdminOptions, adminOptions } from '../admin-options.ts';
 import type { Command } from '../command.ts';
 import { changesTable } from '../config-changes.ts';
+import { example } from '../example.ts';
 import { harmless, printJson, printLine, printWarning } from '../output.ts';
 import { withAdminClient } from '../with-admin-client.ts';
 
@@ -11,8 +12,8 @@ const RELOAD_MS = 120_000;
 export const command: Command<AdminOptions> = {
   builder: (argv) =>
     adminOptions(argv)
-      .example('$0 reload', 'take over what has changed in the file')
-      .example('$0 reload --json', 'and print what that was as JSON')
+      .example(...example('$0 reload', 'take over what has changed in the file'))
+      .example(...example('$0 reload --json', 'and print what that was as JSON'))
       .epilogue('Exit status 2, with every mistake, when the file is not usable: then nothing has changed.'),
   handler: async (options) => {
     const document = await withAdminClient(options, (client) =>

@@ -2,6 +2,7 @@ import { type AdminOptions, adminOptions } from '../admin-options.ts';
 import { ago } from '../ago.ts';
 import { CliError } from '../cli-error.ts';
 import type { Command } from '../command.ts';
+import { example } from '../example.ts';
 import { harmless, paint, printJson, printLine } from '../output.ts';
 import { type Column, formatTable } from '../table.ts';
 import { withAdminClient } from '../with-admin-client.ts';
@@ -15,6 +16,8 @@ interface ListOptions extends AdminOptions {
 
 type Document = Readonly<Record<string, unknown>>;
 
+/** Characters of a name in the list. */
+const LONGEST_NAME = 40;
 /** Rows of one answer; a longer list is fetched in pieces. */
 const PAGE = 1000;
 
@@ -43,7 +46,7 @@ export const command: Command<AdminOptions> = {
             .option('backend', { type: 'string', requiresArg: true, describe: 'On the backend with this id only' })
             .option('user', { type: 'string', requiresArg: true, describe: 'Of this user only' })
             .option('limit', { type: 'number', requiresArg: true, default: 100, describe: 'At most so many' })
-            .example('$0 sessions list --pool shop --backend a', 'the sessions on backend a of pool shop'),
+            .example(...example('$0 sessions list --pool shop --backend a', 'the sessions on backend a of pool shop')),
         (options) => listSessions(options),
       )
       .command(
@@ -68,9 +71,9 @@ export const command: Command<AdminOptions> = {
         (options) => moveSession(options, options.key, options.backend),
       )
       .strict()
-      .example('$0 sessions --limit 10', 'ten sessions')
-      .example('$0 sessions show KEY --json', 'one session as JSON')
-      .example('$0 sessions move KEY b', 'move it to backend b'),
+      .example(...example('$0 sessions --limit 10', 'ten sessions'))
+      .example(...example('$0 sessions show KEY --json', 'one session as JSON'))
+      .example(...example('$0 sessions move KEY b', 'move it to backend b')),
   handler: () => {},
 };
 
@@ -78,7 +81,9 @@ async function listSessions(options: ListOptions): Promise<void> {
   const { pool, backend, user, limit } = options;
   if (!Number.isInteger(limit) || limit < 1) throw new CliError('--limit must be a whole number from 1', 2);
   const sessions: Document[] = [];
+  const filtered = pool !== undefined || backend !== undefined || user !== undefined;
   let cursor: unknown = null;
+  let total: unknown = null;
   await withAdminClient(options, async (client) => {
     do {
       const query = new URLSearchParams();
@@ -93,8 +98,13 @@ async function listSessions(options: ListOptions): Promise<void> {
       sessions.push(...(document.sessions as Document[]));
       cursor = document.cursor ?? null;
     } while (cursor !== null && sessions.length < limit);
+    if (cursor !== null && !filtered && !options.json)
+      total = ((await client.call('GET', '/api/v1/status')) as Document | null)?.sessions;
   });
   if (options.json) return printJson({ sessions, cursor });
+  if (sessions.length === 0) {
+    return printLine(filtered ? 'no session is like that' : 'there are no sessions');
+  }
   const now = Date.now();
   for (const line of formatTable(
     COLUMNS,
@@ -102,17 +112,28 @@ async function listSessions(options: ListOptions): Promise<void> {
     (title) => paint('bold', title),
   ))
     printLine(line);
-  if (cursor !== null) printLine(paint('dim', `and more: --limit ${limit * 10} shows them`));
+  if (cursor !== null) {
+    const more = filtered || typeof total !== 'number' ? 'and more' : `${sessions.length} of ${total}`;
+    printLine(paint('dim', `${more}: --limit ${limit * 10} shows them`));
+  }
 }
 
 function shown(value: unknown): string {
   return value === null || value === undefined ? '-' : harmless(String(value));
 }
 
+/** A name in a table, without pushing what stands behind it out of sight; `sessions show` has it whole. */
+function shortened(name: string): string {
+  const characters = [...name];
+  return characters.length <= LONGEST_NAME ? name : `${characters.slice(0, LONGEST_NAME - 1).join('')}…`;
+}
+
 function row(session: Document, now: number): string[] {
   const { key, pool, backend, by, user, requests, moves, lastSeen } = session;
   return [
-    ...[key, pool, backend, by, user, requests, moves].map(shown),
+    ...[key, pool, backend, by].map(shown),
+    shortened(shown(user)),
+    ...[requests, moves].map(shown),
     ago(lastSeen, now),
     ago(nextEnd(session), now),
   ];

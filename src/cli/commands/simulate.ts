@@ -7,6 +7,7 @@ import { backendName } from '../backend-name.ts';
 import { CliError } from '../cli-error.ts';
 import type { Command } from '../command.ts';
 import { changesTable } from '../config-changes.ts';
+import { example } from '../example.ts';
 import type { GlobalOptions } from '../global-options.ts';
 import { harmless, paint, printJson, printLine } from '../output.ts';
 import { type Column, formatTable } from '../table.ts';
@@ -56,8 +57,8 @@ function builder(argv: Argv<GlobalOptions>): Argv<SimulateOptions> {
       requiresArg: true,
       describe: 'POOL/ID: as if the process of this backend was restarted now',
     })
-    .example('$0 simulate --drain shop/a', 'where the sessions of backend a of pool shop would go')
-    .example('$0 simulate --config new.yaml', 'what a reload with this file would do')
+    .example(...example('$0 simulate --drain shop/a', 'where the sessions of backend a of pool shop would go'))
+    .example(...example('$0 simulate --config new.yaml', 'what a reload with this file would do'))
     .epilogue(
       '--config FILE is the configuration to simulate; -c FILE names, as with every command, the one of the running limpet.',
     );

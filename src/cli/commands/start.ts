@@ -3,6 +3,7 @@ import { formatConfigError } from '../../config/config-error.ts';
 import { type Config, configSchema } from '../../config/schema.ts';
 import { CliError } from '../cli-error.ts';
 import type { Command } from '../command.ts';
+import { example } from '../example.ts';
 import type { GlobalOptions, OptionsOf } from '../global-options.ts';
 import { loadOrFail } from '../load-or-fail.ts';
 import { printError } from '../output.ts';
@@ -24,9 +25,11 @@ const builder = (argv: Argv<GlobalOptions>) =>
       describe:
         'Take sessions and listeners over from the limpet that runs with this file, which then stops gracefully',
     })
-    .example('$0 start', 'run with limpet.yaml of this directory')
-    .example('$0 start -c /etc/limpet/limpet.yaml --workers 4', 'run with four worker threads')
-    .example('$0 start --take-over', 'upgrade: replace the running one without losing a connection or a session')
+    .example(...example('$0 start', 'run with limpet.yaml of this directory'))
+    .example(...example('$0 start -c /etc/limpet/limpet.yaml --workers 4', 'run with four worker threads'))
+    .example(
+      ...example('$0 start --take-over', 'upgrade: replace the running one without losing a connection or a session'),
+    )
     .epilogue(
       'SIGHUP reads the configuration file again and opens the audit log anew. SIGTERM and SIGINT stop gracefully within shutdown.grace, a second one stops at once.',
     );

@@ -4,6 +4,7 @@ import type { AdminClient } from '../admin-client.ts';
 import { adminOptions } from '../admin-options.ts';
 import { CliError } from '../cli-error.ts';
 import type { Command } from '../command.ts';
+import { example } from '../example.ts';
 import type { GlobalOptions, OptionsOf } from '../global-options.ts';
 import { paint, printJson, printLine } from '../output.ts';
 import { TerminalScreen } from '../top/terminal-screen.ts';
@@ -32,9 +33,9 @@ const builder = (argv: Argv<GlobalOptions>) =>
       default: 'rate' as TopOrder,
       describe: 'What comes first',
     })
-    .example('$0 top', 'a live view; q or Ctrl-C leaves it')
-    .example('$0 top --sort latency --interval 1s', 'the slowest backends first, every second')
-    .example('$0 top --json', 'one picture with rates, for programs')
+    .example(...example('$0 top', 'a live view; q or Ctrl-C leaves it'))
+    .example(...example('$0 top --sort latency --interval 1s', 'the slowest backends first, every second'))
+    .example(...example('$0 top --json', 'one picture with rates, for programs'))
     .epilogue('Where standard output is no terminal, and with --json, one picture is printed.');
 
 type TopOptions = OptionsOf<typeof builder>;

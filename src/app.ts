@@ -1,7 +1,6 @@
 /** The composition root: configuration in, running parts out. Longer than 400 lines because each part is made and handed to the others here, in the order of a start. */
 import { availableParallelism } from 'node:os';
 import { AdminDoor } from './admin/admin-door.ts';
-import { BearerToken } from './admin/bearer-token.ts';
 import type { Phase } from './admin/control-plane.ts';
 import { EventSources } from './admin/events/event-sources.ts';
 import { EventStream } from './admin/events/event-stream.ts';
@@ -24,6 +23,7 @@ import { concludeRefusal } from './health/conclude-refusal.ts';
 import { LifeWatch } from './health/life-watch.ts';
 import { HealthMonitor } from './health/monitor.ts';
 import { Restarts } from './health/restarts.ts';
+import { BearerToken } from './keys/bearer-token.ts';
 import { loadSecrets } from './keys/secrets.ts';
 import { MemoryPressure, Pressure } from './limits/memory-pressure.ts';
 import { MemoryWatch } from './limits/memory-watch.ts';

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
+import type { BearerToken } from '../keys/bearer-token.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Answer } from './answer.ts';
-import type { BearerToken } from './bearer-token.ts';
 import { isCrossOrigin, isLocalHost } from './browser-guard.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { readJsonBody } from './json-body.ts';

@@ -7,7 +7,7 @@ import { format, parse } from '../keys/public-id.ts';
 import { MoveReason } from '../sessions/table/move-reasons.ts';
 import { refusedUntil } from '../sessions/table/refused-until.ts';
 import { Lookup, Row } from '../sessions/table/table.ts';
-import type { UserWords } from '../sessions/users/user-index.ts';
+import type { UserWords } from '../sessions/table/user-words.ts';
 import type { Result, SessionPage, SessionQuery, SessionView } from './control-plane.ts';
 import { findBackend, findPool } from './find-backend.ts';
 import type { LiveParts, SessionElsewhere } from './live-parts.ts';

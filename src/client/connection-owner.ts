@@ -1,8 +1,8 @@
 import type { ListenerConfig } from '../config/schema.ts';
-import type { Downstream } from './downstream.ts';
+import type { ClientConnection } from './client-connection.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 
-/** Whoever accepted the connection of a Downstream, as the Downstream sees it. */
+/** What has accepted a connection of a client, as that connection sees it. */
 export interface ConnectionOwner {
   /** As the latest configuration has it: looked at for each request. */
   readonly config: Pick<ListenerConfig, 'limits' | 'timeouts'>;
@@ -14,5 +14,5 @@ export interface ConnectionOwner {
   /** A request has come on an idle connection that a stop had just ended: its client has to send it again. */
   crossed(): void;
   /** The connection has closed. @param address its peer */
-  closed(connection: Downstream, address: string): void;
+  closed(connection: ClientConnection, address: string): void;
 }

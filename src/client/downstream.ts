@@ -3,7 +3,9 @@
  * Longer than 400 lines because it is one state machine: what each event does depends on all the others.
  */
 import { ERRORS, type ErrorKind } from '../errors.ts';
-import { type ClientSide, Exchange } from '../exchange/exchange.ts';
+import type { Attempt } from '../exchange/attempt.ts';
+import type { ClientSide } from '../exchange/client-side.ts';
+import { Exchange } from '../exchange/exchange.ts';
 import { ConnectionToken, Framing, type Head, Parse } from '../http1/head.ts';
 import type { Attempts } from '../proxy/attempts.ts';
 import type { Handler } from '../proxy/handler.ts';
@@ -12,10 +14,10 @@ import type { SocketEvents } from '../sockets/byte-socket.ts';
 import { TEXT_BYTES } from '../sockets/text-bytes.ts';
 import { Timed } from '../timing/timer-wheel.ts';
 import { upgradeProtocol } from '../upstream/tunnel.ts';
-import type { Upstream } from '../upstream/upstream.ts';
 import { CloseReason } from '../websocket/websocket-close.ts';
 import { clientAddress, clientHost, clientScheme, forwardedLines } from './client-address.ts';
 import { type Accepted, type ClientSocket, toClientSocket } from './client-socket.ts';
+import type { ConnectionEnds } from './connection-ends.ts';
 import type { ConnectionOwner } from './connection-owner.ts';
 import { LeastRate } from './least-rate.ts';
 import { RequestBody } from './request-body.ts';
@@ -36,13 +38,6 @@ const LINGER_MS = 2_000;
 /** Shares of the grace of a stop: WebSockets are told within the first, as event streams end, and do not wait for the end of a message after the second. */
 const SPREAD = 0.8;
 const URGENT = 0.9;
-
-/** Ports and address of a connection, as net.Socket has them. They are looked at only where a backend is told (`sendProxyProtocol`). */
-export interface ConnectionEnds {
-  readonly remotePort?: number | undefined;
-  readonly localAddress?: string | undefined;
-  readonly localPort?: number | undefined;
-}
 
 /** Who is at the other end of a connection, and how it came. */
 export interface AcceptedClient {
@@ -110,7 +105,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   #unread = 0;
   #drained = 0;
   #parsing = false;
-  #upstream: Upstream | null = null;
+  #upstream: Attempt | null = null;
   #forwardedHost = '';
   #forwarded = '';
   #forwardedVia = '';
@@ -736,7 +731,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
 
   // ---- upgrade ----
 
-  tunnel(upstream: Upstream): void {
+  tunnel(upstream: Attempt): void {
     this.#phase = Phase.tunnel;
     this.#upstream = upstream;
     this.flush();

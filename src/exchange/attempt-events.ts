@@ -2,11 +2,12 @@ import type { Backend } from '../backends/backend.ts';
 import type { ErrorKind } from '../errors.ts';
 import type { Head } from '../http1/head.ts';
 import type { TimerWheel } from '../timing/timer-wheel.ts';
-import type { Upstream } from '../upstream/upstream.ts';
+import type { Attempt } from './attempt.ts';
 import type { Exchange } from './exchange.ts';
+import type { PlaceEvents } from './place-events.ts';
 
 /** What connections report to the one who sent them off, and what they need from it. The handler of the data path implements it. */
-export interface AttemptEvents {
+export interface AttemptEvents extends PlaceEvents<Exchange> {
   readonly wheel: TimerWheel;
   /** Scratch for a response head; valid until the next one is parsed. */
   responseHead(): Head;
@@ -14,9 +15,9 @@ export interface AttemptEvents {
   /** A 1xx response other than 101. */
   onInterim(x: Exchange, head: Head): void;
   /** The head of the final response. False: it is not used, and the connection is given up. */
-  onResponse(x: Exchange, upstream: Upstream, head: Head, framing: number): boolean;
+  onResponse(x: Exchange, upstream: Attempt, head: Head, framing: number): boolean;
   /** The backend agreed to switch protocols. False: as above. */
-  onSwitch(x: Exchange, upstream: Upstream, head: Head): boolean;
+  onSwitch(x: Exchange, upstream: Attempt, head: Head): boolean;
   /** The response is whole. */
   onComplete(x: Exchange): void;
   /** The attempt failed; `stage` is a value of Stage, `race` the keep-alive race of behaviour 30. */
@@ -28,10 +29,6 @@ export interface AttemptEvents {
   /** Something that cannot happen happened. */
   defect(x: Exchange | null, error: unknown): void;
 
-  /** A request that waited for a place has one (see Waiter). */
-  send(x: Exchange, backend: Backend): void;
-  queueTimeout(x: Exchange): void;
-  backendGone(x: Exchange): void;
   /** Whether requests may go to it at this moment. */
   isUsable(backend: Backend): boolean;
 }

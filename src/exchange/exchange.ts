@@ -3,7 +3,6 @@ import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { Waiter } from '../backends/waiter.ts';
 import type { ErrorKind } from '../errors.ts';
-import type { Head } from '../http1/head.ts';
 import { PublicId } from '../keys/public-id.ts';
 import { Outcome } from '../metrics/outcomes.ts';
 import type { Route } from '../routing/router.ts';
@@ -12,88 +11,21 @@ import { Row } from '../sessions/table/row.ts';
 import type { User } from '../sessions/users/user-hash.ts';
 import type { RequestTrace } from '../tracing/request-trace.ts';
 import type { Turn } from '../turns/turn.ts';
-import type { BackendConnections } from '../upstream/connections.ts';
-import type { PoolRuntime } from '../upstream/pool-runtime.ts';
-import type { Resumption } from '../upstream/resume.ts';
-import type { Upstream } from '../upstream/upstream.ts';
-import type { AttemptEvents } from './attempt-events.ts';
+import type { Attempt } from './attempt.ts';
+import type { ClientSide } from './client-side.ts';
+import type { DialRequest } from './dial-request.ts';
+import type { OwnedConnections } from './owned-connections.ts';
+import type { PlaceEvents } from './place-events.ts';
+import type { PoolRuntime } from './pool-runtime.ts';
+import type { Resumption } from './resumption.ts';
 
 /** Begin of the line with the request's id. */
 export const REQUEST_ID = 'X-Request-Id: ';
 
-/** How far an attempt had come when it ended; retry reads only this (behaviours 27 to 29). */
-export const Stage = {
-  /** Nothing of the request has been sent. */
-  connect: 0,
-  /** Some of it may have been sent. */
-  exchange: 1,
-  /** The client has part of the response. */
-  committed: 2,
-} as const;
-
-/** The client's side of an exchange, as the data path sees it: an HTTP/1.1 connection, later an HTTP/2 stream. */
-export interface ClientSide {
-  /** Address of the client as text, behind trusted proxies. */
-  readonly address: string;
-  /** Port of the client, when `address` is the other end of its connection; 0: it is not, or not known. */
-  readonly port: number;
-  /** Where the client's connection came in; '' and 0: not known. */
-  readonly localAddress: string;
-  readonly localPort: number;
-  /** SHA-256 fingerprint of the client's verified certificate; '' when it has shown none. */
-  readonly tlsIdentity: string;
-  /** Its peer is one of `trustedProxies`. */
-  readonly trusted: boolean;
-  /** The client's connection is TLS, its own or as told by a trusted proxy. */
-  readonly secure: boolean;
-  /** Host that the client asked for, behind trusted proxies; `head` is that of this request. */
-  clientHost(head: Head): string;
-  /** X-Forwarded-*, Forwarded and Via lines for the backend. */
-  forwardedLines(): string;
-  /** Value of X-Request-Id when a trusted proxy sent one; '' otherwise. */
-  readonly trustedRequestId: string;
-  /** The body of a response may be sent in chunked coding. */
-  readonly chunks: boolean;
-  /** It is one of the streams of a connection, which others of it may be somebody else's. */
-  readonly multiplexed: boolean;
-  /** Adds text to the output; it leaves with the next flush. */
-  put(text: string): void;
-  /** Adds the head of a response as it came, which is bytes[start, end). They have to be there until the next flush. */
-  putHead(bytes: Buffer, start: number, end: number): void;
-  /** Adds bytes[start, end) to the output. They have to be there until the next flush. */
-  putBytes(bytes: Buffer, start: number, end: number): void;
-  /** Sends what has been put. False: the client reads slowly, stop until `Upstream.resume` is called. */
-  flush(): boolean;
-  /** The response is whole. The exchange object may be in use for the next request when this returns. */
-  finished(): void;
-  /** Drops the connection: nobody is there to read more. */
-  abort(): void;
-  /** Ends the connection in the middle of a response: what was sent goes out, and does not look whole (behaviour 64). */
-  cut(): void;
-  /** Reads what has come from the client by now, where that can be found out. Not to be called while anything else that was read is looked at. */
-  readAhead(): void;
-  /** Lets the request body come, or come again. */
-  readBody(): void;
-  /** Stops the request body from coming. */
-  holdBody(): void;
-  /** The backend agreed to an upgrade: from here on bytes go both ways as they are. */
-  tunnel(upstream: Upstream): void;
-  /** Lets the client's bytes of a tunnel come again. */
-  resumeTunnel(): void;
-  /** Passes the FIN of the backend's side of a tunnel on. */
-  endTunnel(): void;
-  /** Both sides of a tunnel have ended: closes once what is on its way has gone out. */
-  closeTunnel(): void;
-  /** The connection takes no further request after this exchange. */
-  closeAfter(): void;
-  /** Whether it will take one, as things stand. */
-  readonly keepAlive: boolean;
-}
-
 /** One request and its response, from the client's first byte to its last. One object per client connection, used again and again. */
-export class Exchange implements Waiter {
+export class Exchange implements Waiter, DialRequest {
   readonly client: ClientSide;
-  readonly #handler: AttemptEvents;
+  readonly #handler: PlaceEvents<Exchange>;
 
   // The request as it came.
   /** Head as latin1 text; parsed again for each attempt after the first. */
@@ -222,11 +154,11 @@ export class Exchange implements Waiter {
   lastBackend: Backend | null = null;
   /** Why it failed; null when it did not. */
   lastError: ErrorKind | null = null;
-  upstream: Upstream | null = null;
+  upstream: Attempt | null = null;
   /** It brings a proof of who is at the other end of its connection (connection-auth.ts). */
   personal = false;
   /** Where there are connections to backends that belong to this client's connection alone; null: nowhere. Not of one request. */
-  owned: readonly BackendConnections[] | null = null;
+  owned: readonly OwnedConnections<DialRequest>[] | null = null;
   /** The last failed attempt was on a connection that had served before (behaviour 30). */
   newConnectionOnly = false;
   attemptStartedAt = 0;
@@ -252,7 +184,7 @@ export class Exchange implements Waiter {
   queueNext: Waiter | null = null;
   queueTicket = 0;
 
-  constructor(client: ClientSide, handler: AttemptEvents) {
+  constructor(client: ClientSide, handler: PlaceEvents<Exchange>) {
     this.client = client;
     this.#handler = handler;
   }

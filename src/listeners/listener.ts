@@ -5,10 +5,10 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { ClientCertificate } from '../client/client-certificate.ts';
+import type { ClientConnection } from '../client/client-connection.ts';
 import type { Accepted } from '../client/client-socket.ts';
 import type { ConnectionOwner } from '../client/connection-owner.ts';
 import { type AcceptedClient, Downstream } from '../client/downstream.ts';
-import type { ClientConnection } from '../client/http2/client-connection.ts';
 import type { Http2Front } from '../client/http2/front.ts';
 import type { Http2Listener } from '../client/http2/http2-streams.ts';
 import type { StopTimes } from '../client/stop-times.ts';

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { ConnectionEnds } from '../client/downstream.ts';
+import type { ConnectionEnds } from '../client/connection-ends.ts';
 import type { TrustedProxies } from '../client/trusted-proxies.ts';
 import type { ListenerConfig } from '../config/schema.ts';
 import { Timed, type TimerWheel } from '../timing/timer-wheel.ts';

@@ -4,7 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { PROXY_V2_SIGNATURE } from '../backends/proxy-header.ts';
-import type { ConnectionEnds } from '../client/downstream.ts';
+import type { ConnectionEnds } from '../client/connection-ends.ts';
 import { normaliseAddress } from '../client/trusted-proxies.ts';
 
 /** What the first bytes of a connection say. */

@@ -9,7 +9,9 @@ import type { BackendQueue } from '../backends/queue.ts';
 import type { SharedState } from '../backends/shared-state.ts';
 import { ERRORS, type ErrorKind } from '../errors.ts';
 import type { AttemptEvents } from '../exchange/attempt-events.ts';
-import { type Exchange, Stage } from '../exchange/exchange.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { PoolRuntime } from '../exchange/pool-runtime.ts';
+import { Stage } from '../exchange/stage.ts';
 import { Framing, Head } from '../http1/head.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { SessionJournal } from '../logging/session-journal.ts';
@@ -19,9 +21,9 @@ import type { SessionStore } from '../sessions/store/store.ts';
 import type { SessionTable } from '../sessions/table/table.ts';
 import type { TimerWheel } from '../timing/timer-wheel.ts';
 import type { WallClock } from '../timing/wall-clock.ts';
+import type { ConnectedPool } from '../upstream/connected-pool.ts';
 import { bringsConnectionAuth } from '../upstream/connection-auth.ts';
 import type { BackendConnections } from '../upstream/connections.ts';
-import type { PoolRuntime } from '../upstream/pool-runtime.ts';
 import { requestHead } from '../upstream/request-head.ts';
 import { responseHead } from '../upstream/response-head.ts';
 import { Upstream } from '../upstream/upstream.ts';
@@ -58,7 +60,7 @@ export interface AttemptParts {
   readonly clock: WallClock;
   readonly heads: RequestHeads;
   readonly ids: RequestIds;
-  readonly pools: readonly PoolRuntime[];
+  readonly pools: readonly ConnectedPool[];
   readonly state: SharedState;
   readonly queue: BackendQueue;
   readonly table: SessionTable;
@@ -101,7 +103,7 @@ export class Attempts implements AttemptEvents, RequestEnds {
   readonly #answers: Answers;
   readonly #responses: Responses;
   readonly #session: SessionAnswer;
-  #pools: readonly PoolRuntime[] = [];
+  #pools: readonly ConnectedPool[] = [];
   /** Of limpet's own cookies, of all pools. */
   #cookies = CookieNames.NONE;
   /** Scratch. */
@@ -127,7 +129,7 @@ export class Attempts implements AttemptEvents, RequestEnds {
   }
 
   /** Requests that come from here on go to the backends of these pools; those under way keep what they began with. */
-  adopt(pools: readonly PoolRuntime[]): void {
+  adopt(pools: readonly ConnectedPool[]): void {
     this.#pools = pools;
     this.#cookies = new CookieNames(pools.flatMap(({ issuer }) => (issuer === null ? [] : [issuer.name])));
   }
@@ -195,7 +197,8 @@ export class Attempts implements AttemptEvents, RequestEnds {
     x.attempts++;
     x.tried[x.triedCount++] = backend.slot;
     x.attemptStartedAt = x.attempts === 1 ? x.startedAt : performance.now();
-    const connections = x.runtime!.connections(backend);
+    // One of `adopt`: an exchange that is sent has no other.
+    const connections = (x.runtime as ConnectedPool).connections(backend);
     x.personal = bringsConnectionAuth(head);
     if (connections.looks || x.newConnectionOnly || !this.wheel.behind(x.attemptStartedAt)) {
       return this.#start(x, head, backend, connections);
@@ -206,7 +209,7 @@ export class Attempts implements AttemptEvents, RequestEnds {
     setImmediate(() => setImmediate(() => this.#startLate(x, serial, backend, connections)));
   }
 
-  #startLate(x: Exchange, serial: number, backend: Backend, connections: BackendConnections): void {
+  #startLate(x: Exchange, serial: number, backend: Backend, connections: BackendConnections<Upstream>): void {
     // The exchange serves another request by now.
     if (x.serial !== serial || !x.active) return;
     try {
@@ -216,7 +219,7 @@ export class Attempts implements AttemptEvents, RequestEnds {
     }
   }
 
-  #start(x: Exchange, head: Head, backend: Backend, connections: BackendConnections): void {
+  #start(x: Exchange, head: Head, backend: Backend, connections: BackendConnections<Upstream>): void {
     const runtime = x.runtime!;
     const owned = x.owned === null || x.newConnectionOnly ? null : connections.takeOwned(x);
     const upstream = owned ?? (x.newConnectionOnly ? null : connections.take(x)) ?? new Upstream(connections, this, x);

@@ -6,11 +6,12 @@ import { clientNetwork } from '../affinity/client-network.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { SharedState } from '../backends/shared-state.ts';
 import { ERROR_CODES, ERRORS, type ErrorKind } from '../errors.ts';
-import { type Exchange, Stage } from '../exchange/exchange.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { PoolRuntime } from '../exchange/pool-runtime.ts';
+import { Stage } from '../exchange/stage.ts';
 import { Evidence } from '../health/evidence.ts';
 import type { Accuser } from '../health/outlier.ts';
 import type { Key } from '../keys/key.ts';
-import type { PoolRuntime } from '../upstream/pool-runtime.ts';
 
 /**
  * Reasons of Upstream that are nobody's failure: the backend has not looked at the request (RFC 9113 8.7), limpet took the request away from it, or it was one of several

@@ -11,7 +11,7 @@ import type { NewUsers } from '../sessions/users/new-users.ts';
 import type { TimerWheel } from '../timing/timer-wheel.ts';
 import { WallClock } from '../timing/wall-clock.ts';
 import type { SessionTurns } from '../turns/session-turns.ts';
-import type { PoolRuntime } from '../upstream/pool-runtime.ts';
+import type { ConnectedPool } from '../upstream/connected-pool.ts';
 import { Attempts } from './attempts.ts';
 import type { ExplainAccess } from './explain/explained-request.ts';
 import { Handler } from './handler.ts';
@@ -29,7 +29,7 @@ import { Simplex } from './steps/simplex.ts';
 export interface WorkerParts {
   readonly wheel: TimerWheel;
   readonly router: Router;
-  readonly pools: readonly PoolRuntime[];
+  readonly pools: readonly ConnectedPool[];
   readonly state: SharedState;
   readonly queue: BackendQueue;
   readonly table: SessionTable;

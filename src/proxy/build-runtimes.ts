@@ -12,9 +12,9 @@ import type { RateTable } from '../limits/rate-table.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { RunningModel } from '../model/running-model.ts';
 import { SessionTriggers } from '../routing/session-triggers.ts';
-import { PoolRuntime } from '../upstream/pool-runtime.ts';
+import { ConnectedPool } from '../upstream/connected-pool.ts';
 
-/** What a worker's PoolRuntime is made with besides the model. */
+/** What a worker's ConnectedPool is made with besides the model. */
 export interface RuntimeParts {
   readonly state: SharedState;
   readonly log: Logger;
@@ -30,9 +30,9 @@ export interface RuntimeParts {
  */
 export function buildRuntimes(
   model: RunningModel,
-  before: { readonly model: RunningModel; readonly pools: readonly PoolRuntime[] } | null,
+  before: { readonly model: RunningModel; readonly pools: readonly ConnectedPool[] } | null,
   parts: RuntimeParts,
-): PoolRuntime[] {
+): ConnectedPool[] {
   const known = new Map(before?.pools.map((runtime) => [runtime.pool.name, runtime]));
   const { layout } = parts.state;
   const { pools: indices, departing } = model;
@@ -45,10 +45,10 @@ export function buildRuntimes(
 
 function build(
   pool: Pool,
-  before: PoolRuntime | null,
+  before: ConnectedPool | null,
   model: RunningModel,
   { state, log, rates, signs }: RuntimeParts,
-): PoolRuntime {
+): ConnectedPool {
   const cascade = buildCascade({
     pool,
     secrets: model.secrets,
@@ -65,7 +65,7 @@ function build(
   const triggers = SessionTriggers.of(pool.config.session, `pools.${pool.name}.session`);
   const { rateLimit } = pool.config;
   const limiter = rateLimit === null ? null : new RateLimiter(pool.name, rateLimit, model.keySecret, rates);
-  return new PoolRuntime(pool, cascade, triggers, policy, outlier, limiter, before, signs);
+  return new ConnectedPool(pool, cascade, triggers, policy, outlier, limiter, before, signs);
 }
 
 function isSame(pool: Pool, old: Pool, model: RunningModel, before: RunningModel): boolean {

@@ -3,15 +3,16 @@ import { boundBackend } from '../backends/bound-backend.ts';
 import type { SharedState } from '../backends/shared-state.ts';
 import { openCandidates } from '../balancing/candidates.ts';
 import { failoverTarget, replicaTarget } from '../balancing/failover-target.ts';
+import { isTried } from '../balancing/tried.ts';
 import { ERRORS, type ErrorKind } from '../errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import type { PoolRuntime } from '../exchange/pool-runtime.ts';
 import type { SessionStore } from '../sessions/store/store.ts';
 import { Lookup } from '../sessions/table/lookup.ts';
 import { MoveReason } from '../sessions/table/move-reasons.ts';
 import { refusedUntil } from '../sessions/table/refused-until.ts';
 import type { SearchedRows } from '../sessions/table/searched-rows.ts';
 import { threadWheel } from '../timing/thread-wheel.ts';
-import type { PoolRuntime } from '../upstream/pool-runtime.ts';
 import { failbackTarget } from './session/failback.ts';
 import { isOwnedSession } from './session/owned-session.ts';
 import { followRotation } from './session/session-changes.ts';
@@ -53,7 +54,11 @@ export function chooseBackend(
   if (x.bound || x.claimed) return bound(x, runtime, state, table, store);
   const { pool, candidates } = runtime;
   // It came late with an id that was rotated away: it has no session, but the backend of the one it had.
-  if (x.boundBackend !== null && !isTried(x, x.boundBackend) && state.isUsable(x.boundBackend.slot))
+  if (
+    x.boundBackend !== null &&
+    !isTried(x.boundBackend.slot, x.tried, x.triedCount) &&
+    state.isUsable(x.boundBackend.slot)
+  )
     return chosen(x.boundBackend);
   const count = openCandidates(pool, state, x.tried, x.triedCount, candidates);
   if (count === 0) return chosen(null);
@@ -80,7 +85,7 @@ function bound(
   const { pool } = runtime;
   if (x.triedCount > 0 && x.hasRow) follow(x, runtime, state, table);
   const home = x.claimed && !x.bound ? boundBackend(pool, x.row) : x.boundBackend;
-  const tried = home !== null && isTried(x, home);
+  const tried = home !== null && isTried(home.slot, x.tried, x.triedCount);
   if (x.triedCount === 0 && x.hasRow && x.row.failbackTo >= 0) {
     const first = goesBack(x, runtime, state);
     if (first !== null) {
@@ -156,7 +161,13 @@ function follow(x: Exchange, runtime: PoolRuntime, state: SharedState, table: Se
     table.peek(x.found.key, now, x.row);
   if (x.row.state !== Lookup.LIVE) return;
   const lives = boundBackend(runtime.pool, x.row);
-  if (lives === null || !x.bound || lives === x.boundBackend || isTried(x, lives) || !state.isUsable(lives.slot))
+  if (
+    lives === null ||
+    !x.bound ||
+    lives === x.boundBackend ||
+    isTried(lives.slot, x.tried, x.triedCount) ||
+    !state.isUsable(lives.slot)
+  )
     return;
   x.boundBackend = lives;
   x.stamp = x.row.generation;
@@ -175,9 +186,4 @@ function lose(x: Exchange, runtime: PoolRuntime, store: SessionStore): Choice {
 function reason(home: Backend | null, state: SharedState): number {
   if (home === null) return MoveReason.removed;
   return state.adminState(home.slot) === 'maintenance' ? MoveReason.maintenance : MoveReason['backend-down'];
-}
-
-function isTried(x: Exchange, backend: Backend): boolean {
-  for (let i = 0; i < x.triedCount; i++) if (x.tried[i] === backend.slot) return true;
-  return false;
 }

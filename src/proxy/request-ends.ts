@@ -1,8 +1,8 @@
 import type { Backend } from '../backends/backend.ts';
 import type { ErrorKind } from '../errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import type { PoolRuntime } from '../exchange/pool-runtime.ts';
 import type { Head } from '../http1/head.ts';
-import type { PoolRuntime } from '../upstream/pool-runtime.ts';
 
 /** Takes requests over from the handler, whose sequence (handler.ts) ends each time in one of these calls. */
 export interface RequestEnds {

@@ -8,7 +8,10 @@
  */
 import type { Backend } from '../backends/backend.ts';
 import { boundBackend } from '../backends/bound-backend.ts';
-import { type Exchange, Stage } from '../exchange/exchange.ts';
+import type { Attempt } from '../exchange/attempt.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { PoolRuntime } from '../exchange/pool-runtime.ts';
+import { Stage } from '../exchange/stage.ts';
 import type { Head } from '../http1/head.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { LabelledCounters } from '../metrics/labelled-counters.ts';
@@ -16,9 +19,7 @@ import { Outcome } from '../metrics/outcomes.ts';
 import type { SessionStore } from '../sessions/store/store.ts';
 import { Lookup } from '../sessions/table/lookup.ts';
 import type { SessionTable } from '../sessions/table/table.ts';
-import type { PoolRuntime } from '../upstream/pool-runtime.ts';
 import { CONDITIONS, rangeLines, refusal, restOf, resumable } from '../upstream/resume.ts';
-import type { Upstream } from '../upstream/upstream.ts';
 import { mayRetry } from './retry.ts';
 import { noteMove } from './session/note-move.ts';
 import { sessionTail } from './session/session-confirm.ts';
@@ -63,7 +64,7 @@ export function resumeTail(x: Exchange, runtime: PoolRuntime, backend: Backend):
  * The head of an answer to such a request has come. When it brings the rest, the session moves along and the body goes on.
  * @returns false: it does not, and must not reach the client
  */
-export function resumeFrom(x: Exchange, upstream: Upstream, head: Head, framing: number, parts: ResumeParts): boolean {
+export function resumeFrom(x: Exchange, upstream: Attempt, head: Head, framing: number, parts: ResumeParts): boolean {
   const resumption = x.resumption!;
   const backend = x.backend!;
   const runtime = x.runtime!;

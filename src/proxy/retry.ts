@@ -1,6 +1,7 @@
 import type { Backend } from '../backends/backend.ts';
-import { type Exchange, Stage } from '../exchange/exchange.ts';
-import type { PoolRuntime } from '../upstream/pool-runtime.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { PoolRuntime } from '../exchange/pool-runtime.ts';
+import { Stage } from '../exchange/stage.ts';
 
 /** Retries that are always allowed at once, however few requests are in flight. */
 const ALWAYS = 3;

@@ -15,10 +15,10 @@ import {
   streamState as state,
   takeHandle,
 } from './node-stream-handle.ts';
-import type { Watched } from './readiness.ts';
 import { TEXT_BYTES } from './text-bytes.ts';
 import { threadSockets } from './thread-sockets.ts';
 import { receive, send, sendText } from './transfers.ts';
+import type { Watched } from './watched.ts';
 
 /** As libuv has them (uv/errno.h); the same on all systems. */
 const EOF = -4095;

@@ -1,5 +1,5 @@
-import type { Watched } from './readiness.ts';
 import type { SystemCalls } from './system-calls.ts';
+import type { Watched } from './watched.ts';
 
 /** Connections that are looked at on each tick: 15 µs, and all of them are on a thread that has no more. */
 const MOST = 256;

@@ -1,6 +1,7 @@
-import type { Readiness, Watched } from './readiness.ts';
+import type { Readiness } from './readiness.ts';
 import { Call, type SystemCalls } from './system-calls.ts';
 import { receive } from './transfers.ts';
+import type { Watched } from './watched.ts';
 
 /** So large that V8 keeps it outside of its heap, where the system is told that it lies. */
 const WORDS = 32;

@@ -11,7 +11,7 @@ import type { SharedSessions } from '../proxy/explain/read-only-store.ts';
 import { buildRouter, type Router } from '../routing/router.ts';
 import type { SessionTable } from '../sessions/table/table.ts';
 import type { DeadTurns } from '../turns/dead-turns.ts';
-import type { PoolRuntime } from '../upstream/pool-runtime.ts';
+import type { ConnectedPool } from '../upstream/connected-pool.ts';
 
 /** What an Explainer works with: the supervisor's parts. */
 export interface ExplainerParts {
@@ -33,7 +33,7 @@ export interface ExplainerParts {
 /** A model as a worker makes it, without connections. */
 interface Made {
   readonly model: RunningModel;
-  readonly pools: readonly PoolRuntime[];
+  readonly pools: readonly ConnectedPool[];
   readonly router: Router;
   readonly trusted: TrustedProxies;
 }

@@ -1,5 +1,5 @@
-import type { BearerCheck } from '../admin/bearer-token.ts';
 import type { SharedStateMemory } from '../backends/shared-layout.ts';
+import type { BearerCheck } from '../keys/bearer-token.ts';
 import type { MemoryPressureMemory } from '../limits/memory-pressure.ts';
 import type { RateTableMemory } from '../limits/rate-table.ts';
 import type { ConnectionLimitsMemory } from '../listeners/connection-limits.ts';

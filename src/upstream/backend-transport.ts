@@ -5,6 +5,7 @@ import type { PoolConfig } from '../config/schema.ts';
 import type { BackendSigns } from '../health/backend-signs.ts';
 import { BackendConnections } from './connections.ts';
 import { Http2Dialer } from './http2-dialer.ts';
+import type { PooledConnection } from './pooled-connection.ts';
 import { ProxiedConnections } from './proxied-connections.ts';
 import { SocketDialer } from './socket-dialer.ts';
 
@@ -39,7 +40,7 @@ export class BackendTransport {
     return same && tls === before.#tls ? before : new BackendTransport(tls, config, signs);
   }
 
-  connections(backend: Backend): BackendConnections {
+  connections<C extends PooledConnection<C>>(backend: Backend): BackendConnections<C> {
     const proxied = this.#proxyProtocol !== 'off';
     const plain = !proxied && !this.#http2 && !backend.secure && backend.socketPath === null;
     // HTTP/1.1 over plain TCP is what Upstream does by itself.

@@ -1,6 +1,6 @@
 import { Timed, type TimerWheel } from '../timing/timer-wheel.ts';
 import type { BackendDialer } from './backend-dialer.ts';
-import type { Upstream } from './upstream.ts';
+import type { ConnectWaiter } from './connect-waiter.ts';
 
 /**
  * New connections of one worker to one backend that have not said a word yet. A server accepts as many at once as its backlog has
@@ -18,11 +18,11 @@ const SILENT_MS = 0;
  * Whose turn it is to connect to one backend. Requests that find no free connection and no turn wait in the order in which they came,
  * for a turn or for a connection that comes free. Usually there is a turn: then all this is one compare for a new connection.
  */
-export class ConnectQueue extends Timed {
+export class ConnectQueue<W extends ConnectWaiter<W>> extends Timed {
   /** The one that has waited longest; null, as a rule: none waits. */
-  first: Upstream | null = null;
+  first: W | null = null;
   readonly #dialer: BackendDialer | null;
-  #last: Upstream | null = null;
+  #last: W | null = null;
   /** Connections that are not open yet. */
   #connecting = 0;
   /** Connections that opened in this period and have not said a word. */
@@ -73,7 +73,7 @@ export class ConnectQueue extends Timed {
     if (this.first !== null) this.wake();
   }
 
-  wait(upstream: Upstream): void {
+  wait(upstream: W): void {
     upstream.nextWaiting = null;
     upstream.previousWaiting = this.#last;
     if (this.#last === null) this.first = upstream;
@@ -81,7 +81,7 @@ export class ConnectQueue extends Timed {
     this.#last = upstream;
   }
 
-  leave(upstream: Upstream): void {
+  leave(upstream: W): void {
     const { nextWaiting: nextTurn, previousWaiting: previousTurn } = upstream;
     if (previousTurn !== null) previousTurn.nextWaiting = nextTurn;
     else if (this.first === upstream) this.first = nextTurn;
@@ -110,7 +110,7 @@ export class ConnectQueue extends Timed {
   }
 
   /** The one that has waited longest of those that `upstream`, which has come free, is good for; null: none. */
-  nextFor(upstream: Upstream): Upstream | null {
+  nextFor(upstream: W): W | null {
     let next = this.first;
     while (next !== null && !next.canReuse(upstream)) next = next.nextWaiting;
     return next;

@@ -1,23 +1,29 @@
 import type { Backend } from '../backends/backend.ts';
-import type { Exchange } from '../exchange/exchange.ts';
+import type { DialRequest } from '../exchange/dial-request.ts';
+import type { OwnedConnections } from '../exchange/owned-connections.ts';
 import type { BackendSigns } from '../health/backend-signs.ts';
 import { threadSockets } from '../sockets/thread-sockets.ts';
 import type { BackendDialer } from './backend-dialer.ts';
-import type { BackendTransport } from './backend-transport.ts';
 import { ConnectQueue } from './connect-queue.ts';
-import type { Upstream } from './upstream.ts';
+import type { PooledConnection } from './pooled-connection.ts';
+
+/** The way backends are spoken to (BackendTransport): the same object is the same way. */
+export interface ConnectionsTransport {
+  /** Told what becomes of connections; null: nobody is. */
+  readonly signs: BackendSigns | null;
+}
 
 /** Idle and busy connections of one worker to one backend. The most recently used one is taken first: it is the least likely to be closing. */
-export class BackendConnections {
+export class BackendConnections<C extends PooledConnection<C>> implements OwnedConnections<DialRequest> {
   /** As the latest configuration has it. */
   backend: Backend;
-  readonly #transport: BackendTransport;
+  readonly #transport: ConnectionsTransport;
   /** Null: connections are plain TCP, opened by Upstream itself. */
   readonly dialer: BackendDialer | null;
-  readonly connectQueue: ConnectQueue;
-  readonly #idle: Upstream[] = [];
+  readonly connectQueue: ConnectQueue<C>;
+  readonly #idle: C[] = [];
   /** Idle ones that belong to one connection of a client, by its exchange; null: there has been none. */
-  #owned: Map<Exchange, Upstream> | null = null;
+  #owned: Map<DialRequest, C> | null = null;
   /** Connections are kept beyond their exchange. Not when the backend is gone or has moved, nor when each is one stream of a session. */
   keeps: boolean;
   /** The backend is gone or has moved: no connection outlives its exchange, and what becomes of one says nothing about it. */
@@ -25,17 +31,17 @@ export class BackendConnections {
   /** Of an idle one can be found out whether the backend has closed it, before that has been told. */
   readonly looks: boolean;
   /** Head of the list of connections that carry an exchange. */
-  busy: Upstream | null = null;
+  busy: C | null = null;
   /** Told what becomes of connections; null: nobody is. */
   readonly signs: BackendSigns | null;
   /** One that carries nothing any more and is kept for its end (`health.lifeline`). */
-  #lifeline: Upstream | null = null;
+  #lifeline: C | null = null;
   /** The latest `Limpet-Backend` field, in which life it was, and how often the id had changed then. */
   #boot = '';
   #bootLife = 0;
   #bootFlips = -1;
 
-  constructor(backend: Backend, transport: BackendTransport, dialer: BackendDialer | null, keeps = true) {
+  constructor(backend: Backend, transport: ConnectionsTransport, dialer: BackendDialer | null, keeps = true) {
     this.backend = backend;
     this.#transport = transport;
     this.signs = transport.signs;
@@ -46,14 +52,14 @@ export class BackendConnections {
     this.looks = threadSockets.readiness !== null && keeps && !backend.secure;
   }
 
-  /** Whether these connections lead to `backend`, in the way of `link`: the same server at the same address. */
-  fits(backend: Backend, transport: BackendTransport): boolean {
+  /** Whether these connections lead to `backend`, in the way of `transport`: the same server at the same address. */
+  fits(backend: Backend, transport: ConnectionsTransport): boolean {
     const { generation, url } = this.backend;
     return backend.generation === generation && backend.url === url && this.#transport === transport;
   }
 
   /** An idle connection that this exchange may use. */
-  take(x: Exchange): Upstream | null {
+  take(x: DialRequest): C | null {
     for (;;) {
       const upstream = this.#idle.pop();
       if (upstream === undefined) return null;
@@ -63,12 +69,12 @@ export class BackendConnections {
   }
 
   /** Keeps a connection whose exchange is over. */
-  keep(upstream: Upstream): void {
+  keep(upstream: C): void {
     this.#idle.push(upstream);
   }
 
   /** The idle connection that belongs to this client's connection. */
-  takeOwned(x: Exchange): Upstream | null {
+  takeOwned(x: DialRequest): C | null {
     const upstream = this.#owned?.get(x) ?? null;
     if (upstream === null) return null;
     this.#owned!.delete(x);
@@ -80,7 +86,7 @@ export class BackendConnections {
   }
 
   /** Keeps a connection whose exchange is over for the connection of its client, which closes it (`closeOwned`). */
-  keepOwned(upstream: Upstream, x: Exchange): void {
+  keepOwned(upstream: C, x: DialRequest): void {
     this.#owned ??= new Map();
     this.#owned.get(x)?.close();
     this.#owned.set(x, upstream);
@@ -89,17 +95,17 @@ export class BackendConnections {
   }
 
   /** It has closed. */
-  dropOwned(upstream: Upstream, x: Exchange): void {
+  dropOwned(upstream: C, x: DialRequest): void {
     if (this.#owned?.get(x) === upstream) this.#owned.delete(x);
   }
 
   /** The client's connection has closed, and its own ones with it. */
-  closeOwned(x: Exchange): void {
+  closeOwned(x: DialRequest): void {
     this.#owned?.get(x)?.close();
   }
 
   /** An idle connection has been idle for too long to carry another request. True: it is kept for its end all the same, as there is no other. */
-  keepForItsEnd(upstream: Upstream): boolean {
+  keepForItsEnd(upstream: C): boolean {
     if (!this.keeps || this.signs === null || !this.signs.keep(this.backend)) return false;
     this.#lifeline = upstream;
     return true;
@@ -133,19 +139,19 @@ export class BackendConnections {
   }
 
   /** Takes a connection out of the idle ones because it closed. */
-  drop(upstream: Upstream): void {
+  drop(upstream: C): void {
     const at = this.#idle.lastIndexOf(upstream);
     if (at >= 0) this.#idle.splice(at, 1);
   }
 
-  addBusy(upstream: Upstream): void {
+  addBusy(upstream: C): void {
     upstream.nextBusy = this.busy;
     upstream.previousBusy = null;
     if (this.busy !== null) this.busy.previousBusy = upstream;
     this.busy = upstream;
   }
 
-  removeBusy(upstream: Upstream): void {
+  removeBusy(upstream: C): void {
     if (upstream.previousBusy !== null) upstream.previousBusy.nextBusy = upstream.nextBusy;
     else if (this.busy === upstream) this.busy = upstream.nextBusy;
     if (upstream.nextBusy !== null) upstream.nextBusy.previousBusy = upstream.previousBusy;

@@ -2,7 +2,7 @@ import { TLSSocket } from 'node:tls';
 import type { Backend } from '../backends/backend.ts';
 import type { BackendTls } from '../backends/backend-tls.ts';
 import { openBackend } from '../backends/open-backend.ts';
-import type { Exchange } from '../exchange/exchange.ts';
+import type { DialRequest } from '../exchange/dial-request.ts';
 import type { BackendSigns } from '../health/backend-signs.ts';
 import type { OpeningEvents } from '../sockets/byte-socket.ts';
 import type { BackendDialer } from './backend-dialer.ts';
@@ -38,17 +38,17 @@ export class Http2Dialer implements BackendDialer {
     this.#http1 = http1;
   }
 
-  preamble(x: Exchange): string {
+  preamble(x: DialRequest): string {
     return this.#http1.preamble(x);
   }
 
-  isOpen(x: Exchange): boolean {
+  isOpen(x: DialRequest): boolean {
     if (overHttp1(x)) return false;
     // As `dial` looks for one.
     return this.#sessions.get(this.preamble(x))?.findLast(({ hasRoom }) => hasRoom)?.open ?? false;
   }
 
-  dial(x: Exchange, events: OpeningEvents): BackendSocket {
+  dial(x: DialRequest, events: OpeningEvents): BackendSocket {
     if (overHttp1(x)) return this.#http1.dial(x, events);
     const preamble = this.preamble(x);
     const sessions = this.#sessions.get(preamble);
@@ -113,6 +113,6 @@ export class Http2Dialer implements BackendDialer {
   }
 }
 
-function overHttp1({ upgrade, personal }: Exchange): boolean {
+function overHttp1({ upgrade, personal }: DialRequest): boolean {
   return upgrade !== '' || personal;
 }

@@ -1,24 +1,23 @@
 import type { Backend } from '../backends/backend.ts';
-import type { Exchange } from '../exchange/exchange.ts';
+import type { DialRequest } from '../exchange/dial-request.ts';
 import type { BackendDialer } from './backend-dialer.ts';
-import type { BackendTransport } from './backend-transport.ts';
-import { BackendConnections } from './connections.ts';
-import type { Upstream } from './upstream.ts';
+import { BackendConnections, type ConnectionsTransport } from './connections.ts';
+import type { PooledConnection } from './pooled-connection.ts';
 
 /**
  * Connections that begin with a PROXY header: what it says holds for all that follows, so each serves one connection of a client,
  * and idle ones are found by their header.
  */
-export class ProxiedConnections extends BackendConnections {
-  readonly #preamble: (x: Exchange) => string;
-  readonly #idle = new Map<string, Upstream[]>();
+export class ProxiedConnections<C extends PooledConnection<C>> extends BackendConnections<C> {
+  readonly #preamble: (x: DialRequest) => string;
+  readonly #idle = new Map<string, C[]>();
 
-  constructor(backend: Backend, transport: BackendTransport, dialer: BackendDialer) {
+  constructor(backend: Backend, transport: ConnectionsTransport, dialer: BackendDialer) {
     super(backend, transport, dialer);
     this.#preamble = (x) => dialer.preamble(x);
   }
 
-  override take(x: Exchange): Upstream | null {
+  override take(x: DialRequest): C | null {
     const key = this.#preamble(x);
     const idle = this.#idle.get(key);
     if (idle === undefined) return null;
@@ -30,13 +29,13 @@ export class ProxiedConnections extends BackendConnections {
     }
   }
 
-  override keep(upstream: Upstream): void {
+  override keep(upstream: C): void {
     const idle = this.#idle.get(upstream.preamble);
     if (idle === undefined) this.#idle.set(upstream.preamble, [upstream]);
     else idle.push(upstream);
   }
 
-  override drop(upstream: Upstream): void {
+  override drop(upstream: C): void {
     const idle = this.#idle.get(upstream.preamble);
     const at = idle?.lastIndexOf(upstream) ?? -1;
     if (idle === undefined || at < 0) return;

@@ -2,21 +2,9 @@
  * Resume of a broken response (behaviours 48 to 50): which responses can go on at another backend, how the rest is asked for, and which answers bring
  * exactly that rest. Whatever is not certain is refused: a response that is cut can be fetched again, one with wrong bytes in it is never found out.
  */
+import type { Resumption } from '../exchange/resumption.ts';
 import { Framing, type Head } from '../http1/head.ts';
 import { HeaderId, hashName } from '../http1/header-id.ts';
-
-/** What has to stay the same when a response goes on at another backend. Offsets count in the selected representation (RFC 9110 section 14). */
-export interface Resumption {
-  /** Strong entity tag, with its quotes. */
-  readonly etag: string;
-  /** Content codings in lower case; '' when there are none. */
-  readonly encoding: string;
-  /** Offsets of the first and the last byte of the body. */
-  readonly first: number;
-  readonly last: number;
-  /** Size of the representation as Content-Range has it: digits, or `*` when its size is not known. */
-  readonly total: string;
-}
 
 /** Fields of the client's request, in lower case, that give way to those of `rangeLines`. */
 export const CONDITIONS: ReadonlySet<string> = new Set([

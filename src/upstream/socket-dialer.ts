@@ -5,7 +5,7 @@ import { backendAddress } from '../backends/backend-address.ts';
 import type { BackendTls } from '../backends/backend-tls.ts';
 import { openBackend } from '../backends/open-backend.ts';
 import { proxyHeader } from '../backends/proxy-header.ts';
-import type { Exchange } from '../exchange/exchange.ts';
+import type { DialRequest } from '../exchange/dial-request.ts';
 import type { OpeningEvents } from '../sockets/byte-socket.ts';
 import { NodeSocket } from '../sockets/node-socket.ts';
 import { openSocket } from '../sockets/open-socket.ts';
@@ -33,7 +33,7 @@ export class SocketDialer implements BackendDialer {
     this.#proxyProtocol = proxyProtocol;
   }
 
-  preamble({ client }: Exchange): string {
+  preamble({ client }: DialRequest): string {
     return this.#proxyProtocol === 'off' ? '' : proxyHeader(this.#proxyProtocol, client);
   }
 
@@ -45,7 +45,7 @@ export class SocketDialer implements BackendDialer {
     return false;
   }
 
-  dial(x: Exchange, events: OpeningEvents): BackendSocket {
+  dial(x: DialRequest, events: OpeningEvents): BackendSocket {
     const preamble = this.preamble(x);
     const { tcpKeepAlive } = x.pool!.config.timeouts;
     if (!this.#backend.secure) return openSocket(backendAddress(this.#backend), preamble, events, tcpKeepAlive);

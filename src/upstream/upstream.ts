@@ -4,8 +4,10 @@
  */
 import { OWN_LIMITS } from '../backends/own-limits.ts';
 import { ERRORS } from '../errors.ts';
+import type { Attempt } from '../exchange/attempt.ts';
 import type { AttemptEvents } from '../exchange/attempt-events.ts';
-import { type Exchange, Stage } from '../exchange/exchange.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import { Stage } from '../exchange/stage.ts';
 import { ChunkedDecoder } from '../http1/chunked.ts';
 import { Framing, type Head, Parse } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
@@ -17,6 +19,7 @@ import type { CloseReason } from '../websocket/websocket-close.ts';
 import { WebSocketTunnel } from '../websocket/websocket-tunnel.ts';
 import { asksConnectionAuth } from './connection-auth.ts';
 import type { BackendConnections } from './connections.ts';
+import type { PooledConnection } from './pooled-connection.ts';
 import { trailerLines } from './trailers.ts';
 import { isWebSocket } from './tunnel.ts';
 
@@ -58,8 +61,8 @@ const LINGER_MS = 2_000;
 const LAST_BYTES_MS = 60_000;
 
 /** A connection to a backend, HTTP/1.1 for whoever looks from here. Carries one exchange at a time. */
-export class Upstream extends Timed implements OpeningEvents {
-  readonly connections: BackendConnections;
+export class Upstream extends Timed implements OpeningEvents, Attempt, PooledConnection<Upstream> {
+  readonly connections: BackendConnections<Upstream>;
   nextBusy: Upstream | null = null;
   previousBusy: Upstream | null = null;
   nextWaiting: Upstream | null = null;
@@ -124,7 +127,7 @@ export class Upstream extends Timed implements OpeningEvents {
   #lost = false;
 
   /** @param x the first exchange that it is to carry */
-  constructor(connections: BackendConnections, handler: AttemptEvents, x: Exchange) {
+  constructor(connections: BackendConnections<Upstream>, handler: AttemptEvents, x: Exchange) {
     super();
     this.connections = connections;
     this.#handler = handler;

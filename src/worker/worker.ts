@@ -3,7 +3,6 @@
  * Longer than 400 lines because it is where its parts are put together, and little else.
  */
 import { randomBytes } from 'node:crypto';
-import { BearerToken } from '../admin/bearer-token.ts';
 import { BackendQueue } from '../backends/queue.ts';
 import { SharedState } from '../backends/shared-state.ts';
 import { http2Streams } from '../client/http2/http2-streams.ts';
@@ -14,6 +13,7 @@ import type { Config } from '../config/schema.ts';
 import { StartError } from '../errors-start.ts';
 import { BackendSigns } from '../health/backend-signs.ts';
 import { Restarts } from '../health/restarts.ts';
+import { BearerToken } from '../keys/bearer-token.ts';
 import { MemoryPressure } from '../limits/memory-pressure.ts';
 import { RateTable } from '../limits/rate-table.ts';
 import { ConnectionLimits } from '../listeners/connection-limits.ts';
@@ -48,7 +48,7 @@ import type { TimerWheel } from '../timing/timer-wheel.ts';
 import { SpanBuffer } from '../tracing/span-buffer.ts';
 import { TraceIds } from '../tracing/trace-ids.ts';
 import { SessionTurns } from '../turns/session-turns.ts';
-import type { PoolRuntime } from '../upstream/pool-runtime.ts';
+import type { ConnectedPool } from '../upstream/connected-pool.ts';
 import { buildTlsFronts } from './build-tls-fronts.ts';
 import { MemoryRelief } from './memory-relief.ts';
 
@@ -60,7 +60,7 @@ const BATCH_TICKS = 2;
 /** Everything that a model is made into in this thread. */
 interface Parts {
   readonly model: RunningModel;
-  readonly pools: readonly PoolRuntime[];
+  readonly pools: readonly ConnectedPool[];
   readonly router: Router;
   readonly trusted: TrustedProxies;
   readonly listeners: ReadonlyMap<string, Listener>;

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { BearerToken } from '../../src/admin/bearer-token.ts';
 import { isCrossOrigin, isLocalHost } from '../../src/admin/browser-guard.ts';
 import { StartError } from '../../src/errors-start.ts';
+import { BearerToken } from '../../src/keys/bearer-token.ts';
 import { call } from './call.ts';
 import { folder, startAdmin } from './start-admin.ts';
 

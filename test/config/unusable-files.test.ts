@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { BearerToken } from '../../src/admin/bearer-token.ts';
 import { parseConfig } from '../../src/config/load.ts';
+import { BearerToken } from '../../src/keys/bearer-token.ts';
 import { loadSecrets } from '../../src/keys/secrets.ts';
 import { compileMatch } from '../../src/routing/matchers.ts';
 import { runLimpet } from '../cli/run-limpet.ts';
@@ -163,7 +163,7 @@ test('B5: whatever path of a route the start refuses, check refuses', () => {
 /** Every file that can refuse a start, and how `check` knows; or why it cannot. */
 const REFUSERS: Readonly<Record<string, string>> = {
   'src/admin/admin-door.ts': 'who has the address now',
-  'src/admin/bearer-token.ts': 'readTokenFile',
+  'src/keys/bearer-token.ts': 'readTokenFile',
   'src/admin/server.ts': 'an address in use or not there; the rest is checked in check-listeners',
   'src/admin/unix-socket.ts': 'who listens there now; what is no socket is checked in unusable-files',
   'src/affinity/cascade.ts': 'check-affinity',

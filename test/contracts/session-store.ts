@@ -7,7 +7,8 @@ import { format } from '../../src/keys/public-id.ts';
 import { Claim, type SessionStore } from '../../src/sessions/store/store.ts';
 import { MoveReason } from '../../src/sessions/table/move-reasons.ts';
 import { Lookup, Row, type SessionTable } from '../../src/sessions/table/table.ts';
-import type { UserVerdict, UserWords } from '../../src/sessions/users/user-index.ts';
+import type { UserWords } from '../../src/sessions/table/user-words.ts';
+import type { UserVerdict } from '../../src/sessions/users/user-index.ts';
 import { randomKeys } from '../sessions/random-keys.ts';
 import { eventually } from '../support/eventually.ts';
 

@@ -3,19 +3,18 @@ import { test } from 'node:test';
 import type { Exchange } from '../../src/exchange/exchange.ts';
 import { TimerWheel } from '../../src/timing/timer-wheel.ts';
 import { ConnectQueue } from '../../src/upstream/connect-queue.ts';
-import type { Upstream } from '../../src/upstream/upstream.ts';
 
 const AT_ONCE = 128;
 
 /** Stands for a connection that waits: what ConnectQueue looks at. */
 class Waiting {
-  nextTurn: Upstream | null = null;
-  previousTurn: Upstream | null = null;
+  nextWaiting: Waiting | null = null;
+  previousWaiting: Waiting | null = null;
   readonly exchange = {} as Exchange;
   readonly name: number;
-  readonly #turns: ConnectQueue;
+  readonly #turns: ConnectQueue<Waiting>;
   readonly #took: number[];
-  constructor(name: number, turns: ConnectQueue, took: number[]) {
+  constructor(name: number, turns: ConnectQueue<Waiting>, took: number[]) {
     this.name = name;
     this.#turns = turns;
     this.#took = took;
@@ -30,17 +29,14 @@ class Waiting {
 }
 
 function crowd(count: number) {
-  const turns = new ConnectQueue(null);
+  const turns = new ConnectQueue<Waiting>(null);
   const took: number[] = [];
   for (let i = 0; i < AT_ONCE; i++) {
     assert.equal(turns.free, true);
     turns.began();
   }
   assert.equal(turns.free, false);
-  const waiting = Array.from(
-    { length: count },
-    (_, name) => new Waiting(name, turns, took) as unknown as Upstream & Waiting,
-  );
+  const waiting = Array.from({ length: count }, (_, name) => new Waiting(name, turns, took));
   for (const one of waiting) turns.wait(one);
   return { turns, took, waiting };
 }
@@ -88,7 +84,7 @@ test('who leaves is passed over, wherever it stands in the line', () => {
 
 test('a connection that comes free goes to the first in line that it is good for', () => {
   const { turns, waiting } = crowd(4);
-  const free = {} as Upstream;
+  const free = {} as Waiting;
   assert.equal(turns.nextFor(free), waiting[1]);
   turns.leave(waiting[1]!);
   assert.equal(turns.nextFor(free), waiting[3]);

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import type { Resumption } from '../../src/exchange/resumption.ts';
 import { Head, Parse } from '../../src/http1/head.ts';
-import { type Resumption, rangeLines, refusal, restOf, resumable } from '../../src/upstream/resume.ts';
+import { rangeLines, refusal, restOf, resumable } from '../../src/upstream/resume.ts';
 
 type Fields = Readonly<Record<string, string | readonly string[] | null>>;
 

@@ -2,10 +2,10 @@ import { constants, performServerHandshake, type ServerHttp2Session, type Server
 import type { Socket } from 'node:net';
 import type { Logger } from '../../logging/logger.ts';
 import { Timed, type TimerWheel } from '../../timing/timer-wheel.ts';
+import type { ClientConnection } from '../client-connection.ts';
 import type { StopTimes } from '../stop-times.ts';
-import type { ClientConnection } from './client-connection.ts';
 import { type Flood, FloodGuard } from './flood-guard.ts';
-import type { FrontListener } from './front.ts';
+import type { FrontListener } from './front-parts.ts';
 import { type RequestText, requestText } from './request-text.ts';
 import { type StreamOwner, VirtualConnection } from './virtual-connection.ts';
 import { webSocketKey } from './websocket-handshake.ts';

@@ -2,7 +2,8 @@ import type { Logger } from '../../logging/logger.ts';
 import type { Handler } from '../../proxy/handler.ts';
 import type { ConnectionOwner } from '../connection-owner.ts';
 import { Downstream } from '../downstream.ts';
-import { type FrontListener, Http2Front } from './front.ts';
+import { Http2Front } from './front.ts';
+import type { FrontListener } from './front-parts.ts';
 
 /** A listener whose connections may speak HTTP/2. */
 export type Http2Listener = FrontListener & Omit<ConnectionOwner, 'closed' | 'multiplexed'>;

@@ -1,9 +1,9 @@
 import type { Backend } from '../../backends/backend.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { PoolRuntime } from '../../exchange/pool-runtime.ts';
 import type { Head } from '../../http1/head.ts';
 import { format } from '../../keys/public-id.ts';
 import { Outcome } from '../../metrics/outcomes.ts';
-import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import { needsCookie } from '../session/session-confirm.ts';
 import type { ExplainStep } from './explanation.ts';
 

@@ -7,6 +7,7 @@ import type { RouteConfig } from '../../config/schema.ts';
 import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { AttemptEvents } from '../../exchange/attempt-events.ts';
 import { Exchange } from '../../exchange/exchange.ts';
+import type { PoolRuntime } from '../../exchange/pool-runtime.ts';
 import type { Key } from '../../keys/key.ts';
 import { format } from '../../keys/public-id.ts';
 import { OUTCOMES, Outcome } from '../../metrics/outcomes.ts';
@@ -14,7 +15,6 @@ import type { Route, Router } from '../../routing/router.ts';
 import { MoveReason } from '../../sessions/table/move-reasons.ts';
 import type { SessionTable } from '../../sessions/table/table.ts';
 import { threadWheel } from '../../timing/thread-wheel.ts';
-import { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import { Handler } from '../handler.ts';
 import type { RequestEnds } from '../request-ends.ts';
 import { RequestHeads } from '../request-heads.ts';
@@ -258,15 +258,9 @@ class Inquiry implements RequestEnds {
       return issuer;
     });
     const policy = POLICIES[own.pool.config.balance]({ state, random: Math.random, slots: state.slots });
-    return new PoolRuntime(
-      own.pool,
-      { strategies, issuer, binding: own.binding, users: own.users },
-      own.triggers,
-      policy,
-      null,
-      own.limiter,
-      own,
-    );
+    const learners = strategies.filter(({ learn }) => learn !== null);
+    const unused = { outlier: null, candidates: [], active: 0, retrying: 0 };
+    return { ...own, strategies, learners, issuer, policy, ...unused };
   }
 
   #requestStep(): ExplainStep {

@@ -1,6 +1,6 @@
 import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
-import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
+import type { PoolRuntime } from '../../exchange/pool-runtime.ts';
 import type { Gate, WAIT } from '../steps/admission.ts';
 import { SessionStep } from '../steps/session-step.ts';
 import type { ReadOnlyStore } from './read-only-store.ts';

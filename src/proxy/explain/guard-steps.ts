@@ -1,9 +1,9 @@
 import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { PoolRuntime } from '../../exchange/pool-runtime.ts';
 import type { Head } from '../../http1/head.ts';
 import type { Key } from '../../keys/key.ts';
 import { MACHINE_TIME } from '../../timing/machine-time.ts';
-import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import type { PassedStep } from '../request-steps.ts';
 import { Simplex } from '../steps/simplex.ts';
 import type { ExplainStep } from './explanation.ts';

@@ -1,4 +1,4 @@
-import type { ClientSide } from '../../exchange/exchange.ts';
+import type { ClientSide } from '../../exchange/client-side.ts';
 
 /** Who a client is, as far as the trusted proxies before it say so. */
 export interface ClientAsTold {

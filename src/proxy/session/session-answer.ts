@@ -1,5 +1,6 @@
 import type { Backend } from '../../backends/backend.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { PoolRuntime } from '../../exchange/pool-runtime.ts';
 import type { Head } from '../../http1/head.ts';
 import { HeaderId } from '../../http1/header-id.ts';
 import { Key } from '../../keys/key.ts';
@@ -11,7 +12,6 @@ import { SessionChange } from '../../routing/session-triggers.ts';
 import type { SessionStore } from '../../sessions/store/store.ts';
 import { MoveReason } from '../../sessions/table/move-reasons.ts';
 import type { SessionTable } from '../../sessions/table/table.ts';
-import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import { keepAccuser } from '../blame.ts';
 import type { AdmissionStep } from '../steps/admission.ts';
 import type { SessionUser } from '../steps/session-user.ts';

@@ -3,6 +3,7 @@
  */
 
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { PoolRuntime } from '../../exchange/pool-runtime.ts';
 import type { Head } from '../../http1/head.ts';
 import { HeaderId } from '../../http1/header-id.ts';
 import { Key } from '../../keys/key.ts';
@@ -13,7 +14,6 @@ import type { SessionStore } from '../../sessions/store/store.ts';
 import { refusedUntil } from '../../sessions/table/refused-until.ts';
 import type { SearchedRows } from '../../sessions/table/searched-rows.ts';
 import type { SessionTable } from '../../sessions/table/table.ts';
-import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import { noteSession } from './note-session.ts';
 import { isOwnedSession } from './owned-session.ts';
 

@@ -4,6 +4,7 @@
 import { type AffinityStrategy, FoundKey, Learn } from '../../affinity/strategy.ts';
 import type { Backend } from '../../backends/backend.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { PoolRuntime } from '../../exchange/pool-runtime.ts';
 import type { Head } from '../../http1/head.ts';
 import type { Key } from '../../keys/key.ts';
 import type { SessionJournal } from '../../logging/session-journal.ts';
@@ -13,7 +14,6 @@ import { Lookup } from '../../sessions/table/lookup.ts';
 import { MOVE_REASONS } from '../../sessions/table/move-reasons.ts';
 import { Row } from '../../sessions/table/row.ts';
 import type { SessionTable } from '../../sessions/table/table.ts';
-import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import { noteSession } from './note-session.ts';
 import { END_NOTICE_MS } from './session-changes.ts';
 

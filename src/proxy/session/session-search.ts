@@ -6,6 +6,7 @@ import { type AffinityStrategy, type CookieProof, Find, FoundKey, JOINS } from '
 import type { Backend } from '../../backends/backend.ts';
 import { boundBackend } from '../../backends/bound-backend.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { PoolRuntime } from '../../exchange/pool-runtime.ts';
 import type { Head } from '../../http1/head.ts';
 import { hashName } from '../../http1/header-id.ts';
 import { Key } from '../../keys/key.ts';
@@ -16,7 +17,6 @@ import { isBoundElsewhere } from '../../sessions/table/binding.ts';
 import { Lookup } from '../../sessions/table/lookup.ts';
 import { Row } from '../../sessions/table/row.ts';
 import type { SearchedRows } from '../../sessions/table/searched-rows.ts';
-import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 
 /**
  * What came of the search. `pending`: wait for `x.found.wait`, then search again; `asking`: wait for `x.asked`, then see `answered`;

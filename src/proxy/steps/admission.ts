@@ -1,9 +1,9 @@
 import type { ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { PoolRuntime } from '../../exchange/pool-runtime.ts';
 import type { Head } from '../../http1/head.ts';
 import type { Key } from '../../keys/key.ts';
 import type { Route } from '../../routing/router.ts';
-import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 
 /** A step has not decided yet: it calls one of the methods of Gate when it has. */
 export const WAIT = 'wait';

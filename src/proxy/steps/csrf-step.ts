@@ -1,7 +1,7 @@
 import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { PoolRuntime } from '../../exchange/pool-runtime.ts';
 import type { Route } from '../../routing/router.ts';
-import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import type { AdmissionStep, Gate } from './admission.ts';
 
 /** Routes with `csrf: reject-cross-site`: nothing that another site made a browser send. */

@@ -1,8 +1,8 @@
 import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { PoolRuntime } from '../../exchange/pool-runtime.ts';
 import type { Route } from '../../routing/router.ts';
 import { MACHINE_TIME } from '../../timing/machine-time.ts';
-import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import type { AdmissionStep } from './admission.ts';
 
 /**

@@ -1,5 +1,6 @@
 import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { PoolRuntime } from '../../exchange/pool-runtime.ts';
 import { Key } from '../../keys/key.ts';
 import type { Logger } from '../../logging/logger.ts';
 import type { SessionJournal } from '../../logging/session-journal.ts';
@@ -9,7 +10,6 @@ import { Claim, type SessionStore } from '../../sessions/store/store.ts';
 import { Lookup } from '../../sessions/table/lookup.ts';
 import { Row } from '../../sessions/table/row.ts';
 import type { SearchedRows } from '../../sessions/table/searched-rows.ts';
-import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import { answered, findSession, Search } from '../session/session-search.ts';
 import { type Gate, type SessionSearch, WAIT } from './admission.ts';
 

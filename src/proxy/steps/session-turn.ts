@@ -1,11 +1,11 @@
 import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { PoolRuntime } from '../../exchange/pool-runtime.ts';
 import type { Route } from '../../routing/router.ts';
 import { Lookup, type SessionTable } from '../../sessions/table/table.ts';
 import type { TimerWheel } from '../../timing/timer-wheel.ts';
 import { type SessionTurns, Taken } from '../../turns/session-turns.ts';
 import { Turn, type TurnTaker } from '../../turns/turn.ts';
-import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import { followRotation } from '../session/session-changes.ts';
 import { goByRow } from '../session/session-search.ts';
 import { type AdmissionStep, type Gate, WAIT } from './admission.ts';

@@ -1,5 +1,6 @@
 import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { PoolRuntime } from '../../exchange/pool-runtime.ts';
 import type { Head } from '../../http1/head.ts';
 import { HeaderId } from '../../http1/header-id.ts';
 import { Key } from '../../keys/key.ts';
@@ -15,7 +16,6 @@ import type { SessionTable } from '../../sessions/table/table.ts';
 import type { NewUsers } from '../../sessions/users/new-users.ts';
 import type { User } from '../../sessions/users/user-hash.ts';
 import type { OverSession, UserVerdict } from '../../sessions/users/user-index.ts';
-import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import { noteSession } from '../session/note-session.ts';
 import { learnedKey } from '../session/session-confirm.ts';
 import { type AdmissionStep, type Gate, WAIT } from './admission.ts';

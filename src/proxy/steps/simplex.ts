@@ -1,7 +1,7 @@
 import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { PoolRuntime } from '../../exchange/pool-runtime.ts';
 import type { Route } from '../../routing/router.ts';
-import type { PoolRuntime } from '../../upstream/pool-runtime.ts';
 import type { AdmissionStep } from './admission.ts';
 
 /** Methods that a pool with `session.dialog: simplex` lets through, for the Allow field of its 405 (RFC 9110 15.5.6). */

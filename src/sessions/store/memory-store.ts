@@ -5,7 +5,8 @@ import { Lookup } from '../table/lookup.ts';
 import { MoveReason } from '../table/move-reasons.ts';
 import { Row } from '../table/row.ts';
 import type { SessionTable } from '../table/table.ts';
-import type { UserIndex, UserVerdict, UserWords } from '../users/user-index.ts';
+import type { UserWords } from '../table/user-words.ts';
+import type { UserIndex, UserVerdict } from '../users/user-index.ts';
 import { Claim, type SessionStore, type UserAnswer, type UserClaim } from './store.ts';
 
 /** The table of this process is all there is: every question is answered at once. */

@@ -2,7 +2,8 @@ import type { Backend } from '../../backends/backend.ts';
 import type { Pool } from '../../backends/pool.ts';
 import type { Key } from '../../keys/key.ts';
 import type { Row } from '../table/row.ts';
-import type { UserVerdict, UserWords } from '../users/user-index.ts';
+import type { UserWords } from '../table/user-words.ts';
+import type { UserVerdict } from '../users/user-index.ts';
 
 /** What a store says of a session. */
 export const Claim = {

@@ -1,10 +1,10 @@
 import { Key } from '../../keys/key.ts';
 import { format } from '../../keys/public-id.ts';
-import type { UserWords } from '../users/user-index.ts';
 import { Lookup } from './lookup.ts';
 import { Row } from './row.ts';
 import type { RowAccess } from './row-access.ts';
 import { BUCKET_ROWS } from './row-layout.ts';
+import type { UserWords } from './user-words.ts';
 
 /** What to list. */
 export interface SessionQuery {

@@ -3,6 +3,7 @@ import { Lookup } from '../table/lookup.ts';
 import { Row } from '../table/row.ts';
 import { SharedChains, type SharedChainsMemory } from '../table/shared-chains.ts';
 import type { SessionTable } from '../table/table.ts';
+import type { UserWords } from '../table/user-words.ts';
 
 /** A session that has to end, since its user has too many. */
 export interface OverSession {
@@ -37,12 +38,6 @@ const HELD = 6;
 const HOLD_EPOCH = 1_577_836_800_000;
 /** A session that has no row yet keeps its place for so long; then its request has been answered or never will be. */
 export const HOLD_MS = 120_000;
-
-/** The two words of a user's hash. */
-export interface UserWords {
-  readonly a: number;
-  readonly b: number;
-}
 
 interface Candidate {
   readonly node: number;

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
+import type { UserWords } from '../table/user-words.ts';
 import { type User, UserHash } from './user-hash.ts';
-import type { UserWords } from './user-index.ts';
 
 /** Users whose names are kept, the ones heard of last. */
 const MOST = 100_000;

@@ -4,14 +4,15 @@ import fc from 'fast-check';
 import { buildCascade } from '../../../src/affinity/cascade.ts';
 import type { BalancingPolicy } from '../../../src/balancing/policy.ts';
 import type { AttemptEvents } from '../../../src/exchange/attempt-events.ts';
-import { type ClientSide, Exchange } from '../../../src/exchange/exchange.ts';
+import type { ClientSide } from '../../../src/exchange/client-side.ts';
+import { Exchange } from '../../../src/exchange/exchange.ts';
 import { Key } from '../../../src/keys/key.ts';
 import { confirm } from '../../../src/proxy/session/session-confirm.ts';
 import { claim, findSession, Search } from '../../../src/proxy/session/session-search.ts';
 import { MemoryStore } from '../../../src/sessions/store/memory-store.ts';
 import { SessionTable } from '../../../src/sessions/table/table.ts';
 import { UserIndex } from '../../../src/sessions/users/user-index.ts';
-import { PoolRuntime } from '../../../src/upstream/pool-runtime.ts';
+import { ConnectedPool } from '../../../src/upstream/connected-pool.ts';
 import { contextOf, NOW, requestOf, responseOf } from '../../affinity/pool-fixture.ts';
 import { testPool } from '../../backends/test-pool.ts';
 
@@ -34,7 +35,7 @@ class World {
   #now = NOW;
   readonly #t: TestContext;
   readonly #sources: readonly string[];
-  readonly #runtime: PoolRuntime;
+  readonly #runtime: ConnectedPool;
   readonly #pool;
   /** What each key names, by source and value. */
   readonly #names = new Map<string, Session>();
@@ -55,7 +56,7 @@ class World {
     );
     this.#pool = pool;
     const context = contextOf(pool);
-    this.#runtime = new PoolRuntime(pool, buildCascade(context), null, {} as BalancingPolicy, null, null);
+    this.#runtime = new ConnectedPool(pool, buildCascade(context), null, {} as BalancingPolicy, null, null);
     this.#open();
     this.#pass();
   }

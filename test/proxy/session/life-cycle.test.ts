@@ -5,7 +5,8 @@ import { buildCascade } from '../../../src/affinity/cascade.ts';
 import { type CookieProof, Find, FoundKey } from '../../../src/affinity/strategy.ts';
 import type { BalancingPolicy } from '../../../src/balancing/policy.ts';
 import type { AttemptEvents } from '../../../src/exchange/attempt-events.ts';
-import { type ClientSide, Exchange } from '../../../src/exchange/exchange.ts';
+import type { ClientSide } from '../../../src/exchange/client-side.ts';
+import { Exchange } from '../../../src/exchange/exchange.ts';
 import { Key } from '../../../src/keys/key.ts';
 import { Outcome } from '../../../src/metrics/outcomes.ts';
 import { endSession, followRotation, rotateSession } from '../../../src/proxy/session/session-changes.ts';
@@ -17,7 +18,7 @@ import { refusedUntil } from '../../../src/sessions/table/refused-until.ts';
 import type { RowRecord } from '../../../src/sessions/table/row-record.ts';
 import { Lookup, Row, SessionTable } from '../../../src/sessions/table/table.ts';
 import { UserIndex } from '../../../src/sessions/users/user-index.ts';
-import { PoolRuntime } from '../../../src/upstream/pool-runtime.ts';
+import { ConnectedPool } from '../../../src/upstream/connected-pool.ts';
 import { contextOf, NOW, requestOf, responseOf } from '../../affinity/pool-fixture.ts';
 import { testPool } from '../../backends/test-pool.ts';
 
@@ -64,7 +65,7 @@ const nameOf = ({ a, b, c, d }: Key): string => `${a} ${b} ${c} ${d}`;
 /** limpet's own code over a table, and the model beside it. */
 class World {
   now = NOW;
-  readonly #runtime: PoolRuntime;
+  readonly #runtime: ConnectedPool;
   readonly #pool;
   readonly #cookies: Cookie[] = [];
   /** Until when keys that are no more are refused. */
@@ -90,7 +91,7 @@ class World {
     );
     this.#pool = pool;
     const policy = {} as BalancingPolicy;
-    this.#runtime = new PoolRuntime(pool, buildCascade(contextOf(pool)), null, policy, null, null);
+    this.#runtime = new ConnectedPool(pool, buildCascade(contextOf(pool)), null, policy, null, null);
     this.#open();
     this.#setTime();
   }

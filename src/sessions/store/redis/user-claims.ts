@@ -1,14 +1,8 @@
 import type { Pool } from '../../../backends/pool.ts';
 import { Key } from '../../../keys/key.ts';
 import { format, parse } from '../../../keys/public-id.ts';
-import {
-  GRANTED,
-  HOLD_MS,
-  NO_ROOM,
-  type OverSession,
-  type UserVerdict,
-  type UserWords,
-} from '../../users/user-index.ts';
+import type { UserWords } from '../../table/user-words.ts';
+import { GRANTED, HOLD_MS, NO_ROOM, type OverSession, type UserVerdict } from '../../users/user-index.ts';
 import { userId } from '../../users/user-names.ts';
 import type { UserClaim } from '../store.ts';
 import type { RedisConnection } from './connection.ts';

@@ -5,7 +5,7 @@ import { Key } from '../../../keys/key.ts';
 import { format } from '../../../keys/public-id.ts';
 import type { RowRecord } from '../../table/row-record.ts';
 import type { SessionTable } from '../../table/table.ts';
-import type { UserWords } from '../../users/user-index.ts';
+import type { UserWords } from '../../table/user-words.ts';
 import { applyStoredSession } from './apply-stored-session.ts';
 import type { RedisConnection } from './connection.ts';
 import { keepMs } from './session-times.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RecentFailures } from '../../src/upstream/recent-failures.ts';
+import { RecentFailures } from '../../src/health/recent-failures.ts';
 import { testPool } from '../backends/test-pool.ts';
 
 test('M1, 38: what a process did that has ended says nothing of the one that answers in its place', () => {

@@ -5,21 +5,18 @@ import type { AffinityStrategy, CookieIssuer } from '../affinity/strategy.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { BalancingPolicy } from '../balancing/policy.ts';
+import type { PoolRuntime } from '../exchange/pool-runtime.ts';
 import type { BackendSigns } from '../health/backend-signs.ts';
 import type { Outlier } from '../health/outlier.ts';
+import { RecentFailures } from '../health/recent-failures.ts';
 import type { RateLimiter } from '../limits/rate-limiter.ts';
 import type { SessionTriggers } from '../routing/session-triggers.ts';
 import { BackendTransport } from './backend-transport.ts';
 import type { BackendConnections } from './connections.ts';
-import { RecentFailures } from './recent-failures.ts';
+import type { Upstream } from './upstream.ts';
 
-/**
- * What one worker has of a pool: the read-only model with its strategies and policy, and its connections.
- *
- * A reload that changes the pool makes another one, which takes the connections over; a request that is under way keeps the one
- * it began with to its end (`Exchange.runtime`), so it never sees two configurations.
- */
-export class PoolRuntime {
+/** A pool as one worker has it, with its connections to the backends. */
+export class ConnectedPool implements PoolRuntime {
   readonly pool: Pool;
   readonly strategies: readonly AffinityStrategy[];
   /** Those of `strategies` that learn from responses; empty for most pools. */
@@ -45,7 +42,7 @@ export class PoolRuntime {
   active = 0;
   retrying = 0;
   readonly failures: RecentFailures;
-  readonly #connections: (BackendConnections | undefined)[];
+  readonly #connections: (BackendConnections<Upstream> | undefined)[];
   readonly #transport: BackendTransport;
 
   /**
@@ -60,7 +57,7 @@ export class PoolRuntime {
     policy: BalancingPolicy,
     outlier: Outlier | null,
     limiter: RateLimiter | null,
-    before: PoolRuntime | null = null,
+    before: ConnectedPool | null = null,
     signs: BackendSigns | null = null,
   ) {
     this.pool = pool;
@@ -97,13 +94,13 @@ export class PoolRuntime {
     }
   }
 
-  connections(backend: Backend): BackendConnections {
+  connections(backend: Backend): BackendConnections<Upstream> {
     return this.#connections[backend.slot] ?? this.#open(backend);
   }
 
-  #open(backend: Backend): BackendConnections {
+  #open(backend: Backend): BackendConnections<Upstream> {
     // A request that began before a reload may still choose a backend that is gone: a list of its own, which nobody finds.
-    const connections = this.#transport.connections(backend);
+    const connections = this.#transport.connections<Upstream>(backend);
     if (this.pool.bySlot[backend.slot] === backend) this.#connections[backend.slot] = connections;
     else connections.retire();
     return connections;

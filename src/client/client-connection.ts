@@ -1,4 +1,4 @@
-import type { StopTimes } from '../stop-times.ts';
+import type { StopTimes } from './stop-times.ts';
 
 /** A connection of a client as its listener has it, whatever it speaks: what a graceful stop and short memory need. */
 export interface ClientConnection {

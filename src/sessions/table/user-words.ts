@@ -1,0 +1,5 @@
+/** The two words of a user's hash. */
+export interface UserWords {
+  readonly a: number;
+  readonly b: number;
+}

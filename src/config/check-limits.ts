@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { memoryLimit } from './memory-limit.ts';
 import type { Report } from './parts.ts';
 import { formatSize } from './scalars.ts';
-import type { ParsedConfig } from './validate.ts';
+import type { ParsedConfig } from './schema.ts';
 
 /** What limpet takes at rest, as `limits.memory` counts it, and something to work with. In bytes. */
 const SUPERVISOR = 32 * 2 ** 20;

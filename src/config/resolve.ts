@@ -3,6 +3,7 @@ import { parseBackendUrl } from './backend-url.ts';
 import { parseCidr } from './cidr.ts';
 import { routeSchema } from './listener-schema.ts';
 import { parseNameServer } from './name-server.ts';
+import type { ParsedConfig } from './schema.ts';
 import {
   type AdminConfig,
   type AffinityConfig,
@@ -12,7 +13,6 @@ import {
   type ListenerConfig,
   redisSchema,
 } from './schema.ts';
-import type { ParsedConfig } from './validate.ts';
 
 /**
  * Puts a valid configuration into the form that the program reads: one spelling of every address, files as absolute

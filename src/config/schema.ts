@@ -210,8 +210,11 @@ type Frozen<T> = T extends readonly (infer E)[]
     ? { readonly [K in keyof T]: Frozen<T[K]> }
     : T;
 
+/** What the schema makes of the file; `routes` may still be absent. */
+export type ParsedConfig = z.output<typeof configSchema>;
+
 /** The resolved configuration. Files are absolute paths, `routes` is always there. */
-export type Config = Frozen<Omit<z.output<typeof configSchema>, 'routes'>> & {
+export type Config = Frozen<Omit<ParsedConfig, 'routes'>> & {
   readonly routes: readonly RouteConfig[];
 };
 /** `listeners[]`; see `parseBind` for the parts of `bind`. */

@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { checkLimits } from './check-limits.ts';
 import { checkListeners } from './check-listeners.ts';
 import { checkPools } from './check-pools.ts';
@@ -9,10 +8,7 @@ import { checkTracing } from './check-tracing.ts';
 import { formatPath, type KeyPath } from './config-error.ts';
 import { allowedKeys, findings, got, valueAt } from './messages.ts';
 import { type Report, readParts } from './parts.ts';
-import { configSchema } from './schema.ts';
-
-/** What the schema makes of the file; `routes` may still be absent. */
-export type ParsedConfig = z.output<typeof configSchema>;
+import { configSchema, type ParsedConfig } from './schema.ts';
 
 /**
  * Checks a configuration as written against the schema, against itself, and against what is there already.

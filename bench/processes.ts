@@ -86,14 +86,14 @@ export function assertRunning(started: Started): void {
   throw new BenchError(`${started.name} ended (${how}): ${started.output() || 'no output'}`);
 }
 
-/** Resolves when `port` of the loopback address accepts a connection; a BenchError when the process ends or takes over 15 s. */
+/** Resolves when `port` of the loopback address accepts a connection; a BenchError when the process ends or takes over a minute. */
 export async function waitForPort(started: Started, port: number): Promise<void> {
-  const deadline = Date.now() + 15_000;
+  const deadline = Date.now() + 60_000;
   while (!(await accepts(port))) {
     if (hasEnded(started)) await Promise.race([started.closed, delay(LAST_OUTPUT_MS, null, { ref: false })]);
     assertRunning(started);
     if (Date.now() > deadline) {
-      throw new BenchError(`${started.name} does not listen on 127.0.0.1:${port} after 15 s: ${started.output()}`);
+      throw new BenchError(`${started.name} does not listen on 127.0.0.1:${port} within a minute: ${started.output()}`);
     }
     await delay(20);
   }

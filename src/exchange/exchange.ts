@@ -162,6 +162,8 @@ export class Exchange implements Waiter, DialRequest {
   /** The last failed attempt was on a connection that had served before (behaviour 30). */
   newConnectionOnly = false;
   attemptStartedAt = 0;
+  /** When the head of its response came, by performance.now, while what came with it is looked at: it serves as the present. 0: later. */
+  answeredAt = 0;
 
   // Its response.
   status = 0;

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { ERRORS, type ErrorKind } from '../errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Head } from '../http1/head.ts';
@@ -111,8 +112,8 @@ export class Answers {
     this.record(x);
   }
 
-  /** Counts and logs a request that has ended. Once per request. */
-  record(x: Exchange): void {
+  /** Counts and logs a request that has ended. Once per request. @param now by performance.now */
+  record(x: Exchange, now = performance.now()): void {
     if (!x.active) return;
     x.active = false;
     if (x.claimed) releaseClaim(x, this.#parts.store);
@@ -124,7 +125,7 @@ export class Answers {
       if (x.retrying) runtime.retrying--;
     }
     if (x.body.length > 0) x.body.length = 0;
-    this.#recorder.record(x);
+    this.#recorder.record(x, now);
   }
 
   #leaveSteps(x: Exchange): void {

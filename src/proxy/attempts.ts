@@ -288,6 +288,7 @@ export class Attempts implements AttemptEvents, RequestEnds {
     this.#responses.count(x, backend, now);
     const setCookie = this.#session.take(x, head, backend, runtime);
     if (setCookie === null) return this.#drop(x, upstream);
+    x.answeredAt = now;
     this.#responses.send(x, head, framing, setCookie, this.#cookies, now);
     return true;
   }
@@ -304,7 +305,8 @@ export class Attempts implements AttemptEvents, RequestEnds {
 
   /** As onResponse, to a request for the rest of a response that broke (behaviour 50). */
   #resumeFrom(x: Exchange, upstream: Upstream, head: Head, framing: number): boolean {
-    this.#responses.count(x, x.backend!, performance.now());
+    x.answeredAt = performance.now();
+    this.#responses.count(x, x.backend!, x.answeredAt);
     if (resumeFrom(x, upstream, head, framing, this.#parts)) return true;
     upstream.abandon();
     this.#endAttempt(x);
@@ -322,7 +324,7 @@ export class Attempts implements AttemptEvents, RequestEnds {
 
   onComplete(x: Exchange): void {
     this.#endAttempt(x);
-    this.#answers.record(x);
+    this.#answers.record(x, x.answeredAt === 0 ? performance.now() : x.answeredAt);
     x.client.finished();
   }
 

@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { AccessLog, AccessRecord } from '../logging/access-log.ts';
 import type { Counters } from '../metrics/counters.ts';
@@ -38,8 +37,9 @@ export class RequestRecorder {
     this.access = access;
   }
 
-  record(x: Exchange): void {
-    const durationMs = performance.now() - x.startedAt;
+  /** @param now by performance.now */
+  record(x: Exchange, now: number): void {
+    const durationMs = now - x.startedAt;
     const pool = x.pool;
     const answered = x.error === null || x.lastBackend === null ? (x.lastBackend?.slot ?? -1) : -1;
     this.#counters.request(pool === null ? -1 : pool.index, answered, x.status, x.bytesIn, x.bytesOut, durationMs);

@@ -169,7 +169,7 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
   start(x: Exchange, head: string): void {
     this.#exchange = x;
     if (x.personal) this.#own(x);
-    this.#life = this.connections.backend.life.number;
+    this.#life = this.connections.backend.life.current;
     this.#requestHead = head;
     this.#sentPieces = 0;
     this.#sent = false;
@@ -417,6 +417,7 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
           return this.#readHead(size, bytes);
         case Phase.body: {
           const x = this.#exchange!;
+          x.answeredAt = 0;
           this.#handler.wheel.limit(this, x.pool!.config.timeouts.idle);
           const more = this.#relayBody(x, bytes, 0, size);
           if (!more) return false;
@@ -723,6 +724,7 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
       if (x === null) this.close();
       else if (this.#phase === Phase.tunnel) this.#endOfTunnel(x);
       else if (this.#phase === Phase.body && this.#framing === Framing.untilClose) {
+        x.answeredAt = 0;
         if (this.#relay === Relay.rechunked) x.client.put('0\r\n\r\n');
         this.#complete(x, true);
       } else if (!this.#sent) this.#fail(Stage.connect, 'BACKEND_CONNECT', 'closed in the handshake');

@@ -1,12 +1,14 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { ALLOWED_SKIPS } from './allowed-skips.ts';
 import type { Outcome } from './outcome-reporter.ts';
 
 /** Marks every process of this run, however far down. */
 const MARK = 'LIMPET_TEST_RUN';
+/** Files at once: a good part of their time they wait. */
+const AT_ONCE = Math.min(Math.max(2 * availableParallelism(), 4), 8);
 /** When more files fail, a busy machine is not why: none of them is run again. */
 const MOST_AGAIN = 20;
 
@@ -60,14 +62,14 @@ export async function runTests(
   return unlisted.length > 0 && status === 0 ? 1 : status;
 }
 
-/** Runs files, three at a time. */
+/** Runs files, some at a time. */
 async function runFiles(files: readonly string[], root: string, mostMs: number): Promise<Run> {
   const directory = mkdtempSync(join(tmpdir(), 'limpet-tests-'));
   const lines = join(directory, 'outcomes');
   const mark = `${process.pid}-${Date.now()}`;
   const args = [
     '--test',
-    '--test-concurrency=3',
+    `--test-concurrency=${AT_ONCE}`,
     `--test-timeout=${mostMs}`,
     '--test-force-exit',
     `--import=${root}test/support/end-children.ts`,

@@ -88,6 +88,17 @@ test('the dashboard shows pools, sessions and events, drains a backend, ends and
   const { key, backend: home } = session!;
   const sessions = page.getByRole('table', { name: 'Sessions' });
   await sessions.getByRole('button', { name: `Details of ${key}` }).waitFor();
+  await page.locator('#sessions-shown').getByText('1 session', { exact: true }).waitFor();
+  await pool.getByText(' · 1 session · ').waitFor();
+  // A long name is cut, with the whole in its title.
+  const cell = await page.evaluate(`import('/dashboard/dom.js').then(({ sayShort }) => {
+    const element = document.createElement('td');
+    sayShort(element, 'u'.repeat(300));
+    const long = [element.textContent, element.title];
+    sayShort(element, 'me');
+    return [...long, element.textContent, element.title];
+  })`);
+  assert.deepEqual(cell, [`${'u'.repeat(39)}…`, 'u'.repeat(300), 'me', '']);
   await page
     .getByRole('log', { name: /Events/ })
     .getByText('limpet is ready')
@@ -119,6 +130,7 @@ test('the dashboard shows pools, sessions and events, drains a backend, ends and
   await eventually('the drain', async () => (await admin.backend('shop', 'a')).state === 'drain', PATIENCE);
   await page.locator('#feed').getByText('shop/a: ready, weight 1 → drain, weight 1').waitFor();
   await page.getByRole('button', { name: 'Drain shop/a', exact: true, disabled: true }).waitFor();
+  await pool.getByText('1 of 2 backends available, 1 draining').waitFor();
   await page.getByRole('button', { name: 'Ready shop/a', exact: true }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Ready', exact: true }).click();
   await eventually('it is back', async () => (await admin.backend('shop', 'a')).state === 'ready', PATIENCE);
@@ -138,7 +150,7 @@ test('the dashboard shows pools, sessions and events, drains a backend, ends and
   await page.getByRole('dialog', { name: 'End this session?' }).getByRole('button', { name: 'End it' }).click();
   await eventually('its end', async () => (await admin.sessions('shop')).length === 0, PATIENCE);
   await page.locator('#feed').getByText(`Session ${key} ended in shop: operator`).waitFor();
-  await page.getByText('none shown').waitFor();
+  await page.getByText('There are no sessions yet').waitFor();
   assert.notEqual(
     (await ask(`${limpet.url}/`, { headers: { cookie } })).cookie,
     '',
@@ -150,6 +162,10 @@ test('the dashboard shows pools, sessions and events, drains a backend, ends and
   await page.locator('#filter-backend').selectOption(`shop/${(await admin.sessions('shop'))[0]!.backend}`);
   await page.getByRole('button', { name: 'Show', exact: true }).click();
   await page.getByText('1 shown, filtered').waitFor();
+  // Who is not there is no mistake.
+  await page.getByLabel('User').fill('nobody');
+  await page.getByRole('button', { name: 'Show', exact: true }).click();
+  await page.locator('#sessions-shown').getByText('No session is like that').waitFor();
   assert.deepEqual(wrong, []);
   await page.getByLabel('Key').fill('nonsense');
   await page.getByRole('button', { name: 'Show', exact: true }).click();

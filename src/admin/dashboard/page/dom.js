@@ -16,6 +16,18 @@ export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Characters of a text that a cell of a table shows; a longer one is whole in its title. */
+const LONGEST = 40;
+
+/** As `say`, for a text that may be so long that it would push what stands behind it out of sight. */
+export function sayShort(element, text) {
+  const characters = [...text];
+  const long = characters.length > LONGEST;
+  say(element, long ? `${characters.slice(0, LONGEST - 1).join('')}…` : text);
+  const title = long ? text : '';
+  if (element.title !== title) element.title = title;
+}
+
 /** Makes the children be exactly these, moving what is out of place only: focus stays where it is. */
 export function arrange(parent, children) {
   const wanted = new Set(children);
@@ -83,6 +95,11 @@ const NUMBER = new Intl.NumberFormat('en');
 
 export function number(value) {
   return typeof value === 'number' ? NUMBER.format(value) : '–';
+}
+
+/** `1 session`, `2 sessions`. */
+export function count(value, word) {
+  return `${number(value)} ${word}${value === 1 ? '' : 's'}`;
 }
 
 /** A rate per second. */

@@ -1,7 +1,7 @@
 // The pools with their backends.
 import { call, part } from './api.js';
 import { ask } from './ask.js';
-import { ago, arrange, make, makeRow, makeTable, number, rate, say, sayPill } from './dom.js';
+import { ago, arrange, count, make, makeRow, makeTable, number, rate, say, sayPill, sayShort } from './dom.js';
 
 const COLUMNS = [
   ['name', 'Backend'],
@@ -22,12 +22,14 @@ const COLUMNS = [
 const ACTIONS = {
   drain: {
     label: 'Drain',
-    text: ({ sessions }) => `It gets no new sessions. The ${number(sessions)} that it has stay until they end.`,
+    text: ({ sessions }) =>
+      `It gets no new sessions. ${count(sessions, 'session')} that it has: they stay until they end.`,
   },
   ready: { label: 'Ready', text: () => 'It gets new sessions again.' },
   maintenance: {
     label: 'Maintenance',
-    text: ({ sessions }) => `It is taken out at once. Its ${number(sessions)} sessions move to other backends.`,
+    text: ({ sessions }) =>
+      `It is taken out at once. What it has, ${count(sessions, 'session')}, moves to other backends.`,
   },
 };
 
@@ -62,10 +64,12 @@ function makePool(name) {
 }
 
 function update(view, pool, rates, act) {
-  const up = pool.backends.filter(({ health, state }) => health !== 'down' && state !== 'maintenance').length;
+  const up = pool.backends.filter(({ health, state }) => health !== 'down' && state === 'ready').length;
+  const draining = pool.backends.filter(({ health, state }) => health !== 'down' && state === 'drain').length;
   say(
     view.figures,
-    `${up} of ${pool.backends.length} backends available · ${number(pool.sessions)} sessions · ` +
+    `${up} of ${count(pool.backends.length, 'backend')} available${draining === 0 ? '' : `, ${number(draining)} draining`} · ` +
+      `${count(pool.sessions, 'session')} · ` +
       `${rate(rates.of(pool.name))} requests/s · ${pool.balance}`,
   );
   const ids = new Set(pool.backends.map(({ id }) => id));
@@ -114,7 +118,7 @@ function makeBackend(pool, id, act) {
 function updateBackend(view, backend, perSecond) {
   const { cells } = view;
   view.now = backend;
-  say(view.url, backend.discovered ? `${backend.url} (discovered)` : backend.url);
+  sayShort(view.url, backend.discovered ? `${backend.url} (discovered)` : backend.url);
   sayPill(view.state, backend.departing && backend.state === 'drain' ? 'departing' : backend.state);
   sayPill(view.health, backend.health);
   say(cells.rate, rate(perSecond));

@@ -1,7 +1,7 @@
 // The sessions: a filtered page of them, one in detail, end and move.
 import { call, part } from './api.js';
 import { ask } from './ask.js';
-import { ago, arrange, make, makeRow, makeTable, number, say } from './dom.js';
+import { ago, arrange, count, make, makeRow, makeTable, number, say, sayShort } from './dom.js';
 
 const COLUMNS = [
   ['key', 'Key'],
@@ -24,6 +24,8 @@ const rows = new Map();
 /** What the page shows: its filter, where it begins, and where the next one does. */
 const view = { filter: {}, cursor: null, next: null };
 let pools = [];
+/** Sessions of all pools. */
+let all = 0;
 let act = null;
 /** Of the latest look: an answer to an earlier one comes too late. */
 let looks = 0;
@@ -58,6 +60,7 @@ function splitName(name) {
 /** The pools, for what can be filtered by and moved to. */
 export function notePools(latest) {
   pools = latest;
+  all = pools.reduce((sum, { sessions }) => sum + sessions, 0);
   fill(
     $('filter-pool'),
     pools.map(({ name }) => [name, name]),
@@ -105,8 +108,15 @@ export async function lookAtSessions() {
   $('first-page').disabled = view.cursor === null;
   $('next-page').disabled = view.next === null;
   const some = Object.values(view.filter).some(Boolean);
-  const count = page.sessions.length === 0 ? 'none' : number(page.sessions.length);
-  say($('sessions-shown'), `${count} shown${some ? ', filtered' : ''}${view.next === null ? '' : ', there are more'}`);
+  const isPart = view.next !== null || view.cursor !== null;
+  say($('sessions-shown'), summary(page.sessions.length, some, isPart));
+}
+
+/** How many the page shows, and of how many; of a filter's there is no count. */
+function summary(shown, filtered, isPart) {
+  if (shown === 0) return filtered || isPart ? 'No session is like that' : 'There are no sessions yet';
+  if (filtered) return `${number(shown)} shown, filtered${view.next === null ? '' : ', there are more'}`;
+  return isPart ? `${number(shown)} of ${count(all, 'session')}` : count(shown, 'session');
 }
 
 function makeSession(key) {
@@ -145,7 +155,7 @@ function update(view, session) {
   say(cells.pool, session.pool);
   say(cells.backend, session.backend ?? 'gone');
   say(cells.by, session.by);
-  say(cells.user, session.user ?? '–');
+  sayShort(cells.user, session.user ?? '–');
   say(cells.requests, number(session.requests));
   say(cells.moves, number(session.moves));
   say(cells.seen, ago(session.lastSeen));

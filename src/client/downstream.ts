@@ -11,18 +11,18 @@ import type { Attempts } from '../proxy/attempts.ts';
 import type { Handler } from '../proxy/handler.ts';
 import { RequestIds } from '../proxy/request-ids.ts';
 import type { SocketEvents } from '../sockets/byte-socket.ts';
-import { TEXT_BYTES } from '../sockets/text-bytes.ts';
 import { Timed } from '../timing/timer-wheel.ts';
-import { upgradeProtocol } from '../upstream/tunnel.ts';
+import type { Tunnel } from '../tunnel/tunnel.ts';
+import { upgradeProtocol } from '../upstream/upgrade-protocol.ts';
 import { CloseReason } from '../websocket/websocket-close.ts';
-import { clientAddress, clientHost, clientScheme, forwardedLines } from './client-address.ts';
+import { BodyIntake } from './body-intake.ts';
+import { type AcceptedClient, ClientIdentity } from './client-identity.ts';
 import { type Accepted, type ClientSocket, toClientSocket } from './client-socket.ts';
-import type { ConnectionEnds } from './connection-ends.ts';
 import type { ConnectionOwner } from './connection-owner.ts';
-import { LeastRate } from './least-rate.ts';
-import { RequestBody } from './request-body.ts';
+import { ReaderWatch } from './reader-watch.ts';
+import { ResponseWriter } from './response-writer.ts';
+import { StopSchedule } from './stop-schedule.ts';
 import type { StopTimes } from './stop-times.ts';
-import type { TrustedProxies } from './trusted-proxies.ts';
 
 const Phase = { head: 0, exchange: 1, drain: 2, closing: 3, tunnel: 4, closed: 5 } as const;
 
@@ -31,36 +31,14 @@ const PIPELINE_BYTES = 65_536;
 /** What is read and dropped of an upload whose answer has been given (behaviour 57). */
 const DRAIN_BYTES = 262_144;
 const DRAIN_MS = 5_000;
-/** By the version in which requests come (RFC 9110 7.6.3): HTTP/1.0, HTTP/1.1, HTTP/2. */
-const VIA = ['Via: 1.0 limpet\r\n', 'Via: 1.1 limpet\r\n', 'Via: 2.0 limpet\r\n'] as const;
 /** Time for a client to read our last words before the connection is cut. */
 const LINGER_MS = 2_000;
-/** Shares of the grace of a stop: WebSockets are told within the first, as event streams end, and do not wait for the end of a message after the second. */
-const SPREAD = 0.8;
-const URGENT = 0.9;
-
-/** Who is at the other end of a connection, and how it came. */
-export interface AcceptedClient {
-  /** Address of the peer in its one spelling (`TrustedProxies.normalise`); '' when it has none, such as behind a unix socket. */
-  readonly peer: string;
-  /** The connection itself is encrypted. */
-  readonly secure: boolean;
-  /** Absent: the connection itself knows them. */
-  readonly ends?: ConnectionEnds;
-  /** Of a connection that is TLS. */
-  readonly certificate?: { readonly identity: string };
-  /** It is a stream of HTTP/2. */
-  readonly http2?: boolean;
-}
-
 /**
  * An HTTP/1.1 connection of a client (RFC 9112). Reads requests one at a time, in order (behaviour 61),
  * hands each to the handler, and owns everything that is written to the client.
  */
 export class Downstream extends Timed implements ClientSide, SocketEvents {
   readonly exchange: Exchange;
-  address: string;
-  secure: boolean;
   trustedRequestId = '';
   chunks = true;
 
@@ -68,21 +46,12 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   readonly #handler: Handler;
   readonly #attempts: Attempts;
   readonly #listener: ConnectionOwner;
-  readonly #peer: string;
-  readonly #ends: ConnectionEnds;
-  readonly #ownTls: boolean;
-  readonly #certificate: AcceptedClient['certificate'];
-  readonly #http2: boolean;
-  /** By what `#peerTrusted` was found out: a reload may say otherwise. */
-  #trusted: TrustedProxies;
-  #peerTrusted: boolean;
+  readonly #identity: ClientIdentity;
+  readonly #writer: ResponseWriter;
+  readonly #reader = new ReaderWatch();
+  readonly #stop = new StopSchedule();
   #phase: number = Phase.head;
   #pending: Buffer | null = null;
-  #out = '';
-  /** What goes out instead of text, as it came: #raw[#rawStart, #rawEnd); null: nothing. */
-  #raw: Buffer | null = null;
-  #rawStart = 0;
-  #rawEnd = 0;
   #close = false;
   /**
    * The request asks for another protocol. What comes behind it before its answer is whole may have been sent in hope of that protocol: refused, such
@@ -90,42 +59,18 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
    */
   #switches = false;
   #ended = false;
-  readonly #body = new RequestBody();
-  /** What the deadline of the body was set with. */
-  #awaitedMs = 0;
-  /** There is a backend that takes the body. */
-  #bodyAsked = false;
-  /** Of bodies that come in more than one read; null: there has been none. */
-  #bodyRate: LeastRate | null = null;
-  /** Of responses, where there is a limit. */
-  #readRate: LeastRate | null = null;
-  /** Since when the client takes nothing of what waits for it, by the wheel; 0: nothing waits. */
-  #stuckSince = 0;
-  /** Bytes that the client has been sent and had not taken. */
-  #unread = 0;
+  readonly #body: BodyIntake;
   #drained = 0;
   #parsing = false;
-  #upstream: Attempt | null = null;
-  #forwardedHost = '';
-  #forwarded = '';
-  #forwardedVia = '';
-  /** At a graceful stop: until when it may lie idle, when a WebSocket is told or an event stream ends, and when that gets urgent. By `wheel.now`. */
-  #idleUntil = Number.POSITIVE_INFINITY;
-  #idleMs = 0;
-  #goAwayAt = 0;
-  #urgentAt = 0;
+  /** What this connection has become half of. */
+  #tunnel: Tunnel | null = null;
   /** A stop has ended it although its client was not told before. */
   #endedIdle = false;
   /** At the end of a graceful stop the request has got an answer: its client is given the usual time to read it. */
   #lastWords = false;
 
   /** @param accepted a connection that has not been read from yet */
-  constructor(
-    accepted: Accepted,
-    { peer, secure, ends, certificate, http2 = false }: AcceptedClient,
-    listener: ConnectionOwner,
-    handler: Handler,
-  ) {
+  constructor(accepted: Accepted, client: AcceptedClient, listener: ConnectionOwner, handler: Handler) {
     super();
     const socket = toClientSocket(accepted, this);
     this.#socket = socket;
@@ -133,43 +78,48 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     this.#handler = handler;
     this.#attempts = handler.ends;
     this.exchange = new Exchange(this, handler.ends);
-    this.#peer = peer;
-    this.#ends = ends ?? socket;
-    this.#ownTls = secure;
-    this.#certificate = certificate;
-    this.#http2 = http2;
-    this.secure = secure;
-    this.#trusted = listener.trusted;
-    this.#peerTrusted = this.#trusted.has(this.#peer);
-    this.address = this.#peer;
+    this.#identity = new ClientIdentity(client, socket, listener.trusted);
+    this.#writer = new ResponseWriter(socket);
+    this.#body = new BodyIntake(this, this.exchange, socket, handler.wheel, listener);
     this.#handler.wheel.set(this, this.#listener.config.timeouts.keepAlive);
     socket.resume();
   }
 
-  /** A client that a trusted proxy names has come to that proxy by a port that nobody knows. */
-  get port(): number {
-    return this.address === this.#peer ? (this.#ends.remotePort ?? 0) : 0;
+  get address(): string {
+    return this.#identity.address;
   }
 
-  /** Whether its peer is one of `trustedProxies`. */
+  get port(): number {
+    return this.#identity.port;
+  }
+
+  get secure(): boolean {
+    return this.#identity.secure;
+  }
+
   get trusted(): boolean {
-    return this.#peerTrusted;
+    return this.#identity.trusted;
   }
 
   get localAddress(): string {
-    return this.#ends.localAddress ?? '';
+    return this.#identity.localAddress;
   }
 
   get localPort(): number {
-    return this.#ends.localPort ?? 0;
-  }
-
-  clientHost(head: Head): string {
-    return clientHost(this.#peerTrusted, head, this.#trusted);
+    return this.#identity.localPort;
   }
 
   get tlsIdentity(): string {
-    return this.#certificate?.identity ?? '';
+    return this.#identity.tlsIdentity;
+  }
+
+  clientHost(head: Head): string {
+    return this.#identity.host(head);
+  }
+
+  forwardedLines(): string {
+    const { host, minor } = this.exchange;
+    return this.#identity.forwardedLines(host, minor, this.#handler.heads.latest);
   }
 
   get multiplexed(): boolean {
@@ -210,16 +160,12 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
           break;
         }
         case Phase.exchange:
-          if (!this.exchange.bodyDone) this.#takeBody(bytes, size);
-          else this.#keep(bytes, 0, size);
+          if (this.exchange.bodyDone) this.#keep(bytes, 0, size);
+          else this.#takeBody(bytes, size);
           break;
         case Phase.drain:
           this.#drain(bytes, size);
           break;
-        case Phase.tunnel:
-          this.#handler.wheel.limit(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
-          this.exchange.bytesIn += size;
-          return this.#upstream!.writeTunnel(bytes, size);
         default:
           if (this.#endedIdle) {
             this.#endedIdle = false;
@@ -287,35 +233,22 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     }
     handler.wheel.clear(this);
     const x = this.exchange;
-    x.reset();
-    x.text = head.text;
-    x.method = head.method;
-    x.minor = head.minor;
-    x.host = head.host;
-    x.pathStart = head.pathStart;
-    x.pathEnd = head.pathEnd;
+    x.begin(head);
     this.chunks = head.minor === 1;
     // A client of CONNECT may send bytes of its tunnel without waiting: its refusal ends the connection (RFC 9931).
     this.#close = !head.keepAlive || head.method === 'CONNECT';
     this.#switches = (head.connection & ConnectionToken.upgrade) !== 0 && upgradeProtocol(head) !== '';
     this.#phase = Phase.exchange;
-    if (this.#listener.trusted !== this.#trusted) this.#trustAnew();
-    if (this.#peerTrusted) {
-      this.address = clientAddress(this.#peer, true, head, this.#listener.trusted);
-      this.secure = clientScheme(this.#ownTls, true, head, this.#listener.trusted) === 'https';
-      this.trustedRequestId = RequestIds.trusted(head);
-    }
+    this.#identity.read(head, this.#listener.trusted);
+    this.trustedRequestId = this.#identity.trusted ? RequestIds.trusted(head) : '';
     let next = from + head.consumed;
     if (head.framing !== Framing.none) {
-      x.bodyDone = false;
-      this.#body.reset(head, limit, this.#listener.config.limits.headers);
-      this.#bodyAsked = false;
-      this.#bodyRate?.reset();
+      this.#body.begin(head);
       // What has come of the body is checked before anything goes out: bad framing in the same
       // packet as the head reaches no backend (behaviour 53).
       if (next < end) {
-        next = this.#decodeBody(bytes, next, end);
-        if (next < 0) return -1;
+        next = this.#body.decode(bytes, next, end);
+        if (next < 0) return this.#refuseBody();
       }
       // The rest is not read before there is a backend to take it (behaviour 32), or a little of it, where a FIN may lie behind it.
       if (!x.bodyDone && !this.#aborts) this.#socket.pause();
@@ -327,83 +260,16 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
 
   #waitsForHead = false;
 
-  /** A reload has changed who is trusted. */
-  #trustAnew(): void {
-    this.#trusted = this.#listener.trusted;
-    this.#peerTrusted = this.#trusted.has(this.#peer);
-    this.address = this.#peer;
-    this.secure = this.#ownTls;
-    this.trustedRequestId = '';
-    this.#forwarded = '';
-  }
-
   #takeBody(bytes: Buffer, size: number): void {
-    const x = this.exchange;
-    const { upstream } = x;
-    // Bytes that nobody will send again go right on.
-    const passes = !x.replayable && !this.#body.openEnded && upstream?.takesCopies === true;
-    const next = passes ? this.#skipBody(bytes, size) : this.#decodeBody(bytes, 0, size);
-    if (next < 0) return;
-    if (next < size) this.#keep(bytes, next, size);
-    if (x.bodyDone) this.#handler.wheel.clear(this);
-    else if (!this.#comesOn(next)) return;
-    if (passes) upstream.sendCopy(bytes, 0, next);
-    else upstream?.sendBody();
+    const next = this.#body.take(bytes, size);
+    if (next < 0) this.#refuseBody();
+    else if (next < size) this.#keep(bytes, next, size);
   }
 
-  /** More of a body has come, and more is to come. False: it comes too slowly, and is refused. */
-  #comesOn(size: number): boolean {
-    const x = this.exchange;
-    if (!this.#bodyAsked) {
-      // As much as may be kept of it in any case.
-      if (x.bodyBytes > Math.max(PIPELINE_BYTES, x.pool?.config.retry.bodyBuffer ?? 0)) this.#socket.pause();
-      return true;
-    }
-    const { bodyRate } = this.#listener.config.timeouts;
-    // Once the response has begun the client owes nothing: it may be one half of a conversation.
-    if (!x.committed && !this.#bodyRate!.moved(size, this.#handler.wheel.now, bodyRate)) {
-      this.#refuse(ERRORS.REQUEST_TIMEOUT, 'body under timeouts.bodyRate');
-      return false;
-    }
-    this.#awaitBody();
-    return true;
-  }
-
-  /** Counts what bytes[0, size) holds of a request body with a length. Returns the offset behind it. */
-  #skipBody(bytes: Buffer, size: number): number {
-    const x = this.exchange;
-    x.bodyDone = this.#body.skip(bytes, 0, size) === Parse.done;
-    const { stop } = this.#body;
-    x.bytesIn += stop;
-    x.bodyBytes += stop;
-    return stop;
-  }
-
-  /** Adds what bytes[from, end) holds of the request body to the exchange, in wire form. Returns the offset behind it; -1: it was refused. */
-  #decodeBody(bytes: Buffer, from: number, end: number): number {
-    const x = this.exchange;
-    const body = this.#body;
-    const result = body.take(bytes, from, end);
-    if (result === Parse.bad) {
-      this.#refuseBody(body.problem);
-      return -1;
-    }
-    if (body.piece !== null) {
-      x.bytesIn += body.piece.length;
-      x.bodyBytes += body.piece.length;
-      x.body.push(body.piece);
-    }
-    if (result === Parse.more) return end;
-    x.bodyDone = true;
-    return body.stop;
-  }
-
-  #refuseBody(problem: string): void {
-    const x = this.exchange;
-    if (x.committed) {
-      this.#attempts.clientGone(x);
-      this.abort();
-    } else this.#refuse(ERRORS.BAD_REQUEST, problem);
+  #refuseBody(): -1 {
+    if (!this.exchange.committed) return this.#refuse(this.#body.refusal, this.#body.problem);
+    this.#leave();
+    return -1;
   }
 
   /**
@@ -434,138 +300,55 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   }
 
   readBody(): void {
-    const x = this.exchange;
-    if (x.bodyDone || this.#phase !== Phase.exchange) return;
-    this.#bodyAsked = true;
-    this.#awaitBody();
-    this.#socket.resume();
-  }
-
-  /**
-   * How long the client may be silent in the middle of its body. A body of unknown length whose response has begun is one half of a
-   * conversation, such as a stream of gRPC: there silence is as good as in any other tunnel.
-   */
-  get #bodyMs(): number {
-    const { pool, committed } = this.exchange;
-    return committed && pool !== null && this.#body.openEnded
-      ? pool.config.timeouts.tunnel
-      : this.#listener.config.timeouts.body;
-  }
-
-  #awaitBody(): void {
-    (this.#bodyRate ??= new LeastRate()).wait(this.#handler.wheel.now);
-    this.#awaitedMs = this.#bodyMs;
-    this.#handler.wheel.limit(this, this.#awaitedMs);
-  }
-
-  /** The client has been silent in the middle of its body. */
-  #onSilentBody(): void {
-    const limit = this.#bodyMs;
-    const more = limit - this.#awaitedMs;
-    if (more > 0 || limit === 0) {
-      // The response has begun since the time for it was set.
-      this.#awaitedMs = limit;
-      this.#handler.wheel.limit(this, Math.max(more, 0));
-    } else if (this.exchange.committed) {
-      this.#attempts.clientGone(this.exchange);
-      this.abort();
-    } else this.#refuse(ERRORS.REQUEST_TIMEOUT, 'body too slow');
+    if (this.#phase === Phase.exchange) this.#body.ask();
   }
 
   holdBody(): void {
-    if (this.exchange.bodyDone) return;
-    this.#bodyRate?.hold(this.#handler.wheel.now);
-    this.#handler.wheel.clear(this);
-    this.#socket.pause();
+    this.#body.hold();
   }
 
   /** Reads and drops the rest of an upload whose answer has been given. */
   #drain(bytes: Buffer, size: number): void {
     this.#drained += size;
     if (this.#drained > DRAIN_BYTES) return this.#linger();
-    const result = this.#body.skip(bytes, 0, size);
-    if (result === Parse.bad) return this.#linger();
-    if (result !== Parse.done) return;
-    this.exchange.bodyDone = true;
-    if (this.#body.stop < size) this.#keep(bytes, this.#body.stop, size);
+    const next = this.#body.drop(bytes, size);
+    if (next < 0) return this.#linger();
+    if (!this.exchange.bodyDone) return;
+    if (next < size) this.#keep(bytes, next, size);
     this.#toNextRequest();
   }
 
   // ---- writing ----
 
   put(text: string): void {
-    if (this.#raw !== null) this.#readRaw();
-    this.#out = this.#out === '' ? text : this.#out + text;
+    this.#writer.put(text);
   }
 
   putHead(bytes: Buffer, start: number, end: number): void {
-    if (this.#out !== '' || this.#raw !== null) return this.put(bytes.latin1Slice(start, end));
-    this.#raw = bytes;
-    this.#rawStart = start;
-    this.#rawEnd = end;
-  }
-
-  /** What was put as it came becomes text. */
-  #readRaw(): void {
-    this.#out = this.#raw!.latin1Slice(this.#rawStart, this.#rawEnd);
-    this.#raw = null;
+    this.#writer.putHead(bytes, start, end);
   }
 
   putBytes(bytes: Buffer, start: number, end: number): void {
-    const size = end - start;
-    this.exchange.bytesOut += size;
-    if (this.#raw !== null) {
-      // A body right behind its head: both leave in one piece.
-      if (bytes === this.#raw && start === this.#rawEnd && end - this.#rawStart <= TEXT_BYTES) {
-        this.#rawEnd = end;
-        return;
-      }
-      this.#readRaw();
-    }
-    if (this.#out.length + size <= TEXT_BYTES) {
-      this.put(bytes.latin1Slice(start, end));
-      return;
-    }
-    const text = this.#out;
-    this.#out = '';
-    this.#socket.writeCopy(bytes, start, end, text);
+    this.exchange.bytesOut += end - start;
+    this.#writer.putBytes(bytes, start, end);
   }
 
   flush(): boolean {
-    const socket = this.#socket;
-    if (this.#raw !== null) {
-      const raw = this.#raw;
-      this.#raw = null;
-      socket.writeCopy(raw, this.#rawStart, this.#rawEnd);
-    }
-    if (this.#out !== '') {
-      socket.write(this.#out, 'latin1');
-      this.#out = '';
-    }
-    // `write` says false for a large chunk even when the kernel took all of it; the length does not lie.
-    if (socket.writableLength < socket.writableHighWaterMark) return true;
-    if (this.#stuckSince === 0) this.#stuckSince = this.#handler.wheel.now;
-    if (this.#listener.config.timeouts.readRate > 0) {
-      (this.#readRate ??= new LeastRate()).wait(this.#handler.wheel.now);
-      this.#unread = socket.writableLength;
-    }
-    this.#handler.wheel.limit(this, this.#writeMs);
+    if (this.#writer.flush()) return true;
+    const { wheel } = this.#handler;
+    this.#reader.waits(this.#socket.writableLength, wheel.now, this.#listener.config.timeouts.readRate > 0);
+    wheel.limit(this, this.#writeMs);
     return false;
   }
 
   onDrain(): void {
-    this.#stuckSince = 0;
-    if (this.#phase === Phase.exchange || this.#phase === Phase.tunnel) {
-      if (this.#readRate !== null && this.#phase === Phase.exchange) {
-        const { now } = this.#handler.wheel;
-        if (!this.#readRate.moved(this.#unread, now, this.#listener.config.timeouts.readRate)) return this.#leave();
-      }
-      if (this.#phase === Phase.tunnel)
-        this.#handler.wheel.limit(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
-      else if (this.exchange.bodyDone || this.#socket.isPaused()) this.#handler.wheel.clear(this);
-      else this.#awaitBody();
-      (this.#upstream ?? this.exchange.upstream)?.resume();
-    }
+    this.#reader.taken();
+    if (this.#phase !== Phase.exchange) return;
+    const { wheel } = this.#handler;
+    if (!this.#reader.isFast(wheel.now, this.#listener.config.timeouts.readRate)) return this.#leave();
+    if (this.exchange.bodyDone || this.#socket.isPaused()) wheel.clear(this);
+    else this.#body.wait();
+    this.exchange.upstream?.resume();
   }
 
   finished(): void {
@@ -579,7 +362,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
       return;
     }
     // A stop has begun behind the head of the response: the client may have sent its next request.
-    if (this.#stopping) this.#idleUntil = this.#handler.wheel.at(this.#idleMs);
+    if (this.#stopping) this.#stop.extendIdle(this.#handler.wheel);
     if (!bodyDone) {
       this.#phase = Phase.drain;
       this.#drained = 0;
@@ -593,7 +376,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   #toNextRequest(): void {
     this.#phase = Phase.head;
     this.#switches = false;
-    this.#readRate?.reset();
+    this.#reader.reset();
     // An idle connection is to take little memory.
     this.exchange.text = '';
     this.exchange.found.cookie = '';
@@ -640,8 +423,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   }
 
   abort(): void {
-    this.#out = '';
-    this.#raw = null;
+    this.#writer.discard();
     this.#socket.destroy();
   }
 
@@ -649,8 +431,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     if (this.#phase === Phase.closed) return;
     if (!this.chunks) {
       // To HTTP/1.0 the end of the connection may be the end of the body: a FIN would make it look whole.
-      this.#out = '';
-      this.#raw = null;
+      this.#writer.discard();
       this.#socket.resetAndDestroy();
       return;
     }
@@ -660,16 +441,9 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     this.#socket.destroySoon();
   }
 
-  /**
-   * A graceful stop begins, of the process or of the connection's listener. `closeIdle` is called on every tick from here on.
-   * @param random in [0, 1): when a WebSocket is told, so that clients do not all come back to another process at once
-   */
-  stop({ grace, idle }: StopTimes, random: () => number): void {
-    const { now } = this.#handler.wheel;
-    this.#idleMs = idle;
-    this.#idleUntil = this.#handler.wheel.at(idle);
-    this.#goAwayAt = now + random() * SPREAD * grace;
-    this.#urgentAt = now + URGENT * grace;
+  /** A graceful stop begins, of the process or of the connection's listener. `closeIdle` is called on every tick from here on. */
+  stop(times: StopTimes, random: () => number): void {
+    this.#stop.begin(times, random, this.#handler.wheel);
     this.closeIdle();
   }
 
@@ -680,22 +454,23 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   closeIdle(): void {
     const { due } = this.#handler.wheel;
     if (this.#phase === Phase.tunnel) return this.#goAway();
-    if (this.#phase === Phase.exchange && this.exchange.endless && due >= this.#goAwayAt)
+    if (this.#phase === Phase.exchange && this.exchange.endless && this.#stop.endsStream(due))
       return this.#attempts.endStream(this.exchange);
-    if (this.#phase !== Phase.head || this.#pending !== null || due < this.#idleUntil) return;
+    if (this.#phase !== Phase.head || this.#pending !== null || !this.#stop.endsIdle(due)) return;
     this.#linger();
     this.#endedIdle = true;
   }
 
   get held(): number {
     const { body, upstream } = this.exchange;
-    let bytes = this.#socket.writableLength + (this.#pending?.length ?? 0) + this.#out.length;
+    let bytes = this.#socket.writableLength + (this.#pending?.length ?? 0) + this.#writer.waiting;
     for (const piece of body) bytes += piece.length;
-    return bytes + ((this.#upstream ?? upstream)?.unsent ?? 0);
+    return bytes + ((this.#tunnel ?? upstream)?.unsent ?? 0);
   }
 
   get stuckMs(): number {
-    return this.#stuckSince === 0 ? 0 : this.#handler.wheel.now - this.#stuckSince;
+    if (this.#tunnel !== null) return this.#tunnel.stuckMs;
+    return this.#reader.stuckMs(this.#handler.wheel.now);
   }
 
   relieve(): void {
@@ -703,18 +478,15 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   }
 
   shed(): void {
-    this.#out = '';
-    this.#raw = null;
+    this.#writer.discard();
     this.#socket.resetAndDestroy();
   }
 
   #goAway(): void {
-    const { now } = this.#handler.wheel;
-    if (now < this.#goAwayAt) return;
+    const due = this.#stop.goAway(this.#handler.wheel.now);
+    if (due === null) return;
     try {
-      const urgent = now >= this.#urgentAt;
-      this.#goAwayAt = urgent ? Number.POSITIVE_INFINITY : this.#urgentAt;
-      this.#upstream!.goAway(urgent, CloseReason.goingAway);
+      this.#tunnel!.goAway(due.urgent, CloseReason.goingAway);
     } catch (error) {
       this.#defect(error);
     }
@@ -726,43 +498,24 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     if (x.active && !x.committed) {
       this.#lastWords = true;
       this.#refuse(ERRORS.STOPPING, 'the time for a graceful stop is over');
-    } else if (!this.#lastWords) this.#socket.destroy();
+    } else if (this.#tunnel !== null) this.#tunnel.cut();
+    else if (!this.#lastWords) this.#socket.destroy();
   }
 
   // ---- upgrade ----
 
-  tunnel(upstream: Attempt): void {
+  tunnel(attempt: Attempt): void {
     this.#phase = Phase.tunnel;
-    this.#upstream = upstream;
     this.flush();
-    this.#handler.wheel.limit(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
+    this.#handler.wheel.clear(this);
     const early = this.#pending;
     this.#pending = null;
-    if (early !== null) {
-      this.exchange.bytesIn += early.length;
-      upstream.writeTunnel(early, early.length);
-    }
-    if (this.#ended) upstream.endTunnel();
-    this.#socket.resume();
-  }
-
-  /** The backend's side of a tunnel has ended: pass the FIN on (behaviour 60). */
-  endTunnel(): void {
-    this.flush();
-    this.#socket.end();
-  }
-
-  closeTunnel(): void {
-    if (this.#phase !== Phase.tunnel) return;
-    this.flush();
-    this.#phase = Phase.closing;
-    this.#handler.wheel.set(this, this.#socket.writableLength === 0 ? LINGER_MS : this.#lastMs);
-    this.#socket.destroySoon();
-  }
-
-  /** Lets the client's bytes of a tunnel come again. */
-  resumeTunnel(): void {
-    this.#socket.resume();
+    this.#tunnel = attempt.tunnel({
+      socket: this.#socket,
+      lastMs: this.#lastMs,
+      onClosed: () => this.onClose(),
+    });
+    this.#tunnel.begin(early, this.#ended);
   }
 
   // ---- ends ----
@@ -770,8 +523,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   onEnd(): void {
     try {
       this.#ended = true;
-      if (this.#phase === Phase.tunnel) this.#upstream!.endTunnel();
-      else if (this.#phase > Phase.drain) this.#socket.end();
+      if (this.#phase > Phase.drain) this.#socket.end();
       else this.#onEndOfRequests();
     } catch (error) {
       this.#defect(error);
@@ -816,19 +568,16 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   }
 
   /** What went wrong with a client's connection is the client's business. */
-  onClose(error: NodeJS.ErrnoException | null): void {
+  onClose(): void {
     try {
-      const was = this.#phase;
       this.#phase = Phase.closed;
       this.#handler.wheel.remove(this);
       this.#pending = null;
-      this.#out = '';
-      this.#raw = null;
-      if (was === Phase.tunnel) this.#upstream!.clientClosed(error !== null);
-      else if (this.exchange.active) this.#attempts.clientGone(this.exchange);
+      this.#writer.discard();
+      if (this.exchange.active) this.#attempts.clientGone(this.exchange);
       const { owned } = this.exchange;
       if (owned !== null) for (const connections of owned) connections.closeOwned(this.exchange);
-      this.#listener.closed(this, this.#peer);
+      this.#listener.closed(this, this.#identity.peer);
     } catch (defect) {
       this.#attempts.defect(this.exchange, defect);
     }
@@ -843,38 +592,15 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
       case Phase.exchange:
         if (this.#socket.writableLength > 0) {
           // The client stopped reading in the middle of a response.
-          this.#attempts.clientGone(this.exchange);
-          this.abort();
-        } else if (!this.exchange.bodyDone) this.#onSilentBody();
+          this.#leave();
+        } else if (!this.exchange.bodyDone && !this.#body.mayBeSilent()) this.#refuseBody();
         break;
       case Phase.drain:
         this.#linger();
-        break;
-      case Phase.tunnel:
-        if (this.#upstream!.tunnelIdle()) this.#socket.destroy();
-        else this.#handler.wheel.limit(this, this.exchange.pool?.config.timeouts.tunnel ?? 0);
         break;
       default:
         this.#socket.destroy();
         break;
     }
-  }
-
-  forwardedLines(): string {
-    const x = this.exchange;
-    const via = VIA[this.#http2 ? 2 : x.minor === 0 ? 0 : 1];
-    if (this.#peerTrusted) {
-      return forwardedLines(this.#peer, true, this.secure, x.host, this.#handler.heads.latest) + via;
-    }
-    if (this.#forwarded === '' || this.#forwardedHost !== x.host || this.#forwardedVia !== via) {
-      // Made anew for each host only, and as one flat string.
-      this.#forwardedHost = x.host;
-      this.#forwardedVia = via;
-      this.#forwarded = Buffer.from(
-        forwardedLines(this.#peer, false, this.secure, x.host, null) + via,
-        'latin1',
-      ).latin1Slice();
-    }
-    return this.#forwarded;
   }
 }

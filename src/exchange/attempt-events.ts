@@ -15,17 +15,17 @@ export interface AttemptEvents extends PlaceEvents<Exchange> {
   /** A 1xx response other than 101. */
   onInterim(x: Exchange, head: Head): void;
   /** The head of the final response. False: it is not used, and the connection is given up. */
-  onResponse(x: Exchange, upstream: Attempt, head: Head, framing: number): boolean;
+  onResponse(x: Exchange, attempt: Attempt, head: Head, framing: number): boolean;
   /** The backend agreed to switch protocols. False: as above. */
-  onSwitch(x: Exchange, upstream: Attempt, head: Head): boolean;
+  onSwitch(x: Exchange, attempt: Attempt, head: Head): boolean;
   /** The response is whole. */
   onComplete(x: Exchange): void;
   /** The attempt failed; `stage` is a value of Stage, `race` the keep-alive race of behaviour 30. */
   onFailure(x: Exchange, stage: number, kind: ErrorKind, why: string, race: boolean): void;
   /** The attempt ended before it began: its turn to connect did not come in time, or (`timedOut` false) the backend was taken out before. */
   onNoTurn(x: Exchange, timedOut: boolean): void;
-  /** Both sides of a tunnel are closed. */
-  onTunnelClosed(x: Exchange, reset: boolean): void;
+  /** A tunnel is over: one of its connections has closed, and the other one is being closed. */
+  onTunnelClosed(x: Exchange): void;
   /** Something that cannot happen happened. */
   defect(x: Exchange | null, error: unknown): void;
 

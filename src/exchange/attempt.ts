@@ -1,32 +1,27 @@
+import type { Tunnel, TunnelSide } from '../tunnel/tunnel.ts';
 import type { CloseReason } from '../websocket/websocket-close.ts';
 
-/** The connection to a backend that carries an exchange, as the exchange and its client's side see it. */
+/** What an exchange sees of the connection that carries its attempt at a backend. */
 export interface Attempt {
-  /** Bytes of a request, or of a tunnel, that the backend has not taken. */
+  /** Bytes of the request, or of a tunnel, that the backend has not taken. */
   readonly unsent: number;
   /** More of a request body that is not kept can be handed to `sendCopy`. */
   readonly takesCopies: boolean;
-  /** Sends what has come of the request's body. */
+  /** More of the request body has come, and lies in the exchange. */
   sendBody(): void;
-  /** As sendBody, of bytes that are not in the exchange: only when `takesCopies`. */
+  /** As `sendBody`, of bytes that are not in the exchange and are copied: only when `takesCopies`. */
   sendCopy(bytes: Buffer, from: number, end: number): void;
+  /** Reads on after the client has taken what it was sent. */
+  resume(): void;
   /**
-   * Called while `onResponse` runs: this response brings the rest of one that broke, whose head the client has (behaviour 50).
+   * Called while `AttemptEvents.onResponse` runs: this response brings the rest of one that broke, whose head the client has (behaviour 50).
    * @param left bytes to come; the client counts on them, however this backend frames them
    */
   continueBody(left: number): void;
-  /** The client has taken what was sent to it: the response comes again. */
-  resume(): void;
-  /** The client has left, or the attempt is given up: nothing of this connection can be used again. */
-  abandon(): void;
-  /** Passes bytes[0, size) of the client's side of a tunnel on; they are copied. False: the backend reads slowly. */
-  writeTunnel(bytes: Buffer, size: number): boolean;
-  /** The client's side of a tunnel has sent FIN: passed on (behaviour 60). */
-  endTunnel(): void;
-  /** A tunnel that carries a WebSocket begins to close; any other goes on. False: it is another one. */
+  /** Called while `AttemptEvents.onSwitch` runs: both connections are a tunnel from here on, whose bytes flow from `begin` on. */
+  tunnel(client: TunnelSide): Tunnel;
+  /** Begins to close a tunnel that carries a WebSocket, as WebSocketTunnel has it. False: it is another one, which goes on. */
   goAway(urgent: boolean, reason: CloseReason): boolean;
-  /** The client's connection is gone: so is this one, and the exchange is over. */
-  clientClosed(reset: boolean): void;
-  /** No byte in either direction for the tunnel timeout. */
-  tunnelIdle(): boolean;
+  /** The client has left, or the attempt is given up: nothing of its connection can be used again. */
+  abandon(): void;
 }

@@ -46,14 +46,8 @@ export interface ClientSide {
   readBody(): void;
   /** Stops the request body from coming. */
   holdBody(): void;
-  /** The backend agreed to an upgrade: from here on bytes go both ways as they are. */
-  tunnel(upstream: Attempt): void;
-  /** Lets the client's bytes of a tunnel come again. */
-  resumeTunnel(): void;
-  /** Passes the FIN of the backend's side of a tunnel on. */
-  endTunnel(): void;
-  /** Both sides of a tunnel have ended: closes once what is on its way has gone out. */
-  closeTunnel(): void;
+  /** The backend agreed to an upgrade: from here on the client's connection is half of a tunnel. */
+  tunnel(attempt: Attempt): void;
   /** The connection takes no further request after this exchange. */
   closeAfter(): void;
   /** Whether it will take one, as things stand. */

@@ -3,6 +3,7 @@ import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { Waiter } from '../backends/waiter.ts';
 import type { ErrorKind } from '../errors.ts';
+import type { Head } from '../http1/head.ts';
 import { PublicId } from '../keys/public-id.ts';
 import { Outcome } from '../metrics/outcomes.ts';
 import type { Route } from '../routing/router.ts';
@@ -154,6 +155,7 @@ export class Exchange implements Waiter, DialRequest {
   lastBackend: Backend | null = null;
   /** Why it failed; null when it did not. */
   lastError: ErrorKind | null = null;
+  /** The connection of the attempt that is under way. */
   upstream: Attempt | null = null;
   /** It brings a proof of who is at the other end of its connection (connection-auth.ts). */
   personal = false;
@@ -212,6 +214,17 @@ export class Exchange implements Waiter, DialRequest {
   /** Value of X-Request-Id. */
   get requestId(): string {
     return this.requestIdLine.slice(REQUEST_ID.length);
+  }
+
+  /** A request with this head has come. */
+  begin(head: Head): void {
+    this.reset();
+    this.text = head.text;
+    this.method = head.method;
+    this.minor = head.minor;
+    this.host = head.host;
+    this.pathStart = head.pathStart;
+    this.pathEnd = head.pathEnd;
   }
 
   /** Back to the state of a request that has just come. */

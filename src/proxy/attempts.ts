@@ -328,11 +328,9 @@ export class Attempts implements AttemptEvents, RequestEnds {
     x.client.finished();
   }
 
-  onTunnelClosed(x: Exchange, reset: boolean): void {
+  onTunnelClosed(x: Exchange): void {
     this.#endAttempt(x);
     this.#answers.record(x);
-    if (reset) x.client.abort();
-    else x.client.closeTunnel();
   }
 
   /** The session of an open stream is over, or limpet stops. */

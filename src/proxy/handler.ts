@@ -24,7 +24,7 @@ import type { SessionStore } from '../sessions/store/store.ts';
 import type { SearchedRows } from '../sessions/table/searched-rows.ts';
 import type { TimerWheel } from '../timing/timer-wheel.ts';
 import type { WallClock } from '../timing/wall-clock.ts';
-import { upgradeProtocol } from '../upstream/tunnel.ts';
+import { upgradeProtocol } from '../upstream/upgrade-protocol.ts';
 import type { Attempts, Chooser } from './attempts.ts';
 import { type Choice, chooseBackend } from './choose.ts';
 import { asksToExplain, type ExplainAccess, withoutAdminToken } from './explain/explained-request.ts';

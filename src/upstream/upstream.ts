@@ -8,20 +8,23 @@ import type { Attempt } from '../exchange/attempt.ts';
 import type { AttemptEvents } from '../exchange/attempt-events.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { Stage } from '../exchange/stage.ts';
-import { ChunkedDecoder } from '../http1/chunked.ts';
-import { Framing, type Head, Parse } from '../http1/head.ts';
+import { type Head, Parse } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
 import type { ByteSocket, OpeningEvents } from '../sockets/byte-socket.ts';
 import { openSocket } from '../sockets/open-socket.ts';
-import { TEXT_BYTES } from '../sockets/text-bytes.ts';
 import { Timed } from '../timing/timer-wheel.ts';
+import { Tunnel, type TunnelEvents, type TunnelSide } from '../tunnel/tunnel.ts';
+import { isWebSocket } from '../websocket/is-websocket.ts';
 import type { CloseReason } from '../websocket/websocket-close.ts';
 import { WebSocketTunnel } from '../websocket/websocket-tunnel.ts';
+import { bootField } from './boot-field.ts';
 import { asksConnectionAuth } from './connection-auth.ts';
+import { ConnectionSigns } from './connection-signs.ts';
 import type { BackendConnections } from './connections.ts';
+import { IDLE_MS, idleMs } from './idle-ms.ts';
 import type { PooledConnection } from './pooled-connection.ts';
-import { trailerLines } from './trailers.ts';
-import { isWebSocket } from './tunnel.ts';
+import { RequestSender } from './request-sender.ts';
+import { ResponseBody } from './response-body.ts';
 
 const Phase = {
   connecting: 0,
@@ -29,39 +32,26 @@ const Phase = {
   head: 2,
   body: 3,
   tunnel: 4,
-  lingering: 5,
-  closed: 6,
-  waiting: 7,
-  kept: 8,
+  closed: 5,
+  waiting: 6,
+  kept: 7,
 } as const;
-/** Its part in ConnectQueue: none, being opened, open and silent. */
+/** What the connection is to ConnectQueue: none, being opened, open and silent. */
 const Connecting = { none: 0, connecting: 1, silent: 2 } as const;
-
-/** How a response body goes on to the client. */
-const Relay = { none: 0, raw: 1, wire: 2, decoded: 3, rechunked: 4, rest: 5 } as const;
 
 /** A unix socket whose backlog is full says so at once, where TCP tries again by itself: we try again after so long, ms. */
 const NO_ROOM_MS = 50;
 /** Response heads larger than this are BACKEND_PROTOCOL. */
 const MAX_HEAD_BYTES = 262_144;
-/** Fields of a trailer section. */
-const MAX_FIELDS = 1_000;
 /** A client waits about this long for 100 Continue before it sends its body all the same; so do we (RFC 9110 10.1.1). */
 const CONTINUE_MS = 1_000;
 /** With 1xx responses a backend may have so many times `timeouts.response` for its final one. */
 const INTERIM_TIMES = 20;
-/**
- * How long a connection is kept without use when the backend does not say: under the 5 s of Node, Apache and uvicorn,
- * so that their closing does not race with a request (behaviour 68).
- */
-const IDLE_MS = 4_000;
-/** Time for a backend to answer a Close frame when its client has gone before it. */
-const LINGER_MS = 2_000;
 /** Time for what is still on its way to the backend after a tunnel, where `timeouts.idle` sets none. */
 const LAST_BYTES_MS = 60_000;
 
 /** A connection to a backend, HTTP/1.1 for whoever looks from here. Carries one exchange at a time. */
-export class Upstream extends Timed implements OpeningEvents, Attempt, PooledConnection<Upstream> {
+export class Upstream extends Timed implements Attempt, OpeningEvents, PooledConnection<Upstream>, TunnelEvents {
   readonly connections: BackendConnections<Upstream>;
   nextBusy: Upstream | null = null;
   previousBusy: Upstream | null = null;
@@ -89,48 +79,31 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
   ownerAddress = '';
   /** Bytes of a response head that is not complete. */
   #held: Buffer | null = null;
-  #relay: number = Relay.none;
-  #framing: number = Framing.none;
-  #left = 0;
-  #decoder: ChunkedDecoder | null = null;
+  readonly #request = new RequestSender();
+  readonly #body = new ResponseBody();
+  readonly #signs: ConnectionSigns;
   #keepAlive = false;
   #idleMs = IDLE_MS;
   /** The backend has said for how long it keeps it. */
   #endsSoon = false;
   /** Since when it lies idle, by performance.now, or before that: its last answer may have waited for limpet through a pause. */
   #idleSince = 0;
-  #requestHead = '';
-  /** Number of pieces of the exchange's body that have been written. */
-  #sentPieces = 0;
-  /** All that has been sent of the request left in one small write. */
-  #onePiece = false;
-  /** Nothing of the request has been sent: its first and only write was refused whole. */
-  #refused = false;
-  /** The request head has been handed to the socket. */
-  #sent = false;
-  #awaitsContinue = false;
   /** When the first 1xx response came; 0: none has. By `wheel.now`. */
   #interimSince = 0;
   #ended = false;
-  #lastByteAt = 0;
-  /** Of a tunnel that carries a WebSocket. */
-  #websocket: WebSocketTunnel | null = null;
+  /** Both connections, once the backend has agreed to switch protocols. */
+  #tunnel: Tunnel | null = null;
+  /** What they carry is a WebSocket. */
+  #isWebSocket = false;
   /** The number of the backend's life when it was asked. */
   #life = 0;
-  /** What a refusal of this connection would speak against, see BackendSigns. */
-  #begun = 0;
-  /** Counted among those that stand. */
-  #stands = false;
-  /** How often the id of the backend's process had changed when it was opened. */
-  #bootFlips = 0;
-  /** It ends by itself, and not by our doing. */
-  #lost = false;
 
   /** @param x the first exchange that it is to carry */
   constructor(connections: BackendConnections<Upstream>, handler: AttemptEvents, x: Exchange) {
     super();
     this.connections = connections;
     this.#handler = handler;
+    this.#signs = new ConnectionSigns(connections);
     const { connectQueue, dialer } = connections;
     if (dialer !== null) this.preamble = dialer.preamble(x);
     if (connectQueue.free || (dialer?.isOpen(x) ?? false)) this.#open(x);
@@ -138,8 +111,8 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
   }
 
   #open(x: Exchange): void {
-    const { backend, dialer, connectQueue, signs } = this.connections;
-    this.#begun = signs === null ? 0 : signs.begins(backend);
+    const { backend, dialer, connectQueue } = this.connections;
+    this.#signs.begin();
     const socket =
       dialer === null ? openSocket(backend, '', this, x.pool!.config.timeouts.tcpKeepAlive) : dialer.dial(x, this);
     this.#socket = socket;
@@ -170,11 +143,7 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
     this.#exchange = x;
     if (x.personal) this.#own(x);
     this.#life = this.connections.backend.life.current;
-    this.#requestHead = head;
-    this.#sentPieces = 0;
-    this.#sent = false;
-    // A client that has sent some of its body does not wait for a word.
-    this.#awaitsContinue = x.expectsContinue && !x.continued && x.body.length === 0;
+    this.#request.reset(x, head);
     this.#interimSince = 0;
     this.connections.addBusy(this);
     this.#go(x);
@@ -241,7 +210,7 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
     const waiting = connectQueue.nextFor(this);
     if (waiting === null) return false;
     const x = waiting.#exchange!;
-    const head = waiting.#requestHead;
+    const { head } = waiting.#request;
     waiting.abandon();
     x.upstream = this;
     this.start(x, head);
@@ -259,7 +228,9 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
   onOpen(socket: ByteSocket): void {
     try {
       this.#socket = socket;
-      this.#stand();
+      this.#signs.opened();
+      // Before the request is sent: a server with one thread may be waiting there.
+      if (this.connections.signs !== null) this.connections.letGo();
       if (this.#connecting === Connecting.connecting) {
         this.#connecting = Connecting.silent;
         this.#connectPeriod = this.connections.connectQueue.opened(this.#handler.wheel);
@@ -290,105 +261,34 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
     }
   }
 
-  #stand(): void {
-    const { signs, backend } = this.connections;
-    if (signs === null) return;
-    this.#stands = true;
-    this.#bootFlips = signs.boots.flips(backend.slot);
-    signs.opened(backend);
-    // Before the request is sent: a server with one thread may be waiting there.
-    this.connections.letGo();
-  }
-
-  /** It stands no more. */
-  #fall(): void {
-    if (!this.#stands) return;
-    this.#stands = false;
-    const { signs, backend, retired } = this.connections;
-    signs!.closed(backend, this.#lost && !retired);
-  }
-
   #send(x: Exchange): void {
     this.#phase = Phase.head;
-    this.#sent = true;
-    const head = this.#requestHead;
-    this.#requestHead = '';
-    const socket = this.#socket;
-    const body = x.body;
-    this.#onePiece =
-      body.length === 0 || this.#awaitsContinue || (body.length === 1 && body[0]!.length + head.length <= TEXT_BYTES);
-    if (body.length === 0 || this.#awaitsContinue) {
-      socket.write(head, 'latin1');
-    } else if (this.#onePiece) {
-      this.#sentPieces = 1;
-      socket.write(head + body[0]!.latin1Slice(), 'latin1');
-      this.#forget(x);
-    } else {
-      socket.cork();
-      socket.write(head, 'latin1');
-      this.#writePieces(x);
-      socket.uncork();
-    }
-    if (this.#awaitsContinue) {
-      this.#handler.wheel.set(this, CONTINUE_MS);
-      // It may not wait: what comes goes on.
-      x.client.readBody();
-      return;
-    }
-    this.#handler.wheel.set(this, x.pool!.config.timeouts.response);
-    if (!x.bodyDone) this.#askForMore(x);
+    const request = this.#request;
+    this.#handler.wheel.set(this, request.awaitsContinue ? CONTINUE_MS : x.pool!.config.timeouts.response);
+    request.begin(x, this.#socket);
   }
 
-  /** More of the request body has come. */
   sendBody(): void {
     const x = this.#exchange;
-    if (x === null || !this.#sent || this.#phase === Phase.closed) return;
-    this.#awaitsContinue = false;
-    this.#writePieces(x);
-    this.#afterBody(x);
+    if (x === null || !this.#request.begun || this.#phase === Phase.closed) return;
+    this.#awaitResponse(x);
+    this.#request.sendBody(x, this.#socket);
   }
 
-  #afterBody(x: Exchange): void {
-    if (this.#phase === Phase.head) this.#handler.wheel.set(this, x.pool!.config.timeouts.response);
-    if (!x.bodyDone) this.#askForMore(x);
-  }
-
-  /** Whether more of a request body that is not kept can be handed to `sendCopy`. */
   get takesCopies(): boolean {
     const x = this.#exchange;
-    const open = x !== null && this.#sent && !this.#awaitsContinue && this.#phase !== Phase.closed;
-    return open && x.body.length === 0;
+    return x !== null && this.#phase !== Phase.closed && this.#request.takesCopies(x);
   }
 
-  /** As sendBody, of bytes that are not in the exchange: only when `takesCopies`. */
   sendCopy(bytes: Buffer, from: number, end: number): void {
-    this.#onePiece = false;
-    if (end > from) this.#socket.writeCopy(bytes, from, end);
-    this.#afterBody(this.#exchange!);
+    const x = this.#exchange!;
+    this.#awaitResponse(x);
+    this.#request.sendCopy(x, this.#socket, bytes, from, end);
   }
 
-  #writePieces(x: Exchange): void {
-    const body = x.body;
-    if (this.#sentPieces < body.length) this.#onePiece = false;
-    while (this.#sentPieces < body.length) {
-      const piece = body[this.#sentPieces++]!;
-      this.#socket.write(piece);
-    }
-    this.#forget(x);
-  }
-
-  /** Drops the pieces that have been sent once the body is too large to be kept for a retry. */
-  #forget(x: Exchange): void {
-    if (x.replayable && x.bodyBytes > x.pool!.config.retry.bodyBuffer) x.replayable = false;
-    if (!x.replayable) {
-      x.body.length = 0;
-      this.#sentPieces = 0;
-    }
-  }
-
-  #askForMore(x: Exchange): void {
-    if (this.#socket.writableLength >= this.#socket.writableHighWaterMark) x.client.holdBody();
-    else x.client.readBody();
+  /** As long as the request is being sent the backend's time for its answer begins anew. */
+  #awaitResponse(x: Exchange): void {
+    if (this.#phase === Phase.head) this.#handler.wheel.set(this, x.pool!.config.timeouts.response);
   }
 
   /**
@@ -396,15 +296,14 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
    * What lies here before anything was sent is no answer.
    */
   onWriteFailed(whole: boolean): boolean {
-    this.#refused = whole && this.#onePiece && this.#phase === Phase.head;
-    return !this.#refused;
+    const request = this.#request;
+    if (this.#phase === Phase.head) request.failed(whole);
+    return !request.refused;
   }
 
   onDrain(): void {
     const x = this.#exchange;
-    if (x === null) return;
-    if (this.#phase === Phase.tunnel) x.client.resumeTunnel();
-    else if (!x.bodyDone && this.#sent && !this.#awaitsContinue) x.client.readBody();
+    if (x !== null) this.#request.drained(x);
   }
 
   // ---- receiving ----
@@ -419,15 +318,9 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
           const x = this.#exchange!;
           x.answeredAt = 0;
           this.#handler.wheel.limit(this, x.pool!.config.timeouts.idle);
-          const more = this.#relayBody(x, bytes, 0, size);
-          if (!more) return false;
+          if (!this.#relay(x, bytes, 0, size)) return false;
           return this.#phase === Phase.body ? this.#flush(x) : true;
         }
-        case Phase.tunnel:
-          this.#lastByteAt = this.#handler.wheel.now;
-          return this.#relayTunnel(this.#exchange!, bytes, 0, size);
-        case Phase.lingering:
-          return true;
         default:
           // Nobody asked for these bytes: they must not become the answer to the next request.
           this.close();
@@ -480,7 +373,8 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
       if (result !== Parse.done)
         return this.#malformed(result === Parse.tooMany ? 'too many response headers' : head.problem);
       from += head.consumed;
-      if (head.has(HeaderId.limpetBackend)) this.connections.heardBoot(bootField(head), this.#life, this.#bootFlips);
+      if (head.has(HeaderId.limpetBackend))
+        this.connections.heardBoot(bootField(head), this.#life, this.#signs.bootFlips);
       if (head.status >= 200) return this.#final(x, head, data, from, end);
       if (head.status === 101) return this.#switch(x, head, data, from, end);
       this.#interim(x, head);
@@ -494,9 +388,9 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
     if (x.minor === 1 && !(isContinue && x.continued)) this.#handler.onInterim(x, head);
     if (isContinue) {
       x.continued = true;
-      if (this.#awaitsContinue) this.sendBody();
+      if (this.#request.awaitsContinue) this.sendBody();
     }
-    if (!this.#awaitsContinue) this.#awaitLonger(x);
+    if (!this.#request.awaitsContinue) this.#awaitLonger(x);
   }
 
   /** The backend has said that it is at work: the time for its response begins anew, up to a bound. */
@@ -512,157 +406,53 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
     this.connections.backend.life.answer(this.#life);
     if (x.upgrade === '') return this.#malformed('101 that nobody asked for');
     // RFC 9110 7.8: the new protocol begins behind a request that has been sent whole.
-    if (!x.bodyDone || this.#sentPieces < x.body.length) return this.#malformed('101 before the request was whole');
-    this.#phase = Phase.tunnel;
-    this.#lastByteAt = this.#handler.wheel.now;
+    if (!this.#request.isWhole(x)) return this.#malformed('101 before the request was whole');
     this.#handler.wheel.clear(this);
-    const answered = head.upgradeLine < 0 ? x.upgrade : head.value(head.upgradeLine);
-    if (isWebSocket(x.upgrade, answered)) this.#websocket = new WebSocketTunnel();
+    this.#isWebSocket = isWebSocket(x.upgrade, head.upgradeLine < 0 ? x.upgrade : head.value(head.upgradeLine));
     if (!this.#handler.onSwitch(x, this, head)) return false;
-    return end === from || this.#relayTunnel(x, data, from, end);
-  }
-
-  /** Passes the backend's bytes of a tunnel on. False: the client reads slowly. */
-  #relayTunnel(x: Exchange, bytes: Buffer, from: number, to: number): boolean {
-    const websocket = this.#websocket;
-    const end = websocket === null ? to : websocket.fromBackend.pass(bytes, from, to);
-    if (end > from) x.client.putBytes(bytes, from, end);
-    if (websocket === null || !websocket.goingAway) return x.client.flush();
-    websocket.step(x.client, this.#socket);
-    return x.client.flush() || websocket.fromBackend.done;
+    return end === from || this.#tunnel!.fromBackend(data, from, end);
   }
 
   #final(x: Exchange, head: Head, data: Buffer, from: number, end: number): boolean {
     this.connections.backend.life.answer(this.#life);
-    const framing = head.responseFraming(x.method);
-    const chunks = x.client.chunks;
-    this.#framing = framing;
-    this.#left = framing === Framing.length ? head.contentLength : 0;
-    this.#keepAlive = head.keepAlive && framing !== Framing.untilClose && !announcesBodyInVain(head);
+    const body = this.#body;
+    const framing = body.reset(head, x.method, x.client.chunks);
+    this.#keepAlive = head.keepAlive && !body.isUntilClose && !announcesBodyInVain(head);
     this.#idleMs = idleMs(head);
     this.#endsSoon = head.has(HeaderId.keepAlive);
     if (this.connections.keeps && asksConnectionAuth(head)) this.#own(x);
-    let towards: number = framing;
-    switch (framing) {
-      case Framing.none:
-        this.#relay = Relay.none;
-        break;
-      case Framing.length:
-        this.#relay = Relay.raw;
-        break;
-      case Framing.chunked:
-        this.#relay = chunks ? Relay.wire : Relay.decoded;
-        towards = chunks ? Framing.chunked : Framing.untilClose;
-        this.#decoder ??= new ChunkedDecoder();
-        this.#decoder.reset(chunks, MAX_HEAD_BYTES, true);
-        break;
-      default:
-        // Chunked towards the client: then it can tell the end from a break (RFC 9112 8).
-        this.#relay = chunks ? Relay.rechunked : Relay.raw;
-        towards = chunks ? Framing.chunked : Framing.untilClose;
-        break;
-    }
-    // Chunked framing that is broken in the very read that brings the head can still be a clean 502.
-    if (framing === Framing.chunked && end > from) {
-      const decoder = this.#decoder!;
-      const result = decoder.feed(data, from, end);
-      if (result === Parse.bad) return this.#malformed(decoder.problem);
-      if (result === Parse.done && trailerLines(decoder.trailers, MAX_FIELDS) === null)
-        return this.#malformed('malformed trailer section');
-      decoder.reset(chunks, MAX_HEAD_BYTES, true);
-    }
-    if (!this.#handler.onResponse(x, this, head, towards)) return false;
+    if (!body.beginsWell(data, from, end)) return this.#malformed(body.problem);
+    if (!this.#handler.onResponse(x, this, head, framing)) return false;
     this.#phase = Phase.body;
-    if (framing === Framing.none) {
+    if (body.isNone) {
       this.#complete(x, from === end);
       return true;
     }
     this.#handler.wheel.limit(this, x.pool!.config.timeouts.idle);
-    if (from < end && !this.#relayBody(x, data, from, end)) return false;
+    if (from < end && !this.#relay(x, data, from, end)) return false;
     return this.#phase === Phase.body && this.#exchange === x ? this.#flush(x) : true;
   }
 
-  /** Hands bytes[from, to) of the body on. False: the connection is of no use any more. */
-  #relayBody(x: Exchange, bytes: Buffer, from: number, to: number): boolean {
-    const client = x.client;
-    switch (this.#relay) {
-      case Relay.raw:
-        if (this.#framing === Framing.untilClose) {
-          client.putBytes(bytes, from, to);
-          return true;
-        }
-        {
-          const take = Math.min(this.#left, to - from);
-          this.#left -= take;
-          client.putBytes(bytes, from, from + take);
-          if (this.#left === 0) this.#complete(x, from + take === to);
-          return this.#phase !== Phase.closed;
-        }
-      case Relay.rechunked:
-        client.put(`${(to - from).toString(16)}\r\n`);
-        client.putBytes(bytes, from, to);
-        client.put('\r\n');
-        return true;
-      case Relay.rest:
-        return this.#relayRest(x, bytes, from, to);
-      default: {
-        const decoder = this.#decoder!;
-        const result = decoder.feed(bytes, from, to);
-        if (result === Parse.bad) return this.#malformed(decoder.problem);
-        for (let i = 0; i < decoder.count; i++) {
-          const before = decoder.before[i]!;
-          if (before !== '') client.put(before);
-          if (decoder.end[i]! > decoder.start[i]!) client.putBytes(bytes, decoder.start[i]!, decoder.end[i]!);
-        }
-        if (result === Parse.done) {
-          const lines = trailerLines(decoder.trailers, MAX_FIELDS);
-          if (lines === null) return this.#malformed('malformed trailer section');
-          if (this.#relay === Relay.wire) client.put(lines === '' ? '0\r\n\r\n' : `0\r\n${lines}\r\n`);
-          this.#complete(x, decoder.stop === to);
-        }
-        return this.#phase !== Phase.closed;
-      }
-    }
-  }
-
-  /**
-   * Called while `onResponse` runs: this response brings the rest of one that broke, whose head the client has (behaviour 50).
-   * @param left bytes to come; the client counts on them, however this backend frames them
-   */
-  continueBody(left: number): void {
-    this.#left = left;
-    if (this.#framing === Framing.chunked) {
-      this.#relay = Relay.rest;
-      this.#decoder!.reset(false, MAX_HEAD_BYTES, true);
-    } else {
-      this.#relay = Relay.raw;
-      this.#framing = Framing.length;
-    }
-  }
-
-  /** As #relayBody, of a chunked body that takes the place of one with a length. */
-  #relayRest(x: Exchange, bytes: Buffer, from: number, to: number): boolean {
-    const decoder = this.#decoder!;
-    const result = decoder.feed(bytes, from, to);
-    if (result === Parse.bad) return this.#malformed(decoder.problem);
-    for (let i = 0; i < decoder.count; i++) {
-      const start = decoder.start[i]!;
-      const take = Math.min(this.#left, decoder.end[i]! - start);
-      this.#left -= take;
-      if (take > 0) x.client.putBytes(bytes, start, start + take);
-    }
-    if (this.#left === 0) this.#complete(x, result === Parse.done && decoder.stop === to);
-    else if (result === Parse.done) return this.#malformed('fewer bytes than its Content-Range has');
+  /** Passes bytes[from, to) of the body on. False: the connection is of no use any more. */
+  #relay(x: Exchange, bytes: Buffer, from: number, to: number): boolean {
+    const body = this.#body;
+    const result = body.relay(x.client, bytes, from, to);
+    if (result === Parse.more) return true;
+    if (result === Parse.bad) return this.#malformed(body.problem);
+    this.#complete(x, body.stop === to);
     return this.#phase !== Phase.closed;
+  }
+
+  continueBody(left: number): void {
+    this.#body.continueWith(left);
   }
 
   /** The response is whole. @param clean nothing came behind it */
   #complete(x: Exchange, clean: boolean): void {
     this.#release(x);
     // A request that is still being sent, or bytes behind the response: this connection's state is unknown.
-    const done = x.bodyDone && this.#sentPieces === x.body.length;
     const { connectQueue } = this.connections;
-    const usable = clean && this.#keepAlive && done && !this.#ended;
+    const usable = clean && this.#keepAlive && this.#request.isWhole(x) && !this.#ended;
     if (usable && this.#owner !== null && !this.connections.retired && !x.client.multiplexed) {
       this.reused = true;
       this.#phase = Phase.idle;
@@ -703,11 +493,10 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
     return false;
   }
 
-  /** Reads on after the client has taken what it was sent. */
   resume(): void {
     const x = this.#exchange;
     if (x !== null && this.#phase === Phase.body) this.#handler.wheel.limit(this, x.pool!.config.timeouts.idle);
-    else if (x !== null && this.#phase === Phase.head && !this.#awaitsContinue)
+    else if (x !== null && this.#phase === Phase.head && !this.#request.awaitsContinue)
       this.#handler.wheel.set(this, x.pool!.config.timeouts.response);
     // The client has taken what another connection brought, while this one waits for its turn to bring the rest.
     if (this.#phase !== Phase.waiting) this.#socket.resume();
@@ -719,31 +508,19 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
     try {
       this.#ended = true;
       // In good order where the end of the response is the connection's.
-      this.#lost = this.#phase !== Phase.body || this.#framing !== Framing.untilClose;
+      const inOrder = this.#phase === Phase.body && this.#body.isUntilClose;
+      this.#signs.lost = !inOrder;
       const x = this.#exchange;
       if (x === null) this.close();
-      else if (this.#phase === Phase.tunnel) this.#endOfTunnel(x);
-      else if (this.#phase === Phase.body && this.#framing === Framing.untilClose) {
+      else if (inOrder) {
         x.answeredAt = 0;
-        if (this.#relay === Relay.rechunked) x.client.put('0\r\n\r\n');
+        this.#body.finish(x.client);
         this.#complete(x, true);
-      } else if (!this.#sent) this.#fail(Stage.connect, 'BACKEND_CONNECT', 'closed in the handshake');
+      } else if (!this.#request.begun) this.#fail(Stage.connect, 'BACKEND_CONNECT', 'closed in the handshake');
       else this.#fail(this.#phase === Phase.body ? Stage.committed : Stage.exchange, 'BACKEND_RESET', 'closed');
     } catch (error) {
       this.#defect(error);
     }
-  }
-
-  #noteRefusal(error: Error): void {
-    const { signs, backend, retired } = this.connections;
-    if (signs !== null && !retired) signs.refused(backend, this.#begun, error);
-  }
-
-  #endOfTunnel(x: Exchange): void {
-    const websocket = this.#websocket;
-    websocket?.backendEnds();
-    if (websocket?.goingAway) websocket.step(x.client, this.#socket);
-    else x.client.endTunnel();
   }
 
   onClose(error: NodeJS.ErrnoException | null): void {
@@ -752,26 +529,20 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
       this.#phase = Phase.closed;
       this.#handler.wheel.remove(this);
       if (this.#connecting !== Connecting.none) this.#endConnecting();
-      if (phase !== Phase.closed && phase !== Phase.lingering) this.#lost = true;
+      if (phase !== Phase.closed) this.#signs.lost = true;
       if (phase === Phase.idle) this.#drop();
       else if (phase === Phase.kept) this.connections.lostLifeline();
-      else if (phase === Phase.connecting && error !== null) this.#noteRefusal(error);
-      this.#fall();
+      else if (phase === Phase.connecting && error !== null) this.#signs.refused(error);
+      this.#signs.closed();
       const x = this.#exchange;
       if (x === null) return;
       if (phase === Phase.connecting && error?.code === 'EAGAIN') return this.#waitForRoom();
-      if (phase === Phase.tunnel) {
-        if (this.#websocket?.backendClosed(x.client, this.#socket)) return;
-        this.#release(x);
-        this.#handler.onTunnelClosed(x, error !== null);
-        return;
-      }
       this.#phase = phase;
       const why = error?.code ?? 'closed';
-      if (!this.#sent) this.#fail(Stage.connect, OWN_LIMITS.has(why) ? 'INTERNAL' : 'BACKEND_CONNECT', why);
+      if (!this.#request.begun) this.#fail(Stage.connect, OWN_LIMITS.has(why) ? 'INTERNAL' : 'BACKEND_CONNECT', why);
       // The backend has said that it has not looked at the request (RFC 9113 8.7).
       else if (why === 'REFUSED_STREAM' && phase === Phase.head) this.#fail(Stage.connect, 'BACKEND_RESET', why);
-      else if (this.#refused) this.#fail(Stage.connect, 'BACKEND_RESET', why);
+      else if (this.#request.refused) this.#fail(Stage.connect, 'BACKEND_RESET', why);
       else this.#fail(phase === Phase.body ? Stage.committed : Stage.exchange, 'BACKEND_RESET', why);
     } catch (defect) {
       this.#defect(defect);
@@ -813,7 +584,6 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
     this.#handler.onNoTurn(x, timedOut);
   }
 
-  /** The client has left, or the attempt is given up: nothing of this connection can be used again. */
   abandon(): void {
     const x = this.#exchange;
     if (x !== null) this.#release(x);
@@ -839,8 +609,9 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
     this.#phase = Phase.closed;
     this.#handler.wheel.remove(this);
     if (phase === Phase.waiting) return this.connections.connectQueue.leave(this);
+    if (phase === Phase.tunnel) return this.#tunnel!.abandon();
     this.#socket.destroy();
-    this.#fall();
+    this.#signs.closed();
     if (this.#connecting !== Connecting.none) this.#endConnecting();
   }
 
@@ -855,7 +626,7 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
         this.#giveUp(true);
         break;
       case Phase.head:
-        if (x !== null && this.#awaitsContinue) this.sendBody();
+        if (x !== null && this.#request.awaitsContinue) this.sendBody();
         // The backend has taken all that there is of a request of which its client owes the rest: it is not the one who is late.
         else if (x !== null && !x.bodyDone && this.#socket.writableLength < this.#socket.writableHighWaterMark)
           this.#handler.wheel.set(this, x.pool!.config.timeouts.response);
@@ -896,66 +667,43 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
 
   // ---- tunnel ----
 
-  /** Passes bytes[0, size) of the client's side of a tunnel on; they are copied. False: the backend reads slowly. */
-  writeTunnel(bytes: Buffer, size: number): boolean {
-    this.#lastByteAt = this.#handler.wheel.now;
-    const socket = this.#socket;
-    const websocket = this.#websocket;
-    const end = websocket === null ? size : websocket.fromClient.pass(bytes, 0, size);
-    socket.writeCopy(bytes, 0, end);
-    if (websocket?.goingAway) {
-      websocket.step(this.#exchange!.client, socket);
-      if (websocket.fromClient.done) return true;
-    }
-    return socket.writableLength < socket.writableHighWaterMark;
+  tunnel(client: TunnelSide): Tunnel {
+    const x = this.#exchange!;
+    const { timeouts } = x.pool!.config;
+    this.#phase = Phase.tunnel;
+    this.#tunnel = new Tunnel({
+      client,
+      backend: {
+        socket: this.#socket,
+        lastMs: timeouts.idle || LAST_BYTES_MS,
+        onClosed: (lost) => {
+          this.#phase = Phase.closed;
+          this.#signs.lost = lost;
+          this.#signs.closed();
+        },
+      },
+      wheel: this.#handler.wheel,
+      idleMs: timeouts.tunnel,
+      counts: x,
+      websocket: this.#isWebSocket ? new WebSocketTunnel() : null,
+      events: this,
+    });
+    return this.#tunnel;
   }
 
-  /** The client's side of a tunnel has sent FIN: passed on (behaviour 60). */
-  endTunnel(): void {
-    const websocket = this.#websocket;
-    websocket?.clientEnds();
-    if (websocket?.goingAway) websocket.step(this.#exchange!.client, this.#socket);
-    else this.#socket.end();
-  }
-
-  /** A tunnel that carries a WebSocket begins to close, as WebSocketTunnel has it; any other goes on. False: it is another one. */
-  goAway(urgent: boolean, reason: CloseReason): boolean {
-    const x = this.#exchange;
-    if (x === null || this.#websocket === null) return false;
-    this.#websocket.goAway(urgent, reason, x.client, this.#socket);
-    return true;
-  }
-
-  /** The client's connection is gone: so is this one, and the exchange is over. */
-  clientClosed(reset: boolean): void {
+  onTunnelEnd(): void {
     const x = this.#exchange;
     if (x === null) return;
-    const told = this.#websocket?.clientClosed(x.client, this.#socket) ?? false;
     this.#release(x);
-    if (this.#phase === Phase.tunnel) {
-      // After a FIN of both sides what is still on its way to the backend gets there; after an RST nobody wants it.
-      if (reset && !told) this.close();
-      else this.#linger(told ? LINGER_MS : x.pool!.config.timeouts.idle || LAST_BYTES_MS, told);
-    }
-    this.#handler.onTunnelClosed(x, reset);
+    this.#handler.onTunnelClosed(x);
   }
 
-  /**
-   * Closes the connection once what was written has gone out.
-   * @param answers the backend is going to answer a Close frame: closing before it has could undo that frame with a reset
-   */
-  #linger(ms: number, answers: boolean): void {
-    this.#phase = Phase.lingering;
-    this.#handler.wheel.set(this, ms);
-    if (!answers) return this.#socket.destroySoon();
-    this.#socket.end();
-    this.#socket.resume();
+  onTunnelDefect(error: unknown): void {
+    this.#defect(error);
   }
 
-  /** No byte in either direction for the tunnel timeout. */
-  tunnelIdle(): boolean {
-    const timeout = this.#exchange?.pool?.config.timeouts.tunnel ?? 0;
-    return timeout > 0 && this.#handler.wheel.due - this.#lastByteAt >= timeout;
+  goAway(urgent: boolean, reason: CloseReason): boolean {
+    return this.#tunnel?.goAway(urgent, reason) ?? false;
   }
 }
 
@@ -965,23 +713,4 @@ export class Upstream extends Timed implements OpeningEvents, Attempt, PooledCon
  */
 function announcesBodyInVain(head: Head): boolean {
   return (head.status === 204 && (head.chunked || head.contentLength > 0)) || (head.status === 304 && head.chunked);
-}
-
-/** The `Limpet-Backend` field of a response; of several lines, as one (RFC 9110 5.3). */
-function bootField(head: Head): string {
-  const first = head.findId(HeaderId.limpetBackend);
-  let text = head.value(first);
-  for (let i = first; (i = head.findId(HeaderId.limpetBackend, i + 1)) >= 0; ) text += `, ${head.value(i)}`;
-  return text;
-}
-
-/** How long this connection may lie idle: under what the backend says in Keep-Alive: timeout=N, if it says it. */
-function idleMs(head: Head): number {
-  if (!head.has(HeaderId.keepAlive)) return IDLE_MS;
-  const value = head.value(head.findId(HeaderId.keepAlive)).toLowerCase();
-  const at = value.indexOf('timeout=');
-  if (at < 0) return IDLE_MS;
-  const seconds = Number.parseInt(value.slice(at + 8), 10);
-  if (!(seconds >= 0)) return IDLE_MS;
-  return Math.max(seconds * 1000 - 1000, seconds * 500);
 }

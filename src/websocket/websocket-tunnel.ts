@@ -1,21 +1,13 @@
 import { CloseReason, closeToBackend, closeToClient } from './websocket-close.ts';
 import { WebSocketFlow } from './websocket-flow.ts';
 
-/** The client's connection of a tunnel, as a WebSocket that goes away needs it. */
-export interface ClientEnd {
-  put(text: string): void;
-  flush(): boolean;
+/** A connection of a tunnel, as a WebSocket that goes away needs it. */
+export interface WebSocketPeer {
+  write(data: string | Buffer, encoding?: 'latin1'): unknown;
   /** Sends FIN. */
-  endTunnel(): void;
+  end(): unknown;
   /** Reads on, if it was stopped. */
-  resumeTunnel(): void;
-}
-
-/** The backend's connection of a tunnel, likewise. */
-export interface BackendEnd {
-  write(bytes: Buffer): void;
-  end(): void;
-  resume(): void;
+  resume(): unknown;
 }
 
 /**
@@ -35,7 +27,7 @@ export class WebSocketTunnel {
    * Begins to close it, unless a peer has begun to by itself or does not keep to the framing: such a one is left alone.
    * Called again with `urgent` when the time gets short: then the end of a frame will do where the end of a message has not come.
    */
-  goAway(urgent: boolean, reason: CloseReason, client: ClientEnd, backend: BackendEnd): void {
+  goAway(urgent: boolean, reason: CloseReason, client: WebSocketPeer, backend: WebSocketPeer): void {
     const { fromClient, fromBackend } = this;
     if (!this.goingAway) {
       const busy = this.#clientEnded || this.#backendEnded || !fromClient.closable || !fromBackend.closable;
@@ -49,18 +41,15 @@ export class WebSocketTunnel {
   }
 
   /** Of a WebSocket that goes away: does what has come due since the last time. Called after each event on either side. */
-  step(client: ClientEnd, backend: BackendEnd): void {
+  step(client: WebSocketPeer, backend: WebSocketPeer): void {
     const { fromClient, fromBackend } = this;
     if (fromClient.takeClose()) backend.write(closeToBackend(this.#reason));
-    if (fromBackend.takeClose()) {
-      client.put(closeToClient(this.#reason));
-      client.flush();
-    }
+    if (fromBackend.takeClose()) client.write(closeToClient(this.#reason), 'latin1');
     // What a peer still sends is dropped: that the other one reads slowly, or is gone, must not keep its answer from being read.
-    if (fromClient.done) client.resumeTunnel();
+    if (fromClient.done) client.resume();
     if (fromBackend.done) backend.resume();
     if (fromClient.done && (fromClient.brokenOff || fromBackend.senderClosed || this.#backendEnded)) backend.end();
-    if (fromBackend.done && (fromBackend.brokenOff || fromClient.senderClosed || this.#clientEnded)) client.endTunnel();
+    if (fromBackend.done && (fromBackend.brokenOff || fromClient.senderClosed || this.#clientEnded)) client.end();
   }
 
   /** The client has sent FIN, or its connection is closed. */
@@ -79,7 +68,7 @@ export class WebSocketTunnel {
    * The client's connection is closed.
    * @returns whether the backend has been told that the WebSocket goes away: then its connection ends by itself
    */
-  clientClosed(client: ClientEnd, backend: BackendEnd): boolean {
+  clientClosed(client: WebSocketPeer, backend: WebSocketPeer): boolean {
     this.clientEnds();
     if (!this.goingAway) return false;
     this.fromBackend.drop();
@@ -91,7 +80,7 @@ export class WebSocketTunnel {
    * The backend's connection is closed.
    * @returns whether the client has been told that the WebSocket goes away and has not answered yet
    */
-  backendClosed(client: ClientEnd, backend: BackendEnd): boolean {
+  backendClosed(client: WebSocketPeer, backend: WebSocketPeer): boolean {
     this.backendEnds();
     if (!this.goingAway) return false;
     this.fromClient.drop();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { isWebSocket } from '../../src/upstream/tunnel.ts';
+import { isWebSocket } from '../../src/websocket/is-websocket.ts';
 import { CloseReason } from '../../src/websocket/websocket-close.ts';
 import { WebSocketTunnel } from '../../src/websocket/websocket-tunnel.ts';
 import { type Frame, frameBytes, Opcode } from './frame-text.ts';
@@ -16,15 +16,15 @@ class Recorded {
   clientIsRead = false;
   backendIsRead = false;
   readonly #client = {
-    put: (frame: string) => void this.told.push(`client ${frame === GOING_AWAY ? '1001' : frame}`),
-    flush: () => true,
-    endTunnel: () => this.#once('client FIN'),
-    resumeTunnel: () => {
+    write: (frame: string | Buffer) => void this.told.push(`client ${frame === GOING_AWAY ? '1001' : frame}`),
+    end: () => this.#once('client FIN'),
+    resume: () => {
       this.clientIsRead = true;
     },
   };
   readonly #backend = {
-    write: (frame: Buffer) => void this.told.push(`backend ${unmasked(frame) === GOING_AWAY ? '1001' : frame}`),
+    write: (frame: string | Buffer) =>
+      void this.told.push(`backend ${unmasked(frame as Buffer) === GOING_AWAY ? '1001' : frame}`),
     end: () => this.#once('backend FIN'),
     resume: () => {
       this.backendIsRead = true;

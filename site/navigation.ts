@@ -33,7 +33,7 @@ export function navigation(root: string): { text: string; collapsed: boolean; it
     if (folder === 'docs/internals') names.unshift('ARCHITECTURE');
     return { text, names };
   });
-  const about = [...ABOUT.map((name) => `docs/${name}`), 'CHANGELOG', 'CONTRIBUTING', 'SECURITY'];
+  const about = [...ABOUT.map((name) => `docs/${name}`), 'CHANGELOG', 'CONTRIBUTING'];
   groups.push({ text: 'About', names: about.filter((name) => globSync(`${name}.md`, { cwd: root }).length > 0) });
   return groups.map(({ text, names }) => ({
     text,

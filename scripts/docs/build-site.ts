@@ -1,4 +1,4 @@
-// Builds the site of the documentation into site/dist. `npm run docs -- --serve` serves it as it is written.
+// Builds the site of the documentation into site/dist. `npm run docs -- --serve` serves it.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 

@@ -1,23 +1,23 @@
-import { existsSync, globSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitepress';
 import { headingAnchor } from '../../scripts/docs/heading-anchor.ts';
 import { copyLinkedFiles } from '../copy-linked-files.ts';
+import { copyPages } from '../copy-pages.ts';
 import { navigation } from '../navigation.ts';
 import { sitePath } from '../site-path.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const docs = globSync('docs/**/*.md', { cwd: root });
+const pages = join(root, 'site/pages');
+copyPages(root, pages);
 
 /** The site of docs/ and the pages beside it. A link to a page that is not there fails the build. */
 export default defineConfig({
   title: 'limpet',
   description: 'Session-affinity load balancer',
   lang: 'en',
-  srcDir: root,
-  srcExclude: ['README.md', 'test/**', 'site/**'],
-  rewrites: Object.fromEntries(docs.map((page) => [page, page.slice('docs/'.length)])),
+  srcDir: pages,
   outDir: join(root, 'site/dist'),
   cleanUrls: true,
   // Files that are no pages are copied when the site is built.
@@ -26,7 +26,11 @@ export default defineConfig({
     anchor: { slugify: headingAnchor },
     config: (md) => {
       md.core.ruler.push('repository-links', ({ tokens, env }) => {
-        const page = relative(root, (env as { realPath: string }).realPath);
+        // Titles and texts for the search are rendered as well, without saying of which page.
+        const { path } = env as { path?: string };
+        if (path === undefined) return;
+        const name = relative(pages, path);
+        const page = existsSync(join(root, 'docs', name)) ? `docs/${name}` : name;
         for (const { children } of tokens)
           for (const token of children ?? [])
             if (token.type === 'link_open') token.attrSet('href', sitePath(page, token.attrGet('href') ?? ''));

@@ -28,6 +28,7 @@ test('a link of a page leads on the site where it leads in the repository', () =
     ['docs/internals/table.md', '../../ARCHITECTURE.md', '/ARCHITECTURE'],
     ['ARCHITECTURE.md', 'docs/behaviour.md', '/behaviour'],
     ['docs/security.md', '../README.md', '/'],
+    ['README.md', 'SECURITY.md', '/security'],
     ['docs/security.md', '#keys', '#keys'],
     ['docs/security.md', 'https://example.com/a.md', 'https://example.com/a.md'],
   ] as const;

@@ -5,7 +5,7 @@ import { sitePath } from './site-path.ts';
 /** Groups of pages in the order in which they are read. Pages of a folder that are not named here come behind those that are. */
 const GROUPS: readonly { readonly text: string; readonly pages: readonly string[]; readonly folder: string }[] = [
   {
-    text: 'limpet',
+    text: 'Using it',
     pages: ['index', 'start', 'concepts', 'sessions', 'keys', 'failover', 'backends', 'protocols', 'configuration'],
     folder: 'docs',
   },

@@ -26,7 +26,7 @@ const INTRODUCTION = `# Configuration
 ${GENERATED('the schema of the configuration, src/config')}
 
 limpet reads one YAML file (\`limpet start -c limpet.yaml\`). Every key has a default but those marked *required*; \`limpet check --print\` prints the file with all of them filled in.
-A key or a value that limpet does not know is refused, with its line and column and what to do. \`limpet schema\` prints a JSON JsonSchema, with which editors complete and check the file:
+A key or a value that limpet does not know is refused, with its line and column and what to do. \`limpet schema\` prints a JSON Schema, with which editors complete and check the file:
 put \`# yaml-language-server: $schema=limpet.schema.json\` into its first line.
 
 \`\${NAME}\` stands for the environment variable NAME, \`\${NAME:-default}\` for one that may be absent. Paths are relative to the folder of the file.

@@ -24,6 +24,8 @@ export default defineConfig({
   ignoreDeadLinks: [(url) => existsSync(join(root, url)) || existsSync(join(root, 'docs', url))],
   markdown: {
     anchor: { slugify: headingAnchor },
+    // A path with {pool} at its end is no attribute.
+    attrs: { disable: true },
     config: (md) => {
       md.core.ruler.push('repository-links', ({ tokens, env }) => {
         // Titles and texts for the search are rendered as well, without saying of which page.

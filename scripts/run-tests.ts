@@ -30,7 +30,7 @@ export async function runTests(
   files: readonly string[],
   root: string,
   once: boolean,
-  mostMs = 120_000,
+  mostMs = 300_000,
 ): Promise<number> {
   const first = await runFiles(files, root, mostMs);
   let { status, outcomes } = first;

@@ -39,7 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
     'sessions/users sessions/table keys model backends sockets config logging metrics tracing timing ' +
     'errors-start.ts',
   listeners: 'client client/http2 proxy limits backends sockets config logging metrics timing errors-start.ts',
-  client: 'proxy exchange upstream tunnel websocket http1 sockets config timing errors.ts errors-start.ts',
+  client: 'tunnel proxy exchange upstream websocket http1 sockets config timing errors.ts errors-start.ts',
   'client/http2': 'client proxy upstream/http2 http1 config logging timing',
   proxy:
     'proxy/steps proxy/session proxy/explain exchange upstream routing affinity balancing health limits turns ' +
@@ -55,13 +55,12 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
     'proxy proxy/steps proxy/session exchange routing affinity balancing sessions/store sessions/users ' +
     'sessions/table keys backends http1 config metrics timing errors.ts',
   exchange:
-    'tunnel websocket routing affinity balancing health limits turns sessions/store sessions/users sessions/table keys ' +
-    'backends http1 metrics tracing timing errors.ts',
+    'tunnel websocket routing affinity balancing health limits turns sessions/store sessions/users sessions/table ' +
+    'keys backends http1 metrics tracing timing errors.ts',
   upstream:
-    'exchange upstream/http2 tunnel websocket routing affinity balancing health limits backends http1 sockets config ' +
-    'timing errors.ts',
+    'tunnel exchange upstream/http2 websocket routing affinity balancing health limits backends http1 sockets ' +
+    'config timing errors.ts',
   'upstream/http2': 'http1 sockets timing',
-  tunnel: 'websocket sockets timing',
   websocket: '',
   routing: 'backends http1 config errors-start.ts',
   affinity: 'sessions/users sessions/table keys backends http1 config timing errors-start.ts',

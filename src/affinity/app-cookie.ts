@@ -29,7 +29,7 @@ export class AppCookieAffinity implements AffinityStrategy {
     this.#now = context.now;
   }
 
-  find(head: Head, _client: string, nth: number, found: FoundKey): number {
+  find(head: Head, _client: string, nth: number, found: FoundKey): Find {
     if (!this.#finder.find(head, nth)) return Find.none;
     rememberKey(found, this, this.#hash, head.text, this.#finder.start, this.#finder.end);
     return Find.found;

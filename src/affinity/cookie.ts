@@ -68,7 +68,7 @@ export class CookieAffinity implements CookieIssuer {
     this.#clear = bothSchemes(config, '; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT');
   }
 
-  find(head: Head, _client: string, nth: number, found: FoundKey): number {
+  find(head: Head, _client: string, nth: number, found: FoundKey): Find {
     const finder = this.#finder;
     if (!finder.find(head, nth)) return Find.none;
     const text = head.text;

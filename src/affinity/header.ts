@@ -29,7 +29,7 @@ export class HeaderAffinity implements AffinityStrategy {
       : null;
   }
 
-  find(head: Head, _client: string, nth: number, found: FoundKey): number {
+  find(head: Head, _client: string, nth: number, found: FoundKey): Find {
     return this.#find(head, nth, found) ? Find.found : Find.none;
   }
 

@@ -26,7 +26,7 @@ export class IpAffinity implements AffinityStrategy {
     this.#hash = KeyHash.derive(secret, context.pool.name, 'ip', `${config.prefix4}`, `${config.prefix6}`);
   }
 
-  find(_head: Head, client: string, nth: number, found: FoundKey): number {
+  find(_head: Head, client: string, nth: number, found: FoundKey): Find {
     if (nth > 0 || client === '') return Find.none;
     if (found.strategy === this && found.text === client) return Find.found;
     const network = clientNetwork(client, this.#prefix4, this.#prefix6);

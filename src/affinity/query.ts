@@ -28,7 +28,7 @@ export class QueryAffinity implements AffinityStrategy {
     this.#hash = KeyHash.derive(context.keySecret ?? context.secrets[0]!, context.pool.name, 'query', config.name);
   }
 
-  find(head: Head, _client: string, nth: number, found: FoundKey): number {
+  find(head: Head, _client: string, nth: number, found: FoundKey): Find {
     if (head.pathEnd >= head.targetEnd || nth >= MOST) return Find.none;
     const text = head.text;
     const needle = this.#needle;

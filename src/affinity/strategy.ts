@@ -19,6 +19,9 @@ export const Find = {
   unavailable: 5,
 } as const;
 
+/** One of the values of Find. */
+export type Find = (typeof Find)[keyof typeof Find];
+
 /** What a strategy learned from a response. */
 export const Learn = { none: 0, learned: 1, released: 2 } as const;
 
@@ -72,7 +75,7 @@ export interface AffinityStrategy {
    * @param client address of the client, behind trusted proxies, as text
    * @returns a value of Find; with `found`, `found.key` and `found.strategy` are set
    */
-  find(head: Head, client: string, nth: number, found: FoundKey): number;
+  find(head: Head, client: string, nth: number, found: FoundKey): Find;
 
   /**
    * Looks for a key in the head of a response. Null when this strategy does not learn.

@@ -31,7 +31,7 @@ export class TokenAffinity implements AffinityStrategy {
   readonly #hash: KeyHash;
   readonly #verified: VerifiedTokens | null;
   /** What is said to a token that does not verify. */
-  readonly #onInvalid: number;
+  readonly #onInvalid: Find;
   readonly #now: () => number;
   readonly #claims = new LRUCache<string, string>({ max: CLAIMS });
   /** Claim that names the user, and what unverified tokens say of it. */
@@ -89,7 +89,7 @@ export class TokenAffinity implements AffinityStrategy {
     this.#users.clear();
   }
 
-  find(head: Head, _client: string, nth: number, found: FoundKey): number {
+  find(head: Head, _client: string, nth: number, found: FoundKey): Find {
     const source = this.#source;
     if (!source.find(head, nth)) return Find.none;
     const { start, end } = source;
@@ -111,7 +111,7 @@ export class TokenAffinity implements AffinityStrategy {
     return Find.found;
   }
 
-  #findVerified(verified: VerifiedTokens, text: string, start: number, end: number, found: FoundKey): number {
+  #findVerified(verified: VerifiedTokens, text: string, start: number, end: number, found: FoundKey): Find {
     if (holdsKeyOf(found, this, text, start, end) && this.#now() < found.until) return Find.found;
     const token = text.slice(start, end);
     if (!looksLikeToken(token)) return this.#onInvalid;

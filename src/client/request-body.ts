@@ -10,7 +10,7 @@ export class RequestBody {
   stop = 0;
   problem = '';
 
-  #framing: number = Framing.none;
+  #framing: Framing = Framing.none;
   #left = 0;
   #decoder: ChunkedDecoder | null = null;
   #maxFields = 0;

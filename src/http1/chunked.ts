@@ -5,6 +5,7 @@
  * speaks chunked too, or the data alone. Framing is passed on only when it is plain; a size line with an extension or white space,
  * or one that came in two reads, is written anew, so nothing that was not checked whole ever leaves.
  */
+
 import { characterClass } from './character-classes.ts';
 import { ChunkExtension, nextInExtension } from './chunk-extension.ts';
 import { Parse } from './parse.ts';

@@ -140,7 +140,7 @@ export class FieldBlock {
    * Parses the trailer section that `bytes` hold: field lines and the empty line, nothing behind it. What its fields say about framing
    * and the connection counts for nothing (RFC 9110 section 6.5.1), and is not looked at.
    */
-  parseTrailers(bytes: Buffer): number {
+  parseTrailers(bytes: Buffer): Parse {
     const result = this.parseFields(bytes, 0, 0, bytes.length, true, false);
     if (result === Parse.more) return this.bad('trailer section is incomplete');
     return result === Parse.done && this.consumed < bytes.length
@@ -148,7 +148,7 @@ export class FieldBlock {
       : result;
   }
 
-  protected bad(problem: string): number {
+  protected bad(problem: string): Parse {
     this.problem = problem;
     return Parse.bad;
   }
@@ -166,7 +166,7 @@ export class FieldBlock {
     end: number,
     readsText: boolean,
     heeds = true,
-  ): number {
+  ): Parse {
     const lines = this.#lines;
     let count = 0;
     let p = first;

@@ -13,6 +13,9 @@ export { ConnectionToken, Parse };
 /** Body framing of a message (RFC 9112 section 6.3). */
 export const Framing = { none: 0, length: 1, chunked: 2, untilClose: 3 } as const;
 
+/** One of the values of Framing. */
+export type Framing = (typeof Framing)[keyof typeof Framing];
+
 /**
  * 1 for the bytes of a method: token characters that are not lower case. Methods are case-sensitive and all that are registered are
  * in capitals (RFC 9110 section 9.1); `head` would have a body for one server and none for another.
@@ -54,7 +57,7 @@ export class Head extends FieldBlock {
   reasonStart = 0;
 
   /** Of a request; that of a response depends on the request too: see `responseFraming`. */
-  framing: number = Framing.none;
+  framing: Framing = Framing.none;
 
   get host(): string {
     if (this.authorityEnd > 0) return this.text.slice(this.authorityStart, this.authorityEnd);
@@ -78,7 +81,7 @@ export class Head extends FieldBlock {
   }
 
   /** Parses bytes[start, end) as a request head. */
-  parseRequest(bytes: Buffer, start: number, end: number): number {
+  parseRequest(bytes: Buffer, start: number, end: number): Parse {
     let p = start;
     this.fieldsStart = 0;
     this.method = '';
@@ -123,7 +126,7 @@ export class Head extends FieldBlock {
   }
 
   /** Parses bytes[start, end) as a response head. */
-  parseResponse(bytes: Buffer, start: number, end: number): number {
+  parseResponse(bytes: Buffer, start: number, end: number): Parse {
     this.fieldsStart = 0;
     // "HTTP/1.x" SP and three digits are twelve bytes.
     const known = Math.min(end - start, 12);
@@ -165,7 +168,7 @@ export class Head extends FieldBlock {
   }
 
   /** Framing of this response to a request with `method` (RFC 9112 6.3, behaviour 55). */
-  responseFraming(method: string): number {
+  responseFraming(method: string): Framing {
     const status = this.status;
     if (method === 'HEAD' || status === 204 || status === 304 || status < 200) return Framing.none;
     if (this.chunked) return Framing.chunked;
@@ -173,7 +176,7 @@ export class Head extends FieldBlock {
     return Framing.untilClose;
   }
 
-  #checkFraming(): number {
+  #checkFraming(): Parse {
     if (this.chunked) {
       // RFC 9112 6.1: both together is how requests are smuggled; neither is believed.
       if (this.contentLength >= 0) return this.bad('Content-Length together with Transfer-Encoding');
@@ -185,7 +188,7 @@ export class Head extends FieldBlock {
     return Parse.done;
   }
 
-  #checkRequest(): number {
+  #checkRequest(): Parse {
     if (this.#checkFraming() !== Parse.done) return Parse.bad;
     if (this.hostLine < 0 && this.minor === 1) return this.bad('no Host in an HTTP/1.1 request');
     const { text, targetStart } = this;
@@ -205,7 +208,7 @@ export class Head extends FieldBlock {
   }
 
   /** `http://authority/path` (RFC 9112 3.2.2). Off the usual path. */
-  #absoluteForm(): number {
+  #absoluteForm(): Parse {
     const target = this.text.slice(this.targetStart, this.targetEnd);
     const scheme = /^https?:\/\//i.exec(target)?.[0];
     if (scheme === undefined) return this.bad('request target is neither a path nor an http address');

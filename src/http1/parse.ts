@@ -8,3 +8,6 @@ export const Parse = {
   /** More fields than allowed: 431. */
   tooMany: 3,
 } as const;
+
+/** One of the values of Parse. */
+export type Parse = (typeof Parse)[keyof typeof Parse];

@@ -272,7 +272,7 @@ export class Attempts implements AttemptEvents, RequestEnds {
     x.client.put(responseHead(head, Framing.none, this.#cookies, '', '', false));
   }
 
-  onResponse(x: Exchange, upstream: Upstream, head: Head, framing: number): boolean {
+  onResponse(x: Exchange, upstream: Upstream, head: Head, framing: Framing): boolean {
     const backend = x.backend!;
     const runtime = x.runtime!;
     const { status } = head;
@@ -304,7 +304,7 @@ export class Attempts implements AttemptEvents, RequestEnds {
   }
 
   /** As onResponse, to a request for the rest of a response that broke (behaviour 50). */
-  #resumeFrom(x: Exchange, upstream: Upstream, head: Head, framing: number): boolean {
+  #resumeFrom(x: Exchange, upstream: Upstream, head: Head, framing: Framing): boolean {
     x.answeredAt = performance.now();
     this.#responses.count(x, x.backend!, x.answeredAt);
     if (resumeFrom(x, upstream, head, framing, this.#parts)) return true;
@@ -344,7 +344,7 @@ export class Attempts implements AttemptEvents, RequestEnds {
 
   // ---- it did not ----
 
-  onFailure(x: Exchange, stage: number, kind: ErrorKind, why: string, race: boolean): void {
+  onFailure(x: Exchange, stage: Stage, kind: ErrorKind, why: string, race: boolean): void {
     const backend = x.backend!;
     const runtime = x.runtime!;
     if (x.trace !== null) x.trace.failure = kind.code;
@@ -388,7 +388,7 @@ export class Attempts implements AttemptEvents, RequestEnds {
    * The classic keep-alive race: no failure of the backend, and no attempt either where the request may be sent again
    * (behaviour 30). It stays counted in flight meanwhile: its place below maxRequests is not given away.
    */
-  #afterRace(x: Exchange, stage: number, kind: ErrorKind, runtime: PoolRuntime): void {
+  #afterRace(x: Exchange, stage: Stage, kind: ErrorKind, runtime: PoolRuntime): void {
     x.lastError = kind;
     if (!mayRetry(x, stage)) {
       this.#endAttempt(x);

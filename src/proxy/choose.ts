@@ -15,8 +15,9 @@ import type { SearchedRows } from '../sessions/table/searched-rows.ts';
 import { threadWheel } from '../timing/thread-wheel.ts';
 import { failbackTarget } from './session/failback.ts';
 import { isOwnedSession } from './session/owned-session.ts';
+import { Search } from './session/search.ts';
 import { followRotation } from './session/session-changes.ts';
-import { claim, Search } from './session/session-search.ts';
+import { claim } from './session/session-search.ts';
 
 /** A backend, or why there is none. */
 export interface Choice {

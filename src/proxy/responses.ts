@@ -48,7 +48,7 @@ export class Responses {
    * @param cookies names of limpet's own cookies, which a backend cannot set
    * @param now by performance.now
    */
-  send(x: Exchange, head: Head, framing: number, setCookie: string, cookies: CookieNames, now: number): void {
+  send(x: Exchange, head: Head, framing: Framing, setCookie: string, cookies: CookieNames, now: number): void {
     const { status } = head;
     // Without a 100 the client may or may not send its body: the next bytes could be either (RFC 9110 10.1.1).
     if (framing === Framing.untilClose || (x.expectsContinue && !x.continued && !x.bodyDone)) x.client.closeAfter();

@@ -6,13 +6,14 @@
  * backend that brings it. The client has its head already, so no cookie can be sent with it: the row forgets when its cookie was sent, and the next response of the
  * session refreshes it. What the answer says of sessions otherwise (Set-Cookie, `Limpet-Session`, `Limpet-User`) counts for nothing: the response that broke has said it.
  */
+
 import type { Backend } from '../backends/backend.ts';
 import { boundBackend } from '../backends/bound-backend.ts';
 import type { Attempt } from '../exchange/attempt.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { PoolRuntime } from '../exchange/pool-runtime.ts';
 import { Stage } from '../exchange/stage.ts';
-import type { Head } from '../http1/head.ts';
+import type { Framing, Head } from '../http1/head.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { LabelledCounters } from '../metrics/labelled-counters.ts';
 import { Outcome } from '../metrics/outcomes.ts';
@@ -34,7 +35,7 @@ export interface ResumeParts {
 }
 
 /** Keeps what is needed should the response break whose head this is. A request with a body is not asked for a range of its answer. */
-export function rememberForResume(x: Exchange, head: Head, framing: number): void {
+export function rememberForResume(x: Exchange, head: Head, framing: Framing): void {
   x.resumption = x.method === 'GET' && x.bodyDone && x.bodyBytes === 0 ? resumable(head, framing) : null;
 }
 
@@ -64,7 +65,7 @@ export function resumeTail(x: Exchange, runtime: PoolRuntime, backend: Backend):
  * The head of an answer to such a request has come. When it brings the rest, the session moves along and the body goes on.
  * @returns false: it does not, and must not reach the client
  */
-export function resumeFrom(x: Exchange, upstream: Attempt, head: Head, framing: number, parts: ResumeParts): boolean {
+export function resumeFrom(x: Exchange, upstream: Attempt, head: Head, framing: Framing, parts: ResumeParts): boolean {
   const resumption = x.resumption!;
   const backend = x.backend!;
   const runtime = x.runtime!;

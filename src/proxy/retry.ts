@@ -10,7 +10,7 @@ const ALWAYS = 3;
  * Whether a request whose attempt ended at `stage` may be sent again (behaviours 27 to 29): always while nothing of it was
  * sent, when its method allows it while it may have been, never once the client has part of a response, save for the rest of one that can go on elsewhere.
  */
-export function mayRetry(x: Exchange, stage: number): boolean {
+export function mayRetry(x: Exchange, stage: Stage): boolean {
   if (stage === Stage.committed || (x.committed && x.resumption === null)) return false;
   // A body of which a part is gone cannot be sent again.
   if (!x.replayable) return false;

@@ -13,6 +13,9 @@ export const Taken = {
   full: 2,
 } as const;
 
+/** One of the values of Taken. */
+export type Taken = (typeof Taken)[keyof typeof Taken];
+
 const HINTS = 1_024;
 
 /**
@@ -61,7 +64,7 @@ export class SessionTurns {
    * @returns one of Taken
    * @throws Error with code SESSION_TABLE_BUSY, as StripedLocks does; then it is not in line
    */
-  take(turn: Turn, key: Key, pool: number, max: number, deadline: number): number {
+  take(turn: Turn, key: Key, pool: number, max: number, deadline: number): Taken {
     if (turn.node !== 0) throw new Error('the request has its turn, or waits for it, already');
     const chains = this.#chains;
     const chain = chains.of(key.a);

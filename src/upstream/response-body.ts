@@ -25,7 +25,7 @@ export class ResponseBody {
   stop = 0;
   problem = '';
   #relay: number = Relay.none;
-  #framing: number = Framing.none;
+  #framing: Framing = Framing.none;
   #left = 0;
   #decoder: ChunkedDecoder | null = null;
 
@@ -35,7 +35,7 @@ export class ResponseBody {
    * @param chunks the client takes chunked coding
    * @returns its framing towards the client
    */
-  reset(head: Head, method: string, chunks: boolean): number {
+  reset(head: Head, method: string, chunks: boolean): Framing {
     const framing = head.responseFraming(method);
     this.#framing = framing;
     this.#left = framing === Framing.length ? head.contentLength : 0;

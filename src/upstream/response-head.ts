@@ -38,7 +38,7 @@ FATE[HeaderId.cacheControl] = 2;
  */
 export function responseHead(
   head: Head,
-  framing: number,
+  framing: Framing,
   cookies: CookieNames,
   setCookie: string,
   connection: string,
@@ -80,7 +80,7 @@ export function responseHead(
  * Whether a head goes to the client byte for byte when limpet has no line to add.
  * @param framing, cookies as in `responseHead`
  */
-export function passesAsItIs(head: Head, framing: number, cookies: CookieNames): boolean {
+export function passesAsItIs(head: Head, framing: Framing, cookies: CookieNames): boolean {
   if (!beginsAsUsual(head) || framing === Framing.chunked || (head.connection & ConnectionToken.named) !== 0)
     return false;
   for (let i = 0; i < head.count; i++) if (!stays(head, i, framing, cookies)) return false;
@@ -93,7 +93,7 @@ function beginsAsUsual(head: Head): boolean {
 }
 
 /** Whether line i goes to the client, as far as its own name and value decide it. */
-function stays(head: Head, i: number, framing: number, cookies: CookieNames): boolean {
+function stays(head: Head, i: number, framing: Framing, cookies: CookieNames): boolean {
   const id = head.id(i);
   if (FATE[id] !== 2) return FATE[id] === 0;
   if (id === HeaderId.setCookie) return !cookies.isSet(head.text, head.valueStart(i), head.valueEnd(i));
@@ -102,7 +102,7 @@ function stays(head: Head, i: number, framing: number, cookies: CookieNames): bo
 }
 
 /** Whether the response may have a Content-Length. */
-function hasLength(head: Head, framing: number): boolean {
+function hasLength(head: Head, framing: Framing): boolean {
   return framing !== Framing.chunked && head.status >= 200 && head.status !== 204;
 }
 

@@ -31,7 +31,7 @@ const DEL = 0x7f;
  * What a response to GET needs to go on at another backend; null: it cannot (behaviour 48).
  * @param framing value of Framing, of the response as the backend sends it
  */
-export function resumable(head: Head, framing: number): Resumption | null {
+export function resumable(head: Head, framing: Framing): Resumption | null {
   const { status, contentLength } = head;
   if ((status !== 200 && status !== 206) || framing !== Framing.length) return null;
   // Trailers are announced, and could not be had again.
@@ -64,7 +64,7 @@ export function rangeLines({ etag, first, last, total }: Resumption, sent: numbe
  * Whether a response brings exactly the rest behind the first `sent` bytes of the body (behaviour 50).
  * @returns '', or why it does not: for the log
  */
-export function refusal(resumption: Resumption, sent: number, head: Head, framing: number): string {
+export function refusal(resumption: Resumption, sent: number, head: Head, framing: Framing): string {
   if (head.status !== 206) return `status ${head.status}`;
   const { etag, encoding, first, last, total } = resumption;
   if (strongTag(head) !== etag) return 'another ETag';

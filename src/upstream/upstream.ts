@@ -551,7 +551,7 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
 
   /** Ends the attempt with a failure of the backend's. */
   #fail(
-    stage: number,
+    stage: Stage,
     code: 'INTERNAL' | 'BACKEND_CONNECT' | 'BACKEND_RESET' | 'BACKEND_PROTOCOL' | 'BACKEND_TIMEOUT',
     why: string,
   ): void {

@@ -19,7 +19,7 @@ function parse(text: string, at = 0): Head {
 }
 
 /** As the head would leave without the shortcut, when limpet has nothing to add. */
-function written(framing: number, cookie: string): string {
+function written(framing: Framing, cookie: string): string {
   return responseHead(head, framing, names(cookie), '', '', false);
 }
 

@@ -33,7 +33,7 @@ export class WatchedStrategy implements AffinityStrategy {
     this.trail = trail;
   }
 
-  find(head: Head, client: string, nth: number, found: FoundKey): number {
+  find(head: Head, client: string, nth: number, found: FoundKey): Find {
     const result = this.#inner.find(head, client, nth, found);
     const id = result === Find.found ? format(found.key) : '';
     this.trail.push({ kind: 'find', place: this.#place, nth, result, id });

@@ -17,22 +17,8 @@ import { isBoundElsewhere } from '../../sessions/table/binding.ts';
 import { Lookup } from '../../sessions/table/lookup.ts';
 import { Row } from '../../sessions/table/row.ts';
 import type { SearchedRows } from '../../sessions/table/searched-rows.ts';
-
-/**
- * What came of the search. `pending`: wait for `x.found.wait`, then search again; `asking`: wait for `x.asked`, then see `answered`;
- * `refused`: the store that nodes share is down, and sessions are to be refused then; `again`: search again; `foreign`: the session is bound to another client,
- * and such requests are to be refused; `unavailable`: nobody can tell yet whether its token is good.
- */
-export const Search = {
-  done: 0,
-  awaitKeys: 1,
-  rejected: 2,
-  awaitStore: 3,
-  refused: 4,
-  restart: 5,
-  foreign: 6,
-  unavailable: 7,
-} as const;
+import { isPreflight } from './preflight.ts';
+import { Search } from './search.ts';
 
 /** Keys of one kind that are looked at in one request; more than a browser sends by accident. */
 const MAX_KEYS = 16;
@@ -51,10 +37,6 @@ const session = new Key();
 const successor = new Key();
 const SITE = 'sec-fetch-site';
 const SITE_HASH = hashName(SITE);
-const ORIGIN = 'origin';
-const ORIGIN_HASH = hashName(ORIGIN);
-const ASKED = 'access-control-request-method';
-const ASKED_HASH = hashName(ASKED);
 /** In place of an outcome: the cookie's session is bound to another client, and such requests are to be refused. */
 const FOREIGN = -1;
 
@@ -62,6 +44,12 @@ const FOREIGN = -1;
 const NO_KEY = 20;
 const UNKNOWN = 21;
 const LIVE = 22;
+type KeysSeen = Search | typeof NO_KEY | typeof UNKNOWN | typeof LIVE;
+
+/** True for a value of Search: a key of the source refuses the request, or holds it up. */
+function refuses(said: KeysSeen): said is Search {
+  return said < NO_KEY;
+}
 
 /** Scratch: of the source that was looked through last, and of all of the request's so far. */
 const looked = {
@@ -89,7 +77,7 @@ export function findSession(
   table: SearchedRows,
   store: SessionStore,
   now: number,
-): number {
+): Search {
   const { strategies, binding } = runtime;
   if (binding !== null) x.binding = binding.hash(head, x.client);
   x.foundAt = now;
@@ -100,7 +88,7 @@ export function findSession(
   const strategy = strategies[0]!;
   const said = lookThrough(x, head, strategy, x.found, x.row, runtime, table, now);
   if (said === LIVE) return enter(x, strategy, runtime, table, store, now);
-  if (said < NO_KEY) return said;
+  if (refuses(said)) return said;
   if (said === UNKNOWN && strategy.owned) {
     const outcome = adopt(x, head, runtime, table, store, x.found, now);
     if (outcome === FOREIGN) return Search.foreign;
@@ -121,7 +109,7 @@ function findAmong(
   table: SearchedRows,
   store: SessionStore,
   now: number,
-): number {
+): Search {
   const { strategies } = runtime;
   const client = x.client.address;
   let decides = -1;
@@ -133,7 +121,7 @@ function findAmong(
   for (let s = 0; s < strategies.length; s++)
     if (strategies[s]!.verifies) {
       const said = verifyAll(head, client, strategies[s]!, keyOf(x, s));
-      if (said !== NO_KEY) {
+      if (refuses(said)) {
         x.found.wait = x.keys[s]!.wait;
         return said;
       }
@@ -145,7 +133,7 @@ function findAmong(
     if (decides >= 0 && !JOINS[strategy.by]) continue;
     const row = decides < 0 ? x.row : beside;
     const said = lookThrough(x, head, strategy, found, row, runtime, table, now);
-    if (said < NO_KEY) {
+    if (refuses(said)) {
       x.found.wait = found.wait;
       return said;
     }
@@ -206,7 +194,7 @@ function keyOf(x: Exchange, place: number): FoundKey {
 }
 
 /** Every token of a source that verifies: one that is not good refuses the request before anything else does. NO_KEY: none has. */
-function verifyAll(head: Head, client: string, strategy: AffinityStrategy, found: FoundKey): number {
+function verifyAll(head: Head, client: string, strategy: AffinityStrategy, found: FoundKey): KeysSeen {
   for (let nth = 0; nth < MAX_KEYS; nth++) {
     const result = strategy.find(head, client, nth, found);
     if (result === Find.none) break;
@@ -217,7 +205,7 @@ function verifyAll(head: Head, client: string, strategy: AffinityStrategy, found
 }
 
 /** What a value of Find says of the request as a whole. */
-function refusalOf(result: number): number {
+function refusalOf(result: Find): KeysSeen {
   if (result === Find.pending) return Search.awaitKeys;
   if (result === Find.rejected) return Search.rejected;
   return result === Find.unavailable ? Search.unavailable : NO_KEY;
@@ -235,7 +223,7 @@ function lookThrough(
   runtime: PoolRuntime,
   table: SearchedRows,
   now: number,
-): number {
+): KeysSeen {
   const { binding } = runtime;
   const { idle, lifetime } = runtime.pool.config.session;
   const guard = binding === null || binding.mode === 'observe' ? 0 : x.binding;
@@ -295,7 +283,7 @@ function enter(
   table: SearchedRows,
   store: SessionStore,
   now: number,
-): number {
+): Search {
   x.strategy = strategy;
   x.bound = true;
   x.hasRow = true;
@@ -343,7 +331,7 @@ function enterByProof(
   table: SearchedRows,
   store: SessionStore,
   now: number,
-): number {
+): Search {
   x.boundBackend = proof.backend;
   // There, and no row is made for it.
   if (x.preflight) return Search.done;
@@ -366,7 +354,7 @@ function enterByProof(
 }
 
 /** A key that the client chose: a session begins under it (behaviour 15 has no part in this: there is a key). */
-function begin(x: Exchange, strategy: AffinityStrategy): number {
+function begin(x: Exchange, strategy: AffinityStrategy): Search {
   x.outcome = looked.seen;
   if (x.preflight) x.joins = 0;
   else x.strategy = strategy;
@@ -376,7 +364,7 @@ function begin(x: Exchange, strategy: AffinityStrategy): number {
 }
 
 /** No key of the request counts. */
-function withoutKey(x: Exchange, head: Head, { issuer }: PoolRuntime): number {
+function withoutKey(x: Exchange, head: Head, { issuer }: PoolRuntime): Search {
   x.outcome = looked.seen;
   // A cookie now would take the place of the one that its browser is just being sent.
   if (looked.late) return Search.done;
@@ -392,11 +380,6 @@ function withoutKey(x: Exchange, head: Head, { issuer }: PoolRuntime): number {
   return Search.done;
 }
 
-/** A browser asks, on behalf of a page of another origin, whether it may make a request (Fetch, section 4.8). It never has credentials, so it is nobody's. */
-function isPreflight(head: Head): boolean {
-  return head.find(ORIGIN, ORIGIN_HASH) >= 0 && head.find(ASKED, ASKED_HASH) >= 0;
-}
-
 /** Asks the store about all keys that this node does not know, in one round trip; then the search begins anew. Off the usual path. */
 function askAll(
   x: Exchange,
@@ -405,7 +388,7 @@ function askAll(
   unknown: number,
   proven: number,
   now: number,
-): number {
+): Search {
   const asks: (Claim | Promise<Claim>)[] = [];
   const stamp = proof.backend?.life.stampAt(proof.issued);
   for (let s = 0; s < x.keys.length; s++) {
@@ -523,7 +506,7 @@ function isKeptFrom(x: Exchange, { binding }: PoolRuntime): boolean {
 }
 
 /** What the store said of the session, or that it has to be waited for. */
-function asked(x: Exchange, runtime: PoolRuntime, table: SearchedRows, claim: Claim | Promise<Claim>): number {
+function asked(x: Exchange, runtime: PoolRuntime, table: SearchedRows, claim: Claim | Promise<Claim>): Search {
   if (typeof claim === 'number') return answered(x, runtime, table, claim, x.foundAt);
   x.asked = claim;
   return Search.awaitStore;
@@ -533,7 +516,7 @@ function asked(x: Exchange, runtime: PoolRuntime, table: SearchedRows, claim: Cl
  * Goes on with what the store has said of the session of a request. The table has been brought up to date.
  * @returns done, refused, or again: search again, this key is refused for good
  */
-export function answered(x: Exchange, runtime: PoolRuntime, table: SearchedRows, claim: Claim, now: number): number {
+export function answered(x: Exchange, runtime: PoolRuntime, table: SearchedRows, claim: Claim, now: number): Search {
   const owned = x.strategy?.owned === true;
   switch (claim) {
     case Claim.refused:
@@ -596,7 +579,7 @@ export function claim(
   table: SearchedRows,
   store: SessionStore,
   now: number,
-): number {
+): Search {
   const said = store.claim(x.found.key, runtime.pool, backend, x.strategy!.by, now, x.row, x.binding);
   if (typeof said !== 'number' || said > Claim.bound) return asked(x, runtime, table, said);
   // The usual two at once: the row is at hand.

@@ -10,7 +10,8 @@ import { Claim, type SessionStore } from '../../sessions/store/store.ts';
 import { Lookup } from '../../sessions/table/lookup.ts';
 import { Row } from '../../sessions/table/row.ts';
 import type { SearchedRows } from '../../sessions/table/searched-rows.ts';
-import { answered, findSession, Search } from '../session/session-search.ts';
+import { Search } from '../session/search.ts';
+import { answered, findSession } from '../session/session-search.ts';
 import { type Gate, type SessionSearch, WAIT } from './admission.ts';
 
 /** What a SessionStep is made from. */
@@ -88,7 +89,7 @@ export class SessionStep implements SessionSearch {
   }
 
   /** Off the usual path. */
-  #outcome(x: Exchange, runtime: PoolRuntime, gate: Gate, search: number): ErrorKind | typeof WAIT | null {
+  #outcome(x: Exchange, runtime: PoolRuntime, gate: Gate, search: Search): ErrorKind | typeof WAIT | null {
     const { serial } = x;
     switch (search) {
       case Search.rejected:

@@ -39,7 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
     'sessions/users sessions/table keys model backends sockets config logging metrics tracing timing ' +
     'errors-start.ts',
   listeners: 'client client/http2 proxy limits backends sockets config logging metrics timing errors-start.ts',
-  client: 'tunnel proxy exchange upstream websocket http1 sockets config timing errors.ts errors-start.ts',
+  client: 'proxy exchange upstream tunnel websocket http1 sockets config timing errors.ts errors-start.ts',
   'client/http2': 'client proxy upstream/http2 http1 config logging timing',
   proxy:
     'proxy/steps proxy/session proxy/explain exchange upstream routing affinity balancing health limits turns ' +
@@ -58,9 +58,10 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
     'tunnel websocket routing affinity balancing health limits turns sessions/store sessions/users sessions/table ' +
     'keys backends http1 metrics tracing timing errors.ts',
   upstream:
-    'tunnel exchange upstream/http2 websocket routing affinity balancing health limits backends http1 sockets ' +
+    'exchange upstream/http2 tunnel websocket routing affinity balancing health limits backends http1 sockets ' +
     'config timing errors.ts',
   'upstream/http2': 'http1 sockets timing',
+  tunnel: 'websocket sockets timing',
   websocket: '',
   routing: 'backends http1 config errors-start.ts',
   affinity: 'sessions/users sessions/table keys backends http1 config timing errors-start.ts',

@@ -18,10 +18,11 @@ import { isWebSocket } from '../websocket/is-websocket.ts';
 import type { CloseReason } from '../websocket/websocket-close.ts';
 import { WebSocketTunnel } from '../websocket/websocket-tunnel.ts';
 import { bootField } from './boot-field.ts';
+import { ConnectPlace } from './connect-place.ts';
 import { asksConnectionAuth } from './connection-auth.ts';
 import { ConnectionSigns } from './connection-signs.ts';
 import type { BackendConnections } from './connections.ts';
-import { IDLE_MS, idleMs } from './idle-ms.ts';
+import { IdleTime } from './idle-time.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 import { RequestSender } from './request-sender.ts';
 import { ResponseBody } from './response-body.ts';
@@ -36,9 +37,6 @@ const Phase = {
   waiting: 6,
   kept: 7,
 } as const;
-/** What the connection is to ConnectQueue: none, being opened, open and silent. */
-const Connecting = { none: 0, connecting: 1, silent: 2 } as const;
-
 /** A unix socket whose backlog is full says so at once, where TCP tries again by itself: we try again after so long, ms. */
 const NO_ROOM_MS = 50;
 /** Response heads larger than this are BACKEND_PROTOCOL. */
@@ -66,8 +64,7 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
   /** Not there while it waits for its turn to connect. */
   #socket!: ByteSocket;
   #phase: number = Phase.connecting;
-  #connecting: number = Connecting.none;
-  #connectPeriod = 0;
+  readonly #place: ConnectPlace;
   /** When it has to be open, by `wheel.due`. */
   #openBy = 0;
   /** It waits for room in the backlog of a unix socket. */
@@ -82,12 +79,7 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
   readonly #request = new RequestSender();
   readonly #body = new ResponseBody();
   readonly #signs: ConnectionSigns;
-  #keepAlive = false;
-  #idleMs = IDLE_MS;
-  /** The backend has said for how long it keeps it. */
-  #endsSoon = false;
-  /** Since when it lies idle, by performance.now, or before that: its last answer may have waited for limpet through a pause. */
-  #idleSince = 0;
+  readonly #idle = new IdleTime();
   /** When the first 1xx response came; 0: none has. By `wheel.now`. */
   #interimSince = 0;
   #ended = false;
@@ -104,6 +96,7 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
     this.connections = connections;
     this.#handler = handler;
     this.#signs = new ConnectionSigns(connections);
+    this.#place = new ConnectPlace(connections.connectQueue);
     const { connectQueue, dialer } = connections;
     if (dialer !== null) this.preamble = dialer.preamble(x);
     if (connectQueue.free || (dialer?.isOpen(x) ?? false)) this.#open(x);
@@ -111,7 +104,7 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
   }
 
   #open(x: Exchange): void {
-    const { backend, dialer, connectQueue } = this.connections;
+    const { backend, dialer } = this.connections;
     this.#signs.begin();
     const socket =
       dialer === null ? openSocket(backend, '', this, x.pool!.config.timeouts.tcpKeepAlive) : dialer.dial(x, this);
@@ -122,8 +115,7 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
       this.reused = true;
     } else {
       this.#phase = Phase.connecting;
-      this.#connecting = Connecting.connecting;
-      connectQueue.began();
+      this.#place.take();
     }
   }
 
@@ -186,18 +178,12 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
     return this.preamble === upstream.preamble && this.#exchange?.newConnectionOnly === false;
   }
 
-  /**
-   * Whether an idle connection may still be used. Its deadline counts no pause of limpet's own, but the backend has not waited.
-   * @param now by performance.now; may lie behind
-   */
   isFresh(now: number): boolean {
-    return Math.max(now, this.#handler.wheel.lookedAt) - this.#idleSince < this.#idleMs && this.isOpen(now);
+    return !this.#idle.isOver(now, this.#handler.wheel) && this.isOpen(now);
   }
 
-  /** Whether an idle connection still is one: where limpet stood still meanwhile nobody may have told yet that it has closed. */
   isOpen(now: number): boolean {
-    const { wheel } = this.#handler;
-    if (wheel.paused(this.#idleSince, Math.max(now, wheel.lookedAt))) this.#socket.look();
+    if (this.#idle.sawPause(now, this.#handler.wheel)) this.#socket.look();
     // Of one that was reset we are told when it has closed.
     return this.#phase === Phase.idle && !this.#socket.destroyed;
   }
@@ -217,24 +203,13 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
     return true;
   }
 
-  /** What this connection has been to ConnectQueue is over. */
-  #endConnecting(): void {
-    const was = this.#connecting;
-    this.#connecting = Connecting.none;
-    if (was === Connecting.connecting) this.connections.connectQueue.failed();
-    else if (was === Connecting.silent) this.connections.connectQueue.firstByte(this.#connectPeriod);
-  }
-
   onOpen(socket: ByteSocket): void {
     try {
       this.#socket = socket;
       this.#signs.opened();
       // Before the request is sent: a server with one thread may be waiting there.
       if (this.connections.signs !== null) this.connections.letGo();
-      if (this.#connecting === Connecting.connecting) {
-        this.#connecting = Connecting.silent;
-        this.#connectPeriod = this.connections.connectQueue.opened(this.#handler.wheel);
-      }
+      this.#place.opened(this.#handler.wheel);
       const x = this.#exchange;
       if (x === null) this.close();
       else this.#send(x);
@@ -351,7 +326,7 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
   }
 
   #readHead(size: number, bytes: Buffer): boolean {
-    if (this.#connecting !== Connecting.none) this.#endConnecting();
+    this.#place.leave();
     let data = bytes;
     let end = size;
     if (this.#held !== null) {
@@ -417,9 +392,7 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
     this.connections.backend.life.answer(this.#life);
     const body = this.#body;
     const framing = body.reset(head, x.method, x.client.chunks);
-    this.#keepAlive = head.keepAlive && !body.isUntilClose && !announcesBodyInVain(head);
-    this.#idleMs = idleMs(head);
-    this.#endsSoon = head.has(HeaderId.keepAlive);
+    this.#idle.read(head, body.isUntilClose);
     if (this.connections.keeps && asksConnectionAuth(head)) this.#own(x);
     if (!body.beginsWell(data, from, end)) return this.#malformed(body.problem);
     if (!this.#handler.onResponse(x, this, head, framing)) return false;
@@ -452,19 +425,19 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
     this.#release(x);
     // A request that is still being sent, or bytes behind the response: this connection's state is unknown.
     const { connectQueue } = this.connections;
-    const usable = clean && this.#keepAlive && this.#request.isWhole(x) && !this.#ended;
+    const usable = clean && this.#idle.keepsOpen && this.#request.isWhole(x) && !this.#ended;
     if (usable && this.#owner !== null && !this.connections.retired && !x.client.multiplexed) {
       this.reused = true;
       this.#phase = Phase.idle;
-      this.#idleSince = this.#handler.wheel.heardUntil;
+      this.#idle.begin(this.#handler.wheel);
       // It lasts as long as the client's: on another one that would have to say anew who he is.
       this.#handler.wheel.clear(this);
       this.connections.keepOwned(this, x);
-    } else if (usable && this.#owner === null && this.#idleMs > 0 && this.connections.keeps) {
+    } else if (usable && this.#owner === null && this.#idle.ms > 0 && this.connections.keeps) {
       this.reused = true;
       this.#phase = Phase.idle;
-      this.#idleSince = this.#handler.wheel.heardUntil;
-      this.#handler.wheel.set(this, this.#idleMs);
+      this.#idle.begin(this.#handler.wheel);
+      this.#handler.wheel.set(this, this.#idle.ms);
       if (connectQueue.first !== null) return this.#completeForNext(x);
       this.connections.keep(this);
     } else {
@@ -528,7 +501,7 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
       const phase = this.#phase;
       this.#phase = Phase.closed;
       this.#handler.wheel.remove(this);
-      if (this.#connecting !== Connecting.none) this.#endConnecting();
+      this.#place.leave();
       if (phase !== Phase.closed) this.#signs.lost = true;
       if (phase === Phase.idle) this.#drop();
       else if (phase === Phase.kept) this.connections.lostLifeline();
@@ -612,7 +585,7 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
     if (phase === Phase.tunnel) return this.#tunnel!.abandon();
     this.#socket.destroy();
     this.#signs.closed();
-    if (this.#connecting !== Connecting.none) this.#endConnecting();
+    this.#place.leave();
   }
 
   onDeadline(): void {
@@ -637,7 +610,7 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
         break;
       case Phase.idle:
         // One that the backend is about to close tells nothing by its end.
-        if (!this.#endsSoon && this.connections.keepForItsEnd(this)) {
+        if (!this.#idle.endsSoon && this.connections.keepForItsEnd(this)) {
           this.#drop();
           this.#phase = Phase.kept;
         } else this.close();
@@ -705,12 +678,4 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
   goAway(urgent: boolean, reason: CloseReason): boolean {
     return this.#tunnel?.goAway(urgent, reason) ?? false;
   }
-}
-
-/**
- * A body that these statuses cannot have is announced all the same: a backend that sends it would have it taken for the answer to the next request.
- * A Content-Length in a 304 is that of the 200, and usual.
- */
-function announcesBodyInVain(head: Head): boolean {
-  return (head.status === 204 && (head.chunked || head.contentLength > 0)) || (head.status === 304 && head.chunked);
 }

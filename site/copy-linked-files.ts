@@ -2,7 +2,7 @@ import { cpSync, globSync, mkdirSync, readdirSync, readFileSync, statSync, write
 import { dirname, join, normalize } from 'node:path';
 import { sitePath } from './site-path.ts';
 
-/** Copies the files of the repository that pages link to, such as examples and tests; of a linked folder a list of what it holds. */
+/** Copies the files that pages link to, such as examples and tests, and makes a list of what a linked folder holds. */
 export function copyLinkedFiles(root: string, outDir: string): void {
   const pages = [...globSync('*.md', { cwd: root }), ...globSync('{docs,bench}/**/*.md', { cwd: root })];
   const linked = pages.flatMap((page) =>

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 const ELSEWHERE = ['README.md', 'SECURITY.md'];
 
 /**
- * Copies the pages of the repository to where the site is built from: those of docs/ at its root, and those beside docs/.
+ * Copies the pages of the repository to where the site is built from: those of docs/ to its root, and those beside docs/.
  * They have to lie below the folder that holds the packages which they are built with.
  */
 export function copyPages(root: string, to: string): void {

@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sitePath } from './site-path.ts';
 
-/** Groups of pages in the order in which they are read. Pages of a folder that are not named here come behind those that are. */
+/** Groups of pages in the order in which they are read. Pages of a folder that are not named here come last. */
 const GROUPS: readonly { readonly text: string; readonly pages: readonly string[]; readonly folder: string }[] = [
   {
     text: 'Using it',

@@ -1,7 +1,7 @@
 import { dirname, join, normalize } from 'node:path';
 
 /**
- * Where the site has what a link in a page of the repository leads to: pages of docs/ stand at the root of the site, the README is
+ * Says where the site has what a link in a page leads to: pages of docs/ stand at the root of the site, the README is
  * its front page, SECURITY.md is docs/security.md, everything else is where it is in the repository.
  * @param page path of the page from the repository's folder
  * @param link as it is written; one to another site, or within the page, stays as it is

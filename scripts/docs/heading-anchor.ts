@@ -1,5 +1,6 @@
 /**
- * Makes the anchor of a heading as GitHub does: lower case, spaces to hyphens, everything but letters, digits, `-` and `_` dropped.
+ * Makes the anchor of a heading as GitHub does: lower case, spaces to hyphens, everything dropped but letters, digits,
+ * `-` and `_`.
  * The site uses the same rule, so that one link works in both places.
  */
 export function headingAnchor(heading: string): string {

@@ -4,7 +4,7 @@ import { configurationPage } from './configuration-page.ts';
 import { metricsPage } from './metrics-page.ts';
 import { openApiJson } from './openapi.ts';
 
-/** Pages that are made from the code, by their path from the repository's folder. A test holds that they are up to date. */
+/** Pages that are made from the code, by their path in the repository. A test holds that they are up to date. */
 export const REFERENCE_PAGES: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/configuration.md': configurationPage,
   'docs/operate/metrics.md': metricsPage,

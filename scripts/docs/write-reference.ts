@@ -1,4 +1,4 @@
-// Writes the pages of docs/ that are made from the code. Run with `npm run docs:reference` after a change of what they tell of.
+// Writes the pages of docs/ that are made from the code. Run with `npm run docs:reference` after a change there.
 import { writeFileSync } from 'node:fs';
 import { REFERENCE_PAGES } from './reference-pages.ts';
 

@@ -95,7 +95,10 @@ function lastEventId({ headers }: IncomingMessage): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-/** The parameters of a query as the schema of its route wants them, or what is wrong with them: nothing is taken and ignored. */
+/**
+ * Reads the parameters of a query as the schema of its route wants them; a text says what is wrong with them. Nothing is
+ * accepted and ignored.
+ */
 function readQuery(search: string, schema: Route['query']): Readonly<Record<string, unknown>> | string {
   const known = Object.keys(schema.shape);
   const query: Record<string, string> = {};

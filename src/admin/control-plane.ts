@@ -51,7 +51,7 @@ export interface BackendPatch {
   readonly weight?: number | undefined;
 }
 
-/** What to imagine: a backend (`POOL/ID`) that is gone, or whose process was restarted, or another configuration as YAML text. */
+/** What to imagine: a backend (`POOL/ID`) that is gone or whose process was restarted, or another file as YAML text. */
 export type SimulationQuery = { readonly drain: string } | { readonly restarted: string } | { readonly config: string };
 
 /** A wish that cannot be granted: the HTTP status that says so, and one sentence that says why and what to do. */
@@ -84,7 +84,7 @@ export interface ControlPlane {
   endSession(key: string): Promise<Result<null>>;
   /** Binds a session to another backend of its pool; the next request tells the application. */
   moveSession(key: string, backend: string): Promise<Result<SessionView>>;
-  /** Reads the configuration file again: all of it is taken over, or nothing (422). A second call waits for the first. */
+  /** Reads the configuration file again: takes all of it over, or nothing (422). A second call waits for the first. */
   reload(): Promise<Result<ReloadView>>;
   /** Which sessions would move, and where to. Changes nothing. */
   simulate(query: SimulationQuery): Promise<Result<SimulationView>>;

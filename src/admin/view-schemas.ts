@@ -1,5 +1,5 @@
 /**
- * The shapes of what the admin API answers, each with what it means: the types of the answers follow from them, and so does
+ * Shapes of what the admin API answers, each with what it means. The types of the answers follow from them, and so does
  * docs/reference/openapi.json. Times are ISO 8601 in UTC.
  */
 import * as z from 'zod';

@@ -87,7 +87,10 @@ export const verifyWrittenSchema = z.strictObject({
     .meta({ examples: [['RS256']] }),
 });
 
-/** How a token is checked before its claim is believed. `algorithms` defaults to those that fit the kind of key, never `none`. */
+/**
+ * How a token is checked before its claim is believed. `algorithms` defaults to those that fit the kind of key, never
+ * `none`.
+ */
 export const verifySchema = z.codec(
   verifyWrittenSchema,
   z.strictObject({

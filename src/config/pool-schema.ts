@@ -36,7 +36,10 @@ export const backendSchema = z.strictObject({
   backup: flag().default(false).describe('Whether it gets new sessions only when no other backend is available.'),
 });
 
-/** Labels of letters, digits, `-` and `_` (which service names have, RFC 2782), at most 253 characters, with or without the last dot. */
+/**
+ * Labels of letters, digits, `-` and `_` (which service names have, RFC 2782), at most 253 characters, with or without
+ * the last dot.
+ */
 const HOST_NAME =
   /^(?=.{1,253}\.?$)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?$/;
 

@@ -5,7 +5,10 @@ import { test } from 'node:test';
 import { ROOT, readPage } from './pages.ts';
 
 const TEST = /\b(?:test|it|describe)\(\s*(['"`])((?:\\.|(?!\1)[\s\S])*)\1/g;
-/** `53: …`, `behaviour 53: …`, `69, 35: …`, `M1, 114: …`, also behind another prefix, or `… (21)` at the end, where larger numbers are statuses. */
+/**
+ * Numbers in the name of a test: `53: …`, `behaviour 53: …`, `69, 35: …`, `M1, 114: …`, also behind another prefix, or
+ * `… (21)` at the end, where larger numbers are statuses.
+ */
 const NUMBERS =
   /(?:^|: )(?:behaviours? )?((?:(?:[A-Z]\d+|\d+(?:-\d+)?)(?:, | and )?)+): |\((1?\d\d?(?:-\d+)?(?:, \d+(?:-\d+)?)*)\)$/g;
 const MENTION = /\bbehaviours?\s+(\d+(?:(?: to |-|, | and )\d+)*)/gi;

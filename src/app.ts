@@ -11,6 +11,7 @@ import type { ReloadOutcome } from './admin/reloads.ts';
 import { backendByName } from './backends/backend-by-name.ts';
 import type { DiscoveredMember } from './backends/discovery/discovered-member.ts';
 import { DnsDiscovery } from './backends/discovery/dns-discovery.ts';
+import type { MemberSource } from './backends/discovery/member-source.ts';
 import type { Pool } from './backends/pool.ts';
 import { SharedState } from './backends/shared-state.ts';
 import { StandingConnections } from './backends/standing-connections.ts';
@@ -150,7 +151,7 @@ async function start(
   undo.push(() => snapshots?.stop());
 
   // Who is there.
-  const discovery = new DnsDiscovery({ clock: SYSTEM_CLOCK, random: Math.random, log });
+  const discovery: MemberSource = new DnsDiscovery({ clock: SYSTEM_CLOCK, random: Math.random, log });
   undo.push(() => discovery.close());
   const discover = ({ pools }: Config): void => {
     for (const [name, pool] of Object.entries(pools))

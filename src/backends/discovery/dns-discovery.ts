@@ -2,10 +2,11 @@ import { isDeepStrictEqual } from 'node:util';
 import type { PoolConfig } from '../../config/schema.ts';
 import type { DiscoveredMember } from './discovered-member.ts';
 import { DnsResolver } from './dns-resolver.ts';
+import type { MemberSource } from './member-source.ts';
 import { type DiscoveryParts, PoolDiscovery } from './pool-discovery.ts';
 
 /** Finds the members of pools in the DNS (`discovery.dns`), for as long as they are asked for. Supervisor only. */
-export class DnsDiscovery {
+export class DnsDiscovery implements MemberSource {
   readonly #parts: DiscoveryParts;
   readonly #pools = new Map<string, { config: PoolConfig; discovery: PoolDiscovery }>();
 
@@ -16,13 +17,6 @@ export class DnsDiscovery {
     this.#parts = { ...parts, resolver };
   }
 
-  /**
-   * Looks for the members of a pool from now on. Called again for the same pool, as after a reload, it goes on with the new
-   * configuration and what has been found; `onMembers` stays the first one. Without `discovery` in the configuration it stops.
-   * @param config as the file has it; its `backends` win over members with their id or address
-   * @param onMembers gets all members whenever one came, went or changed, never from within this call, first with the first good answer.
-   * The order does not matter. Must not throw
-   */
   start(pool: string, config: PoolConfig, onMembers: (members: readonly DiscoveredMember[]) => void): void {
     if (config.discovery === null) {
       this.stop(pool);
@@ -40,12 +34,10 @@ export class DnsDiscovery {
       running.discovery.configure(config);
   }
 
-  /** What has been found for a pool; nothing when nobody looks for it. */
   members(pool: string): readonly DiscoveredMember[] {
     return this.#pools.get(pool)?.discovery.members ?? [];
   }
 
-  /** Settles when the DNS has spoken about every pool, or after `ms`: a name that is not there counts, a server that does not answer does not. */
   async ready(ms: number): Promise<void> {
     const { clock } = this.#parts;
     const { promise: late, resolve } = Promise.withResolvers<void>();
@@ -54,7 +46,6 @@ export class DnsDiscovery {
     clock.clear(timer);
   }
 
-  /** Looks for a pool no more; nothing is reported about it from now on. */
   stop(pool: string): void {
     this.#pools.get(pool)?.discovery.stop();
     this.#pools.delete(pool);

@@ -20,4 +20,7 @@ export interface MemberSource {
 
   /** Looks for a pool no more; nothing is reported about it from now on. */
   stop(pool: string): void;
+
+  /** Looks for no pool any more. */
+  close(): void;
 }

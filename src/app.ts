@@ -37,6 +37,7 @@ import { EventSequence } from './logging/event-sequence.ts';
 import { LogOutput } from './logging/log-output.ts';
 import { createLogger } from './logging/logger.ts';
 import { loadPrettyFormat } from './logging/pretty-format.ts';
+import { RecentEnds } from './logging/recent-ends.ts';
 import { CounterSums } from './metrics/counter-sums.ts';
 import { Counters } from './metrics/counters.ts';
 import { LabelledTotals } from './metrics/labelled-totals.ts';
@@ -216,7 +217,9 @@ async function start(
   await users.update();
 
   const eventSequence = EventSequence.allocate(workers + 1);
+  const ends = new RecentEnds();
   const audit = new AuditLog({
+    ends,
     sequence: eventSequence,
     threads: workers + 1,
     user: (a, b) => users.names.name(a, b),
@@ -227,7 +230,8 @@ async function start(
   audit.open(config.log.audit);
   const tableEvents = new SessionEvents(audit, (index) => keeper.pools.find((pool) => pool.index === index), Date.now);
   const observe = (): void => {
-    table.observer = audit.journal === null ? null : tableEvents;
+    tableEvents.endsOnly = !audit.isOn;
+    table.observer = tableEvents;
   };
   observe();
   const spans = new SpanExporter({ version: packageVersion(), labelled, log });
@@ -362,7 +366,8 @@ async function start(
     labelled,
     restarts,
     events: stream,
-    journal: () => audit.journal,
+    journal: () => audit,
+    ends,
     explain: (query) => explainer.explain(query),
     onAdminChange: (change) => {
       logChange(log, change);

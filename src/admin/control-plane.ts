@@ -21,6 +21,8 @@ export type SessionView = z.output<typeof views.sessionSchema>;
 /** A part of the list of sessions. */
 export type SessionPage = z.output<typeof views.sessionPageSchema>;
 /** What a reload has done. */
+/** How sessions ended. */
+export type SessionEndsView = z.output<typeof views.sessionEndsSchema>;
 export type ReloadView = z.output<typeof views.reloadSchema>;
 /** Which sessions would move, and where to. */
 export type SimulationView = z.output<typeof views.simulationSchema>;
@@ -63,6 +65,13 @@ export interface Refused {
   readonly errors?: readonly Mistake[];
 }
 
+/** Which ends of sessions are asked for. */
+export interface EndsQuery {
+  readonly limit: number;
+  readonly key?: string;
+  readonly user?: string;
+}
+
 export type Result<T> = { readonly ok: true; readonly value: T } | Refused;
 
 /** The running limpet as the admin API sees it. Looking never touches a session (behaviour 20). */
@@ -84,6 +93,8 @@ export interface ControlPlane {
   endSession(key: string): Promise<Result<null>>;
   /** Binds a session to another backend of its pool; the next request tells the application. */
   moveSession(key: string, backend: string): Promise<Result<SessionView>>;
+  /** How sessions ended, the latest first. */
+  ends(query: EndsQuery): SessionEndsView;
   /** Reads the configuration file again: takes all of it over, or nothing (422). A second call waits for the first. */
   reload(): Promise<Result<ReloadView>>;
   /** Which sessions would move, and where to. Changes nothing. */

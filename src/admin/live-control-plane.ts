@@ -1,4 +1,5 @@
 import type { Registry } from 'prom-client';
+import type { SessionEnd } from '../logging/recent-ends.ts';
 import { CounterSums } from '../metrics/counter-sums.ts';
 import { metricsRegistry } from '../metrics/registry.ts';
 import type { ExplainQuery, Explanation } from '../proxy/explain/explanation.ts';
@@ -6,11 +7,13 @@ import type {
   BackendPatch,
   BackendView,
   ControlPlane,
+  EndsQuery,
   EvacuationView,
   Phase,
   PoolView,
   ReloadView,
   Result,
+  SessionEndsView,
   SessionPage,
   SessionQuery,
   SessionView,
@@ -142,6 +145,30 @@ export class LiveControlPlane implements ControlPlane {
 
   session(key: string): Promise<Result<SessionView>> {
     return this.#sessions.see(key);
+  }
+
+  ends({ limit, key, user }: EndsQuery): SessionEndsView {
+    const { ends, users } = this.#parts;
+    const userOf = ({ userA, userB }: SessionEnd) => ((userA | userB) === 0 ? null : users.name(userA, userB));
+    const found =
+      ends?.find(
+        (end) => (key === undefined || end.key === key) && (user === undefined || userOf(end) === user),
+        limit,
+      ) ?? [];
+    const orNull = (text: string) => (text === '' ? null : text);
+    return {
+      kept: ends?.size ?? 0,
+      ends: found.map((end) => ({
+        time: new Date(end.time).toISOString(),
+        event: end.event as 'ended' | 'expired' | 'evicted',
+        reason: orNull(end.reason),
+        key: end.key,
+        pool: end.pool,
+        backend: orNull(end.backend),
+        user: userOf(end),
+        client: orNull(end.client),
+      })),
+    };
   }
 
   endSession(key: string): Promise<Result<null>> {

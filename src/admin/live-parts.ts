@@ -6,6 +6,7 @@ import type { ConfigChange } from '../config/diff.ts';
 import type { Restarts } from '../health/restarts.ts';
 import type { Key } from '../keys/key.ts';
 import type { MemoryView } from '../limits/memory-view.ts';
+import type { RecentEnds } from '../logging/recent-ends.ts';
 import type { SessionJournal } from '../logging/session-journal.ts';
 import type { CountersMemory } from '../metrics/counters-memory.ts';
 import type { LabelledTotals } from '../metrics/labelled-totals.ts';
@@ -80,7 +81,9 @@ export interface LiveParts {
   readonly labelled: LabelledTotals;
   readonly restarts: Restarts;
   readonly events: EventStream;
-  /** The audit log as it is now; null, or absent: it is off. */
+  /** The last ends of sessions. Absent: none are kept, as in tests. */
+  readonly ends?: RecentEnds;
+  /** Takes events of sessions; absent: nothing does, as in tests. */
   readonly journal?: () => SessionJournal | null;
   /** Called after each change that was made, for the log. */
   readonly onAdminChange: (change: AdminChange) => void;

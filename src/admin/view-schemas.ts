@@ -119,6 +119,28 @@ export const sessionPageSchema = z.strictObject({
   cursor: z.string().nullable().describe('What to ask the next page with; null: this was the last one.'),
 });
 
+const sessionEndSchema = z.strictObject({
+  time: time('When it was.'),
+  event: z
+    .enum(['ended', 'expired', 'evicted'])
+    .describe('ended: something ended it; expired: it was over a limit; evicted: the table was full.'),
+  reason: z
+    .string()
+    .nullable()
+    .describe('What ended it: idle or lifetime, operator, cookie-cleared, or the word of the application; null: none.'),
+  key: z.string().describe('Key of the session.'),
+  pool: z.string().describe('Name of its pool.'),
+  backend: z.string().nullable().describe('Id of the backend it was on; null: that is gone.'),
+  user: z.string().nullable().describe('Whose it was; null: not known.'),
+  client: z.string().nullable().describe('Address of the client whose request it came about by; null: none did.'),
+});
+
+/** How sessions ended. */
+export const sessionEndsSchema = z.strictObject({
+  kept: count('Ends that are kept, 10,000 at most.'),
+  ends: z.array(sessionEndSchema).readonly().describe('Those that were asked for, the latest first.'),
+});
+
 const configChangeSchema = z.strictObject({
   path: z.string().describe('Key of the configuration, such as pools.shop.backends.a.'),
   change: z.enum(['added', 'removed', 'changed']).describe('What became of it.'),

@@ -51,6 +51,11 @@ const ENTRIES: readonly Entry[] = [
     load: async () => (await import('./commands/sessions.ts')).command,
   },
   {
+    command: 'why [key]',
+    describe: 'Say how a session, or those of a user, ended',
+    load: async () => (await import('./commands/why.ts')).command,
+  },
+  {
     command: 'explain <url>',
     describe: 'Say what a request would get and why, without sending it',
     load: async (args) => (await import('./commands/explain.ts')).command(args),

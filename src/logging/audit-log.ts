@@ -6,6 +6,7 @@ import { EventOrder } from './event-order.ts';
 import { EventSequence } from './event-sequence.ts';
 import type { Logger } from './logger.ts';
 import type { EventBatch, NumberedEvent } from './numbered-event.ts';
+import { RecentEnds } from './recent-ends.ts';
 import type { SessionEvent, SessionJournal } from './session-journal.ts';
 
 /** The longest that events wait for one before them that has not come. */
@@ -24,6 +25,7 @@ export interface AuditLogParts {
   readonly threads: number;
   /** The user of a hash; null: not known. */
   readonly user: (userA: number, userB: number) => string | null;
+  readonly ends: RecentEnds;
   readonly labelled: LabelledTotals;
   readonly log: Logger;
 }
@@ -52,9 +54,9 @@ export class AuditLog implements SessionJournal {
     this.#order = new EventOrder((event) => this.#line(event));
   }
 
-  /** What the supervisor's own parts note events to; null: the audit log is off. */
-  get journal(): SessionJournal | null {
-    return this.#file === null ? null : this;
+  /** False: of what happens the ends of sessions alone are kept. */
+  get isOn(): boolean {
+    return this.#file !== null;
   }
 
   /** Writes to this file from now on. @throws StartError when it cannot be opened; all is as it was then */
@@ -83,6 +85,7 @@ export class AuditLog implements SessionJournal {
   }
 
   note(event: SessionEvent): void {
+    if (this.#file === null && !RecentEnds.takes(event)) return;
     this.#add(0, { ...event, sequence: this.#sequence.next() });
     this.#write();
   }
@@ -159,6 +162,7 @@ export class AuditLog implements SessionJournal {
     const behind = this.#lastTime - time;
     // In the order of the events, no line is dated before the one above it, unless the clock was set back.
     if (!(behind > 0 && behind < CLOCK_MS)) this.#lastTime = time;
+    this.#parts.ends.add(event);
     if (this.#file === null) return;
     const user = userA === 0 && userB === 0 ? null : this.#parts.user(userA, userB);
     this.#lines += auditLine(event, this.#lastTime, user);

@@ -20,6 +20,7 @@ import { ConnectionLimits } from '../listeners/connection-limits.ts';
 import { Listener } from '../listeners/listener.ts';
 import type { TlsFront } from '../listeners/tls-front.ts';
 import { AccessLog } from '../logging/access-log.ts';
+import { EndsJournal } from '../logging/ends-journal.ts';
 import { EventSequence } from '../logging/event-sequence.ts';
 import { WorkerJournal } from '../logging/worker-journal.ts';
 import { WorkerLog } from '../logging/worker-log.ts';
@@ -94,7 +95,6 @@ export class Worker {
   readonly #turns: SessionTurns;
   readonly #heartbeats: Heartbeats;
   readonly #store: SessionStore;
-  readonly #table: SessionTable;
   readonly #journal: WorkerJournal;
   readonly #events: SessionEvents;
   readonly #newUsers = new NewUsers();
@@ -150,13 +150,13 @@ export class Worker {
     const router = buildRouter(model.config, new Map(pools.map(({ pool }) => [pool.name, pool])));
     // The supervisor is owner 1 of the table's locks.
     const table = new SessionTable(start.table, index + 2);
-    this.#table = table;
     this.#turns = new SessionTurns(start.dialog, index);
     this.#heartbeats = new Heartbeats(start.heartbeats);
     this.#journal = new WorkerJournal(new EventSequence(start.eventSequence, index + 1));
     const poolAt = (at: number) => this.#parts.pools.find(({ pool }) => pool.index === at)?.pool;
     this.#events = new SessionEvents(this.#journal, poolAt, Date.now);
-    table.observer = model.config.log.audit === null ? null : this.#events;
+    this.#events.endsOnly = model.config.log.audit === null;
+    table.observer = this.#events;
     this.#store = createStore(
       index,
       model.config.sessions,
@@ -165,8 +165,9 @@ export class Worker {
       new UserIndex(start.users, table, index + 2),
       log,
     );
-    // A reload turns it on and off.
-    const noted = () => (this.#parts.model.config.log.audit === null ? null : this.#journal);
+    // A reload turns the audit log on and off.
+    const ends = new EndsJournal(this.#journal);
+    const noted = () => (this.#parts.model.config.log.audit === null ? ends : this.#journal);
     this.#handler = buildHandler({
       wheel: this.#wheel,
       router,
@@ -294,7 +295,7 @@ export class Worker {
     this.#recorder.access = this.#accessLog(config);
     // What happened before goes where it was to go.
     this.#batch();
-    this.#table.observer = config.log.audit === null ? null : this.#events;
+    this.#events.endsOnly = config.log.audit === null;
     for (const runtime of next.pools) runtime.adopt();
     for (const runtime of before.pools) if (!next.model.pools.has(runtime.pool.name)) runtime.closeIdle();
     this.#handler.adopt(next.router, next.pools);

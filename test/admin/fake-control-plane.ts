@@ -119,6 +119,11 @@ export class FakeControlPlane implements ControlPlane {
     return { ok: true, value: SESSION };
   }
 
+  ends(...call: Parameters<ControlPlane['ends']>): ReturnType<ControlPlane['ends']> {
+    this.calls.push(['ends', ...call]);
+    return { kept: 0, ends: [] };
+  }
+
   async endSession(key: string): ReturnType<ControlPlane['endSession']> {
     this.calls.push(['endSession', key]);
     return { ok: true, value: null };

@@ -21,6 +21,7 @@ const COMMANDS = [
   ['cookie', 'decode'],
   ['cookie', 'mint'],
   ['top'],
+  ['why'],
 ] as const;
 
 test('each command explains itself on standard output, with an example', async (context) => {

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { AuditLog } from '../../src/logging/audit-log.ts';
+import { EndsJournal } from '../../src/logging/ends-journal.ts';
 import { EventSequence } from '../../src/logging/event-sequence.ts';
 import { createLogger } from '../../src/logging/logger.ts';
+import { RecentEnds } from '../../src/logging/recent-ends.ts';
 import type { SessionEvent } from '../../src/logging/session-journal.ts';
 import { WorkerJournal } from '../../src/logging/worker-journal.ts';
 import { LabelledTotals } from '../../src/metrics/labelled-totals.ts';
@@ -19,7 +21,9 @@ function make(t: TestContext) {
   const sequence = EventSequence.allocate(3);
   const labelled = new LabelledTotals();
   const logged: string[] = [];
+  const ends = new RecentEnds();
   const audit = new AuditLog({
+    ends,
     sequence,
     threads: 3,
     user: (a, b) => (a === 1 && b === 2 ? 'ann' : null),
@@ -33,6 +37,7 @@ function make(t: TestContext) {
   const journals = [1, 2].map((thread) => new WorkerJournal(new EventSequence(sequence, thread), 5));
   return {
     path,
+    ends,
     audit,
     logged,
     journals: journals as [WorkerJournal, WorkerJournal],
@@ -57,10 +62,10 @@ function event(key: string, more: Partial<SessionEvent> = {}): SessionEvent {
 
 test('a line has always the same members, null where the event has none, in ASCII', async (t) => {
   const { audit, path, text } = make(t);
-  assert.equal(audit.journal, null);
+  assert.equal(audit.isOn, false);
   audit.open(path);
-  audit.journal!.note(event('k', { client: '10.0.0.1' }));
-  audit.journal!.note(
+  audit.note(event('k', { client: '10.0.0.1' }));
+  audit.note(
     event('k', { event: 'moved', from: 'b', backend: 'ä"', reason: 'operator', userA: 1, userB: 2, pool: '' }),
   );
   await audit.close();
@@ -146,7 +151,22 @@ test('a file that cannot be opened while limpet runs is said in the log, and wha
   const { audit, path, logged, dropped } = make(t);
   audit.change(join(path, 'no', 'directory'));
   assert.match(logged.join(''), /audit log cannot be opened/);
-  audit.journal!.note(event('1'));
+  audit.note(event('1'));
   await audit.close();
   assert.equal(dropped(), 1);
+});
+
+test('U7: the ends of sessions are kept without a file too, in their order, and nothing else is', (t) => {
+  const { audit, ends, journals, send } = make(t);
+  const without = new EndsJournal(journals[0]);
+  without.note(event('1'));
+  without.note(event('1', { event: 'ended', reason: 'application' }));
+  without.note(event('2', { event: 'moved' }));
+  audit.note(event('3'));
+  audit.note(event('3', { event: 'expired', reason: 'idle', userA: 1, userB: 2 }));
+  journals[1].note(event('4', { event: 'evicted' }));
+  send(2);
+  send(1);
+  const found = ends.find(() => true, 10).map(({ key, event: name, reason }) => `${key} ${name} ${reason}`.trim());
+  assert.deepEqual(found, ['4 evicted', '3 expired idle', '1 ended application']);
 });

@@ -1,6 +1,7 @@
 import type { ControlPlane } from '../control-plane.ts';
 import type { Route } from '../route.ts';
 import { dashboardRoutes } from './dashboard-routes.ts';
+import { endRoutes } from './end-routes.ts';
 import { eventRoutes } from './event-routes.ts';
 import { explainRoutes } from './explain-routes.ts';
 import { poolRoutes } from './pool-routes.ts';
@@ -17,6 +18,7 @@ export function adminRoutes(control: ControlPlane): Route[] {
     ...statusRoutes(control),
     ...poolRoutes(control),
     ...sessionRoutes(control),
+    ...endRoutes(control),
     ...explainRoutes(control),
     ...reloadRoutes(control),
     ...eventRoutes(control),

@@ -104,6 +104,11 @@ export class RowAccess {
     this.#locks.unlockTwo(first & this.#mask, second & this.#mask);
   }
 
+  /** True: the observer is told of more than ends. */
+  get watchesAll(): boolean {
+    return this.observer !== null && !this.observer.endsOnly;
+  }
+
   /** Copies a row for the observer: good until the next call. Null: no backend has answered the session, or it is none. */
   see(row: number): RowRecord | null {
     if (this.rows.isFree(row)) return null;

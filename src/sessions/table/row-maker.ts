@@ -72,7 +72,7 @@ export class RowMaker {
       if (binding !== 0) writer.setBinding(at, binding);
       rows.read(at, row);
       row.state = Lookup.LIVE;
-      if (this.#access.observer !== null && !row.provisional) this.#access.observer.adopted(this.#access.see(at)!);
+      if (this.#access.watchesAll && !row.provisional) this.#access.observer!.adopted(this.#access.see(at)!);
       return true;
     } finally {
       this.#access.unlockTwo(first, second);

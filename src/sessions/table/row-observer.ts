@@ -9,6 +9,8 @@ export type Departure = 'idle' | 'lifetime' | 'evicted';
  * during the call.
  */
 export interface RowObserver {
+  /** True: it wants to know of `gone` alone. */
+  readonly endsOnly: boolean;
   /** A backend has answered it for the first time. */
   began(session: RowRecord): void;
   /** A row was made again for one that its cookie proves. */

@@ -294,7 +294,7 @@ export class SessionTable {
       if (wins) {
         const generation = rows.generationOf(at);
         writer.move(at, toSlot, toGeneration, reason);
-        const moved = this.#access.observer === null ? null : this.#access.see(at);
+        const moved = this.#access.watchesAll ? this.#access.see(at) : null;
         if (moved !== null) this.#access.observer!.moved(moved, fromSlot, generation, reason);
       }
       rows.read(at, row);
@@ -320,7 +320,7 @@ export class SessionTable {
       const first = rows.isOwnClaim(at);
       writer.confirm(at, now);
       if (stamp >= 0) writer.restamp(at, stamp);
-      if (first && observer !== null) observer.began(this.#access.see(at)!);
+      if (first && this.#access.watchesAll) observer!.began(this.#access.see(at)!);
       return true;
     } finally {
       this.#access.release(at);

@@ -10,6 +10,7 @@ import type { RowRecord } from '../table/row-record.ts';
 export class SessionEvents implements RowObserver {
   /** Address of the client whose request is worked on; empty when it is none. */
   client = '';
+  endsOnly = false;
   readonly #journal: SessionJournal;
   readonly #poolAt: (index: number) => Pool | undefined;
   readonly #now: () => number;

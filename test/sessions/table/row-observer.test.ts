@@ -23,6 +23,7 @@ function make(max = 1000) {
     keys.push(format(session.key));
   };
   table.observer = {
+    endsOnly: false,
     began: (session) => say(`began ${session.backend}`, session),
     adopted: (session) => say(`adopted ${session.backend}`, session),
     moved: (session, slot, generation, reason) =>

@@ -105,7 +105,10 @@ export class TimerWheel {
     return since < this.stillAt || until - this.lookedAt > STILL_MS;
   }
 
-  /** Sets or moves the deadline of `item` to `ms` from now; fires never early, up to three ticks late. */
+  /**
+   * Sets or moves the deadline of `item` to `ms` from now, by the time of the wheel: up to three ticks late, and later by as
+   * long as limpet itself stood still.
+   */
   set(item: Timed, ms: number): void {
     const deadline = this.at(ms);
     item.deadline = deadline;

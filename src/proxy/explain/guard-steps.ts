@@ -23,7 +23,7 @@ type Look = (
  */
 export const GUARD_STEPS: Readonly<Record<Exclude<PassedStep, 'session'>, Look>> = {
   'address-limit': (x, runtime) => rateStep(x, runtime, false),
-  csrf: (x, _traffic, _ahead, head) => csrfStep(x, head),
+  csrf: (x, _runtime, _ahead, head) => csrfStep(x, head),
   'session-limit': (x, runtime) => rateStep(x, runtime, true),
   simplex: (x, runtime) => methodStep(x, runtime),
   user: (x, runtime) => userStep(x, runtime),

@@ -190,6 +190,11 @@ export const configSchema = z.strictObject({
     .describe(
       'How connections are read. system: by system calls of limpet (node:ffi; Linux on x64 and arm64); node: through Node; auto: system where limpet was tested with this version of Node. Each worker proves it at its start, and goes on with node where it does not work. Fixed until a restart.',
     ),
+  watchdog: timer('zero')
+    .prefault('10s')
+    .describe(
+      'How long a worker may use CPU without any progress until it is ended and started again; 0: for ever. Linux only.',
+    ),
   shutdown: z
     .strictObject({
       grace: timer('zero').prefault('30s').describe('Time that a stop leaves requests under way to finish.'),

@@ -52,6 +52,10 @@ export const LABELLED_METRICS = {
     labels: [],
     help: 'Times that the system did not tell of bytes that had come, which was found out a moment later.',
   },
+  limpet_watchdog_ended_workers_total: {
+    labels: [],
+    help: 'Workers that were ended because they used CPU and made no progress (watchdog).',
+  },
   limpet_audit_dropped_total: {
     labels: [],
     help: 'Session events that are missing in the audit log: its file could not be written for too long, or a worker died with them.',

@@ -15,6 +15,7 @@ import {
   streamState as state,
   takeHandle,
 } from './node-stream-handle.ts';
+import { readNow } from './read-now.ts';
 import { TEXT_BYTES } from './text-bytes.ts';
 import { threadSockets } from './thread-sockets.ts';
 import { receive, send, sendText } from './transfers.ts';
@@ -98,8 +99,8 @@ export class DirectSocket implements ByteSocket, Watched {
     this.#handle = owned;
     owned.direct = this;
     owned.onread = onRead;
-    this.#fd = threadSockets.readiness === null ? -1 : (handle.fd ?? -1);
-    this.#systemFd = this.#fd < 0 ? null : BigInt(this.#fd);
+    this.#fd = handle.fd ?? -1;
+    this.#systemFd = threadSockets.readiness === null || this.#fd < 0 ? null : BigInt(this.#fd);
     if (this.#systemFd === null) owned.useUserBuffer(incoming);
   }
 
@@ -190,8 +191,20 @@ export class DirectSocket implements ByteSocket, Watched {
   }
 
   look(): boolean {
-    if (this.#systemFd === null || !this.#watched) return false;
+    if (this.#systemFd === null) return this.#lookThroughNode();
+    if (!this.#watched) return false;
     this.onReadable(true);
+    return true;
+  }
+
+  #lookThroughNode(): boolean {
+    if (this.#fd < 0) return false;
+    for (let reads = 0; reads < READS; reads++) {
+      if (this.#readEnded || this.#handle === null || this.#paused) return true;
+      const size = readNow(this.#fd);
+      if (size === EAGAIN) return true;
+      if (size !== EINTR) this.read(size === 0 ? EOF : size);
+    }
     return true;
   }
 
@@ -209,6 +222,7 @@ export class DirectSocket implements ByteSocket, Watched {
       // All that had come has been read. An end is none here: whether the other side has sent one nobody knows.
       this.destroy();
     } else if (size === EOF) {
+      if (this.#readEnded) return;
       this.#readEnded = true;
       this.#events.onEnd();
       this.#closeIfOver();

@@ -30,9 +30,9 @@ export class EngineReport {
     if (why === null || this.#said.has(why)) return;
     this.#said.add(why);
     const fields = { engine, why, worker };
-    // Known beforehand, and what `auto` is for.
+    // Known beforehand, and what `auto` is for: the line on the start names the engine.
     if (this.#wanted === 'auto' && chooseEngine('auto', engineFacts()).why === why) {
-      this.#log.info(fields, 'connections go through Node, not by system calls');
+      this.#log.debug(fields, 'connections go through Node, not by system calls');
     } else this.#log.warn(fields, 'connections go through Node: system calls cannot be relied on here');
   }
 }

@@ -1,3 +1,7 @@
+/**
+ * Starts and ends the worker threads.
+ * Longer than 400 lines because the life of a worker is one state machine: start, reload, stop, end and another start.
+ */
 import { randomBytes } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
 import type { SharedState } from '../backends/shared-state.ts';
@@ -20,11 +24,13 @@ import { threadWheel } from '../timing/thread-wheel.ts';
 import type { SpanExporter } from '../tracing/span-exporter.ts';
 import { DeadTurns } from '../turns/dead-turns.ts';
 import { allocateTurns, type TurnsMemory } from '../turns/turns-memory.ts';
+import { clearWorker } from './clear-worker.ts';
 import { EndsWatch } from './ends-watch.ts';
 import { EngineReport } from './engine-report.ts';
 import { Heartbeats, type HeartbeatsMemory } from './heartbeats.ts';
 import type { FromWorker, Ports, ToWorker, WorkerStart } from './messages.ts';
 import { RefusedResponses } from './refused-responses.ts';
+import { Watchdog } from './watchdog.ts';
 
 /** A worker that lived shorter than this is started again with a pause that doubles. */
 const STEADY_MS = 5_000;
@@ -68,6 +74,7 @@ interface Place {
   thread: Worker | null;
   startedAt: number;
   listening: boolean;
+  tid: number;
   pauseMs: number;
   stopped: boolean;
   /** It makes no progress. */
@@ -94,6 +101,7 @@ export class Supervisor {
   readonly #places: Place[];
   readonly #heartbeatsMemory: HeartbeatsMemory;
   readonly #heartbeats: Heartbeats;
+  readonly #watchdog: Watchdog;
   readonly #limits: ConnectionLimits;
   readonly #pressure: MemoryPressure;
   readonly #rates: RateTable;
@@ -117,6 +125,13 @@ export class Supervisor {
     this.#dialog = allocateTurns(parts.workers);
     this.#heartbeatsMemory = Heartbeats.allocate(parts.workers);
     this.#heartbeats = new Heartbeats(this.#heartbeatsMemory);
+    this.#watchdog = new Watchdog({
+      limit: () => this.#model!.config.watchdog,
+      silence: (worker) => this.#heartbeats.silence(worker),
+      onEnd: () => parts.labelled.add([{ name: 'limpet_watchdog_ended_workers_total', labels: [], count: 1 }]),
+      log: parts.log,
+      now: () => performance.now(),
+    });
     this.engines = new EngineReport(parts.sockets, parts.log);
     this.turns = new DeadTurns(this.#dialog);
     this.#places = Array.from({ length: parts.workers }, (_, index) => ({
@@ -124,6 +139,7 @@ export class Supervisor {
       thread: null,
       startedAt: 0,
       listening: false,
+      tid: 0,
       pauseMs: 0,
       stopped: false,
       stuck: false,
@@ -159,7 +175,12 @@ export class Supervisor {
     const ends = new EndsWatch(table, this.#parts.log);
     this.#sweeper = setInterval(() => {
       ends.look(performance.now());
-      table.sweep(buckets, Date.now());
+      try {
+        table.sweep(buckets, Date.now());
+      } catch (error) {
+        // A worker that spins or has ended holds a lock, which is about to be taken from it: those rows have their turn later.
+        this.#parts.log.debug({ err: error }, 'a part of the session table could not be swept');
+      }
       this.turns.sweep();
       this.#parts.users.sweep(buckets / table.buckets);
     }, everyMs);
@@ -183,6 +204,7 @@ export class Supervisor {
       if (stuck) this.#parts.log.error(fields, 'worker makes no progress: what reaches it waits');
       else if (place.listening) this.#parts.log.warn(fields, 'worker makes progress again');
     }
+    this.#watchdog.look(this.#places);
   }
 
   /** New keys for TLS tickets, in all workers. */
@@ -292,6 +314,7 @@ export class Supervisor {
           break;
         case 'listening':
           place.listening = true;
+          place.tid = message.tid;
           this.engines.note(index, message.sockets);
           this.#heartbeats.begin(index);
           resolve(message.ports);
@@ -324,7 +347,14 @@ export class Supervisor {
     thread.on('exit', () => {
       place.thread = null;
       place.listening = false;
-      this.#cleanUp(index);
+      clearWorker(index, {
+        ...this.#parts,
+        rates: this.#rates,
+        turns: this.turns,
+        limits: this.#limits,
+        pressure: this.#pressure,
+        sums: this.#sums,
+      });
       audit.threadGone(index + 1);
       this.#answered(place, null);
       reject(new StartError(`worker ${index} ended before it took traffic: see the log`));
@@ -332,18 +362,6 @@ export class Supervisor {
       if (!this.#stopping && this.ports.size > 0) this.#again(place);
     });
     return promise;
-  }
-
-  /** What a worker held in shared memory: locks, turns, requests in flight, connections. Its rows and counters stay. */
-  #cleanUp(index: number): void {
-    this.#parts.table.releaseLocks(index + 2);
-    this.#rates.releaseLocks(index + 2);
-    this.#parts.users.clearWorker(index + 2);
-    this.turns.clearWorker(index);
-    this.#parts.state.clearWorker(index);
-    this.#limits.clearWorker(index);
-    this.#pressure.clear(index + 1);
-    this.#sums.clearWorker(index);
   }
 
   #again(place: Place): void {

@@ -136,6 +136,32 @@ for (const [kind, tcp] of [
 }
 
 describe('DirectSocket', () => {
+  test('look tells at once what has come, and that the other side has ended, and nothing twice', async () => {
+    const { accepted, peer } = await nodePair(true);
+    const told: string[] = [];
+    const closed = Promise.withResolvers<void>();
+    const direct = directOver(accepted, {
+      ...NO_EVENTS,
+      onBytes(size, bytes) {
+        told.push(bytes.latin1Slice(0, size));
+        return true;
+      },
+      onEnd: () => told.push('end'),
+      onClose: () => closed.resolve(),
+    });
+    direct.resume();
+    assert.equal(direct.look(), true);
+    assert.deepEqual(told, []);
+    const sent = Promise.withResolvers<void>();
+    peer.end('bytes', () => sent.resolve());
+    await sent.promise;
+    assert.equal(direct.look(), true);
+    assert.deepEqual(told, ['bytes', 'end']);
+    direct.end();
+    await closed.promise;
+    assert.deepEqual(told, ['bytes', 'end']);
+  });
+
   test('is what connections are made of on this Node, and leaves nothing of the net.Socket', async () => {
     assert.equal((await startSockets('auto')).handles, true);
     for (const tcp of [true, false]) {

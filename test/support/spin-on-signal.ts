@@ -4,8 +4,9 @@ import { BroadcastChannel, isMainThread, parentPort, threadName } from 'node:wor
 
 const FIRST = 'limpet worker 0';
 
-/** Blocks the thread as a loop would, and takes no CPU from the tests beside this one. */
+/** Blocks the thread as a loop would, and takes no CPU from the tests beside this one, unless SPIN_HOT is there: then it is a loop. */
 function spin(): void {
+  while (process.env.SPIN_HOT !== undefined);
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Number(process.env.SPIN_MS ?? Number.POSITIVE_INFINITY));
 }
 

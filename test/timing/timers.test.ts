@@ -30,6 +30,7 @@ const TIMERS: Readonly<Record<string, string>> = {
   'src/tracing/otlp-post.ts': 'a connect that is tried again',
   'src/tracing/span-exporter.ts': 'between two tries, a tick',
   'src/supervisor/supervisor.ts': 'before a worker is started again, ticks',
+  'src/supervisor/worker-stack.ts': 'how long a thread that is to be ended is sampled, and waited for',
 };
 
 test('L0: what is late is decided by the wheel: timers of Node are where it costs nobody anything', () => {

@@ -483,7 +483,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   }
 
   #goAway(): void {
-    const due = this.#stop.goAway(this.#handler.wheel.now);
+    const due = this.#stop.goAway(this.#handler.wheel.due);
     if (due === null) return;
     try {
       this.#tunnel!.goAway(due.urgent, CloseReason.goingAway);

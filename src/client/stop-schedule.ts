@@ -12,7 +12,7 @@ const URGENT = 0.9;
 export class StopSchedule {
   #idleUntil = Number.POSITIVE_INFINITY;
   #idleMs = 0;
-  /** When a WebSocket is told, or an event stream ends, and when that gets urgent. By `wheel.now`. */
+  /** When a WebSocket is told, or an event stream ends, and when that gets urgent, by `wheel.due`. */
   #goAwayAt = 0;
   #urgentAt = 0;
 
@@ -20,8 +20,8 @@ export class StopSchedule {
   begin({ grace, idle }: StopTimes, random: () => number, wheel: TimerWheel): void {
     this.#idleMs = idle;
     this.#idleUntil = wheel.at(idle);
-    this.#goAwayAt = wheel.now + random() * SPREAD * grace;
-    this.#urgentAt = wheel.now + URGENT * grace;
+    this.#goAwayAt = wheel.at(random() * SPREAD * grace);
+    this.#urgentAt = wheel.at(URGENT * grace);
   }
 
   /** The client may have sent its next request before it heard of the stop: the connection may lie idle for as long once more. */
@@ -39,10 +39,10 @@ export class StopSchedule {
     return due >= this.#goAwayAt;
   }
 
-  /** A WebSocket is to be told, once and, when that gets urgent, once more. Null: not now. */
-  goAway(now: number): { readonly urgent: boolean } | null {
-    if (now < this.#goAwayAt) return null;
-    const urgent = now >= this.#urgentAt;
+  /** A WebSocket is to be told, once and, when that gets urgent, once more. Null: not now. @param due by the wheel */
+  goAway(due: number): { readonly urgent: boolean } | null {
+    if (due < this.#goAwayAt) return null;
+    const urgent = due >= this.#urgentAt;
     this.#goAwayAt = urgent ? Number.POSITIVE_INFINITY : this.#urgentAt;
     return { urgent };
   }

@@ -57,7 +57,7 @@ test('lines end in LF or CRLF, and a byte order mark is no part of the first key
   const result = parseConfig(text, 'x.yaml', {});
   assert.ok('errors' in result);
   assert.deepEqual(result.errors.map(formatConfigError), [
-    'x.yaml:4:1: x: unknown key. Allowed: listeners, trustedProxies, routes, pools, sessions, admin, log, tracing, limits, workers, shutdown, watch',
+    'x.yaml:4:1: x: unknown key. Allowed: listeners, trustedProxies, routes, pools, sessions, admin, log, tracing, limits, workers, sockets, watchdog, shutdown, watch',
   ]);
 });
 

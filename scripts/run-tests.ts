@@ -15,8 +15,8 @@ const MOST_AGAIN = 20;
 interface Run {
   readonly status: number;
   readonly outcomes: readonly Outcome[];
-  /** Ended by a signal. */
-  readonly isStopped: boolean;
+  /** All files were run to their end, and no signal came. */
+  readonly hasEnded: boolean;
 }
 
 /**
@@ -37,15 +37,16 @@ export async function runTests(
   const failed = outcomes.filter(({ what }) => what === 'failed');
   const again = [...new Set(failed.map(({ file }) => file))];
   const passedAlone: Outcome[] = [];
+  // One that was ended from outside says nothing of the files that it had not come to.
   const isWorthwhile =
-    status !== 0 && !first.isStopped && files.length > 1 && again.length > 0 && again.length <= MOST_AGAIN;
+    status !== 0 && first.hasEnded && files.length > 1 && again.length > 0 && again.length <= MOST_AGAIN;
   if (isWorthwhile && !once) {
     status = 0;
     for (const file of again) {
       console.error(`\nfailed among others, run again alone: ${relative(root, file)}`);
       const run = await runFiles([file], root, mostMs);
       outcomes = [...outcomes, ...run.outcomes];
-      if (run.isStopped) return 1;
+      if (!run.hasEnded) return 1;
       if (run.status === 0) passedAlone.push(...failed.filter((outcome) => outcome.file === file));
       else status = run.status;
     }
@@ -97,7 +98,8 @@ async function runFiles(files: readonly string[], root: string, mostMs: number):
   endAll(mark);
   const outcomes = readOutcomes(lines);
   rmSync(directory, { recursive: true, force: true });
-  return { status, outcomes, isStopped };
+  const hasEnded = !isStopped && outcomes.some(({ what }) => what === 'ended');
+  return { status: hasEnded ? status : status || 1, outcomes, hasEnded };
 }
 
 function readOutcomes(file: string): Outcome[] {

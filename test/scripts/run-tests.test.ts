@@ -90,6 +90,18 @@ for (const [name, { fails, more, env, passes, lists }] of Object.entries({
   });
 }
 
+test('B5: npm test: a run that a signal ends fails, whatever would pass alone', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'limpet-second-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const { status, output } = await npmTest(['test/scripts/fails-at-first.ts', 'test/scripts/ends-its-run.ts'], {
+    LIMPET_TEST_ONCE: '',
+    FAILS: '1',
+    RUNS: join(directory, 'runs'),
+  });
+  assert.equal(status, 1, output);
+  assert.doesNotMatch(output, PASSED_ALONE);
+});
+
 /** What a Debian without a package more has (its packages are essential), and Node. */
 const ALWAYS_THERE = ['sh', 'env', 'tar', 'mkfifo', 'script', 'ldd', 'sleep', 'npm', 'node'];
 /** Looked for by tests of what not every machine has to have; they say so on the list of skips. */

@@ -91,6 +91,7 @@ export class LiveControlPlane implements ControlPlane {
       requests: this.#sums.requests,
       activeRequests: slots.reduce((sum, slot) => sum + state.active(slot), 0),
       configGeneration: configGeneration(),
+      reloadable: this.reloads !== null,
       lastReload: last === null ? null : { ...last, at: iso(last.at) },
       store: { ...stored, since: iso(stored.since) },
     };

@@ -52,6 +52,7 @@ export const statusSchema = z.strictObject({
   requests: count('Requests since the start.'),
   activeRequests: count('Requests in flight.'),
   configGeneration: count('1 at the start, one more with each reload.'),
+  reloadable: z.boolean().describe('False: limpet runs without a configuration file, and there is none to read again.'),
   lastReload: lastReloadSchema
     .nullable()
     .describe('How the latest reload went, whatever asked for it; null: the configuration was not read again.'),
@@ -84,7 +85,10 @@ export const backendSchema = z.strictObject({
   lifeBegan: time('When that life began.')
     .nullable()
     .describe('When that life began; null: before limpet knew the backend.'),
-  lastError: errorCode.nullable().describe('What failed last; null: nothing yet.'),
+  lastError: errorCode
+    .nullable()
+    .describe('What failed last; null: nothing yet, or it has been well for ten minutes since.'),
+  lastErrorAt: time('When that was.').nullable().describe('When that was; null as lastError.'),
 });
 
 /** A pool with its backends. */

@@ -4,13 +4,14 @@ import { boundBackend } from '../backends/bound-backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { UserNames } from '../sessions/users/user-names.ts';
 import type { BackendView, PoolView, SessionView } from './control-plane.ts';
+import { lastErrorOf } from './last-error.ts';
 import type { LiveParts } from './live-parts.ts';
 
 /** Of Date, ms since epoch. */
 const LAST_DATE_MS = 8.64e15;
 
 /** What the views of pools and backends are made from. */
-type Live = Pick<LiveParts, 'state' | 'table' | 'discovered'>;
+type Live = Pick<LiveParts, 'state' | 'table' | 'discovered' | 'now'>;
 
 /** The fields of a row that a view shows. */
 export interface SessionFields {
@@ -39,9 +40,10 @@ export function poolView(pool: Pool, live: Live): PoolView {
 }
 
 /** A backend, as the admin API shows it. */
-export function backendView(backend: Backend, { state, table, discovered }: Live): BackendView {
+export function backendView(backend: Backend, { state, table, discovered, now }: Live): BackendView {
   const { id, url, slot, departing, life } = backend;
   const latency = state.latency(slot);
+  const error = lastErrorOf(state, slot, now());
   return {
     id,
     url,
@@ -58,7 +60,8 @@ export function backendView(backend: Backend, { state, table, discovered }: Live
     lastChange: iso(state.lastChange(slot)),
     life: life.number,
     lifeBegan: life.began === 0 ? null : iso(life.began),
-    lastError: state.lastError(slot),
+    lastError: error?.code ?? null,
+    lastErrorAt: error === null ? null : iso(error.at),
   };
 }
 

@@ -51,6 +51,8 @@ export class SharedLayout {
   readonly flags: Int32Array;
   /** By slot: index into ERROR_CODES plus one; 0: none yet. */
   readonly lastError: Int32Array;
+  /** By slot: when that was, ms since epoch. */
+  readonly lastErrorAt: Float64Array;
   readonly configuredWeight: Float64Array;
   readonly slowStart: Float64Array;
   /** By slot: configured weight times slow start factor, worked out once when either changes. */
@@ -131,6 +133,7 @@ export class SharedLayout {
     this.lastChange = floats(slots);
     this.ejectedUntil = floats(slots);
     this.lastError = ints(slots);
+    this.lastErrorAt = floats(slots);
     this.latency = floats(slots);
     this.window = longs(slots * WINDOW_PARTS);
     this.accusers = longs(ACCUSERS);

@@ -269,10 +269,10 @@ export class SharedState {
     return this.#sum(this.layout.requests, slot);
   }
 
-  /** Counts a failed attempt; `errorIndex` is its place in ERROR_CODES. HOT */
+  /** Counts a failed attempt; `errorIndex` is its place in ERROR_CODES, -1: it has no code, and the last error stays. HOT */
   recordFailure(slot: number, errorIndex: number): void {
     this.#ownFailures[slot]!++;
-    this.setLastError(slot, errorIndex);
+    if (errorIndex >= 0) this.setLastError(slot, errorIndex);
   }
 
   failures(slot: number): number {
@@ -281,11 +281,17 @@ export class SharedState {
 
   /** Notes an error that is no failed request (a probe's); `errorIndex` is its place in ERROR_CODES. */
   setLastError(slot: number, errorIndex: number): void {
+    this.layout.lastErrorAt[slot] = this.#wallClock();
     this.layout.lastError[slot] = errorIndex + 1;
   }
 
   lastError(slot: number): ErrorCode | null {
     return ERROR_CODES[this.layout.lastError[slot]! - 1] ?? null;
+  }
+
+  /** When the last error was, in ms since the epoch; of no meaning while there is none. */
+  lastErrorAt(slot: number): number {
+    return this.layout.lastErrorAt[slot]!;
   }
 
   /** When health, ejection or admin state changed last, in ms since the epoch. */

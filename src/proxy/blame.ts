@@ -68,8 +68,7 @@ export function noteRetried(x: Exchange, { failures }: PoolRuntime, now: number)
 
 /** And it is: a failure, but none of those that have a code. The last one that had stays the last. */
 export function countRetried({ slot }: Backend, state: SharedState): void {
-  const last = state.lastError(slot);
-  state.recordFailure(slot, last === null ? -1 : ERROR_CODES.indexOf(last));
+  state.recordFailure(slot, -1);
 }
 
 /** The session of `x`, which was named by `former`, has another key: it is still the same that speaks against the backend. */

@@ -18,6 +18,7 @@ export const BACKEND: BackendView = {
   latency: 1.5,
   lastChange: '2026-01-31T12:00:00.000Z',
   lastError: null,
+  lastErrorAt: null,
   life: 1,
   lifeBegan: null,
 };
@@ -84,6 +85,7 @@ export class FakeControlPlane implements ControlPlane {
       requests: 4,
       activeRequests: 2,
       configGeneration: 1,
+      reloadable: true,
       lastReload: null,
       store: { type: 'memory', up: true, since: '2026-01-31T12:00:00.000Z', pending: 0 },
     };

@@ -42,9 +42,37 @@ test('status tells version, uptime, workers, listeners, sessions, requests and c
     requests: 1,
     activeRequests: 1,
     configGeneration: 1,
+    reloadable: false,
     lastReload: null,
     store: { type: 'memory', up: true, since: START, pending: 0 },
   });
+});
+
+test('the last error of a backend goes when it has been well for ten minutes, not while it is out or only just back', async (t) => {
+  const { limpet, get } = await start(t);
+  const { state } = limpet;
+  const slot = limpet.slot('shop', 'a');
+  const error = async () => {
+    const [{ lastError, lastErrorAt }] = (await get('/api/v1/pools/shop')).backends as [Record<string, unknown>];
+    return [lastError, lastErrorAt];
+  };
+  const failedAt = limpet.now;
+  const failed = ['BACKEND_RESET', new Date(failedAt).toISOString()];
+  limpet.worker.state.recordFailure(slot, ERROR_CODES.indexOf('BACKEND_RESET'));
+  limpet.now += 10 * MINUTE;
+  assert.deepEqual(await error(), failed);
+  limpet.now += 1;
+  assert.deepEqual(await error(), [null, null]);
+  state.setHealth(slot, 'down');
+  limpet.now += HOUR;
+  assert.deepEqual(await error(), failed);
+  state.setHealth(slot, 'up');
+  limpet.now += 10 * MINUTE;
+  assert.deepEqual(await error(), failed);
+  limpet.now += 1;
+  assert.deepEqual(await error(), [null, null]);
+  state.setEjected(slot, true);
+  assert.deepEqual(await error(), failed);
 });
 
 test('a pool shows its backends with state and health as two fields (39)', async (t) => {
@@ -77,6 +105,7 @@ test('a pool shows its backends with state and health as two fields (39)', async
     life: 1,
     lifeBegan: null,
     lastError: 'BACKEND_RESET',
+    lastErrorAt: new Date(now + 5000).toISOString(),
   });
   assert.deepEqual([b!.weight, b!.health, b!.latency, b!.lastError], [3, 'unknown', null, null]);
   assert.deepEqual([c!.state, c!.health], ['drain', 'unknown']);

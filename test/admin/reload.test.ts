@@ -53,7 +53,7 @@ test('POST /api/v1/reload: 200 with what changed, or 422 with every mistake; sta
   const { address } = await startAdmin(t, {}, limpet.control);
   const reload = (body?: unknown) => call(address, 'POST', '/api/v1/reload', body === undefined ? {} : { body });
   const status = async () => (await call(address, 'GET', '/api/v1/status')).json();
-  assert.equal((await status()).lastReload, null);
+  assert.deepEqual([(await status()).reloadable, (await status()).lastReload], [true, null]);
   const { ok: _, ...view } = DONE;
   for (const body of [undefined, {}]) {
     const reply = await reload(body);

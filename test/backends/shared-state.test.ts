@@ -113,6 +113,18 @@ test('the effective weight is the configured one times the slow start factor, wh
   assert.throws(() => state.setSlowStart(0, 1.1), RangeError);
 });
 
+test('the last error has its time; a failure without a code leaves both', () => {
+  let now = 1000;
+  const state = new SharedState(SharedState.allocate(1, 1), 0, () => now);
+  state.reset(0, READY);
+  state.recordFailure(0, 2);
+  now = 2000;
+  state.recordFailure(0, -1);
+  assert.deepEqual([state.failures(0), state.lastError(0), state.lastErrorAt(0)], [2, ERROR_CODES[2], 1000]);
+  state.setLastError(0, 1);
+  assert.deepEqual([state.failures(0), state.lastError(0), state.lastErrorAt(0)], [2, ERROR_CODES[1], 2000]);
+});
+
 test('requests in flight, requests and failures are sums over the workers', () => {
   const memory = SharedState.allocate(3, 8);
   const workers = [0, 1, 2].map((index) => new SharedState(memory, index));

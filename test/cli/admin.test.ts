@@ -36,6 +36,7 @@ const POOLS = {
           latency: 1.234,
           lastChange: '1970-01-01T00:00:00.000Z',
           lastError: null,
+          lastErrorAt: null,
         },
         {
           id: 'long-name',
@@ -50,6 +51,7 @@ const POOLS = {
           latency: null,
           lastChange: fromNow(-(3 * DAY + 4.5 * HOUR)),
           lastError: 'BACKEND_CONNECT',
+          lastErrorAt: fromNow(-(2 * HOUR + 30_000)),
         },
       ],
     },
@@ -85,9 +87,9 @@ test('backends lists every backend in aligned columns', async (context) => {
     const { status, stdout, stderr } = await run(...args);
     assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
     assert.deepEqual(stdout.split('\n'), [
-      'BACKEND         STATE  HEALTH  WEIGHT  ACTIVE  SESSIONS  REQUESTS  FAILURES  LATENCY  CHANGED    LAST ERROR       URL',
-      'shop/a          ready  up           1      12      3400        99         0    1.2ms  -          -                http://10.0.0.1:80',
-      'shop/long-name  drain  down        20       0         1         7         5        -  3d 4h ago  BACKEND_CONNECT  http://10.0.0.2:80',
+      'BACKEND         STATE  HEALTH  WEIGHT  ACTIVE  SESSIONS  REQUESTS  FAILURES  LATENCY  CHANGED    LAST ERROR              URL',
+      'shop/a          ready  up           1      12      3400        99         0    1.2ms  -          -                       http://10.0.0.1:80',
+      'shop/long-name  drain  down        20       0         1         7         5        -  3d 4h ago  BACKEND_CONNECT 2h ago  http://10.0.0.2:80',
       '',
     ]);
   }

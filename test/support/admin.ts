@@ -11,6 +11,7 @@ export interface BackendState {
   readonly requests: number;
   readonly failures: number;
   readonly lastError: string | null;
+  readonly lastErrorAt: string | null;
   readonly life: number;
   readonly lifeBegan: string | null;
 }

@@ -6,6 +6,7 @@ import { backendName } from '../backend-name.ts';
 import { CliError } from '../cli-error.ts';
 import type { Command } from '../command.ts';
 import { example } from '../example.ts';
+import { lastError } from '../last-error.ts';
 import { harmless, paint, printJson, printLine } from '../output.ts';
 import { type Column, formatTable } from '../table.ts';
 import { withAdminClient } from '../with-admin-client.ts';
@@ -165,7 +166,7 @@ function row(name: string, backend: Document): string[] {
     shown(backend.failures),
     typeof latency === 'number' ? `${latency.toFixed(1)}ms` : '-',
     ago(backend.lastChange, Date.now()),
-    shown(backend.lastError),
+    lastError(backend, Date.now()),
     shown(backend.url),
   ];
 }

@@ -1,5 +1,6 @@
 import { ago } from '../ago.ts';
 import { countdown } from '../countdown.ts';
+import { lastError } from '../last-error.ts';
 import { harmless, paint } from '../output.ts';
 import { type Column, formatTable } from '../table.ts';
 import type { TopView } from './top-rates.ts';
@@ -101,7 +102,7 @@ function backendLines({ pools }: TopView, now: number): string[] {
         typeof latency === 'number' ? `${latency.toFixed(1)}ms` : '-',
         shown(backend.failures),
         ago(backend.lastChange, now),
-        shown(backend.lastError),
+        lastError(backend, now),
       ];
     }),
   );

@@ -97,6 +97,7 @@ function soon() {
 
 function showStatus(status, pools) {
   sayPill($('state'), status.state);
+  $('reload').hidden = !status.reloadable;
   figure('Requests/s', rate(rates.total(pools)));
   figure('Active', number(status.activeRequests));
   figure('Sessions', number(status.sessions));

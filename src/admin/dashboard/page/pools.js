@@ -128,7 +128,7 @@ function updateBackend(view, backend, perSecond) {
   say(cells.requests, number(backend.requests));
   say(cells.failures, number(backend.failures));
   say(cells.weight, number(backend.weight));
-  say(cells.error, backend.lastError ?? '–');
+  say(cells.error, backend.lastError === null ? '–' : `${backend.lastError}, ${ago(backend.lastErrorAt)}`);
   say(cells.changed, ago(backend.lastChange));
   for (const { state, button } of view.buttons)
     button.disabled = backend.state === state || (backend.departing && state === 'ready');

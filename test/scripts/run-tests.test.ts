@@ -93,7 +93,7 @@ for (const [name, { fails, more, env, passes, lists }] of Object.entries({
 test('B5: npm test: a run that a signal ends fails, whatever would pass alone', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'limpet-second-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
-  const { status, output } = await npmTest(['test/scripts/fails-at-first.ts', 'test/scripts/ends-its-run.ts'], {
+  const { status, output } = await npmTest(['test/scripts/fails-at-first.ts', 'test/scripts/stops-its-run.ts'], {
     LIMPET_TEST_ONCE: '',
     FAILS: '1',
     RUNS: join(directory, 'runs'),

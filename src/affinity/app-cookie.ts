@@ -16,6 +16,9 @@ export class AppCookieAffinity implements AffinityStrategy {
   readonly by = KEY_SOURCES.indexOf('app-cookie');
   readonly owned = false;
   readonly verifies = false;
+  readonly files = [];
+  readonly issuer = null;
+  readonly userOf = null;
 
   readonly #name: string;
   readonly #hash: KeyHash;

@@ -1,6 +1,5 @@
 import type { AffinityConfigOf } from '../config/schema.ts';
 import { StartError } from '../errors-start.ts';
-import { CookieAffinity } from './cookie.ts';
 import { STRATEGIES } from './registry.ts';
 import { SessionBinding } from './session-binding.ts';
 import { SessionUsers } from './session-users.ts';
@@ -27,7 +26,7 @@ export function buildCascade(context: StrategyContext): Cascade {
   const strategies = context.pool.config.affinity.map((config, index) =>
     build(config, context, `pools.${context.pool.name}.affinity[${index}]`),
   );
-  const issuers = strategies.filter((strategy) => strategy instanceof CookieAffinity);
+  const issuers = strategies.flatMap(({ issuer }) => issuer ?? []);
   if (issuers.length > 1)
     throw new StartError(
       `pools.${context.pool.name}.affinity: limpet issues one cookie a pool, remove the other { by: cookie }`,

@@ -37,6 +37,9 @@ export class CookieAffinity implements CookieIssuer {
   readonly by = KEY_SOURCES.indexOf('cookie');
   readonly owned = true;
   readonly verifies = false;
+  readonly files = [];
+  readonly issuer = this;
+  readonly userOf = null;
   readonly learn = null;
   readonly name: string;
 

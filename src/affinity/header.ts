@@ -14,6 +14,9 @@ export class HeaderAffinity implements AffinityStrategy {
   readonly by = KEY_SOURCES.indexOf('header');
   readonly owned = false;
   readonly verifies = false;
+  readonly files = [];
+  readonly issuer = null;
+  readonly userOf = null;
   readonly learn: ((response: Head, found: FoundKey) => number) | null;
 
   readonly #name: string;

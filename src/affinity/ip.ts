@@ -13,6 +13,9 @@ export class IpAffinity implements AffinityStrategy {
   readonly by = KEY_SOURCES.indexOf('ip');
   readonly owned = false;
   readonly verifies = false;
+  readonly files = [];
+  readonly issuer = null;
+  readonly userOf = null;
   readonly learn = null;
 
   readonly #prefix4: number;

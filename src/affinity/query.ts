@@ -18,6 +18,9 @@ export class QueryAffinity implements AffinityStrategy {
   readonly by = KEY_SOURCES.indexOf('query');
   readonly owned = false;
   readonly verifies = false;
+  readonly files = [];
+  readonly issuer = null;
+  readonly userOf = null;
   readonly learn = null;
 
   readonly #needle: string;

@@ -4,7 +4,6 @@ import type { Head } from '../http1/head.ts';
 import { HeaderId, hashName } from '../http1/header-id.ts';
 import { type User, UserHash } from '../sessions/users/user-hash.ts';
 import type { AffinityStrategy } from './strategy.ts';
-import { TokenAffinity } from './token.ts';
 
 /** Names that are remembered with their hash. */
 const REMEMBERED = 5_000;
@@ -20,7 +19,7 @@ export class SessionUsers {
   /** In lower case; null: none. */
   readonly header: string | null;
   readonly #headerHash: number;
-  readonly #tokens: readonly TokenAffinity[];
+  readonly #sources: readonly AffinityStrategy[];
   readonly #hash: UserHash;
   // Made when there is a first one: they take 100 KB each, of every pool in every worker, and most pools never see a user.
   #fields: LRUCache<string, User> | null = null;
@@ -31,9 +30,9 @@ export class SessionUsers {
     const { header, max } = pool.config.session.perUser;
     this.header = header;
     this.#headerHash = hashName(header ?? '');
-    this.#tokens = header !== null ? [] : strategies.filter((strategy) => strategy instanceof TokenAffinity);
+    this.#sources = header !== null ? [] : strategies.filter(({ userOf }) => userOf !== null);
     this.#hash = new UserHash(secret, pool.name);
-    this.asks = header !== null || this.#tokens.length > 0;
+    this.asks = header !== null || this.#sources.length > 0;
     this.asksOnce = header === null && max === 0;
   }
 
@@ -44,8 +43,8 @@ export class SessionUsers {
    */
   ofRequest(head: Head, trusted: boolean): User | null | Promise<void> {
     if (this.header !== null) return trusted ? this.#ofHeader(head, this.header) : null;
-    for (const token of this.#tokens) {
-      const claim = token.userOf(head);
+    for (const source of this.#sources) {
+      const claim = source.userOf!(head);
       if (claim instanceof Promise) return claim;
       if (claim !== null) return this.#ofClaim(claim);
     }

@@ -69,6 +69,10 @@ export interface AffinityStrategy {
   readonly owned: boolean;
   /** It may answer rejected, pending or unavailable: its keys are looked at before those of other sources. */
   readonly verifies: boolean;
+  /** Files that it has read: under the same names they may hold something else at the next reload. */
+  readonly files: readonly string[];
+  /** Itself, when it makes keys of its own; otherwise null. */
+  readonly issuer: CookieIssuer | null;
 
   /**
    * Looks for the `nth` key (from 0) of this kind in the request; several cookies of one name are several keys (behaviour 6).
@@ -82,6 +86,13 @@ export interface AffinityStrategy {
    * @returns a value of Learn; `learned`: `found.key` is bound to the backend that answered; `released`: the request's key ends
    */
   readonly learn: ((response: Head, found: FoundKey) => number) | null;
+
+  /**
+   * Says whom a request is for. Null when the source names no user. The key of one that does is not one session's: a user
+   * may have many, and many people may share an API key.
+   * @returns null: the request does not say; or a promise, which never rejects, after which it is worth asking again
+   */
+  readonly userOf: ((head: Head) => string | null | Promise<void>) | null;
 
   /** Memory is short: lets go of all that it could work out again. Absent: it remembers nothing. */
   forget?(): void;

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { AffinityConfigOf } from '../config/schema.ts';
+import { strategyFiles } from '../config/strategy-places.ts';
 import type { Head } from '../http1/head.ts';
 import { KeyHash } from '../keys/key-hash.ts';
 import { detachedSlice, holdsKeyOf, rememberKey } from './key-memo.ts';
@@ -24,6 +25,8 @@ export class TokenAffinity implements AffinityStrategy {
   readonly by = KEY_SOURCES.indexOf('token');
   readonly owned = false;
   readonly verifies: boolean;
+  readonly files: readonly string[];
+  readonly issuer = null;
   readonly learn = null;
 
   readonly #claim: string | null;
@@ -50,6 +53,7 @@ export class TokenAffinity implements AffinityStrategy {
     this.#hash = KeyHash.derive(secret, context.pool.name, 'token', config.from, ...what);
     this.#now = context.now;
     this.verifies = config.verify !== null;
+    this.files = strategyFiles(config).map(({ file }) => file);
     this.#userClaim = context.pool.config.session.perUser.claim;
     this.#onInvalid = config.verify?.onInvalid === 'reject' ? Find.rejected : Find.invalid;
     this.#verified =

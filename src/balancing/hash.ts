@@ -13,5 +13,6 @@ export const hash: PolicyFactory = ({ state, random }) => {
   return {
     pick: (candidates, count, key) =>
       key === null ? weightedRandom(candidates, count, state, random) : rendezvous(candidates, count, key, weightOf),
+    isSettled: (_candidates, count, key) => count === 1 || key !== null,
   };
 };

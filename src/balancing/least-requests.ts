@@ -27,4 +27,17 @@ export const leastRequests: PolicyFactory = ({ state, random }) => ({
     }
     return best;
   },
+  isSettled(candidates, count) {
+    let best = candidates[0]!;
+    let isTied = false;
+    for (let i = 1; i < count; i++) {
+      const candidate = candidates[i]!;
+      const difference =
+        state.active(candidate.slot) * candidateWeight(state, best) -
+        state.active(best.slot) * candidateWeight(state, candidate);
+      if (difference < 0) best = candidate;
+      isTied = difference === 0 || (isTied && difference > 0);
+    }
+    return !isTied;
+  },
 });

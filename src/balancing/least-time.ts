@@ -44,5 +44,6 @@ export const leastTime: PolicyFactory = (context) => {
       }
       return best;
     },
+    isSettled: (_candidates, count) => count === 1,
   };
 };

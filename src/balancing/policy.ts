@@ -11,6 +11,11 @@ import type { Key } from '../keys/key.ts';
  */
 export interface BalancingPolicy {
   pick(candidates: readonly Backend[], count: number, key: Key | null): Backend;
+  /**
+   * True if every thread that asks now picks the same one: neither a draw nor the turn of a thread decides. For explain,
+   * with the arguments of `pick`.
+   */
+  isSettled(candidates: readonly Backend[], count: number, key: Key | null): boolean;
 }
 
 /** What a policy may read: live state, and randomness as an argument so that tests can repeat it. */

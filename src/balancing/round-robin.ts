@@ -31,5 +31,6 @@ export const roundRobin: PolicyFactory = ({ state, random, slots }) => {
       credits[best.slot] = most - total;
       return best;
     },
+    isSettled: (_candidates, count) => count === 1,
   };
 };

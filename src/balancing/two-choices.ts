@@ -16,4 +16,5 @@ export const twoChoices: PolicyFactory = ({ state, random }) => ({
       state.active(one.slot) * candidateWeight(state, other) > state.active(other.slot) * candidateWeight(state, one);
     return busier ? other : one;
   },
+  isSettled: (_candidates, count) => count === 1,
 });

@@ -6,13 +6,13 @@ import { parseNameServer } from './name-server.ts';
 import type { ParsedConfig } from './schema.ts';
 import {
   type AdminConfig,
-  type AffinityConfig,
   type BackendConfig,
   type Config,
   type DnsDiscoveryConfig,
   type ListenerConfig,
   redisSchema,
 } from './schema.ts';
+import { withFiles } from './strategy-places.ts';
 
 /**
  * Puts a valid configuration into the form that the program reads: one spelling of every address, files as absolute
@@ -30,12 +30,7 @@ export function resolveConfig(config: ParsedConfig, file: string): Config {
       }),
       tls: { ...pool.tls, ca: path(pool.tls.ca), cert: path(pool.tls.cert), key: path(pool.tls.key) },
       discovery: pool.discovery === null ? null : { dns: resolveDns(pool.discovery.dns) },
-      affinity: pool.affinity.map(
-        (strategy): AffinityConfig =>
-          strategy.by === 'token' && strategy.verify !== null
-            ? { ...strategy, verify: { ...strategy.verify, publicKeyFile: path(strategy.verify.publicKeyFile) } }
-            : strategy,
-      ),
+      affinity: pool.affinity.map((strategy) => withFiles(strategy, (name) => resolveFile(name, file)!)),
     };
   }
   return {

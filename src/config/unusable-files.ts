@@ -5,6 +5,7 @@ import type { KeyPath } from './config-error.ts';
 import { readPublicKeyFile } from './public-key-file.ts';
 import type { Config } from './schema.ts';
 import { readSecretFile } from './secret-file.ts';
+import { strategyFiles } from './strategy-places.ts';
 import { readTokenFile } from './token-file.ts';
 
 /**
@@ -19,8 +20,8 @@ export function findUnusableFiles(config: Config, report: (path: KeyPath, messag
   if (admin.tokenFile !== null) refuse(['admin', 'tokenFile'], readTokenFile(admin.tokenFile));
   for (const [name, { affinity }] of Object.entries(pools)) {
     for (const [index, strategy] of affinity.entries()) {
-      const file = strategy.by === 'token' ? strategy.verify?.publicKeyFile : null;
-      if (file) refuse(['pools', name, 'affinity', index, 'verify', 'publicKeyFile'], readPublicKeyFile(file));
+      for (const { place, file } of strategyFiles(strategy))
+        refuse(['pools', name, 'affinity', index, ...place], readPublicKeyFile(file));
     }
   }
   for (const [index, { bind }] of listeners.entries()) checkSocket(['listeners', index, 'bind'], bind);

@@ -38,7 +38,7 @@ export function buildRuntimes(
   const { pools: indices, departing } = model;
   return buildPools(model.config, model.slots, { indices, departing, layout }).map((pool) => {
     const old = known.get(pool.name) ?? null;
-    if (old !== null && before !== null && isSame(pool, old.pool, model, before.model)) return old;
+    if (old !== null && before !== null && isSame(pool, old, model, before.model)) return old;
     return build(pool, old, model, parts);
   });
 }
@@ -68,10 +68,15 @@ function build(
   return new ConnectedPool(pool, cascade, triggers, policy, outlier, limiter, before, signs);
 }
 
-function isSame(pool: Pool, old: Pool, model: RunningModel, before: RunningModel): boolean {
+function isSame(
+  pool: Pool,
+  { pool: old, strategies }: ConnectedPool,
+  model: RunningModel,
+  before: RunningModel,
+): boolean {
   // Files that a strategy or TLS to the backends has read may hold something else by now, under the same name.
-  const { affinity, tls } = pool.config;
-  const reads = affinity.some(readsFile) || tls.ca !== null || tls.cert !== null;
+  const { tls } = pool.config;
+  const reads = strategies.some(({ files }) => files.length > 0) || tls.ca !== null || tls.cert !== null;
   const reread = model.generation !== before.generation && reads;
   return (
     !reread &&
@@ -82,8 +87,4 @@ function isSame(pool: Pool, old: Pool, model: RunningModel, before: RunningModel
       return backend.slot === was.slot && backend.generation === was.generation && backend.departing === was.departing;
     })
   );
-}
-
-function readsFile(affinity: Pool['config']['affinity'][number]): boolean {
-  return affinity.by === 'token' && affinity.verify?.publicKeyFile != null;
 }

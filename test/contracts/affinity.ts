@@ -41,6 +41,14 @@ export function affinityContract(name: string, contract: AffinityContract): void
     assert.equal(KEY_SOURCES[strategy.by], strategy.source);
   });
 
+  test(`${name}: what it says of itself holds`, () => {
+    const strategy = contract.make('shop');
+    assert.equal(strategy.issuer, strategy.source === 'cookie' ? strategy : null);
+    assert.ok(strategy.files.every((file) => file.startsWith('/')));
+    // Whoever makes keys names nobody by them.
+    if (strategy.issuer !== null) assert.equal(strategy.userOf, null);
+  });
+
   test(`${name}: a request with a key has one, and after the last one there is none (behaviour 6)`, () => {
     const strategy = contract.make('shop');
     const { result, found } = find(strategy, contract.request(1));

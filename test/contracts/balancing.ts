@@ -45,6 +45,21 @@ export function balancingContract(name: string, factory: PolicyFactory): void {
       );
     });
 
+    test('a choice that is settled is the same for every thread, whatever it draws', () => {
+      for (const seed of [1, 2, 3, 4, 5, 6]) {
+        const random = seeded(seed);
+        const { pool, state } = setUp([3, 1, 2]);
+        for (let i = 0; i < seed; i++) state.begin(Math.floor(random() * 3));
+        const make = () => factory({ state, random, slots: state.slots });
+        for (const key of [null, seededKey(random)]) {
+          assert.equal(make().isSettled(pool.backends, 1, key), true, 'one candidate leaves no choice');
+          if (!make().isSettled(pool.backends, 3, key)) continue;
+          const picked = Array.from({ length: 50 }, () => make().pick(pool.backends, 3, key));
+          assert.deepEqual([...new Set(picked)].length, 1);
+        }
+      }
+    });
+
     for (const weights of [
       [1, 1],
       [1, 1, 1, 1, 1],

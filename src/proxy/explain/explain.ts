@@ -53,9 +53,6 @@ export interface ExplainParts {
   readonly host: string;
 }
 
-/** So many draws of a policy tell whether it has a choice. */
-const DRAWS = 32;
-
 /**
  * What a request would get if it came now: it passes the sequence of the handler, over live state, with steps that look and do nothing. Sends nothing and changes
  * nothing: no row, no counter, nobody's turn.
@@ -238,14 +235,9 @@ class Inquiry implements RequestEnds {
   #isSettled({ pool, policy, candidates }: PoolRuntime): boolean {
     const x = this.#x;
     const count = openCandidates(pool, this.#parts.state, [], 0, candidates);
-    if (count === 1) return true;
-    const keyed = x.strategy !== null && !x.fresh;
-    const { balance } = pool.config;
-    if (balance === 'hash') return keyed;
-    if (balance !== 'least-requests') return false;
-    const first = policy.pick(candidates, count, null);
-    for (let draw = 1; draw < DRAWS; draw++) if (policy.pick(candidates, count, null) !== first) return false;
-    return true;
+    // The id of a new session is another one at each request.
+    const key = x.strategy === null || x.fresh ? null : x.found.key;
+    return policy.isSettled(candidates, count, key);
   }
 
   /** The pool with strategies that note what they find, and a policy of its own: no worker's turn is taken. */

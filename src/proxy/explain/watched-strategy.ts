@@ -16,6 +16,9 @@ export class WatchedStrategy implements AffinityStrategy {
   readonly by: number;
   readonly owned: boolean;
   readonly verifies: boolean;
+  readonly files: readonly string[];
+  readonly issuer: CookieIssuer | null = null;
+  readonly userOf: AffinityStrategy['userOf'];
   readonly learn: AffinityStrategy['learn'];
   readonly #inner: AffinityStrategy;
   readonly #place: number;
@@ -27,6 +30,8 @@ export class WatchedStrategy implements AffinityStrategy {
     this.by = inner.by;
     this.owned = inner.owned;
     this.verifies = inner.verifies;
+    this.files = inner.files;
+    this.userOf = inner.userOf?.bind(inner) ?? null;
     this.learn = inner.learn;
     this.#inner = inner;
     this.#place = place;
@@ -43,6 +48,7 @@ export class WatchedStrategy implements AffinityStrategy {
 
 /** limpet's own cookie, which notes besides whether its proofs hold. */
 export class WatchedIssuer extends WatchedStrategy implements CookieIssuer {
+  override readonly issuer = this;
   readonly name: string;
   readonly #inner: CookieIssuer;
 

@@ -178,12 +178,12 @@ function findAmong(
 }
 
 /**
- * Those of the unknown keys that join the session of the source that decides. Not a token behind it: that names somebody who may have many sessions, and many people
- * may share an API key. One in front of it does, as after a log-in.
+ * Those of the unknown keys that join the session of the source that decides. Not one behind it that names a user
+ * (see `userOf`), such as a token: a user may have many sessions. One in front of it does, as after a log-in.
  */
 function joinsOf(unknown: number, strategies: readonly AffinityStrategy[], decides: number): number {
   let joins = unknown;
-  for (let s = decides + 1; s < strategies.length; s++) if (strategies[s]!.source === 'token') joins &= ~(1 << s);
+  for (let s = decides + 1; s < strategies.length; s++) if (strategies[s]!.userOf !== null) joins &= ~(1 << s);
   return joins;
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { ConfigChange } from '../../config/diff.ts';
 import type { Config } from '../../config/schema.ts';
+import { strategyFiles } from '../../config/strategy-places.ts';
 
 /** What the files hold that a pool's part reads anew at each reload: a digest by part and path. */
 export type FileContents = ReadonlyMap<string, { readonly part: string; readonly digest: string }>;
@@ -9,8 +10,8 @@ export type FileContents = ReadonlyMap<string, { readonly part: string; readonly
 /** Digests of the files that pools name, for TLS to their backends and for the keys of tokens. One that cannot be read is left out. */
 export function fileContents({ pools }: Config): FileContents {
   const contents = new Map<string, { part: string; digest: string }>();
-  const add = (part: string, file: string | null | undefined): void => {
-    if (file === null || file === undefined) return;
+  const add = (part: string, file: string | null): void => {
+    if (file === null) return;
     try {
       const digest = createHash('sha256').update(readFileSync(file)).digest('base64');
       contents.set(`${part}\0${file}`, { part, digest });
@@ -21,8 +22,8 @@ export function fileContents({ pools }: Config): FileContents {
   for (const [name, { tls, affinity }] of Object.entries(pools)) {
     for (const file of [tls.ca, tls.cert, tls.key]) add(`pools.${name}.tls (content of its files)`, file);
     for (const [index, strategy] of affinity.entries()) {
-      if (strategy.by !== 'token') continue;
-      add(`pools.${name}.affinity[${index}].verify.publicKeyFile (its content)`, strategy.verify?.publicKeyFile);
+      for (const { place, file } of strategyFiles(strategy))
+        add(`pools.${name}.affinity[${index}].${place.join('.')} (its content)`, file);
     }
   }
   return contents;

@@ -17,7 +17,7 @@ import { failbackTarget } from './session/failback.ts';
 import { isOwnedSession } from './session/owned-session.ts';
 import { Search } from './session/search.ts';
 import { followRotation } from './session/session-changes.ts';
-import { claim } from './session/session-search.ts';
+import { claim } from './session/session-claim.ts';
 
 /** A backend, or why there is none. */
 export interface Choice {

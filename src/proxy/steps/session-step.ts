@@ -11,7 +11,8 @@ import { Lookup } from '../../sessions/table/lookup.ts';
 import { Row } from '../../sessions/table/row.ts';
 import type { SearchedRows } from '../../sessions/table/searched-rows.ts';
 import { Search } from '../session/search.ts';
-import { answered, findSession } from '../session/session-search.ts';
+import { answered } from '../session/session-claim.ts';
+import { findSession } from '../session/session-search.ts';
 import { type Gate, type SessionSearch, WAIT } from './admission.ts';
 
 /** What a SessionStep is made from. */

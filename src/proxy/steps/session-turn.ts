@@ -7,7 +7,7 @@ import type { TimerWheel } from '../../timing/timer-wheel.ts';
 import { type SessionTurns, Taken } from '../../turns/session-turns.ts';
 import { Turn, type TurnTaker } from '../../turns/turn.ts';
 import { followRotation } from '../session/session-changes.ts';
-import { goByRow } from '../session/session-search.ts';
+import { goByRow } from '../session/session-claim.ts';
 import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
 
 /**

@@ -11,7 +11,7 @@ export class PendingRows {
     this.#access = access;
   }
 
-  /** See SessionTable.settle. */
+  /** See SessionTable.applyStoreAnswer. */
   applyStoreAnswer(
     key: Key,
     slot: number,

@@ -1,15 +1,19 @@
 /**
- * The contract of the session table, whole. Longer than 400 lines because every operation has its own, and they belong side by side; what they do is in row-*.ts.
+ * The contract of the session table, whole. Longer than 400 lines because every operation has its own, and they
+ * belong side by side; what they do is in row-*.ts and bound-rows.ts.
  */
 import type { Key } from '../../keys/key.ts';
+import { BoundRows } from './bound-rows.ts';
 import { Lookup } from './lookup.ts';
 import type { Row } from './row.ts';
 import { RowAccess } from './row-access.ts';
 import { ChangeReader } from './row-changes.ts';
 import { RowCopies } from './row-copies.ts';
+import { RowFinder } from './row-finder.ts';
 import { JoinedRows } from './row-joins.ts';
 import { BUCKET_ROWS, CLAIMED, LIVE, PENDING, PROVISIONAL } from './row-layout.ts';
 import { RowMaker } from './row-maker.ts';
+import { RowMarks } from './row-marks.ts';
 import { type Merged, RowMerger } from './row-merger.ts';
 import type { RowObserver } from './row-observer.ts';
 import { PendingRows } from './row-pending.ts';
@@ -23,9 +27,6 @@ export { Lookup } from './lookup.ts';
 export { Row } from './row.ts';
 export type { SessionEntry, SessionPage, SessionQuery } from './session-list.ts';
 export type { SessionTableMemory } from './table-memory.ts';
-
-/** A session is followed through so many rotations; more are a loop. */
-const MAX_ROTATIONS = 16;
 
 /**
  * The sessions of all threads: which backend each key is bound to.
@@ -50,6 +51,9 @@ export class SessionTable {
   readonly #merger: RowMerger;
   readonly #pending: PendingRows;
   readonly #joins: JoinedRows;
+  readonly #finder: RowFinder;
+  readonly #bound: BoundRows;
+  readonly #marks: RowMarks;
 
   /**
    * Memory for `maxSessions` sessions: 80 bytes each, and besides 4 bytes for each thread and slot or pool.
@@ -85,6 +89,9 @@ export class SessionTable {
     this.#merger = new RowMerger(this.#access);
     this.#pending = new PendingRows(this.#access);
     this.#joins = new JoinedRows(this.#access);
+    this.#finder = new RowFinder(this.#access, this.#joins);
+    this.#bound = new BoundRows(this.#access);
+    this.#marks = new RowMarks(this.#access);
   }
 
   /**
@@ -96,65 +103,12 @@ export class SessionTable {
    * Of a key that was joined to a session it is that session's row, `row.joined`; when that session is over, so is the key.
    */
   lookup(key: Key, now: number, idle: number, lifetime: number, row: Row, binding = 0, touches = true): Lookup {
-    const found = this.#lookup(key, now, idle, lifetime, row, binding, touches);
-    if (found !== Lookup.JOINED) return found;
-    const { session, began } = this.#joins;
-    const own = this.#joins.ofSession(this.#lookup(session, now, idle, lifetime, row, binding, false), began, row);
-    if (!row.joined) this.#joins.part(key);
-    else if (touches && own === Lookup.LIVE) this.touch(session, now);
-    return own;
-  }
-
-  #lookup(key: Key, now: number, idle: number, lifetime: number, row: Row, binding: number, touches: boolean): Lookup {
-    const at = this.#access.acquire(key);
-    if (at < 0) return row.clear(this.#access.without(key, now));
-    try {
-      const { rows, writer } = this.#access;
-      const found = rows.judgeBy(at, now, idle, lifetime);
-      if (found === Lookup.LIVE) {
-        if (binding !== 0 && rows.isForeign(at, binding)) {
-          rows.read(at, row);
-          row.state = Lookup.FOREIGN;
-          return Lookup.FOREIGN;
-        }
-        rows.readForRequest(at, row);
-        if (touches) writer.touch(at, now);
-        return found;
-      }
-      if (found === Lookup.ENDED) return row.clear(found);
-      if (found === Lookup.JOINED) return this.#joins.readForRequest(at, row);
-      if (rows.isLive(at)) rows.read(at, row);
-      else row.clear(found);
-      this.#access.leaving(at, found, true);
-      writer.free(at);
-      row.state = found;
-      return found;
-    } finally {
-      this.#access.release(at);
-    }
+    return this.#finder.lookup(key, now, idle, lifetime, row, binding, touches);
   }
 
   /** The same under the limits set for its pool, but it counts nothing and frees nothing: `row` is the session as it is. */
   peek(key: Key, now: number, row: Row): Lookup {
-    const found = this.#peek(key, now, row);
-    if (found !== Lookup.JOINED) return found;
-    const { session, began } = this.#joins;
-    return this.#joins.ofSession(this.#peek(session, now, row), began, row);
-  }
-
-  #peek(key: Key, now: number, row: Row): Lookup {
-    const at = this.#access.acquire(key);
-    if (at < 0) return row.clear(this.#access.without(key, now));
-    try {
-      const found = this.#access.rows.judge(at, now);
-      if (found === Lookup.JOINED) return this.#joins.readForRequest(at, row);
-      if (!this.#access.rows.isLive(at)) return row.clear(found);
-      this.#access.rows.read(at, row);
-      row.state = found;
-      return found;
-    } finally {
-      this.#access.release(at);
-    }
+    return this.#finder.peek(key, now, row);
   }
 
   /**
@@ -197,17 +151,7 @@ export class SessionTable {
    * under its own. False: there is no such row any more.
    */
   touch(key: Key, now: number, hint = -1): boolean {
-    const at = this.#access.acquireAt(key, hint);
-    if (at < 0) return false;
-    try {
-      const { rows, writer } = this.#access;
-      if (rows.isLive(at)) writer.touch(at, now);
-      else if (rows.isJoined(at)) writer.see(at, now);
-      else return false;
-      return true;
-    } finally {
-      this.#access.release(at);
-    }
+    return this.#finder.touch(key, now, hint);
   }
 
   /**
@@ -279,30 +223,7 @@ export class SessionTable {
     fromGeneration = -1,
   ): boolean {
     this.#counts.check(toSlot, 0, toGeneration, reason);
-    const at = this.#access.acquire(key);
-    if (at < 0) {
-      row.clear(this.#access.without(key, now));
-      return false;
-    }
-    try {
-      const { rows, writer } = this.#access;
-      if (!rows.isLive(at)) {
-        row.clear(rows.judge(at, now));
-        return false;
-      }
-      const wins = rows.slotOf(at) === fromSlot && (fromGeneration < 0 || rows.generationOf(at) === fromGeneration);
-      if (wins) {
-        const generation = rows.generationOf(at);
-        writer.move(at, toSlot, toGeneration, reason);
-        const moved = this.#access.watchesAll ? this.#access.see(at) : null;
-        if (moved !== null) this.#access.observer!.moved(moved, fromSlot, generation, reason);
-      }
-      rows.read(at, row);
-      row.state = Lookup.LIVE;
-      return wins;
-    } finally {
-      this.#access.release(at);
-    }
+    return this.#bound.move(key, fromSlot, toSlot, toGeneration, reason, now, row, fromGeneration);
   }
 
   /**
@@ -311,20 +232,7 @@ export class SessionTable {
    * @param stamp of the life of the backend that has its state from now on (see BackendLife); -1: as it is
    */
   confirm(key: Key, slot: number, now: number, stamp = -1): boolean {
-    const at = this.#access.acquire(key);
-    if (at < 0) return false;
-    try {
-      const { rows, writer, observer } = this.#access;
-      const bound = rows.isLive(at) && rows.slotOf(at) === slot;
-      if (!bound) return false;
-      const first = rows.isOwnClaim(at);
-      writer.confirm(at, now);
-      if (stamp >= 0) writer.restamp(at, stamp);
-      if (first && this.#access.watchesAll) observer!.began(this.#access.see(at)!);
-      return true;
-    } finally {
-      this.#access.release(at);
-    }
+    return this.#bound.confirm(key, slot, now, stamp);
   }
 
   /**
@@ -359,10 +267,7 @@ export class SessionTable {
    * @param seen when the session was last seen, ms since epoch
    */
   clearClaimed(key: Key, seen: number): void {
-    const at = this.#access.acquire(key);
-    if (at < 0) return;
-    this.#access.writer.clearClaimed(at, seen);
-    this.#access.release(at);
+    this.#bound.clearClaimed(key, seen);
   }
 
   /**
@@ -370,54 +275,22 @@ export class SessionTable {
    * False: there is no session.
    */
   setIssued(key: Key, now: number): boolean {
-    const at = this.#access.acquire(key);
-    if (at < 0) return false;
-    try {
-      const live = this.#access.rows.isLive(at);
-      if (live) this.#access.writer.setIssued(at, now);
-      return live;
-    } finally {
-      this.#access.release(at);
-    }
+    return this.#marks.setIssued(key, now);
   }
 
   /** Binds a session to an address, agent or certificate as well: a hash, u32; 0: to nothing. False: there is no session. */
   setBinding(key: Key, hash: number): boolean {
-    const at = this.#access.acquire(key);
-    if (at < 0) return false;
-    try {
-      const live = this.#access.rows.isLive(at);
-      if (live) this.#access.writer.setBinding(at, hash);
-      return live;
-    } finally {
-      this.#access.release(at);
-    }
+    return this.#marks.setBinding(key, hash);
   }
 
   /** Says whose session it is: the two words of a hash, both 0 for nobody's. False: there is no session. */
   setUser(key: Key, a: number, b: number): boolean {
-    const at = this.#access.acquire(key);
-    if (at < 0) return false;
-    try {
-      const live = this.#access.rows.isLive(at);
-      if (live) this.#access.writer.setUser(at, a, b);
-      return live;
-    } finally {
-      this.#access.release(at);
-    }
+    return this.#marks.setUser(key, a, b);
   }
 
   /** Notes that a session has traffic which is no request: bytes of a WebSocket or of an event stream keep it from going idle. False: there is no live session. */
   keep(key: Key, now: number): boolean {
-    const at = this.#access.acquire(key);
-    if (at < 0) return false;
-    try {
-      const live = this.#access.rows.judge(at, now) === Lookup.LIVE;
-      if (live) this.#access.writer.see(at, now);
-      return live;
-    } finally {
-      this.#access.release(at);
-    }
+    return this.#marks.keep(key, now);
   }
 
   /**
@@ -436,32 +309,12 @@ export class SessionTable {
    * @returns when this key was rotated away, ms since epoch; 0: it was not, or too long ago to be known
    */
   successor(key: Key, into: Key): number {
-    const rotatedAt = this.#nextKey(key, into);
-    if (rotatedAt > 0) for (let n = 1; n < MAX_ROTATIONS && this.#nextKey(into, into) > 0; n++);
-    return rotatedAt;
-  }
-
-  #nextKey(key: Key, into: Key): number {
-    const at = this.#access.acquire(key);
-    if (at < 0) return 0;
-    try {
-      return this.#access.rows.successor(at, into);
-    } finally {
-      this.#access.release(at);
-    }
+    return this.#finder.successor(key, into);
   }
 
   /** Forgets a session that no backend ever answered, if it is still bound to `slot`. Answers whether it did. */
   release(key: Key, slot: number): boolean {
-    const at = this.#access.acquire(key);
-    if (at < 0) return false;
-    try {
-      const drop = this.#access.rows.isProvisional(at) && this.#access.rows.slotOf(at) === slot;
-      if (drop) this.#access.writer.free(at);
-      return drop;
-    } finally {
-      this.#access.release(at);
-    }
+    return this.#bound.release(key, slot);
   }
 
   /**

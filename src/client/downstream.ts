@@ -295,7 +295,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   }
 
   readAhead(): void {
-    // What cannot be looked at (TLS, a Node without system calls) may hold bytes in hope of another protocol: nothing behind a refusal is read then.
+    // What cannot be looked into (TLS) may hold bytes in hope of another protocol: nothing behind a refusal is read.
     if (!this.#socket.look()) this.#close = true;
   }
 

@@ -387,18 +387,12 @@ test('P1: a request that offers h2c, which limpet takes for none, is followed by
   client.close();
 });
 
-test('P1: a client whose socket cannot be looked into is cut off behind a refusal', async (context) => {
+test('P1: a client whose socket cannot be looked into, behind TLS, is cut off behind a refusal', async (context) => {
   const certificates = new Certificates();
   context.after(() => certificates.remove());
   const { cert, key } = certificates.make('own', { names: ['x.test'] });
   const pools = `pools: { app: { backends: [{ id: a, url: "${backend.url}" }], affinity: [] } }`;
   const ask = 'GET /426 HTTP/1.1\r\nHost: x.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
-  const plain = await startLimpetProcess(`workers: 1\n${pools}`, { env: { NODE_OPTIONS: '--no-experimental-ffi' } });
-  context.after(() => plain.stop());
-  const client = await RawClient.open(plain.port);
-  client.send(ask);
-  assert.match(await client.end(), /^HTTP\/1\.1 426 (?:.*\r\n)*connection: close\r$/im);
-  client.close();
   const secure = await startLimpetProcess(
     `workers: 1\nlisteners: [{ bind: "127.0.0.1:0", tls: { certificates: [{ cert: ${cert}, key: ${key} }] } }]\n${pools}`,
   );
@@ -406,5 +400,20 @@ test('P1: a client whose socket cannot be looked into is cut off behind a refusa
   const { text } = await tlsVisit(secure.port, { request: ask });
   assert.match(text, /^HTTP\/1\.1 426 /);
   assert.match(text, /^connection: close\r$/im);
+  await assertNothingCame(/^\/(426|probe)$/);
+});
+
+test('P1: without system calls a socket is looked into through its handle: the connection goes on behind a refusal', async (context) => {
+  const pools = `pools: { app: { backends: [{ id: a, url: "${backend.url}" }], affinity: [] } }`;
+  const plain = await startLimpetProcess(`workers: 1\n${pools}`, { env: { NODE_OPTIONS: '--no-experimental-ffi' } });
+  context.after(() => plain.stop());
+  const client = await RawClient.open(plain.port);
+  client.send('GET /426 HTTP/1.1\r\nHost: x.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+  const refused = await client.until((text) => text.includes('\r\n\r\n'));
+  assert.match(refused, /^HTTP\/1\.1 426 /);
+  assert.doesNotMatch(refused, /connection: close/i);
+  client.send('GET /probe HTTP/1.1\r\nHost: x.test\r\nConnection: close\r\n\r\n');
+  assert.match(await client.end(), /\r\n\r\nok$/);
+  client.close();
   await assertNothingCame(/^\/(426|probe)$/);
 });

@@ -48,7 +48,7 @@ import type { RunningModel } from './model/running-model.ts';
 import { packageVersion } from './package-version.ts';
 import type { RunningLimpet, StartOptions } from './running-limpet.ts';
 import { SnapshotKeeper } from './sessions/persistence/snapshot-keeper.ts';
-import { RedisSupervisor } from './sessions/store/redis/redis-supervisor.ts';
+import { createNodeStore } from './sessions/store/create-node-store.ts';
 import { SessionTable } from './sessions/table/table.ts';
 import { SessionEvents } from './sessions/users/session-events.ts';
 import { Users } from './sessions/users/users.ts';
@@ -104,7 +104,6 @@ async function start(
   const own = loadSecrets(config.sessions.secretFile, snapshot);
 
   // Shared memory.
-  const redis = config.sessions.store === 'redis' ? config.sessions.redis : null;
   const maxPools = Object.keys(config.pools).length + MORE_POOLS;
   const maxListeners = config.listeners.length + MORE_LISTENERS;
   const stateMemory = SharedState.allocate(workers, MOST_BACKENDS);
@@ -113,7 +112,7 @@ async function start(
     MOST_BACKENDS,
     workers + 1,
     maxPools,
-    redis !== null || snapshot !== null,
+    config.sessions.store !== 'memory' || snapshot !== null,
   );
   const counters = Counters.allocate(workers, maxPools, MOST_BACKENDS, maxListeners);
   const limits = ConnectionLimits.allocate(workers, maxListeners, true, allowanceOf(config, workers, log));
@@ -125,22 +124,18 @@ async function start(
   const table = new SessionTable(tableMemory, 1);
 
   // What nodes share.
-  const nodes =
-    redis === null
-      ? null
-      : new RedisSupervisor({
-          config: redis,
-          table,
-          memory: tableMemory,
-          workers,
-          pools: () => keeper.pools,
-          log,
-          standing: (name) => {
-            const backend = backendByName(keeper.pools, name);
-            return backend === null ? 0 : connections.count(backend.slot);
-          },
-          now: Date.now,
-        });
+  const nodes = createNodeStore(config.sessions, {
+    table,
+    memory: tableMemory,
+    workers,
+    pools: () => keeper.pools,
+    log,
+    standing: (name) => {
+      const backend = backendByName(keeper.pools, name);
+      return backend === null ? 0 : connections.count(backend.slot);
+    },
+    now: Date.now,
+  });
   undo.push(() => nodes?.stop());
   const shared = (await nodes?.connect(own, config.sessions.secretFile !== null)) ?? null;
   const { secrets, warning } = shared ?? own;
@@ -190,9 +185,7 @@ async function start(
   const restarts = new Restarts({
     count: (...labels) => labelled.add([{ name: 'limpet_backend_restarts_total', labels, count: 1 }]),
     log,
-    ...(nodes === null
-      ? {}
-      : { ask: (backend, life) => void concludeRefusal(nodes.refusals, restarts, backend, life) }),
+    ...(nodes === null ? {} : { ask: (backend, life) => void concludeRefusal(nodes, restarts, backend, life) }),
     onEnd: () => nodes?.flush(),
     now: Date.now,
   });

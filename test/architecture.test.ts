@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   demo: 'app.ts config installation.ts',
   'app.ts':
     'running-limpet.ts supervisor supervisor/reload admin admin/events listeners health limits ' +
-    'sessions/store/redis sessions/persistence sessions/users sessions/table keys model backends ' +
+    'sessions/store sessions/persistence sessions/users sessions/table keys model backends ' +
     'backends/discovery config logging metrics tracing timing errors-start.ts package-version.ts',
   'running-limpet.ts': 'admin config',
   supervisor:

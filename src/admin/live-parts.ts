@@ -11,6 +11,7 @@ import type { SessionJournal } from '../logging/session-journal.ts';
 import type { CountersMemory } from '../metrics/counters-memory.ts';
 import type { LabelledTotals } from '../metrics/labelled-totals.ts';
 import type { ExplainQuery, Explanation } from '../proxy/explain/explanation.ts';
+import type { SharedSession } from '../sessions/store/shared-session.ts';
 import type { StoreState } from '../sessions/store/store-state.ts';
 import type { SessionTable } from '../sessions/table/table.ts';
 import type { UserNames } from '../sessions/users/user-names.ts';
@@ -25,23 +26,6 @@ import type { ReloadOutcome } from './reloads.ts';
 export type Preview =
   | { readonly pools: readonly Pool[]; readonly changes: readonly ConfigChange[] }
   | { readonly errors: readonly ConfigError[] };
-
-/** A session that the store knows and this process has no row of. Times in ms since epoch. */
-export interface SessionElsewhere {
-  /** Name of its pool. */
-  readonly pool: string;
-  /** Id of its backend. */
-  readonly backend: string;
-  /** Index into KEY_SOURCES. */
-  readonly by: number;
-  readonly created: number;
-  readonly lastSeen: number;
-  readonly moves: number;
-  /** Public id of the session that this is another name of; '' or absent: of none. */
-  readonly joined?: string;
-  /** Number of the life of its backend that it is bound to; 0: not known. */
-  readonly life: number;
-}
 
 /** The parts of a running limpet that the admin API looks at and changes. */
 export interface LiveParts {
@@ -103,5 +87,5 @@ export interface LiveParts {
   /** Called after a session was moved here, for the other nodes. `from` is null when its backend was not in the configuration any more. */
   readonly onSessionMoved?: (key: Key, pool: Pool, from: Backend | null, to: Backend) => void;
   /** Asks the store for a session by its public id; null: it has none, or does not answer. Never rejects. */
-  readonly lookup?: (publicId: string) => Promise<SessionElsewhere | null>;
+  readonly lookup?: (publicId: string) => Promise<SharedSession | null>;
 }

@@ -4,13 +4,14 @@ import { boundBackend } from '../backends/bound-backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import { Key } from '../keys/key.ts';
 import { format, parse } from '../keys/public-id.ts';
+import type { SharedSession } from '../sessions/store/shared-session.ts';
 import { MoveReason } from '../sessions/table/move-reasons.ts';
 import { refusedUntil } from '../sessions/table/refused-until.ts';
 import { Lookup, Row } from '../sessions/table/table.ts';
 import type { UserWords } from '../sessions/table/user-words.ts';
 import type { Result, SessionPage, SessionQuery, SessionView } from './control-plane.ts';
 import { findBackend, findPool } from './find-backend.ts';
-import type { LiveParts, SessionElsewhere } from './live-parts.ts';
+import type { LiveParts } from './live-parts.ts';
 import { type Refused, refused } from './refused.ts';
 import { sessionView } from './views.ts';
 
@@ -233,7 +234,7 @@ export class LiveSessions {
   }
 }
 
-function isOver({ created, lastSeen }: SessionElsewhere, pool: Pool, now: number): boolean {
+function isOver({ created, lastSeen }: SharedSession, pool: Pool, now: number): boolean {
   const { idle, lifetime } = pool.config.session;
   return now - lastSeen >= idle || now - created >= lifetime;
 }

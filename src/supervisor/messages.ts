@@ -7,7 +7,7 @@ import type { EventBatch } from '../logging/numbered-event.ts';
 import type { CountersMemory } from '../metrics/counters-memory.ts';
 import type { LabelledCount } from '../metrics/labelled-counters.ts';
 import type { RunningModel } from '../model/running-model.ts';
-import type { SharedStore } from '../sessions/store/create-store.ts';
+import type { SharedStore } from '../sessions/store/shared-store.ts';
 import type { SharedChainsMemory } from '../sessions/table/shared-chains.ts';
 import type { SessionTableMemory } from '../sessions/table/table-memory.ts';
 import type { User } from '../sessions/users/user-hash.ts';

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LiveParts, SessionElsewhere } from '../../src/admin/live-parts.ts';
+import type { LiveParts } from '../../src/admin/live-parts.ts';
 import { Key } from '../../src/keys/key.ts';
 import { format, parse } from '../../src/keys/public-id.ts';
+import type { SharedSession } from '../../src/sessions/store/shared-session.ts';
 import { Lookup, Row } from '../../src/sessions/table/table.ts';
 import { parseExposition, sampleValue } from '../metrics/exposition.ts';
 import { call } from './call.ts';
@@ -13,7 +14,7 @@ const ID = 'AAAAAAAAAAAAAAAAAAAAAQ';
 const NOW = Date.UTC(2026, 0, 31, 12);
 
 /** A limpet whose store knows one session that this node has no row of. */
-async function start(t: Parameters<typeof startAdmin>[0], change: Partial<SessionElsewhere> = {}) {
+async function start(t: Parameters<typeof startAdmin>[0], change: Partial<SharedSession> = {}) {
   const asked: string[] = [];
   const told: unknown[][] = [];
   const stored = {

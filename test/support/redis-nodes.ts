@@ -73,7 +73,7 @@ export async function openRedisNode(
   const restarts = new Restarts({
     count: (_pool, id, sign) => ended.push(`${id} ${sign}`),
     log: { warn: () => {} },
-    ask: (backend, life) => void concludeRefusal(supervisor.refusals, restarts, backend, life),
+    ask: (backend, life) => void concludeRefusal(supervisor, restarts, backend, life),
     onEnd: () => supervisor.flush(),
     now: Date.now,
   });

@@ -2,29 +2,13 @@ import type { Backend } from '../../backends/backend.ts';
 import type { Pool } from '../../backends/pool.ts';
 import { Key } from '../../keys/key.ts';
 import { format, parse } from '../../keys/public-id.ts';
+import type { SharedSession } from '../../sessions/store/shared-session.ts';
 import { Claim, type SessionStore, type UserAnswer } from '../../sessions/store/store.ts';
 import { Lookup } from '../../sessions/table/lookup.ts';
 import { Row } from '../../sessions/table/row.ts';
 import { GRANTED } from '../../sessions/users/user-index.ts';
 import type { ReadOnlyTable } from './read-only-table.ts';
 import type { Trail } from './trail.ts';
-
-/** A session as the store that nodes share knows it. Times in ms since epoch. */
-export interface SharedSession {
-  /** Name of its pool. */
-  readonly pool: string;
-  /** Id of its backend. */
-  readonly backend: string;
-  /** Index into KEY_SOURCES. */
-  readonly by: number;
-  readonly created: number;
-  readonly lastSeen: number;
-  readonly moves: number;
-  /** Public id of the session that this is another name of; '' or absent: of none. */
-  readonly joined?: string;
-  /** Number of the life of its backend that it is bound to; 0: not known. */
-  readonly life: number;
-}
 
 /** The store that nodes share, as far as it can be asked without changing anything. */
 export interface SharedSessions {

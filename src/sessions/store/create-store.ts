@@ -4,15 +4,9 @@ import type { SessionTable } from '../table/table.ts';
 import type { UserIndex } from '../users/user-index.ts';
 import { MemoryStore } from './memory-store.ts';
 import { RedisStore } from './redis/redis-store.ts';
-import { StoreStatus, type StoreStatusMemory } from './redis/store-status.ts';
+import { StoreStatus } from './redis/store-status.ts';
+import type { SharedStore } from './shared-store.ts';
 import type { SessionStore } from './store.ts';
-
-/** What the threads of a node share of a store that nodes share. Structured-cloneable. */
-export interface SharedStore {
-  /** Name of this node: random text without line feeds. */
-  readonly node: string;
-  readonly status: StoreStatusMemory;
-}
 
 /** The store of a worker. @param shared null with `store: memory` */
 export function createStore(

@@ -1,14 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { KnownLives } from '../../../backends/known-lives.ts';
-import type { Pool } from '../../../backends/pool.ts';
 import { StartError } from '../../../errors-start.ts';
 import type { Secrets } from '../../../keys/secrets.ts';
-import type { Logger } from '../../../logging/logger.ts';
 import { ChangeReader, countChanged } from '../../table/row-changes.ts';
-import type { SessionTable } from '../../table/table.ts';
-import type { SessionTableMemory } from '../../table/table-memory.ts';
 import type { SharedNames } from '../../users/user-names.ts';
-import type { SharedStore } from '../create-store.ts';
+import type { NodeStore, NodeStoreParts, SharedSecrets } from '../node-store.ts';
+import type { SharedStore } from '../shared-store.ts';
 import type { StoreState } from '../store-state.ts';
 import { Changes } from './changes.ts';
 import { type RedisConfig, RedisConnection } from './connection.ts';
@@ -43,43 +40,24 @@ const IN_REDIS =
   'sessions.secretFile is not set: the nodes share a secret that is kept in Redis, so that whoever can read Redis can make cookies; put the same secrets into a file on every node (make one with: openssl rand -base64 32)';
 
 /** What a RedisSupervisor is made from. */
-export interface RedisSupervisorParts {
+export interface RedisSupervisorParts extends NodeStoreParts {
   readonly config: RedisConfig;
-  readonly table: SessionTable;
-  /** Of that table, allocated with change tracking. */
-  readonly memory: SessionTableMemory;
-  readonly workers: number;
-  /** The pools as they run now. */
-  readonly pools: () => readonly Pool[];
-  readonly log: Logger;
-  /** How many connections of this node to a backend, `pool/id`, are open. */
-  readonly standing: (name: string) => number;
-  /** Wall clock, ms since epoch. */
-  readonly now: () => number;
-}
-
-/** The secrets of a node that shares its sessions. */
-export interface SharedSecrets extends Agreement {
-  /** What the operator should know of them. */
-  readonly warning: string | null;
 }
 
 /**
  * The supervisor's part of `store: redis`: writes behind what the workers change in the table, hears what other nodes change, and is the one that says that the store
  * is up again after a breaker has tripped. Whenever it may have missed something, it tells everything and takes over what Redis knows better.
  */
-export class RedisSupervisor {
+export class RedisSupervisor implements NodeStore {
   readonly #parts: RedisSupervisorParts;
-  /** What the workers need to know. */
   readonly shared: SharedStore;
-  /** Names of users. */
   readonly names: SharedNames;
   readonly #status: StoreStatus;
   readonly #writeBehind: WriteBehind;
   readonly #changes: Changes;
   readonly #rowChanges: Uint8Array;
   /** Whether a refusal ends a life. */
-  readonly refusals: Refusals;
+  readonly #refusals: Refusals;
   /** Null before there are backends. */
   #lives: SharedLives | null = null;
   /** What Redis knows of lives has to be looked at, and be told what this node knows better. */
@@ -113,7 +91,7 @@ export class RedisSupervisor {
     const usable = (): RedisConnection | null =>
       this.#connection !== null && this.#status.up && this.#connection.ready ? this.#connection : null;
     this.names = new RedisNames(config.prefix, usable);
-    this.refusals = new Refusals({ prefix: config.prefix, node, connection: usable, standing, log });
+    this.#refusals = new Refusals({ prefix: config.prefix, node, connection: usable, standing, log });
     this.#writeBehind = new WriteBehind({ table, prefix: config.prefix, node, pools, now });
     this.#changes = new Changes({
       config,
@@ -121,17 +99,11 @@ export class RedisSupervisor {
       node,
       pools,
       now,
-      onBackend: (text) => this.#lives?.hear(text) === true || this.refusals.hear(text),
+      onBackend: (text) => this.#lives?.hear(text) === true || this.#refusals.hear(text),
       onListening: () => this.#reconcile(),
     });
   }
 
-  /**
-   * Connects and agrees with the other nodes on the secret. Before there are pools.
-   * @param own secrets of this node
-   * @param fromFile they are those of `sessions.secretFile`
-   * @throws StartError when sessions could not be shared with these secrets
-   */
   async connect({ secrets: own, warning }: Secrets, fromFile: boolean): Promise<SharedSecrets> {
     const { config, log, now } = this.#parts;
     const { node } = this.shared;
@@ -182,7 +154,6 @@ export class RedisSupervisor {
     return shared;
   }
 
-  /** Learns in which lives the backends are, as the other nodes have it: before there are sessions of them. Never rejects: what cannot be learnt now is later. */
   async learnLives(lives: KnownLives): Promise<void> {
     const { config, now } = this.#parts;
     const shared = new SharedLives({ prefix: config.prefix, node: this.shared.node, lives, now });
@@ -192,7 +163,6 @@ export class RedisSupervisor {
     await within(PROBE_MS, () => shared.take(connection, true)).catch(() => {});
   }
 
-  /** Goes to work, in the background from here on. Before the workers start. */
   run(): void {
     if (this.#reached) this.#up();
     void this.#changes.open();
@@ -214,12 +184,10 @@ export class RedisSupervisor {
     };
   }
 
-  /** Sessions are refused at the moment, as `RedisStore.refuses` has it. */
   get refuses(): boolean {
     return this.#parts.config.whenDown === 'reject' && !this.#status.up;
   }
 
-  /** A session that Redis knows, by its public id; null: there is none, or nobody answers. Never rejects. */
   async lookup(id: string): Promise<StoredSession | null> {
     const { config } = this.#parts;
     const connection = this.#connection;
@@ -238,12 +206,14 @@ export class RedisSupervisor {
     }
   }
 
-  /** Writes what has changed now, and not only with the next round: an operator has ended or moved a session. */
+  hasEnded(name: string, life: number): Promise<boolean> {
+    return this.#refusals.hasEnded(name, life);
+  }
+
   flush(): void {
     void this.#writeOnce(2);
   }
 
-  /** Writes the last changes, as long as that takes no more than a moment, or `ms`, and lets go. */
   async stop(ms = STOP_MS): Promise<void> {
     if (this.#probing !== null) clearTimeout(this.#probing);
     if (this.#writing !== null) clearTimeout(this.#writing);

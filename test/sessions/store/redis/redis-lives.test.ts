@@ -75,11 +75,11 @@ describe('nodes that share a Redis, and the lives of their backends', () => {
   test('M1, 114: a refusal ends nothing while another node has a connection that stands', async () => {
     const [one, two] = [await open(), await open('xcba')];
     two.standing.set('shop/a', 1);
-    assert.equal(await one.supervisor.refusals.hasEnded('shop/a', 1), false);
+    assert.equal(await one.supervisor.hasEnded('shop/a', 1), false);
     // For a moment nobody need be asked again.
     two.standing.clear();
-    assert.equal(await one.supervisor.refusals.hasEnded('shop/a', 1), false);
-    assert.equal(await one.supervisor.refusals.hasEnded('shop/b', 1), true, 'another backend');
+    assert.equal(await one.supervisor.hasEnded('shop/a', 1), false);
+    assert.equal(await one.supervisor.hasEnded('shop/b', 1), true, 'another backend');
     await redis.client.del('limpet:refused:shop/a');
     one.restarts.end(backend(one, 'a'), 1, 'refused');
     await eventually('both to know', () => number(one, 'a') === 2 && number(two, 'a') === 2, LONG);
@@ -91,18 +91,18 @@ describe('nodes that share a Redis, and the lives of their backends', () => {
     let looks = 0;
     // The first look comes before the end is read; the backend is back before the last.
     two.standing.get = () => (++looks >= 2 && looks <= 4 ? 0 : 1);
-    assert.equal(await one.supervisor.refusals.hasEnded('shop/a', 1), true);
+    assert.equal(await one.supervisor.hasEnded('shop/a', 1), true);
     assert.equal(looks, 4);
     // A probe's connection takes the place of the one before.
     two.standing.get = () => (++looks % 4 === 0 ? 0 : 1);
-    assert.equal(await one.supervisor.refusals.hasEnded('shop/b', 1), false);
+    assert.equal(await one.supervisor.hasEnded('shop/b', 1), false);
   });
 
   test('M1, 114: a node that is alone is not kept waiting, and without Redis each decides alone and tells later', async () => {
     const one = await open();
     const alone = await quickest(400, async () => {
       const asked = performance.now();
-      assert.equal(await one.supervisor.refusals.hasEnded('shop/a', 1), true);
+      assert.equal(await one.supervisor.hasEnded('shop/a', 1), true);
       return performance.now() - asked;
     });
     assert.ok(alone < 400, `${alone} ms`);

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { PRODUCTS, type Product } from './shop-catalog.ts';
 import type { ShopReplica } from './shop-replica.ts';
 import type { SessionRecord, SessionState } from './shop-sessions.ts';
@@ -6,8 +5,17 @@ import type { SessionRecord, SessionState } from './shop-sessions.ts';
 /** The command that ends this server without a goodbye, for a person to try. */
 const KILL = process.platform === 'win32' ? `taskkill /F /PID ${process.pid}` : `kill -9 ${process.pid}`;
 
-/** The JSON that a visitor gets about their session: who answers, how it came here, and what is in it. Never the session id. */
-export function shopAnswer(server: string, record: SessionRecord, state: SessionState, replica: ShopReplica | null) {
+/**
+ * The JSON that a visitor gets about their session: who answers, how it came here, and what is in it. Never the session id:
+ * `name` is what people call it.
+ */
+export function shopAnswer(
+  server: string,
+  name: string,
+  record: SessionRecord,
+  state: SessionState,
+  replica: ShopReplica | null,
+) {
   const last = state.moves.at(-1);
   const here = last !== undefined && last.to === server ? last : null;
   const lines = state.cart.map(line);
@@ -18,8 +26,7 @@ export function shopAnswer(server: string, record: SessionRecord, state: Session
     /** Requests of this session that this server has answered. */
     servedHere: record.served,
     session: {
-      /** Names the session for people; the id itself stays in the HttpOnly cookie. */
-      name: createHash('sha256').update(record.id).digest('hex').slice(0, 8),
+      name,
       startedBy: state.startedBy,
       startedBecause: state.startedBecause,
       startedAt: state.startedAt,

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { sessionName } from './session-name.ts';
 import { shopAnswer } from './shop-answer.ts';
 import { readJsonBody } from './shop-body.ts';
 import { shopCart } from './shop-cart.ts';
@@ -6,10 +7,10 @@ import type { ShopReplica } from './shop-replica.ts';
 import type { ShopSessions } from './shop-sessions.ts';
 import type { ShopVisits, Visit } from './shop-visit.ts';
 
-/** What a handler of the API answers: JSON, and the session cookie where the visitor has to be told. */
+/** What a handler of the API answers: JSON, and what visitor and load balancer have to be told in header fields. */
 export interface ApiAnswer {
   readonly body: unknown;
-  readonly cookie: string | null;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 const MAX_BODY = 16 * 1024;
@@ -66,7 +67,14 @@ export class ShopApi {
     const { record, state } = this.#visits.enter(request);
     state.user = name;
     const next = this.#sessions.rotate(record, state);
-    return this.#answer(request, { record: next, state, isNew: true, changed: [record, next] });
+    const { body, headers } = await this.#answer(request, {
+      record: next,
+      state,
+      isNew: true,
+      changed: [record, next],
+    });
+    // The load balancer's own cookie could have been planted as well.
+    return { body, headers: { ...headers, 'limpet-session': 'rotate' } };
   }
 
   /** `POST /api/checkout` */
@@ -84,12 +92,13 @@ export class ShopApi {
       this.#sessions.end(visit.record);
       await this.#replica?.copy([visit.record]);
     }
-    return { body: { server: this.#server, loggedOut: true }, cookie: this.#visits.cookie(request, null) };
+    const headers = { 'set-cookie': this.#visits.cookie(request, null), 'limpet-session': 'end' };
+    return { body: { server: this.#server, loggedOut: true }, headers };
   }
 
-  /** Enters a session for the page itself; answers its cookie where the visitor has to be told. */
-  async enter(request: IncomingMessage): Promise<string | null> {
-    return (await this.#answer(request, this.#visits.enter(request))).cookie;
+  /** Enters a session for the page itself; answers the header fields that go with it. */
+  async enter(request: IncomingMessage): Promise<ApiAnswer['headers']> {
+    return (await this.#answer(request, this.#visits.enter(request))).headers;
   }
 
   /** For requests that need no session: the load balancer tells of a move only once, on whatever request comes first. */
@@ -107,9 +116,10 @@ export class ShopApi {
     const { record, state, isNew, changed } = visit;
     record.served += 1;
     if (changed.length > 0) await this.#replica?.copy(changed);
-    return {
-      body: shopAnswer(this.#server, record, state, this.#replica),
-      cookie: isNew ? this.#visits.cookie(request, record.id) : null,
-    };
+    const headers: Record<string, string> = {};
+    if (isNew) headers['set-cookie'] = this.#visits.cookie(request, record.id);
+    // With each answer: the load balancer may have begun to know the session only now. In UTF-8, which node:http does not write.
+    if (state.user !== null) headers['limpet-user'] = Buffer.from(state.user).latin1Slice();
+    return { body: shopAnswer(this.#server, sessionName(request, record), record, state, this.#replica), headers };
   }
 }

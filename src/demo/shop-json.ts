@@ -7,10 +7,11 @@ export function sendJson(
   value: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  const body = `${JSON.stringify(value, null, 2)}\n`;
+  // As bytes: text would go out in one piece with the head, and bytes of a header field above 0x7F would be encoded again.
+  const body = Buffer.from(`${JSON.stringify(value, null, 2)}\n`);
   response.writeHead(status, {
     'content-type': 'application/json',
-    'content-length': Buffer.byteLength(body),
+    'content-length': body.length,
     'cache-control': 'no-store',
     ...headers,
   });

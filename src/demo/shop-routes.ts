@@ -53,8 +53,8 @@ function apiRoutes(shop: ShopParts): [string, Handler][] {
   const { id, api } = shop;
   const visitor = (answer: (request: IncomingMessage, name: string) => Promise<ApiAnswer>): Handler => {
     return async (request, response, name) => {
-      const { body, cookie } = await answer(request, name);
-      sendJson(response, 200, body, cookie === null ? {} : { 'set-cookie': cookie });
+      const { body, headers } = await answer(request, name);
+      sendJson(response, 200, body, headers);
     };
   };
   return [
@@ -99,9 +99,9 @@ function pageRoutes(shop: ShopParts): [string, Handler][] {
     `GET ${path}`,
     async (request, response) => {
       const isPage = path === '/';
-      const cookie = isPage ? await shop.api.enter(request) : null;
+      const headers = isPage ? await shop.api.enter(request) : {};
       if (!isPage) await shop.api.passBy(request);
-      if (cookie !== null) response.setHeader('set-cookie', cookie);
+      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
       response.setHeader('content-security-policy', CSP);
       response.setHeader('cache-control', isPage ? 'no-store' : 'no-cache');
       if (!isPage) response.setHeader('etag', file.etag);

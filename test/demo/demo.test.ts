@@ -73,6 +73,31 @@ test('M1, 114: a visitor who asks nothing while the server is away goes on at it
   );
 });
 
+test('U5: the page names the session as the dashboard does, a log-in gives it another id and its user, a log-out ends it', async (context) => {
+  const demo = await start([], 2);
+  context.after(() => demo.stop());
+  const listed = async () => {
+    const answer = await fetch(`${demo.adminUrl}/api/v1/sessions`);
+    const { sessions } = (await answer.json()) as { sessions: { key: string; backend: string; user: string | null }[] };
+    return sessions.map(({ key, backend, user }) => ({ key, backend, user }));
+  };
+  const visitor = new Visitor();
+  const { body: first } = await visitor.ask('POST', `${demo.url}/api/cart`, { item: 'mug' });
+  const backend = first.server;
+  assert.deepEqual(await listed(), [{ key: first.session.name, backend, user: null }]);
+  await visitor.ask('POST', `${demo.url}/api/login`, { name: 'Zoë 雪' });
+  const { body: second } = await visitor.ask('GET', `${demo.url}/api/state`);
+  assert.notEqual(second.session.name, first.session.name);
+  assert.deepEqual([second.server, second.cart.count], [backend, 1]);
+  // Names of users come from the workers a little later.
+  await eventually('the user to be known', async () => (await listed())[0]?.user !== null);
+  assert.deepEqual(await listed(), [{ key: second.session.name, backend, user: 'Zoë 雪' }]);
+  const status = (await (await fetch(`${demo.adminUrl}/api/v1/status`)).json()) as { reloadable: boolean };
+  assert.equal(status.reloadable, false, 'there is no file to read again');
+  await visitor.ask('POST', `${demo.url}/api/logout`);
+  assert.deepEqual([await listed(), [...visitor.cookies]], [[], []]);
+});
+
 test('the demo passes over a taken port, and says so, what to open and how to kill each server', async (context) => {
   const squatter = createServer().listen(0, '127.0.0.1');
   await once(squatter, 'listening');

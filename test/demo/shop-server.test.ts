@@ -52,6 +52,7 @@ test('a visitor comes in, fills a cart, logs in under a new id with the same car
   assert.equal(loggedIn.body.user, 'Ann');
   assert.notEqual(visitor.cookies.get('shopsid'), oldId);
   assert.deepEqual([loggedIn.body.cart.count, loggedIn.body.servedHere], [2, 6]);
+  assert.deepEqual([loggedIn.headers.get('limpet-session'), loggedIn.headers.get('limpet-user')], ['rotate', 'Ann']);
   const late = await planted.ask<Refusal>('GET', `${shop}/api/state`);
   assert.deepEqual([late.status, late.body.error.code], [409, 'session-changed']);
   assert.deepEqual(late.headers.getSetCookie(), [], 'an answer to the old id must not overwrite the new one');
@@ -62,6 +63,7 @@ test('a visitor comes in, fills a cart, logs in under a new id with the same car
 
   const kept = visitor.clone();
   const out = await visitor.ask('POST', `${shop}/api/logout`);
+  assert.equal(out.headers.get('limpet-session'), 'end');
   assert.match(out.headers.getSetCookie()[0] ?? '', /^shopsid=; Max-Age=0; Path=\/; HttpOnly; SameSite=Lax$/);
   const gone = await kept.ask<Refusal>('GET', `${shop}/api/state`);
   assert.equal(gone.status, 409, 'the session is gone for whoever kept the cookie');
@@ -92,6 +94,15 @@ test('an id that the server does not know gets a fresh session under another id,
   assert.notEqual(visitor.cookies.get('shopsid'), unknown);
   const again = await visitor.ask('GET', `${shop}/api/state`);
   assert.deepEqual([again.body.servedHere, again.body.session.name], [2, body.session.name]);
+});
+
+test('a session has the name that the load balancer gives it, and no other than an id', async (context) => {
+  const shop = await startAlone(context);
+  const visitor = new Visitor();
+  const name = async (id: string) =>
+    (await visitor.ask('GET', `${shop}/api/state`, undefined, { 'limpet-session': id })).body.session.name;
+  assert.equal(await name('l0Efa0cekxQ38xIjbjQD_g'), 'l0Efa0cekxQ38xIjbjQD_g');
+  assert.match(await name('<b>'), /^[0-9a-f]{8}$/);
 });
 
 test('of several cookies of the name the first that is known wins, and a malformed one is no id', async (context) => {

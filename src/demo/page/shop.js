@@ -108,9 +108,15 @@ function checkOut() {
   return change('check-out', 'POST', '/api/checkout', undefined, isDone, 'Thank you: your order is placed.');
 }
 
-function logIn(name) {
-  const isDone = (now) => now.user === name;
-  return change('log-in', 'POST', '/api/login', { name }, isDone, `Hello, ${name}. New session id, same cart.`);
+async function logIn(name) {
+  const before = state?.session.name;
+  await change('log-in', 'POST', '/api/login', { name }, (now) => now.user === name, '');
+  if (state?.user !== name) return;
+  // The first request under the new id is the one that tells it.
+  await look();
+  const { name: now } = state.session;
+  if (now !== before) noteEvent(`You logged in: your session is ${now} now, with the same cart`, state.server);
+  say(`Hello, ${name}. New session id, same cart.`);
 }
 
 async function logOut() {

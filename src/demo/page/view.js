@@ -104,9 +104,10 @@ function showMoved({ moved, session, cart, server }) {
 function showFacts({ servedHere, cart, copy, session }, stream) {
   const facts = [
     `${count(servedHere, 'request')} answered here`,
-    cart.madeAt === null ? `session ${session.name}` : `cart first made at ${cart.madeAt}`,
+    `session ${session.name}`,
     copy === null ? 'no replica' : copy.upToDate ? `copied to ${copy.at}` : `not yet copied to ${copy.at}`,
   ];
+  if (cart.madeAt !== null) facts.push(`cart first made at ${cart.madeAt}`);
   if (stream !== null) facts.push(`live stream from ${stream.server}, tick ${stream.tick}`);
   changed('facts', facts, () =>
     byId('facts').replaceChildren(...facts.map((fact) => make('li', { textContent: fact }))),

@@ -1,5 +1,4 @@
 import { EventEmitter } from 'node:events';
-import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { FieldBlock } from '../../http1/field-block.ts';
 import type { Head } from '../../http1/head.ts';
 import { hashName } from '../../http1/header-id.ts';
@@ -7,6 +6,7 @@ import { Parse } from '../../http1/parse.ts';
 import { fieldsByName, responseFields } from '../../upstream/http2/response-fields.ts';
 import type { RequestText } from './request-text.ts';
 import { ResponseReader, type ResponseSink } from './response-reader.ts';
+import type { ResponseOptions, StreamPort } from './stream-port.ts';
 import { webSocketAccept } from './websocket-handshake.ts';
 
 /** The session that a virtual connection belongs to. */
@@ -19,7 +19,8 @@ export interface StreamOwner {
   dropped(connection: VirtualConnection, reset: boolean): void;
 }
 
-const { NGHTTP2_NO_ERROR } = constants;
+/** RFC 9113 section 7. */
+const NO_ERROR = 0;
 const TRAILER_FIELDS = 1_000;
 const LAST_CHUNK = '0\r\n';
 const CRLF = '\r\n';
@@ -27,9 +28,9 @@ const NONE = '';
 const ACCEPT = 'sec-websocket-accept';
 const ACCEPT_HASH = hashName(ACCEPT);
 /** Ways to begin a response. */
-const PLAIN = { sendDate: false };
-const WHOLE = { sendDate: false, endStream: true };
-const WITH_TRAILERS = { sendDate: false, waitForTrailers: true };
+const PLAIN: ResponseOptions = { sendDate: false };
+const WHOLE: ResponseOptions = { sendDate: false, endStream: true };
+const WITH_TRAILERS: ResponseOptions = { sendDate: false, waitForTrailers: true };
 const TUNNEL = PLAIN;
 
 /**
@@ -47,7 +48,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
   readonly writableHighWaterMark = 65_536;
   readonly #owner: StreamOwner;
   readonly #reader = new ResponseReader(this);
-  #stream: ServerHttp2Stream | null = null;
+  #stream: StreamPort | null = null;
   /** The end of the request has not come. */
   #bodyOpen = false;
   #chunked = false;
@@ -84,7 +85,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
    * @param whole it has no body
    * @param key Sec-WebSocket-Key that `request` holds, for a WebSocket
    */
-  attach(stream: ServerHttp2Stream, request: RequestText, whole: boolean, key: string): void {
+  attach(stream: StreamPort, request: RequestText, whole: boolean, key: string): void {
     this.#stream = stream;
     this.#holds = !whole && (request.websocket || request.method === 'CONNECT');
     this.#bodyOpen = !whole && !this.#holds;
@@ -104,7 +105,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
   }
 
   /** Lets what the stream brings come out. */
-  #read(stream: ServerHttp2Stream): void {
+  #read(stream: StreamPort): void {
     stream.on('trailers', this.#onStreamTrailers);
     stream.on('end', this.#onStreamEnd);
     if (this.#paused) stream.pause();
@@ -125,7 +126,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
     this.emit('data', chunk);
   };
 
-  readonly #onStreamTrailers = (_: IncomingHttpHeaders, _flags: number, raw?: readonly string[]): void => {
+  readonly #onStreamTrailers = (_fields: object, _flags: number, raw?: readonly string[]): void => {
     for (let i = 0; raw !== undefined && i + 1 < raw.length; i += 2) {
       this.#requestTrailers += `${raw[i]!}: ${raw[i + 1]!}\r\n`;
     }
@@ -147,7 +148,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
     const stream = this.#stream;
     if (stream === null) return;
     this.#stream = null;
-    const reset = stream.rstCode !== NGHTTP2_NO_ERROR;
+    const reset = stream.rstCode !== NO_ERROR;
     // One that has asked for a tunnel is not used again: nothing of it may come near another request.
     const whole = this.#reader.done && !this.#bodyOpen && this.#accept === NONE && !reset;
     if (whole && !this.#ended && !this.#closed) {
@@ -265,7 +266,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
     if (stream === null) return;
     this.#resetByUs = true;
     stream.off('data', this.#onStreamData);
-    stream.close(NGHTTP2_NO_ERROR);
+    stream.close(NO_ERROR);
     // Node closes a stream only when what it has read is gone.
     stream.resume();
   }
@@ -308,7 +309,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
     this.#tunnel = true;
     this.#holds = false;
     this.#bodyOpen = true;
-    respond(this.#stream!, fields, TUNNEL);
+    this.#stream!.respond(fields, TUNNEL);
     this.#read(this.#stream!);
   }
 
@@ -322,7 +323,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
     if (this.#trailersDue) stream.once('wantTrailers', this.#onWantTrailers);
     // The body of a 205 is none (RFC 9110 15.3.6), and node:http2 sends none.
     const fields = fieldsOf(head, String(status));
-    respond(stream, fields, whole ? WHOLE : open ? WITH_TRAILERS : PLAIN);
+    stream.respond(fields, whole ? WHOLE : open ? WITH_TRAILERS : PLAIN);
   }
 
   onData(piece: Buffer, last: boolean): void {
@@ -368,7 +369,7 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
   #refuse(): void {
     const stream = this.#stream!;
     const date = new Date().toUTCString();
-    respond(stream, [':status', '502', 'content-length', '0', 'limpet-error', 'BACKEND_PROTOCOL', 'date', date], WHOLE);
+    stream.respond([':status', '502', 'content-length', '0', 'limpet-error', 'BACKEND_PROTOCOL', 'date', date], WHOLE);
     if (this.#bodyOpen || this.#holds) this.#endRequest();
     this.#closeSoon();
   }
@@ -376,11 +377,6 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
 
 function fieldsOf(head: Head, status: string): string[] {
   return responseFields(head, [':status', status]);
-}
-
-/** `respond` takes names and values by turns too, which the types do not know yet. */
-function respond(stream: ServerHttp2Stream, fields: string[], options: object): void {
-  stream.respond(fields as unknown as OutgoingHttpHeaders, options);
 }
 
 function ignore(): void {}

@@ -9,6 +9,8 @@ import { RequestBody } from './request-body.ts';
 
 /** What is kept in any case of a body for which there is no backend yet; beyond it reading stops. */
 const EARLY_BYTES = 65_536;
+/** What is read and dropped of an upload whose answer has been given (behaviour 57). */
+const DROPPED_BYTES = 262_144;
 
 /**
  * Takes in the bodies of the requests of a connection: into the exchange, or right on to the backend once they are not kept any more. Reads no
@@ -18,6 +20,8 @@ export class BodyIntake {
   /** Why a body is refused: the client's doing. */
   refusal: ErrorKind = ERRORS.BAD_REQUEST;
   problem = '';
+  /** Bytes that were read only to drop them. */
+  #dropped = 0;
   readonly #connection: Timed;
   readonly #exchange: Exchange;
   readonly #socket: ClientSocket;
@@ -52,6 +56,7 @@ export class BodyIntake {
     this.#exchange.bodyDone = false;
     this.#body.reset(head, headerBytes, headers);
     this.#asked = false;
+    this.#dropped = 0;
     this.#rate?.reset();
   }
 
@@ -96,8 +101,13 @@ export class BodyIntake {
     return stop;
   }
 
-  /** Reads what has come only to drop it. @returns the offset behind the body, or `size` when more is to come; -1: it is malformed */
+  /**
+   * Reads what has come only to drop it.
+   * @returns the offset behind the body, or `size` when more is to come; -1: it is malformed, or too much
+   */
   drop(bytes: Buffer, size: number): number {
+    this.#dropped += size;
+    if (this.#dropped > DROPPED_BYTES) return -1;
     const result = this.#body.skip(bytes, 0, size);
     if (result === Parse.bad) return -1;
     if (result === Parse.more) return size;

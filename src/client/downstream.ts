@@ -19,6 +19,8 @@ import { BodyIntake } from './body-intake.ts';
 import { type AcceptedClient, ClientIdentity } from './client-identity.ts';
 import { type Accepted, type ClientSocket, toClientSocket } from './client-socket.ts';
 import type { ConnectionOwner } from './connection-owner.ts';
+import { HeadIntake } from './head-intake.ts';
+import { PipelinedBytes } from './pipelined-bytes.ts';
 import { ReaderWatch } from './reader-watch.ts';
 import { ResponseWriter } from './response-writer.ts';
 import { StopSchedule } from './stop-schedule.ts';
@@ -26,13 +28,11 @@ import type { StopTimes } from './stop-times.ts';
 
 const Phase = { head: 0, exchange: 1, drain: 2, closing: 3, tunnel: 4, closed: 5 } as const;
 
-/** Pipelined bytes kept while a request is under way; beyond it reading stops. */
-const PIPELINE_BYTES = 65_536;
-/** What is read and dropped of an upload whose answer has been given (behaviour 57). */
-const DRAIN_BYTES = 262_144;
+/** How long the rest of an upload whose answer has been given is read and dropped (behaviour 57). */
 const DRAIN_MS = 5_000;
 /** Time for a client to read our last words before the connection is cut. */
 const LINGER_MS = 2_000;
+
 /**
  * An HTTP/1.1 connection of a client (RFC 9112). Reads requests one at a time, in order (behaviour 61),
  * hands each to the handler, and owns everything that is written to the client.
@@ -51,7 +51,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   readonly #reader = new ReaderWatch();
   readonly #stop = new StopSchedule();
   #phase: number = Phase.head;
-  #pending: Buffer | null = null;
+  readonly #pending = new PipelinedBytes();
   #close = false;
   /**
    * The request asks for another protocol. What comes behind it before its answer is whole may have been sent in hope of that protocol: refused, such
@@ -59,8 +59,8 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
    */
   #switches = false;
   #ended = false;
+  readonly #head: HeadIntake;
   readonly #body: BodyIntake;
-  #drained = 0;
   #parsing = false;
   /** What this connection has become half of. */
   #tunnel: Tunnel | null = null;
@@ -80,6 +80,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     this.exchange = new Exchange(this, handler.ends);
     this.#identity = new ClientIdentity(client, socket, listener.trusted);
     this.#writer = new ResponseWriter(socket);
+    this.#head = new HeadIntake(this, handler.wheel, listener);
     this.#body = new BodyIntake(this, this.exchange, socket, handler.wheel, listener);
     this.#handler.wheel.set(this, this.#listener.config.timeouts.keepAlive);
     socket.resume();
@@ -150,12 +151,10 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     try {
       switch (this.#phase) {
         case Phase.head: {
-          const pending = this.#pending;
-          if (pending === null) this.#parse(bytes, size);
+          if (this.#pending.isEmpty) this.#parse(bytes, size);
           else {
-            this.#pending = null;
-            const both = Buffer.concat([pending, bytes.subarray(0, size)]);
-            this.#parse(both, both.length);
+            this.#pending.add(bytes, 0, size);
+            this.#parsePending();
           }
           break;
         }
@@ -188,10 +187,9 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   /** Keeps a copy of bytes[from, end), which belong to a later request, or to a tunnel. */
   #keep(bytes: Buffer, from: number, end: number): void {
     if (this.#switches) this.#close = true;
-    const rest = bytes.subarray(from, end);
-    this.#pending = this.#pending === null ? Buffer.from(rest) : Buffer.concat([this.#pending, rest]);
+    this.#pending.add(bytes, from, end);
     // A head that is not whole yet has a limit of its own.
-    if (this.#pending.length > PIPELINE_BYTES && this.#phase === Phase.exchange) this.#socket.pause();
+    if (this.#pending.isFull && this.#phase === Phase.exchange) this.#socket.pause();
   }
 
   /** Takes requests out of bytes[0, end) for as long as they can be answered at once, and keeps the rest. */
@@ -213,25 +211,9 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   #next(bytes: Buffer, from: number, end: number): number {
     const handler = this.#handler;
     const head = handler.heads.of(this.#listener.config.limits.headers);
-    const limit = this.#listener.config.limits.headerBytes;
-    const result = head.parseRequest(bytes, from, Math.min(end, from + limit));
-    if (result === Parse.more) {
-      if (end - from >= limit) {
-        // Empty lines in front count as part of the request line, whose end has not come either.
-        const kind = head.fieldsStart === 0 ? ERRORS.URI_TOO_LONG : ERRORS.HEADERS_TOO_LARGE;
-        return this.#refuse(kind, 'header block over the limit', head.method);
-      }
-      // The clock runs from the first byte, not from the latest one: a byte now and then buys no time (behaviour 70).
-      if (!this.#waitsForHead) handler.wheel.set(this, this.#listener.config.timeouts.header);
-      this.#waitsForHead = true;
-      return -1;
-    }
-    this.#waitsForHead = false;
-    if (result !== Parse.done) {
-      const kind = result === Parse.tooMany ? ERRORS.HEADERS_TOO_LARGE : ERRORS.BAD_REQUEST;
-      return this.#refuse(kind, result === Parse.tooMany ? 'too many header fields' : head.problem, head.method);
-    }
-    handler.wheel.clear(this);
+    const result = this.#head.take(head, bytes, from, end);
+    if (result === Parse.more) return -1;
+    if (result !== Parse.done) return this.#refuse(this.#head.refusal, this.#head.problem, head.method);
     const x = this.exchange;
     x.begin(head);
     this.chunks = head.minor === 1;
@@ -257,8 +239,6 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     handler.handle(x, head);
     return next;
   }
-
-  #waitsForHead = false;
 
   #takeBody(bytes: Buffer, size: number): void {
     const next = this.#body.take(bytes, size);
@@ -287,7 +267,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
       this.chunks = true;
     }
     this.#close = true;
-    this.#pending = null;
+    this.#pending.clear();
     x.bodyDone = true;
     this.#phase = Phase.exchange;
     this.#attempts.refuse(x, kind, problem);
@@ -309,8 +289,6 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
 
   /** Reads and drops the rest of an upload whose answer has been given. */
   #drain(bytes: Buffer, size: number): void {
-    this.#drained += size;
-    if (this.#drained > DRAIN_BYTES) return this.#linger();
     const next = this.#body.drop(bytes, size);
     if (next < 0) return this.#linger();
     if (!this.exchange.bodyDone) return;
@@ -355,7 +333,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     if (this.#phase !== Phase.exchange) return;
     this.flush();
     // Requests that came before a FIN are answered all the same, in their order (behaviours 60, 61).
-    const last = this.#ended && this.#pending === null && !this.#parsing;
+    const last = this.#ended && this.#pending.isEmpty && !this.#parsing;
     const { bodyDone } = this.exchange;
     if (this.#close || last || (this.#switches && !bodyDone)) {
       this.#linger();
@@ -365,7 +343,6 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     if (this.#stopping) this.#stop.extendIdle(this.#handler.wheel);
     if (!bodyDone) {
       this.#phase = Phase.drain;
-      this.#drained = 0;
       this.#handler.wheel.set(this, DRAIN_MS);
       this.#socket.resume();
       return;
@@ -384,9 +361,11 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     this.#handler.wheel.set(this, this.#listener.config.timeouts.keepAlive);
     if (this.#socket.isPaused()) this.#socket.resume();
     // An answer of our own comes while #parse runs: that goes on with the rest by itself.
-    if (this.#pending === null || this.#parsing) return;
-    const bytes = this.#pending;
-    this.#pending = null;
+    if (!this.#pending.isEmpty && !this.#parsing) this.#parsePending();
+  }
+
+  #parsePending(): void {
+    const bytes = this.#pending.take()!;
     this.#parse(bytes, bytes.length);
   }
 
@@ -394,7 +373,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   #linger(): void {
     if (this.#phase === Phase.closed) return;
     this.#phase = Phase.closing;
-    this.#pending = null;
+    this.#pending.clear();
     const socket = this.#socket;
     if (socket.writableLength === 0) {
       socket.end();
@@ -456,14 +435,14 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     if (this.#phase === Phase.tunnel) return this.#goAway();
     if (this.#phase === Phase.exchange && this.exchange.endless && this.#stop.endsStream(due))
       return this.#attempts.endStream(this.exchange);
-    if (this.#phase !== Phase.head || this.#pending !== null || !this.#stop.endsIdle(due)) return;
+    if (this.#phase !== Phase.head || !this.#pending.isEmpty || !this.#stop.endsIdle(due)) return;
     this.#linger();
     this.#endedIdle = true;
   }
 
   get held(): number {
     const { body, upstream } = this.exchange;
-    let bytes = this.#socket.writableLength + (this.#pending?.length ?? 0) + this.#writer.waiting;
+    let bytes = this.#socket.writableLength + this.#pending.size + this.#writer.waiting;
     for (const piece of body) bytes += piece.length;
     return bytes + ((this.#tunnel ?? upstream)?.unsent ?? 0);
   }
@@ -474,7 +453,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   }
 
   relieve(): void {
-    if (this.#phase === Phase.head && this.#pending === null) this.#linger();
+    if (this.#phase === Phase.head && this.#pending.isEmpty) this.#linger();
   }
 
   shed(): void {
@@ -508,14 +487,12 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     this.#phase = Phase.tunnel;
     this.flush();
     this.#handler.wheel.clear(this);
-    const early = this.#pending;
-    this.#pending = null;
     this.#tunnel = attempt.tunnel({
       socket: this.#socket,
       lastMs: this.#lastMs,
       onClosed: () => this.onClose(),
     });
-    this.#tunnel.begin(early, this.#ended);
+    this.#tunnel.begin(this.#pending.take(), this.#ended);
   }
 
   // ---- ends ----
@@ -572,7 +549,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     try {
       this.#phase = Phase.closed;
       this.#handler.wheel.remove(this);
-      this.#pending = null;
+      this.#pending.clear();
       this.#writer.discard();
       if (this.exchange.active) this.#attempts.clientGone(this.exchange);
       const { owned } = this.exchange;
@@ -586,7 +563,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   onDeadline(): void {
     switch (this.#phase) {
       case Phase.head:
-        if (this.#waitsForHead) this.#refuse(ERRORS.REQUEST_TIMEOUT, 'header block too slow');
+        if (this.#head.waits) this.#refuse(ERRORS.REQUEST_TIMEOUT, 'header block too slow');
         else this.#linger();
         break;
       case Phase.exchange:

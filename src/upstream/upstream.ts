@@ -3,53 +3,39 @@
  * Longer than 400 lines because it is one state machine: what each event does depends on all the others.
  */
 import { OWN_LIMITS } from '../backends/own-limits.ts';
-import { ERRORS } from '../errors.ts';
-import type { Attempt } from '../exchange/attempt.ts';
+import { ERRORS, type ErrorKind } from '../errors.ts';
 import type { AttemptEvents } from '../exchange/attempt-events.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { Stage } from '../exchange/stage.ts';
-import { type Head, Parse } from '../http1/head.ts';
+import type { Head } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
 import type { ByteSocket, OpeningEvents } from '../sockets/byte-socket.ts';
 import { openSocket } from '../sockets/open-socket.ts';
 import { Timed } from '../timing/timer-wheel.ts';
-import { Tunnel, type TunnelEvents, type TunnelSide } from '../tunnel/tunnel.ts';
+import type { Tunnel, TunnelSide } from '../tunnel/tunnel.ts';
 import { isWebSocket } from '../websocket/is-websocket.ts';
 import type { CloseReason } from '../websocket/websocket-close.ts';
-import { WebSocketTunnel } from '../websocket/websocket-tunnel.ts';
 import { bootField } from './boot-field.ts';
 import { ConnectPlace } from './connect-place.ts';
+import { ConnectTime } from './connect-time.ts';
 import { asksConnectionAuth } from './connection-auth.ts';
 import { ConnectionSigns } from './connection-signs.ts';
 import type { BackendConnections } from './connections.ts';
 import { IdleTime } from './idle-time.ts';
+import { openTunnel, type TunnelOwner } from './open-tunnel.ts';
+import { Phase } from './phase.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 import { RequestSender } from './request-sender.ts';
-import { ResponseBody } from './response-body.ts';
+import { type AnsweredConnection, ResponseReader } from './response-reader.ts';
 
-const Phase = {
-  connecting: 0,
-  idle: 1,
-  head: 2,
-  body: 3,
-  tunnel: 4,
-  closed: 5,
-  waiting: 6,
-  kept: 7,
-} as const;
-/** A unix socket whose backlog is full says so at once, where TCP tries again by itself: we try again after so long, ms. */
-const NO_ROOM_MS = 50;
-/** Response heads larger than this are BACKEND_PROTOCOL. */
-const MAX_HEAD_BYTES = 262_144;
 /** A client waits about this long for 100 Continue before it sends its body all the same; so do we (RFC 9110 10.1.1). */
 const CONTINUE_MS = 1_000;
-/** With 1xx responses a backend may have so many times `timeouts.response` for its final one. */
-const INTERIM_TIMES = 20;
-/** Time for what is still on its way to the backend after a tunnel, where `timeouts.idle` sets none. */
-const LAST_BYTES_MS = 60_000;
 
 /** A connection to a backend, HTTP/1.1 for whoever looks from here. Carries one exchange at a time. */
-export class Upstream extends Timed implements Attempt, OpeningEvents, PooledConnection<Upstream>, TunnelEvents {
+export class Upstream
+  extends Timed
+  implements AnsweredConnection, OpeningEvents, PooledConnection<Upstream>, TunnelOwner
+{
   readonly connections: BackendConnections<Upstream>;
   nextBusy: Upstream | null = null;
   previousBusy: Upstream | null = null;
@@ -65,23 +51,16 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
   #socket!: ByteSocket;
   #phase: number = Phase.connecting;
   readonly #place: ConnectPlace;
-  /** When it has to be open, by `wheel.due`. */
-  #openBy = 0;
-  /** It waits for room in the backlog of a unix socket. */
-  #full = false;
+  readonly #connectTime = new ConnectTime();
   #exchange: Exchange | null = null;
   /** Of the client's connection that this one belongs to: somebody has said here who he is. Null: it is anybody's. */
   #owner: Exchange | null = null;
   /** Address of that client. */
   ownerAddress = '';
-  /** Bytes of a response head that is not complete. */
-  #held: Buffer | null = null;
   readonly #request = new RequestSender();
-  readonly #body = new ResponseBody();
+  readonly #response: ResponseReader;
   readonly #signs: ConnectionSigns;
   readonly #idle = new IdleTime();
-  /** When the first 1xx response came; 0: none has. By `wheel.now`. */
-  #interimSince = 0;
   #ended = false;
   /** Both connections, once the backend has agreed to switch protocols. */
   #tunnel: Tunnel | null = null;
@@ -95,6 +74,7 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
     super();
     this.connections = connections;
     this.#handler = handler;
+    this.#response = new ResponseReader(this, handler);
     this.#signs = new ConnectionSigns(connections);
     this.#place = new ConnectPlace(connections.connectQueue);
     const { connectQueue, dialer } = connections;
@@ -136,7 +116,7 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
     if (x.personal) this.#own(x);
     this.#life = this.connections.backend.life.current;
     this.#request.reset(x, head);
-    this.#interimSince = 0;
+    this.#response.reset();
     this.connections.addBusy(this);
     this.#go(x);
   }
@@ -146,8 +126,7 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
     const { timeouts } = x.pool!.config;
     switch (this.#phase) {
       case Phase.connecting:
-        this.#openBy = wheel.at(timeouts.connect);
-        wheel.set(this, timeouts.connect);
+        this.#connectTime.begin(this, wheel, timeouts.connect);
         break;
       case Phase.waiting:
         // Where nobody is to wait for a full backend, a turn may still take as long as a connect.
@@ -218,18 +197,9 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
     }
   }
 
-  /** The backlog of a unix socket is full: the backend has as long to take this connection as over TCP. */
-  #waitForRoom(): void {
-    this.#full = true;
-    this.#phase = Phase.connecting;
-    this.#handler.wheel.set(this, NO_ROOM_MS);
-  }
-
+  /** There is room in the backlog of a unix socket by now, perhaps. */
   #connectAgain(x: Exchange): void {
-    const { wheel } = this.#handler;
-    this.#full = false;
     try {
-      wheel.set(this, Math.max(this.#openBy - wheel.now, 0));
       this.#open(x);
     } catch (error) {
       this.#defect(error);
@@ -289,13 +259,8 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
         case Phase.head:
           if (this.#exchange!.upgrade !== '') return this.#readAnswerToUpgrade(this.#exchange!, size, bytes);
           return this.#readHead(size, bytes);
-        case Phase.body: {
-          const x = this.#exchange!;
-          x.answeredAt = 0;
-          this.#handler.wheel.limit(this, x.pool!.config.timeouts.idle);
-          if (!this.#relay(x, bytes, 0, size)) return false;
-          return this.#phase === Phase.body ? this.#flush(x) : true;
-        }
+        case Phase.body:
+          return this.#response.readBody(this.#exchange!, size, bytes);
         default:
           // Nobody asked for these bytes: they must not become the answer to the next request.
           this.close();
@@ -305,13 +270,6 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
       this.#defect(error);
       return false;
     }
-  }
-
-  #flush(x: Exchange): boolean {
-    const flowing = x.client.flush();
-    // While the client is slow, silence of the backend is not the backend's fault.
-    if (!flowing) this.#handler.wheel.clear(this);
-    return flowing;
   }
 
   /**
@@ -327,101 +285,48 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
 
   #readHead(size: number, bytes: Buffer): boolean {
     this.#place.leave();
-    let data = bytes;
-    let end = size;
-    if (this.#held !== null) {
-      data = Buffer.concat([this.#held, bytes.subarray(0, size)]);
-      end = data.length;
-      this.#held = null;
-    }
-    let from = 0;
-    for (;;) {
-      const x = this.#exchange!;
-      const head = this.#handler.responseHead();
-      const result = head.parseResponse(data, from, end);
-      if (result === Parse.more) {
-        if (end - from > MAX_HEAD_BYTES) return this.#malformed('response head too large');
-        this.#held = Buffer.from(data.subarray(from, end));
-        // 1xx responses that came before it do not wait for the rest.
-        return from === 0 || this.#flush(x);
-      }
-      if (result !== Parse.done)
-        return this.#malformed(result === Parse.tooMany ? 'too many response headers' : head.problem);
-      from += head.consumed;
-      if (head.has(HeaderId.limpetBackend))
-        this.connections.heardBoot(bootField(head), this.#life, this.#signs.bootFlips);
-      if (head.status >= 200) return this.#final(x, head, data, from, end);
-      if (head.status === 101) return this.#switch(x, head, data, from, end);
-      this.#interim(x, head);
-      if (from === end) return this.#flush(x);
-    }
+    return this.#response.readHead(size, bytes);
   }
 
-  /** A 1xx response: passed on in order, to HTTP/1.1 only (RFC 9110 15.2, behaviour 56). */
-  #interim(x: Exchange, head: Head): void {
-    const isContinue = head.status === 100;
-    if (x.minor === 1 && !(isContinue && x.continued)) this.#handler.onInterim(x, head);
-    if (isContinue) {
-      x.continued = true;
-      if (this.#request.awaitsContinue) this.sendBody();
-    }
-    if (!this.#request.awaitsContinue) this.#awaitLonger(x);
+  get awaitsContinue(): boolean {
+    return this.#request.awaitsContinue;
   }
 
-  /** The backend has said that it is at work: the time for its response begins anew, up to a bound. */
-  #awaitLonger(x: Exchange): void {
-    const { wheel } = this.#handler;
-    const { response } = x.pool!.config.timeouts;
-    if (this.#interimSince === 0) this.#interimSince = wheel.now;
-    const left = this.#interimSince + INTERIM_TIMES * response - wheel.now;
-    if (left > 0) wheel.set(this, Math.min(left, response));
+  get inBody(): boolean {
+    return this.#phase === Phase.body;
   }
 
-  #switch(x: Exchange, head: Head, data: Buffer, from: number, end: number): boolean {
+  heard(head: Head): void {
+    if (head.has(HeaderId.limpetBackend))
+      this.connections.heardBoot(bootField(head), this.#life, this.#signs.bootFlips);
+  }
+
+  switchProtocol(x: Exchange, head: Head, bytes: Buffer, from: number, end: number): boolean {
     this.connections.backend.life.answer(this.#life);
-    if (x.upgrade === '') return this.#malformed('101 that nobody asked for');
+    if (x.upgrade === '') return this.malformed('101 that nobody asked for');
     // RFC 9110 7.8: the new protocol begins behind a request that has been sent whole.
-    if (!this.#request.isWhole(x)) return this.#malformed('101 before the request was whole');
+    if (!this.#request.isWhole(x)) return this.malformed('101 before the request was whole');
     this.#handler.wheel.clear(this);
     this.#isWebSocket = isWebSocket(x.upgrade, head.upgradeLine < 0 ? x.upgrade : head.value(head.upgradeLine));
     if (!this.#handler.onSwitch(x, this, head)) return false;
-    return end === from || this.#tunnel!.fromBackend(data, from, end);
+    return end === from || this.#tunnel!.fromBackend(bytes, from, end);
   }
 
-  #final(x: Exchange, head: Head, data: Buffer, from: number, end: number): boolean {
+  answered(x: Exchange, head: Head, untilClose: boolean): void {
     this.connections.backend.life.answer(this.#life);
-    const body = this.#body;
-    const framing = body.reset(head, x.method, x.client.chunks);
-    this.#idle.read(head, body.isUntilClose);
+    this.#idle.read(head, untilClose);
     if (this.connections.keeps && asksConnectionAuth(head)) this.#own(x);
-    if (!body.beginsWell(data, from, end)) return this.#malformed(body.problem);
-    if (!this.#handler.onResponse(x, this, head, framing)) return false;
-    this.#phase = Phase.body;
-    if (body.isNone) {
-      this.#complete(x, from === end);
-      return true;
-    }
-    this.#handler.wheel.limit(this, x.pool!.config.timeouts.idle);
-    if (from < end && !this.#relay(x, data, from, end)) return false;
-    return this.#phase === Phase.body && this.#exchange === x ? this.#flush(x) : true;
   }
 
-  /** Passes bytes[from, to) of the body on. False: the connection is of no use any more. */
-  #relay(x: Exchange, bytes: Buffer, from: number, to: number): boolean {
-    const body = this.#body;
-    const result = body.relay(x.client, bytes, from, to);
-    if (result === Parse.more) return true;
-    if (result === Parse.bad) return this.#malformed(body.problem);
-    this.#complete(x, body.stop === to);
-    return this.#phase !== Phase.closed;
+  beginBody(): void {
+    this.#phase = Phase.body;
   }
 
   continueBody(left: number): void {
-    this.#body.continueWith(left);
+    this.#response.body.continueWith(left);
   }
 
-  /** The response is whole. @param clean nothing came behind it */
-  #complete(x: Exchange, clean: boolean): void {
+  complete(x: Exchange, clean: boolean): boolean {
     this.#release(x);
     // A request that is still being sent, or bytes behind the response: this connection's state is unknown.
     const { connectQueue } = this.connections;
@@ -438,7 +343,10 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
       this.#phase = Phase.idle;
       this.#idle.begin(this.#handler.wheel);
       this.#handler.wheel.set(this, this.#idle.ms);
-      if (connectQueue.first !== null) return this.#completeForNext(x);
+      if (connectQueue.first !== null) {
+        this.#completeForNext(x);
+        return this.#phase !== Phase.closed;
+      }
       this.connections.keep(this);
     } else {
       this.close();
@@ -446,6 +354,7 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
       if (connectQueue.first !== null) connectQueue.wake();
     }
     this.#handler.onComplete(x);
+    return this.#phase !== Phase.closed;
   }
 
   /** The same while requests wait for a connection: they come before one that this client may have sent already. */
@@ -461,8 +370,8 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
     this.connections.removeBusy(this);
   }
 
-  #malformed(problem: string): boolean {
-    this.#fail(this.#phase === Phase.body ? Stage.committed : Stage.exchange, 'BACKEND_PROTOCOL', problem);
+  malformed(problem: string): boolean {
+    this.#fail(this.#phase === Phase.body ? Stage.committed : Stage.exchange, ERRORS.BACKEND_PROTOCOL, problem);
     return false;
   }
 
@@ -481,16 +390,16 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
     try {
       this.#ended = true;
       // In good order where the end of the response is the connection's.
-      const inOrder = this.#phase === Phase.body && this.#body.isUntilClose;
+      const inOrder = this.#phase === Phase.body && this.#response.body.isUntilClose;
       this.#signs.lost = !inOrder;
       const x = this.#exchange;
       if (x === null) this.close();
       else if (inOrder) {
         x.answeredAt = 0;
-        this.#body.finish(x.client);
-        this.#complete(x, true);
-      } else if (!this.#request.begun) this.#fail(Stage.connect, 'BACKEND_CONNECT', 'closed in the handshake');
-      else this.#fail(this.#phase === Phase.body ? Stage.committed : Stage.exchange, 'BACKEND_RESET', 'closed');
+        this.#response.body.finish(x.client);
+        this.complete(x, true);
+      } else if (!this.#request.begun) this.#fail(Stage.connect, ERRORS.BACKEND_CONNECT, 'closed in the handshake');
+      else this.#fail(this.#phase === Phase.body ? Stage.committed : Stage.exchange, ERRORS.BACKEND_RESET, 'closed');
     } catch (error) {
       this.#defect(error);
     }
@@ -509,25 +418,25 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
       this.#signs.closed();
       const x = this.#exchange;
       if (x === null) return;
-      if (phase === Phase.connecting && error?.code === 'EAGAIN') return this.#waitForRoom();
+      if (phase === Phase.connecting && error?.code === 'EAGAIN') {
+        this.#phase = Phase.connecting;
+        return this.#connectTime.waitForRoom(this, this.#handler.wheel);
+      }
       this.#phase = phase;
       const why = error?.code ?? 'closed';
-      if (!this.#request.begun) this.#fail(Stage.connect, OWN_LIMITS.has(why) ? 'INTERNAL' : 'BACKEND_CONNECT', why);
+      if (!this.#request.begun)
+        this.#fail(Stage.connect, OWN_LIMITS.has(why) ? ERRORS.INTERNAL : ERRORS.BACKEND_CONNECT, why);
       // The backend has said that it has not looked at the request (RFC 9113 8.7).
-      else if (why === 'REFUSED_STREAM' && phase === Phase.head) this.#fail(Stage.connect, 'BACKEND_RESET', why);
-      else if (this.#request.refused) this.#fail(Stage.connect, 'BACKEND_RESET', why);
-      else this.#fail(phase === Phase.body ? Stage.committed : Stage.exchange, 'BACKEND_RESET', why);
+      else if (why === 'REFUSED_STREAM' && phase === Phase.head) this.#fail(Stage.connect, ERRORS.BACKEND_RESET, why);
+      else if (this.#request.refused) this.#fail(Stage.connect, ERRORS.BACKEND_RESET, why);
+      else this.#fail(phase === Phase.body ? Stage.committed : Stage.exchange, ERRORS.BACKEND_RESET, why);
     } catch (defect) {
       this.#defect(defect);
     }
   }
 
   /** Ends the attempt with a failure of the backend's. */
-  #fail(
-    stage: Stage,
-    code: 'INTERNAL' | 'BACKEND_CONNECT' | 'BACKEND_RESET' | 'BACKEND_PROTOCOL' | 'BACKEND_TIMEOUT',
-    why: string,
-  ): void {
+  #fail(stage: Stage, kind: ErrorKind, why: string): void {
     const x = this.#exchange;
     const reused = this.reused;
     if (x !== null) this.#release(x);
@@ -536,9 +445,9 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
       this.#handler.onFailure(
         x,
         stage,
-        ERRORS[code],
+        kind,
         why,
-        reused && stage !== Stage.committed && code === 'BACKEND_RESET',
+        reused && stage !== Stage.committed && kind === ERRORS.BACKEND_RESET,
       );
   }
 
@@ -592,8 +501,8 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
     const x = this.#exchange;
     switch (this.#phase) {
       case Phase.connecting:
-        if (this.#full && this.#handler.wheel.due < this.#openBy) this.#connectAgain(x!);
-        else this.#fail(Stage.connect, 'BACKEND_CONNECT', 'connect timed out');
+        if (this.#connectTime.triesAgain(this, this.#handler.wheel)) this.#connectAgain(x!);
+        else this.#fail(Stage.connect, ERRORS.BACKEND_CONNECT, 'connect timed out');
         break;
       case Phase.waiting:
         this.#giveUp(true);
@@ -603,10 +512,10 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
         // The backend has taken all that there is of a request of which its client owes the rest: it is not the one who is late.
         else if (x !== null && !x.bodyDone && this.#socket.writableLength < this.#socket.writableHighWaterMark)
           this.#handler.wheel.set(this, x.pool!.config.timeouts.response);
-        else this.#fail(Stage.exchange, 'BACKEND_TIMEOUT', 'response');
+        else this.#fail(Stage.exchange, ERRORS.BACKEND_TIMEOUT, 'response');
         break;
       case Phase.body:
-        this.#fail(Stage.committed, 'BACKEND_TIMEOUT', 'idle');
+        this.#fail(Stage.committed, ERRORS.BACKEND_TIMEOUT, 'idle');
         break;
       case Phase.idle:
         // One that the backend is about to close tells nothing by its end.
@@ -624,8 +533,8 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
   /** The backend was taken out: gives up waiting for its response head. Says nothing against it that is not known. */
   takeBack(): void {
     if (this.#phase === Phase.waiting) this.#giveUp(false);
-    else if (this.#phase === Phase.connecting) this.#fail(Stage.connect, 'BACKEND_CONNECT', 'taken out');
-    else if (this.#phase === Phase.head) this.#fail(Stage.exchange, 'BACKEND_TIMEOUT', 'taken out');
+    else if (this.#phase === Phase.connecting) this.#fail(Stage.connect, ERRORS.BACKEND_CONNECT, 'taken out');
+    else if (this.#phase === Phase.head) this.#fail(Stage.exchange, ERRORS.BACKEND_TIMEOUT, 'taken out');
   }
 
   /** Waits for response headers: a retry elsewhere is still possible. */
@@ -641,27 +550,15 @@ export class Upstream extends Timed implements Attempt, OpeningEvents, PooledCon
   // ---- tunnel ----
 
   tunnel(client: TunnelSide): Tunnel {
-    const x = this.#exchange!;
-    const { timeouts } = x.pool!.config;
     this.#phase = Phase.tunnel;
-    this.#tunnel = new Tunnel({
-      client,
-      backend: {
-        socket: this.#socket,
-        lastMs: timeouts.idle || LAST_BYTES_MS,
-        onClosed: (lost) => {
-          this.#phase = Phase.closed;
-          this.#signs.lost = lost;
-          this.#signs.closed();
-        },
-      },
-      wheel: this.#handler.wheel,
-      idleMs: timeouts.tunnel,
-      counts: x,
-      websocket: this.#isWebSocket ? new WebSocketTunnel() : null,
-      events: this,
-    });
+    this.#tunnel = openTunnel(this.#exchange!, client, this.#socket, this, this.#handler.wheel, this.#isWebSocket);
     return this.#tunnel;
+  }
+
+  onHalfClosed(lost: boolean): void {
+    this.#phase = Phase.closed;
+    this.#signs.lost = lost;
+    this.#signs.closed();
   }
 
   onTunnelEnd(): void {

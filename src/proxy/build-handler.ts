@@ -18,12 +18,9 @@ import { Handler } from './handler.ts';
 import { RequestHeads } from './request-heads.ts';
 import { RequestIds } from './request-ids.ts';
 import type { RequestRecorder } from './request-recorder.ts';
-import { CsrfStep } from './steps/csrf-step.ts';
-import { RateLimitStep } from './steps/rate-limit-step.ts';
+import { REQUEST_STEPS } from './request-steps.ts';
 import { SessionStep } from './steps/session-step.ts';
-import { SessionTurn } from './steps/session-turn.ts';
 import { SessionUser } from './steps/session-user.ts';
-import { Simplex } from './steps/simplex.ts';
 
 /** The parts of a worker that carry requests. */
 export interface WorkerParts {
@@ -52,17 +49,9 @@ export interface WorkerParts {
 
 /** Makes the handler of a worker, with the steps that requests pass and what takes them over behind it. */
 export function buildHandler(parts: WorkerParts): Handler {
-  const { wheel, table, turns } = parts;
+  const session = new SessionStep(parts);
   const users = new SessionUser(parts);
-  const steps = {
-    'address-limit': new RateLimitStep('ip'),
-    csrf: new CsrfStep(),
-    session: new SessionStep(parts),
-    'session-limit': new RateLimitStep('session'),
-    simplex: new Simplex(),
-    user: users,
-    turn: new SessionTurn(turns, table, wheel),
-  };
+  const steps = REQUEST_STEPS.map((kind) => kind.make({ ...parts, session, users }));
   const shared = {
     ...parts,
     clock: new WallClock(),
@@ -71,7 +60,8 @@ export function buildHandler(parts: WorkerParts): Handler {
   };
   return new Handler({
     ...shared,
+    session,
     steps,
-    ends: (chooser) => new Attempts({ ...shared, users, steps: Object.values(steps) }, chooser),
+    ends: (chooser) => new Attempts({ ...shared, users, steps }, chooser),
   });
 }

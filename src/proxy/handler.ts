@@ -32,14 +32,10 @@ import { isFinalRecipient } from './final-recipient.ts';
 import type { RequestEnds } from './request-ends.ts';
 import type { RequestHeads } from './request-heads.ts';
 import type { RequestIds } from './request-ids.ts';
-import { type PassedStep, REQUEST_STEPS } from './request-steps.ts';
 import type { RequestTracing } from './request-tracing.ts';
 import { acceptSession, touchSession } from './session/session-search.ts';
 import { type AdmissionStep, type SessionSearch, WAIT } from './steps/admission.ts';
 import { type Sequence, WaitingRequests } from './steps/waiting-requests.ts';
-
-/** Between the route, which comes first, and the choice of the backend, which comes last. */
-const PASSED = REQUEST_STEPS.slice(1, -1) as readonly PassedStep[];
 
 /** What a Handler is made from. */
 export interface HandlerParts<Ends> {
@@ -52,8 +48,10 @@ export interface HandlerParts<Ends> {
   readonly state: SharedState;
   readonly table: SearchedRows;
   readonly store: SessionStore;
-  /** What requests pass, by its name. */
-  readonly steps: Readonly<Record<PassedStep, AdmissionStep>> & { readonly session: SessionSearch };
+  /** What requests pass, in the order of REQUEST_STEPS. */
+  readonly steps: readonly AdmissionStep[];
+  /** The one of the steps that finds sessions. */
+  readonly session: SessionSearch;
   /** Who may have decisions explained in responses; null: nobody, as there is no admin token. */
   readonly explain: ExplainAccess | null;
   /** Makes what takes requests over; they come back to `chooser` when they are to go to another backend. */
@@ -93,6 +91,7 @@ export class Handler<Ends extends RequestEnds = Attempts> implements Chooser, Se
     table,
     store,
     steps,
+    session,
     explain,
     ends,
   }: HandlerParts<Ends>) {
@@ -103,11 +102,11 @@ export class Handler<Ends extends RequestEnds = Attempts> implements Chooser, Se
     this.#state = state;
     this.#table = table;
     this.#store = store;
-    this.#session = steps.session;
-    this.#allSteps = PASSED.map((name) => steps[name]);
+    this.#session = session;
+    this.#allSteps = steps;
     this.#router = router;
     this.ends = ends(this);
-    this.#waiting = new WaitingRequests({ sequence: this, session: steps.session, heads, clock, ends: this.ends });
+    this.#waiting = new WaitingRequests({ sequence: this, session, heads, clock, ends: this.ends });
     this.adopt(router, pools);
   }
 

@@ -11,6 +11,7 @@ import { Handler } from '../../src/proxy/handler.ts';
 import type { RequestEnds } from '../../src/proxy/request-ends.ts';
 import { RequestHeads } from '../../src/proxy/request-heads.ts';
 import { RequestIds } from '../../src/proxy/request-ids.ts';
+import { REQUEST_STEPS } from '../../src/proxy/request-steps.ts';
 import { type AdmissionStep, type Gate, type SessionSearch, WAIT } from '../../src/proxy/steps/admission.ts';
 import type { Route } from '../../src/routing/router.ts';
 import type { SessionStore } from '../../src/sessions/store/store.ts';
@@ -43,6 +44,7 @@ class Course implements RequestEnds {
       again: () => null,
       ask: () => {},
     });
+    const session = step('session');
     const pool = { index: 0, config: { retry: { idempotencyKey: false } } };
     const route = { pool, sticky: true, index: 0, path: '/', csrf: null } as unknown as Route;
     this.handler = new Handler<Course>({
@@ -55,15 +57,8 @@ class Course implements RequestEnds {
       state: {} as SharedState,
       table: {} as SearchedRows,
       store: {} as SessionStore,
-      steps: {
-        'address-limit': step('address-limit'),
-        csrf: step('csrf'),
-        session: step('session'),
-        'session-limit': step('session-limit'),
-        simplex: step('simplex'),
-        user: step('user'),
-        turn: step('turn'),
-      },
+      steps: REQUEST_STEPS.map(({ name }) => (name === 'session' ? session : step(name))),
+      session,
       explain: null,
       ends: () => this,
     });

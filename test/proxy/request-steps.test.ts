@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { REQUEST_STEPS } from '../../src/proxy/request-steps.ts';
@@ -9,22 +10,43 @@ import { SessionBackend } from '../support/session-backend.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-test('118: what needs no session comes before it, and the choice of the backend is the last', () => {
-  const order = ['route', 'address-limit', 'csrf', 'session', 'session-limit', 'simplex', 'user', 'turn', 'backend'];
-  assert.deepEqual(REQUEST_STEPS, order);
+const using = (word: string): string[] =>
+  globSync('src/**/*.ts', { cwd: root })
+    .filter((file) => readFileSync(`${root}/${file}`, 'utf8').includes(word))
+    .sort();
+
+test('118: what needs no session comes before it', () => {
+  const order = ['address-limit', 'csrf', 'session', 'session-limit', 'simplex', 'user', 'turn'];
+  assert.deepEqual(
+    REQUEST_STEPS.map(({ name }) => name),
+    order,
+  );
+});
+
+test('a step is one file and one line of the registry: that file says what it does and how it is explained', () => {
+  const declared = new Map<string, string>();
+  for (const file of using(': StepKind = '))
+    for (const [, name] of readFileSync(`${root}/${file}`, 'utf8').matchAll(/^export const (\w+): StepKind = /gm))
+      declared.set(name!, file);
+  assert.equal(declared.size, REQUEST_STEPS.length, 'each that is declared is in the registry');
+  const registry = readFileSync(`${root}/src/proxy/request-steps.ts`, 'utf8');
+  for (const [name, file] of declared) {
+    assert.equal(dirname(file), 'src/proxy/steps', `${name} is a step`);
+    const naming = globSync('src/**/*.ts', { cwd: root }).filter((other) =>
+      new RegExp(`^import .*\\b${name}\\b.*/${basename(file)}'`, 'm').test(readFileSync(`${root}/${other}`, 'utf8')),
+    );
+    assert.deepEqual(naming, ['src/proxy/request-steps.ts'], `${name} is named in the registry alone`);
+    assert.match(registry, new RegExp(`REQUEST_STEPS.*\\b${name}\\b`), `${name} has its place in the order`);
+  }
+  // Explain goes through the search for the session itself; what else there is says what it would do.
+  const silent = REQUEST_STEPS.filter(({ look }) => look === null).map(({ name }) => name);
+  assert.deepEqual(silent, ['session']);
 });
 
 test('118: the order stands in one place: requests pass the handler, and so does a request that is explained', () => {
-  const using = (word: string): string[] =>
-    globSync('src/**/*.ts', { cwd: root })
-      .filter((file) => readFileSync(`${root}/${file}`, 'utf8').includes(word))
-      .sort();
-  const runs = ['src/proxy/handler.ts', 'src/proxy/request-steps.ts'];
-  assert.deepEqual(
-    using('REQUEST_STEPS').filter((file) => file !== 'src/proxy/steps/admission.ts'),
-    runs,
-  );
-  assert.deepEqual(using('new Handler'), ['src/proxy/build-handler.ts', 'src/proxy/explain/explain.ts']);
+  const makes = ['src/proxy/build-handler.ts', 'src/proxy/explain/explain.ts'];
+  assert.deepEqual(using('REQUEST_STEPS.map('), makes);
+  assert.deepEqual(using('new Handler'), makes);
   const looks = ['src/proxy/session/session-search.ts', 'src/proxy/steps/session-step.ts'];
   assert.deepEqual(using('findSession('), looks);
   assert.deepEqual(using('chooseBackend('), ['src/proxy/attempts.ts', 'src/proxy/choose.ts', 'src/proxy/handler.ts']);

@@ -19,13 +19,14 @@ import { Handler } from '../handler.ts';
 import type { RequestEnds } from '../request-ends.ts';
 import { RequestHeads } from '../request-heads.ts';
 import { RequestIds } from '../request-ids.ts';
+import { REQUEST_STEPS } from '../request-steps.ts';
 import type { AdmissionStep } from '../steps/admission.ts';
+import type { Look } from '../steps/step-kind.ts';
 import { affinitySteps, sourceOf } from './affinity-steps.ts';
 import { answerStep } from './answer-step.ts';
 import { explainChoice } from './backend-step.ts';
 import { ExplainedSession } from './explained-session.ts';
 import type { ExplainCandidate, ExplainQuery, ExplainStep, Explanation } from './explanation.ts';
-import { GUARD_STEPS } from './guard-steps.ts';
 import { type ClientAsTold, ImaginedClient } from './imagined-client.ts';
 import { type ImaginedRequest, imagineRequest } from './imagined-request.ts';
 import { ReadOnlyStore, type SharedSessions } from './read-only-store.ts';
@@ -116,6 +117,7 @@ class Inquiry implements RequestEnds {
     heads.latest = head;
     const table = new ReadOnlyTable(this.#parts.table, this.#trail);
     const store = new ReadOnlyStore(table, this.#parts.shared, this.#trail);
+    const session = new ExplainedSession(table, store, (runtime, looks) => this.#noteSearch(runtime, looks));
     const pool = router.match(head)?.pool.index;
     return new Handler<Inquiry>({
       wheel: threadWheel,
@@ -127,15 +129,8 @@ class Inquiry implements RequestEnds {
       state,
       table,
       store,
-      steps: {
-        'address-limit': this.#look('address-limit'),
-        csrf: this.#look('csrf'),
-        session: new ExplainedSession(table, store, (runtime, looks) => this.#noteSearch(runtime, looks)),
-        'session-limit': this.#look('session-limit'),
-        simplex: this.#look('simplex'),
-        user: this.#look('user'),
-        turn: this.#look('turn'),
-      },
+      steps: REQUEST_STEPS.map(({ look }) => (look === null ? session : this.#look(look))),
+      session,
       explain: null,
       ends: () => this,
     });
@@ -149,12 +144,12 @@ class Inquiry implements RequestEnds {
     return trace.route;
   }
 
-  #look(name: keyof typeof GUARD_STEPS): AdmissionStep {
+  #look(look: Look): AdmissionStep {
     return {
       isFor: () => true,
       enter: (x, runtime) => {
         if (this.#searches) this.#noteFound(runtime, true);
-        const looked = GUARD_STEPS[name](x, runtime, this.#parts.ahead, this.#request.head);
+        const looked = look(x, runtime, this.#request.head, this.#parts.ahead);
         if (looked === null) return null;
         this.#note(looked.step);
         return looked.error;

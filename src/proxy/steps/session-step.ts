@@ -14,6 +14,7 @@ import { Search } from '../session/search.ts';
 import { answered } from '../session/session-claim.ts';
 import { findSession } from '../session/session-search.ts';
 import { type Gate, type SessionSearch, WAIT } from './admission.ts';
+import type { StepKind } from './step-kind.ts';
 
 /** What a SessionStep is made from. */
 export interface SessionStepParts {
@@ -144,3 +145,6 @@ export class SessionStep implements SessionSearch {
     });
   }
 }
+
+/** Which session it is of: its keys, and whether that session is bound to this client. */
+export const SESSION: StepKind = { name: 'session', make: ({ session }) => session, look: null };

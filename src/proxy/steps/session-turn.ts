@@ -1,20 +1,25 @@
 import { ERRORS, type ErrorKind } from '../../errors.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
 import type { PoolRuntime } from '../../exchange/pool-runtime.ts';
+import type { Head } from '../../http1/head.ts';
+import type { Key } from '../../keys/key.ts';
 import type { Route } from '../../routing/router.ts';
 import { Lookup, type SessionTable } from '../../sessions/table/table.ts';
 import type { TimerWheel } from '../../timing/timer-wheel.ts';
 import { type SessionTurns, Taken } from '../../turns/session-turns.ts';
 import { Turn, type TurnTaker } from '../../turns/turn.ts';
+import { spokenTime } from '../explain/spoken-time.ts';
 import { followRotation } from '../session/session-changes.ts';
 import { goByRow } from '../session/session-claim.ts';
 import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
+import { passed } from './passed.ts';
+import type { Looked, StepKind } from './step-kind.ts';
 
 /**
  * `session.dialog: half-duplex`: a request waits until those of its session that came before it are answered (see SessionTurns). It has the turn until its
  * response is complete, or turns out to be a stream. A session that begins with this very request is known to nobody else: it needs no turn.
  */
-export class SessionTurn implements AdmissionStep {
+class SessionTurn implements AdmissionStep {
   readonly #turns: SessionTurns;
   readonly #table: SessionTable;
   readonly #wheel: TimerWheel;
@@ -121,4 +126,29 @@ class Waiting implements TurnTaker {
   onTurnTimeout(): void {
     this.#gate.turnAway(this.#x, this.#x.serial, ERRORS.DIALOG_TIMEOUT);
   }
+}
+
+/** `session.dialog: half-duplex`. */
+export const TURN: StepKind = {
+  name: 'turn',
+  make: ({ turns, table, wheel }) => new SessionTurn(turns, table, wheel),
+  look,
+};
+
+function look(x: Exchange, { pool }: PoolRuntime, _head: Head, ahead: (key: Key) => number): Looked | null {
+  const { dialog, dialogQueue } = pool.config.session;
+  if (dialog !== 'half-duplex') return null;
+  if (x.strategy === null || x.fresh)
+    return passed('dialog', 'at once', 'A new session has no other requests to wait for.');
+  const before = ahead(x.found.key);
+  if (before === 0) return passed('dialog', 'at once', 'No other request of the session is under way.');
+  if (before > dialogQueue.max) {
+    const detail = `${before} requests of the session are under way or wait, and at most ${dialogQueue.max} may wait.`;
+    return { step: { step: 'dialog', outcome: 'refused', detail }, error: ERRORS.DIALOG_QUEUE_FULL };
+  }
+  return passed(
+    'dialog',
+    'waits',
+    `It waits for ${before} request${before === 1 ? '' : 's'} of its session, for at most ${spokenTime(dialogQueue.wait)}.`,
+  );
 }

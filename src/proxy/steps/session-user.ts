@@ -19,6 +19,8 @@ import type { OverSession, UserVerdict } from '../../sessions/users/user-index.t
 import { noteSession } from '../session/note-session.ts';
 import { learnedKey } from '../session/session-confirm.ts';
 import { type AdmissionStep, type Gate, WAIT } from './admission.ts';
+import { passed } from './passed.ts';
+import type { Looked, StepKind } from './step-kind.ts';
 
 /** Between two log lines about the same trouble. */
 const QUIET_MS = 10_000;
@@ -261,3 +263,22 @@ export class SessionUser implements AdmissionStep {
 }
 
 const UNLIMITED: UserAnswer = { verdict: { granted: true, over: [], missed: false }, later: null };
+
+/** `session.perUser`. */
+export const USER: StepKind = { name: 'user', make: ({ users }) => users, look };
+
+function look(x: Exchange, { pool }: PoolRuntime): Looked | null {
+  const { max, whenFull, header, claim } = pool.config.session.perUser;
+  if (max === 0) return null;
+  const known = x.hasRow && (x.row.userA !== 0 || x.row.userB !== 0);
+  if (known)
+    return passed('user', 'known', `The session is one of its user's already, and counts among at most ${max}.`);
+  const source = header === null ? `the claim ${claim} of its token` : `the header ${header}`;
+  const full =
+    whenFull === 'refuse' ? 'a further one is refused with 429' : 'the least recently seen one ends for a further one';
+  return passed(
+    'user',
+    'not looked at',
+    `A user may have ${max} session${max === 1 ? '' : 's'}, and ${full}. Whose this one is, ${source} or the application says: that is not looked at here.`,
+  );
+}

@@ -10,11 +10,11 @@ export function clientNetwork(client: string, prefix4: number, prefix6: number):
   // ipaddr.js alone would also take octal and short forms.
   if (isIP(client) === 0) return null;
   const address = ipaddr.process(client);
-  const bits = address.kind() === 'ipv4' ? prefix4 : prefix6;
-  const bytes = address.toByteArray();
-  for (let i = 0; i < bytes.length; i++) {
-    const kept = Math.min(Math.max(bits - i * 8, 0), 8);
-    bytes[i]! &= 0xff << (8 - kept);
-  }
+  const mask =
+    address.kind() === 'ipv4'
+      ? ipaddr.IPv4.subnetMaskFromPrefixLength(prefix4)
+      : ipaddr.IPv6.subnetMaskFromPrefixLength(prefix6);
+  const kept = mask.toByteArray();
+  const bytes = address.toByteArray().map((byte, i) => byte & kept[i]!);
   return String.fromCharCode(...bytes);
 }

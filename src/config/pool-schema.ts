@@ -1,5 +1,6 @@
 /** A named group of backends that serve the same application, and how its sessions are kept. */
 import * as z from 'zod';
+import { CONNECTION_FIELDS } from '../http1/connection-fields.ts';
 import { affinitySchema, headerName } from './affinity-schema.ts';
 import { methodSchema, pathPattern } from './listener-schema.ts';
 import { duration, flag, integer, percentage, rate, size, statusRanges, text, timer } from './scalars.ts';
@@ -223,11 +224,7 @@ const HOST_AND_PORT = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,
 /** RFC 9110 section 5.5, without obs-text. */
 const FIELD_VALUE = /^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/;
 /** Framing and connection are limpet's own (RFC 9110 section 7.6.1, RFC 9113 section 8.2.2), and the host has a key of its own. */
-const OWN_FIELDS = new Set(
-  'connection content-length expect host http2-settings keep-alive proxy-connection te trailer transfer-encoding upgrade'.split(
-    ' ',
-  ),
-);
+const OWN_FIELDS = new Set([...CONNECTION_FIELDS, 'content-length', 'expect', 'host', 'trailer']);
 
 function probeHeader() {
   return headerName().refine((name) => !OWN_FIELDS.has(name.toLowerCase()), {

@@ -2,6 +2,7 @@ import type { CookieNames } from '../affinity/cookie-names.ts';
 import { stripCookies } from '../affinity/cookie-strip.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import { CONNECTION_FIELD_IDS } from '../http1/connection-fields.ts';
 import { ConnectionToken, Framing, type Head } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
 import { namedFields } from './named-fields.ts';
@@ -14,15 +15,9 @@ import { namedFields } from './named-fields.ts';
 const FATE = new Uint8Array(64);
 for (const id of [
   HeaderId.alias,
-  HeaderId.connection,
-  HeaderId.transferEncoding,
-  HeaderId.upgrade,
-  HeaderId.te,
-  HeaderId.keepAlive,
-  HeaderId.proxyConnection,
+  ...CONNECTION_FIELD_IDS,
   HeaderId.proxyAuthenticate,
   HeaderId.proxyAuthorization,
-  HeaderId.http2Settings,
   HeaderId.xForwardedFor,
   HeaderId.xForwardedProto,
   HeaderId.xForwardedHost,

@@ -1,4 +1,5 @@
 import type { CookieNames } from '../affinity/cookie-names.ts';
+import { CONNECTION_FIELD_IDS } from '../http1/connection-fields.ts';
 import { ConnectionToken, Framing, type Head } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
 import { namedFields } from './named-fields.ts';
@@ -6,12 +7,7 @@ import { namedFields } from './named-fields.ts';
 /** What becomes of a response field on its way to the client, by HeaderId: 0 passed on, 1 dropped, 2 looked at. */
 const FATE = new Uint8Array(64);
 for (const id of [
-  HeaderId.connection,
-  HeaderId.transferEncoding,
-  HeaderId.upgrade,
-  HeaderId.te,
-  HeaderId.keepAlive,
-  HeaderId.proxyConnection,
+  ...CONNECTION_FIELD_IDS,
   HeaderId.proxyAuthenticate,
   HeaderId.limpetSession,
   HeaderId.limpetSessionMoved,

@@ -1,3 +1,4 @@
+import { CONNECTION_FIELD_IDS } from '../http1/connection-fields.ts';
 import { Head, Parse } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
 
@@ -5,19 +6,13 @@ import { HeaderId } from '../http1/header-id.ts';
 const REFUSED = new Set<number>([
   HeaderId.alias,
   HeaderId.host,
-  HeaderId.connection,
+  ...CONNECTION_FIELD_IDS,
   HeaderId.contentLength,
-  HeaderId.transferEncoding,
   HeaderId.cookie,
   HeaderId.setCookie,
   HeaderId.expect,
-  HeaderId.upgrade,
-  HeaderId.te,
-  HeaderId.keepAlive,
-  HeaderId.proxyConnection,
   HeaderId.proxyAuthenticate,
   HeaderId.proxyAuthorization,
-  HeaderId.http2Settings,
   HeaderId.wwwAuthenticate,
   HeaderId.trailer,
   HeaderId.xForwardedFor,

@@ -63,7 +63,7 @@ export function requestText(raw: readonly string[], whole: boolean, key: () => s
         break;
       default:
         // nghttp2 refuses these of a client; that they cannot frame a request of HTTP/1.1 does not hang on it.
-        if (CONNECTION_FIELDS.has(name) || (protocol !== '' && HANDSHAKE.has(name))) break;
+        if ((CONNECTION_FIELDS.has(name) && name !== 'te') || (protocol !== '' && HANDSHAKE.has(name))) break;
         if (name === 'content-length') length = true;
         fields += `${name}: ${value}\r\n`;
         break;

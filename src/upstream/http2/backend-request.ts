@@ -31,7 +31,7 @@ export function backendRequest(text: string, scheme: 'http' | 'https'): BackendR
     else if (name === 'transfer-encoding') length = -1;
     else if (name === 'content-length') length = Number(value);
     else if (name === 'te') trailers = true;
-    if (!CONNECTION_FIELDS.has(name)) fields.push(name, value);
+    if (name === 'te' || (name !== 'host' && !CONNECTION_FIELDS.has(name))) fields.push(name, value);
   }
   return { fields, method, length, trailers };
 }
@@ -43,7 +43,7 @@ export function trailerFields(text: string): Record<string, string | string[]> {
     if (line === '') continue;
     const colon = line.indexOf(':');
     const name = line.slice(0, colon).toLowerCase();
-    if (CONNECTION_FIELDS.has(name) || name === 'te') continue;
+    if (CONNECTION_FIELDS.has(name) || name === 'host') continue;
     const value = line.slice(colon + 1).trim();
     const before = fields[name];
     fields[name] = before === undefined ? value : [before, value].flat();

@@ -1,19 +1,9 @@
+import { CONNECTION_FIELD_IDS } from '../../http1/connection-fields.ts';
 import type { FieldBlock } from '../../http1/field-block.ts';
-import { HeaderId } from '../../http1/header-id.ts';
 
 /** 1 for the fields that HTTP/2 does not have (RFC 9113 8.2.2), by HeaderId. */
 const DROPPED = new Uint8Array(64);
-for (const id of [
-  HeaderId.connection,
-  HeaderId.keepAlive,
-  HeaderId.proxyConnection,
-  HeaderId.transferEncoding,
-  HeaderId.upgrade,
-  HeaderId.te,
-  HeaderId.http2Settings,
-]) {
-  DROPPED[id] = 1;
-}
+for (const id of CONNECTION_FIELD_IDS) DROPPED[id] = 1;
 
 /** Adds the field lines of a head of HTTP/1.1 to `list`, names in lower case and values by turns, in their order and number (behaviour 66). */
 export function responseFields(block: FieldBlock, list: string[]): string[] {

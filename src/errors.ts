@@ -4,7 +4,7 @@
  */
 
 /** Who is to blame. Only `backend` counts against a backend's health. */
-export type Fault = 'client' | 'limpet' | 'backend' | 'pool';
+type Fault = 'client' | 'limpet' | 'backend' | 'pool';
 
 export interface ErrorKind {
   /** Value of the `Limpet-Error` header and of the `code` label in metrics. */

@@ -11,7 +11,7 @@ import { Router } from './router.ts';
 import { adminRoutes } from './routes/admin-routes.ts';
 
 /** Who may use the API. */
-export interface ApiAccess {
+interface ApiAccess {
   /** Null: no token is asked for. */
   readonly token: BearerToken | null;
   /** Host must be an address or localhost: where no token protects from pages whose name points here. */

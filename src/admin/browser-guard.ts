@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** The header fields that tell what a browser is up to. */
-export interface BrowserFields {
+interface BrowserFields {
   readonly host?: string | undefined;
   readonly origin?: string | undefined;
   readonly 'sec-fetch-site'?: string | string[] | undefined;

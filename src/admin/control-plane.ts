@@ -10,8 +10,6 @@ export type Phase = 'starting' | 'ready' | 'stopping';
 
 /** What the running limpet says of itself. */
 export type StatusView = z.output<typeof views.statusSchema>;
-/** Where sessions are kept besides this process. */
-export type StoreView = z.output<typeof views.storeSchema>;
 /** A pool with its backends. */
 export type PoolView = z.output<typeof views.poolSchema>;
 /** A backend, as it is now. */
@@ -20,18 +18,14 @@ export type BackendView = z.output<typeof views.backendSchema>;
 export type SessionView = z.output<typeof views.sessionSchema>;
 /** A part of the list of sessions. */
 export type SessionPage = z.output<typeof views.sessionPageSchema>;
-/** What a reload has done. */
 /** How sessions ended. */
 export type SessionEndsView = z.output<typeof views.sessionEndsSchema>;
+/** What a reload has done. */
 export type ReloadView = z.output<typeof views.reloadSchema>;
 /** Which sessions would move, and where to. */
 export type SimulationView = z.output<typeof views.simulationSchema>;
 /** What became of the sessions of a backend. */
 export type EvacuationView = z.output<typeof views.evacuationSchema>;
-/** How the latest reload went. */
-export type LastReloadView = NonNullable<StatusView['lastReload']>;
-/** An address that limpet listens on. */
-export type ListenerView = StatusView['listeners'][number];
 
 /** Which sessions to list. */
 export interface SessionQuery {

@@ -14,7 +14,7 @@ export type ReloadOutcome =
   | { readonly ok: false; readonly errors: readonly ConfigError[] };
 
 /** How the latest one went. */
-export interface LastReload {
+interface LastReload {
   /** Ms since epoch. */
   readonly at: number;
   readonly ok: boolean;

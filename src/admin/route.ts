@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { Answer } from './answer.ts';
 
 /** What a handler gets, checked already: the query and the body as the schemas of the route want them. */
-export interface RouteCall<Query, Body> {
+interface RouteCall<Query, Body> {
   /** Decoded values of the `:name` segments. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: Query;

@@ -1,7 +1,7 @@
 import type { Route } from './route.ts';
 
 /** Where a request leads. */
-export type Match =
+type Match =
   | { readonly kind: 'route'; readonly route: Route; readonly params: Readonly<Record<string, string>> }
   /** The path is there and this method is not. */
   | { readonly kind: 'method'; readonly allow: string; readonly open: boolean }

@@ -14,7 +14,7 @@ const LAST_DATE_MS = 8.64e15;
 type Live = Pick<LiveParts, 'state' | 'table' | 'discovered' | 'now'>;
 
 /** The fields of a row that a view shows. */
-export interface SessionFields {
+interface SessionFields {
   readonly pool: number;
   /** Slot of the backend. */
   readonly backend: number;

@@ -6,7 +6,7 @@ import { Deadline } from '../timing/deadline.ts';
 import { KeysMissing } from './keys-missing.ts';
 
 /** Times of a key set that is fetched, ms. Arguments for tests; the defaults are what runs. */
-export interface JwksTimes {
+interface JwksTimes {
   /** A fetch that takes longer has failed: requests wait for it. */
   readonly timeout: number;
   /** No fetch for so long after one that failed. */

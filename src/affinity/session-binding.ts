@@ -17,7 +17,7 @@ const PREFIX4 = 32;
 const PREFIX6 = 64;
 
 /** What of a request's client a session can be bound to. */
-export interface BoundClient {
+interface BoundClient {
   /** Behind trusted proxies, as text; '' for one without an address. */
   readonly address: string;
   /** SHA-256 fingerprint of its verified certificate; '' when it has shown none. */
@@ -79,6 +79,6 @@ export class SessionBinding {
 }
 
 /** A User-Agent without versions (RFC 9110 10.1.5: product/version and comments) and other numbers. */
-export function agentFamily(agent: string): string {
+function agentFamily(agent: string): string {
   return agent.replace(/\/[^\s;,()]*/g, '/').replace(/\d[\d._]*/g, '');
 }

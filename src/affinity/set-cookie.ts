@@ -2,7 +2,7 @@ import type { Head } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
 
 /** What a response does to one cookie. Offsets into the head's text; an empty range: the cookie is deleted. */
-export interface CookieChange {
+interface CookieChange {
   readonly start: number;
   readonly end: number;
 }

@@ -5,7 +5,7 @@ import { claimText } from './token-claim.ts';
 import type { TokenVerifier } from './token-verifier.ts';
 
 /** What is known of a token. */
-export interface TokenVerdict {
+interface TokenVerdict {
   readonly verified: boolean;
   /** It could not be checked: there were no keys. */
   readonly unchecked: boolean;

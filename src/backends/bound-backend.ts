@@ -2,7 +2,7 @@ import type { Backend } from './backend.ts';
 import type { Pool } from './pool.ts';
 
 /** Where a session is: the two fields of a row of the session table. */
-export interface Bound {
+interface Bound {
   /** Slot. */
   readonly backend: number;
   /** Stamp of a life, see BackendLife. */

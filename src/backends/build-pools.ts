@@ -7,7 +7,7 @@ import { allocateSharedState, SharedLayout } from './shared-layout.ts';
 import type { SlotAssignment } from './slots.ts';
 
 /** What a reload keeps of the pools besides their slots. */
-export interface PoolPlaces {
+interface PoolPlaces {
   /** Index of each pool by name, the same for as long as limpet runs: rows and counters hold it. */
   readonly indices?: ReadonlyMap<string, number>;
   /** `pool/id` of the backends that are in the configuration no more and serve the sessions they have. */

@@ -6,7 +6,7 @@ import { backendAddress } from './backend-address.ts';
 import type { BackendTls } from './backend-tls.ts';
 
 /** How a connection is opened. */
-export interface OpenOptions {
+interface OpenOptions {
   /** Used where the backend's url says so. */
   readonly tls: BackendTls;
   /** Protocols offered over TLS. */

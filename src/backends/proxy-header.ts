@@ -1,7 +1,7 @@
 import ipaddr from 'ipaddr.js';
 
 /** The two ends of a client's connection. */
-export interface ProxiedConnection {
+interface ProxiedConnection {
   /** Address of the client; anything else: it has none, such as behind a unix socket. */
   readonly address: string;
   /** 0: not known. */

@@ -29,7 +29,7 @@ export interface Leaving {
 }
 
 /** Sessions that go the same way. */
-export interface PlannedMove {
+interface PlannedMove {
   readonly pool: string;
   readonly from: string;
   /** Null: nowhere, their requests are answered 503. */
@@ -87,7 +87,7 @@ export async function planMoves(
  * Called for each session, outside every lock. `key` is scratch; `target` is null when there is nowhere to go, or when the pool ends its
  * sessions rather than send them where their state is not (`onLost: reject`).
  */
-export type VisitLeaving = (nth: number, entry: SessionEntry, key: Key, target: Backend | null) => void;
+type VisitLeaving = (nth: number, entry: SessionEntry, key: Key, target: Backend | null) => void;
 
 /** Goes through the sessions of the leaving backends, portion by portion; `nth` is the place of the backend in `leaving`. */
 export async function visitLeaving(

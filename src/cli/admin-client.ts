@@ -11,7 +11,7 @@ import { harmless } from './output.ts';
 const TIMEOUT_MS = 10_000;
 
 /** How to make one call. */
-export interface CallOptions {
+interface CallOptions {
   /** Longest time to wait for the answer. */
   readonly timeoutMs?: number;
   /** The name of a configuration that was sent as text: its mistakes are told with it. */

@@ -1,5 +1,5 @@
 /** 1: failed at run time; 2: bad usage or bad configuration. */
-export type FailureStatus = 1 | 2;
+type FailureStatus = 1 | 2;
 
 /** A command cannot go on. Each line goes to standard error and says what to do next; the status is limpet's exit status. */
 export class CliError extends Error {

@@ -9,7 +9,7 @@ import { KeyHash } from '../keys/key-hash.ts';
 import { format } from '../keys/public-id.ts';
 
 /** What a cookie of limpet's that verifies says. */
-export interface ReadCookie {
+interface ReadCookie {
   readonly pool: Pool;
   /** Number of the secret that has signed it, from 1. */
   readonly secret: number;

@@ -27,7 +27,7 @@ export interface DrainEnd {
 }
 
 /** What a drain is watched and driven by. */
-export interface DrainParts {
+interface DrainParts {
   /** Null: there is no such backend any more. */
   readonly look: () => Promise<DrainLook | null>;
   /** Moves the sessions that are left; `stayed` had nowhere to go. */

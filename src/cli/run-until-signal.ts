@@ -9,7 +9,7 @@ export interface Stoppable {
 }
 
 /** `process`, as far as signals go. */
-export interface SignalSource {
+interface SignalSource {
   on(signal: NodeJS.Signals, listener: () => void): unknown;
   off(signal: NodeJS.Signals, listener: () => void): unknown;
 }

@@ -11,7 +11,7 @@ export function headerName() {
 }
 
 /** A cookie name, kept as written: cookie names are case-sensitive. */
-export function cookieName() {
+function cookieName() {
   return text("must be a cookie name: letters, digits and any of !#$%&'*+-.^_`|~ (RFC 6265)", TOKEN);
 }
 
@@ -91,7 +91,7 @@ export const verifyWrittenSchema = z.strictObject({
  * How a token is checked before its claim is believed. `algorithms` defaults to those that fit the kind of key, never
  * `none`.
  */
-export const verifySchema = z.codec(
+const verifySchema = z.codec(
   verifyWrittenSchema,
   z.strictObject({
     secret: z.string().nullable(),

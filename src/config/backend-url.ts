@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 
 /** Where a backend listens. */
-export type BackendUrl =
+type BackendUrl =
   | {
       readonly kind: 'tcp';
       /** https:// */

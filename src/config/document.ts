@@ -26,7 +26,7 @@ const DEEPEST = 64;
 /** Levels of `<<` within each other. */
 const DEEPEST_MERGE = 16;
 
-export interface ConfigDocument {
+interface ConfigDocument {
   /** Maps as objects, lists as arrays; never shared between two paths. */
   readonly value: unknown;
   readonly errors: readonly ConfigError[];

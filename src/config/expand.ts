@@ -2,7 +2,7 @@
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What became of a scalar with variables in it: its text, or what is wrong with it. */
-export type Expansion = { readonly text: string } | { readonly error: string };
+type Expansion = { readonly text: string } | { readonly error: string };
 
 const REFERENCE = /\$(\$?)\{([^}]*)(\}?)/g;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;

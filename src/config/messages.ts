@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import type { KeyPath } from './config-error.ts';
 import { didYouMean } from './suggest.ts';
 
-export interface Finding {
+interface Finding {
   readonly path: KeyPath;
   readonly message: string;
   readonly at: 'key' | 'value';

@@ -10,7 +10,7 @@ export interface PemReport {
 }
 
 /** A certificate with its chain and its key, as PEM text. */
-export interface PemPair {
+interface PemPair {
   readonly cert: string;
   readonly key: string;
   /** The first certificate of the file. */

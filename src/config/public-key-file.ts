@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { whyUnreadable } from './files.ts';
 
 /** What a file of public keys holds, or what is wrong with it: the same for `check`, start and reload. */
-export type PublicKeyFile =
+type PublicKeyFile =
   | { readonly key: KeyObject }
   | {
       /** JSON Web Keys. */

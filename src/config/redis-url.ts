@@ -1,5 +1,5 @@
 /** What `sessions.redis.url` says. */
-export interface RedisAddress {
+interface RedisAddress {
   readonly host: string;
   readonly port: number;
   readonly tls: boolean;

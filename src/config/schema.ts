@@ -244,14 +244,8 @@ export type AffinityConfigOf<By extends AffinityConfig['by']> = Extract<Affinity
 export type TokenVerifyConfig = NonNullable<AffinityConfigOf<'token'>['verify']>;
 /** `pools.NAME.session`. */
 export type SessionConfig = PoolConfig['session'];
-/** `pools.NAME.failover`. */
-export type FailoverConfig = PoolConfig['failover'];
-/** `pools.NAME.retry`. */
-export type RetryConfig = PoolConfig['retry'];
-/** `pools.NAME.timeouts`. */
-export type PoolTimeoutsConfig = PoolConfig['timeouts'];
 /** `pools.NAME.health`. */
-export type HealthConfig = PoolConfig['health'];
+type HealthConfig = PoolConfig['health'];
 /** `pools.NAME.health.active`, when there are probes. */
 export type ActiveHealthConfig = NonNullable<HealthConfig['active']>;
 /** `pools.NAME.health.passive`, when traffic is looked at. */
@@ -260,5 +254,3 @@ export type PassiveHealthConfig = NonNullable<HealthConfig['passive']>;
 export type SessionsConfig = Config['sessions'];
 /** `admin`. */
 export type AdminConfig = Config['admin'];
-/** `log`. */
-export type LogConfig = Config['log'];

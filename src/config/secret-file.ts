@@ -5,7 +5,7 @@ const LEAST_BYTES = 32;
 const HOW = 'make one with: openssl rand -base64 32';
 
 /** What a file of secrets holds, or what is wrong with it: one message for `check`, start and reload. */
-export type SecretFile =
+type SecretFile =
   | { readonly secrets: readonly Uint8Array[]; readonly mode: number }
   | {
       /** Names file and line, and never shows a secret. */

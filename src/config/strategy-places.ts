@@ -23,7 +23,7 @@ const PLACES: { readonly [By in AffinityConfig['by']]: Places } = {
 };
 
 /** A file that a key source names, and where. */
-export interface StrategyFile {
+interface StrategyFile {
   readonly place: Place;
   readonly file: string;
 }

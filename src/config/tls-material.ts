@@ -19,7 +19,7 @@ export interface TlsMaterial {
 }
 
 /** Where what is wrong with the files goes. */
-export interface TlsReport {
+interface TlsReport {
   error(path: KeyPath, message: string): void;
   warn(path: KeyPath, message: string): void;
 }

@@ -25,7 +25,7 @@ export type FleetEvent =
       readonly restartMs: number;
     };
 
-export interface FleetOptions {
+interface FleetOptions {
   /** Their ids; each copies to the next one, the last to the first. */
   readonly ids: readonly string[];
   /** Of the first one; a taken port is passed over. 0: any free ports. */

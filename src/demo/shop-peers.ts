@@ -3,7 +3,7 @@ import { shopInternal } from './shop-internal.ts';
 import type { ShopPeer } from './shop-options.ts';
 
 /** What one server knows of another. */
-export interface PeerStatus {
+interface PeerStatus {
   readonly id: string;
   /** null: not asked yet. */
   readonly up: boolean | null;

@@ -11,7 +11,7 @@ import type { ServerStatus, ShopPeers } from './shop-peers.ts';
 import type { ShopSessions } from './shop-sessions.ts';
 
 /** The parts of a shop server that its routes lead to. */
-export interface ShopParts {
+interface ShopParts {
   readonly id: string;
   readonly secret: string;
   readonly api: ShopApi;

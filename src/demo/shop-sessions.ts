@@ -37,7 +37,7 @@ export interface SessionRecord {
   touched: number;
 }
 
-export interface ShopSessionLimits {
+interface ShopSessionLimits {
   /** Sessions kept; over it the one that was not used for the longest time goes. */
   readonly max: number;
   /** ms without a request or a copy after which a session is dropped. */

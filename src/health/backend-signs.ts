@@ -15,7 +15,7 @@ const SUSPICION_MS = 1_000;
 const AHEAD_MS = 100;
 
 /** What BackendSigns works with. */
-export interface BackendSignsParts {
+interface BackendSignsParts {
   readonly state: SharedState;
   readonly restarts: Restarts;
   readonly log: { warn(fields: object, message: string): void };

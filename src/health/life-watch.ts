@@ -28,7 +28,7 @@ const RETURN_MS = 50;
 const SOON_MS = 20;
 
 /** What a LifeWatch works with. */
-export interface LifeWatchParts {
+interface LifeWatchParts {
   readonly state: SharedState;
   readonly restarts: Restarts;
   readonly clock: Clock;

@@ -16,7 +16,7 @@ import { PROBES } from './registry.ts';
 import { SlowStart } from './slow-start.ts';
 
 /** What a HealthMonitor works with; what is left out is the real thing. */
-export interface HealthMonitorOptions {
+interface HealthMonitorOptions {
   readonly state: SharedState;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
   /** Called on every flip, after the state has changed. */

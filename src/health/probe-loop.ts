@@ -6,7 +6,7 @@ import type { Probe, ProbeResult } from './probe.ts';
 const AGAIN_MS = 100;
 
 /** What a ProbeLoop works with. */
-export interface ProbeLoopOptions {
+interface ProbeLoopOptions {
   readonly backend: Backend;
   readonly probe: Probe;
   /** From the start of one probe to the start of the next, in ms, within a tenth of it. */

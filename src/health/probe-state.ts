@@ -11,7 +11,7 @@ export interface ProbeState {
 export const UNPROBED: ProbeState = { health: 'unknown', against: 0 };
 
 /** How many results in a row turn the health. */
-export interface Thresholds {
+interface Thresholds {
   readonly rise: number;
   readonly fall: number;
 }

@@ -4,10 +4,10 @@ import type { Backend } from '../backends/backend.ts';
  * How limpet knows that the process of a backend has ended: it gave another `boot` id, its port refuses connections and none stands any more, an operator said
  * so, or another process that has the same sessions saw it (a node of the store, the limpet that is taken over from).
  */
-export type RestartSign = 'boot' | 'refused' | 'operator' | 'store';
+type RestartSign = 'boot' | 'refused' | 'operator' | 'store';
 
 /** What Restarts works with. */
-export interface RestartsParts {
+interface RestartsParts {
   /** Counts one more in `limpet_backend_restarts_total`. */
   readonly count: (pool: string, backend: string, sign: RestartSign) => void;
   readonly log: { warn(fields: object, message: string): void };

@@ -13,7 +13,7 @@ const AGAIN_MS = 2_000;
 const OVER = 0.9;
 const SEVERE = 1.1;
 
-export interface MemoryWatchParts {
+interface MemoryWatchParts {
   readonly pressure: MemoryPressure;
   /** Of this thread. */
   readonly thread: number;

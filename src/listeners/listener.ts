@@ -43,7 +43,7 @@ const BACKLOG = 4_096;
 /** Between two log lines about the same trouble with accepting. */
 const QUIET_MS = 10_000;
 
-export interface ListenerParts {
+interface ListenerParts {
   readonly config: ListenerConfig;
   readonly index: number;
   /** Number of this worker. */

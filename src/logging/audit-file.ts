@@ -16,7 +16,7 @@ const LF = 10;
 const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
 const MODE = 0o600;
 
-export interface AuditFileEvents {
+interface AuditFileEvents {
   /** The file cannot be written from now on, and why; null: it can again. */
   onTrouble(problem: string | null): void;
   /** So many lines are lost. */

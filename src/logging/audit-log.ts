@@ -18,7 +18,7 @@ const CLOCK_MS = 1_000;
 /** For the last lines of a file that is closed, ms. */
 const LAST_MS = 2_000;
 
-export interface AuditLogParts {
+interface AuditLogParts {
   /** Of EventSequence, for the supervisor (thread 0) and the workers (from 1). */
   readonly sequence: SharedArrayBuffer;
   /** Number of threads, the supervisor's included. */

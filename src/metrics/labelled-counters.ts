@@ -70,7 +70,7 @@ export const LABELLED_METRICS = {
 export type LabelledMetric = keyof typeof LABELLED_METRICS;
 
 /** A text for each label of the metric, in the order of LABELLED_METRICS. */
-export type MetricLabels<M extends LabelledMetric> = TextPerName<(typeof LABELLED_METRICS)[M]['labels']>;
+type MetricLabels<M extends LabelledMetric> = TextPerName<(typeof LABELLED_METRICS)[M]['labels']>;
 type TextPerName<Names extends readonly string[]> = { readonly [I in keyof Names]: string };
 
 /** How often something rare happened since the last drain; structured-cloneable. */

@@ -10,7 +10,7 @@ type Labels = Readonly<Record<string, string>>;
 type Set = (labels: Labels, value: number) => void;
 
 /** What the metrics are made of. */
-export interface MetricsParts {
+interface MetricsParts {
   readonly source: MetricsSource;
   readonly sums: CounterSums;
   readonly labelled: LabelledTotals;

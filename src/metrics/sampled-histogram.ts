@@ -3,7 +3,7 @@ import { BUCKETS_MS } from './buckets.ts';
 import type { TimeHistogram } from './counter-sums.ts';
 
 /** One series of a histogram: its labels and what was counted. */
-export interface HistogramSample {
+interface HistogramSample {
   readonly labels: Readonly<Record<string, string>>;
   readonly times: TimeHistogram;
 }

@@ -3,7 +3,7 @@ import { listenerKeys } from '../config/listener-keys.ts';
 import type { RunningModel } from './running-model.ts';
 
 /** One listener, for people. */
-export interface ListenerAddress {
+interface ListenerAddress {
   /** As configured. */
   readonly bind: string;
   /** Such as `http://127.0.0.1:8080`, with the port that it really has. */

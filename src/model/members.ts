@@ -2,14 +2,14 @@ import type { DiscoveredMember } from '../backends/discovery/discovered-member.t
 import type { BackendConfig, Config, PoolConfig } from '../config/schema.ts';
 
 /** The configuration with all members of its pools filled in, and where the members come from. */
-export interface Members {
+interface Members {
   readonly config: Config;
   readonly departing: ReadonlySet<string>;
   readonly discovered: ReadonlySet<string>;
 }
 
 /** What members are made of. */
-export interface MemberSources {
+interface MemberSources {
   /** As written in the file. */
   readonly file: Config;
   /** The latest answer of discovery, by pool. */

@@ -12,7 +12,7 @@ import { resolveMembers } from './members.ts';
 import type { RunningModel } from './running-model.ts';
 
 /** What a ModelKeeper works with. */
-export interface ModelKeeperParts {
+interface ModelKeeperParts {
   readonly state: SharedState;
   readonly counters: CounterSums;
   /** Sessions bound to the backend of a slot. */

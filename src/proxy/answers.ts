@@ -19,7 +19,7 @@ import type { AdmissionStep } from './steps/admission.ts';
 import { SIMPLEX_METHODS } from './steps/simplex.ts';
 
 /** What Answers is made from. */
-export interface AnswerParts {
+interface AnswerParts {
   readonly heads: RequestHeads;
   readonly clock: WallClock;
   readonly store: SessionStore;

@@ -55,7 +55,7 @@ export interface Chooser {
 }
 
 /** The parts of a worker that attempts work with. */
-export interface AttemptParts {
+interface AttemptParts {
   readonly wheel: TimerWheel;
   readonly clock: WallClock;
   readonly heads: RequestHeads;

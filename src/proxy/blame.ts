@@ -23,7 +23,7 @@ const BLAMELESS = new Set(['REFUSED_STREAM', 'taken out', 'CONNECTION_LOST']);
  * What an attempt that failed at `stage` says against its backend: a value of Evidence. Once a response has a good head, its backend has answered: one that is quiet
  * from there on, or breaks off, or has a body that is wrong, says nothing of other requests.
  */
-export function evidenceOf(stage: Stage, kind: ErrorKind, why: string): number {
+function evidenceOf(stage: Stage, kind: ErrorKind, why: string): number {
   if (BLAMELESS.has(why) || stage === Stage.committed) return Evidence.none;
   if (kind === ERRORS.BACKEND_CONNECT) return Evidence.connect;
   return kind === ERRORS.BACKEND_RESET || kind === ERRORS.BACKEND_TIMEOUT ? Evidence.request : Evidence.none;

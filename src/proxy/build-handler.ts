@@ -23,7 +23,7 @@ import { SessionStep } from './steps/session-step.ts';
 import { SessionUser } from './steps/session-user.ts';
 
 /** The parts of a worker that carry requests. */
-export interface WorkerParts {
+interface WorkerParts {
   readonly wheel: TimerWheel;
   readonly router: Router;
   readonly pools: readonly ConnectedPool[];

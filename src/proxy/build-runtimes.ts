@@ -15,7 +15,7 @@ import { SessionTriggers } from '../routing/session-triggers.ts';
 import { ConnectedPool } from '../upstream/connected-pool.ts';
 
 /** What a worker's ConnectedPool is made with besides the model. */
-export interface RuntimeParts {
+interface RuntimeParts {
   readonly state: SharedState;
   readonly log: Logger;
   readonly rates: RateTable;

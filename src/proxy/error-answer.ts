@@ -2,7 +2,7 @@ import type { ErrorKind } from '../errors.ts';
 import { REASON_PHRASES } from '../http1/reason-phrases.ts';
 
 /** What an answer of limpet's own is made of. */
-export interface ErrorAnswer {
+interface ErrorAnswer {
   readonly kind: ErrorKind;
   /** Value of the request's Accept field, '' when it has none. */
   readonly accept: string;

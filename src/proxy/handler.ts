@@ -38,7 +38,7 @@ import { type AdmissionStep, type SessionSearch, WAIT } from './steps/admission.
 import { type Sequence, WaitingRequests } from './steps/waiting-requests.ts';
 
 /** What a Handler is made from. */
-export interface HandlerParts<Ends> {
+interface HandlerParts<Ends> {
   readonly wheel: TimerWheel;
   readonly clock: Pick<WallClock, 'at'>;
   readonly heads: RequestHeads;

@@ -13,7 +13,7 @@ import type { OpenStreams } from './session/open-streams.ts';
 import type { AdmissionStep } from './steps/admission.ts';
 
 /** What Responses is made from. */
-export interface ResponseParts {
+interface ResponseParts {
   readonly state: SharedState;
   readonly counters: Counters;
   readonly answers: Answers;

@@ -26,7 +26,7 @@ import { noteMove } from './session/note-move.ts';
 import { sessionTail } from './session/session-confirm.ts';
 
 /** What it needs of a worker. */
-export interface ResumeParts {
+interface ResumeParts {
   readonly table: SessionTable;
   readonly store: SessionStore;
   readonly labelled: LabelledCounters;

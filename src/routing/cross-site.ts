@@ -9,7 +9,7 @@ const ORIGIN = 'origin';
 const ORIGIN_HASH = hashName(ORIGIN);
 
 /** Who knows the Host that the client used (see ClientSide). */
-export interface HostKnower {
+interface HostKnower {
   clientHost(head: Head): string;
 }
 

@@ -6,7 +6,7 @@ import { hashName } from '../http1/header-id.ts';
 
 /** Whether `text[start, end)` of a request matches. Allocates nothing, save for a regular expression. */
 export type RangeMatcher = (text: string, start: number, end: number) => boolean;
-export type HeadMatcher = (head: Head) => boolean;
+type HeadMatcher = (head: Head) => boolean;
 
 /** One route's `match`, compiled. Null: anything will do. */
 export interface Matchers {

@@ -8,7 +8,7 @@ import type { Users } from '../sessions/users/users.ts';
 import type { DeadTurns } from '../turns/dead-turns.ts';
 
 /** Shared memory in which a worker may hold something, as the supervisor has it. */
-export interface HeldParts {
+interface HeldParts {
   readonly table: SessionTable;
   readonly rates: RateTable;
   readonly users: Pick<Users, 'clearWorker'>;

@@ -14,7 +14,7 @@ import type { DeadTurns } from '../turns/dead-turns.ts';
 import type { ConnectedPool } from '../upstream/connected-pool.ts';
 
 /** What an Explainer works with: the supervisor's parts. */
-export interface ExplainerParts {
+interface ExplainerParts {
   /** The model that the workers go by. */
   readonly model: () => RunningModel;
   readonly state: SharedState;

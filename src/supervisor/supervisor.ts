@@ -47,7 +47,7 @@ const LOOK_MS = 250;
 const TICKET_KEYS_MS = 12 * 3_600_000;
 const TICKET_KEYS_BYTES = 48;
 
-export interface SupervisorParts {
+interface SupervisorParts {
   readonly workers: number;
   /** As configured. */
   readonly sockets: WantedEngine;

@@ -29,7 +29,7 @@ export interface WatchedWorker {
   readonly tid: number;
 }
 
-export interface WatchdogParts {
+interface WatchdogParts {
   /** How long a worker may spin, ms; 0: for ever. Asked at each look. */
   readonly limit: () => number;
   /** For how long a worker has been seen to make no progress, by punctual turns of the supervisor, ms. */

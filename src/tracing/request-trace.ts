@@ -2,7 +2,7 @@ import type { SpanBuffer } from './span-buffer.ts';
 import type { TraceIds } from './trace-ids.ts';
 
 /** What a request brought of a trace, and what became of it here. */
-export interface TraceOrigin {
+interface TraceOrigin {
   readonly traceId: string;
   /** The client's span; '': the trace begins here. */
   readonly parentId: string;

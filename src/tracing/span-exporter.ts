@@ -37,7 +37,7 @@ const LIMITS: ExportLimits = {
 /** Between two log lines about spans that were dropped. */
 const QUIET_MS = 60_000;
 
-export interface SpanExporterParts {
+interface SpanExporterParts {
   readonly version: string;
   readonly labelled: LabelledTotals;
   readonly log: Logger;

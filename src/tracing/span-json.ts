@@ -5,7 +5,7 @@ export const SpanKind = { server: 2, client: 3 } as const;
 export type AttributeValue = string | number;
 
 /** A span that has ended. */
-export interface Span {
+interface Span {
   readonly traceId: string;
   readonly spanId: string;
   /** '': it has no parent. */

@@ -23,7 +23,7 @@ export interface TunnelSide {
 }
 
 /** Bytes that came from the client, and bytes that went to it. */
-export interface TunnelCounts {
+interface TunnelCounts {
   bytesIn: number;
   bytesOut: number;
 }
@@ -37,7 +37,7 @@ export interface TunnelEvents {
 }
 
 /** What a tunnel is made of. */
-export interface TunnelParts {
+interface TunnelParts {
   readonly client: TunnelSide;
   readonly backend: TunnelSide;
   readonly wheel: TimerWheel;

@@ -4,7 +4,7 @@ import { Framing, type Head, Parse } from '../http1/head.ts';
 import { trailerLines } from './trailers.ts';
 
 /** What a body is passed on to. */
-export type BodyReader = Pick<ClientSide, 'put' | 'putBytes'>;
+type BodyReader = Pick<ClientSide, 'put' | 'putBytes'>;
 
 /** How a body goes on to the client. */
 const Relay = { none: 0, raw: 1, wire: 2, decoded: 3, rechunked: 4, rest: 5 } as const;

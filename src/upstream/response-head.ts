@@ -103,7 +103,7 @@ function hasLength(head: Head, framing: Framing): boolean {
 }
 
 /** A Cache-Control value with `private`, and without what would let a shared cache keep it (RFC 9111 5.2.2). */
-export function privateCacheControl(value: string): string {
+function privateCacheControl(value: string): string {
   const directives = value.match(/(?:[^,"]|"(?:[^"\\]|\\.)*")+/g) ?? [];
   const kept = directives
     .map((directive) => directive.trim())

@@ -2,7 +2,7 @@ import { CloseReason, closeToBackend, closeToClient } from './websocket-close.ts
 import { WebSocketFlow } from './websocket-flow.ts';
 
 /** A connection of a tunnel, as a WebSocket that goes away needs it. */
-export interface WebSocketPeer {
+interface WebSocketPeer {
   write(data: string | Buffer, encoding?: 'latin1'): unknown;
   /** Sends FIN. */
   end(): unknown;

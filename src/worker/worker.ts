@@ -69,7 +69,7 @@ interface Parts {
 }
 
 /** What is known of the thread that a worker runs in. */
-export interface WorkerThread {
+interface WorkerThread {
   /** How its connections are read: `startSockets` has been called. */
   readonly sockets: EngineChoice;
   /** See `systemThreadId`. */

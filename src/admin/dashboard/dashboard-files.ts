@@ -27,7 +27,7 @@ export const DASHBOARD_POLICY = [
 ].join('; ');
 
 /** One file of the dashboard, held in memory. */
-export interface DashboardFile {
+interface DashboardFile {
   /** Under which it is served: `/` or `/dashboard/NAME`. */
   readonly path: string;
   readonly type: string;

@@ -16,7 +16,7 @@ const AGAIN_MS = 1_000;
 const LISTED = 20;
 
 /** Where events come from that nobody calls in: they are looked at a few times a second. */
-export interface EventSourcesParts {
+interface EventSourcesParts {
   readonly stream: EventStream;
   readonly labelled: LabelledTotals;
   readonly phase: () => Phase;

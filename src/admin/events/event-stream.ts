@@ -16,7 +16,7 @@ const ID = /^([0-9a-z]{1,16})-(\d{1,15})$/;
 export type EventSink = Pick<Writable, 'write' | 'end' | 'destroy' | 'writableLength' | 'on'>;
 
 /** Where a listener begins. */
-export interface EventsFrom {
+interface EventsFrom {
   /** What it heard last (`Last-Event-ID`): it gets what came after. */
   readonly lastId?: string | undefined;
   /** For one that heard nothing yet: so many of the latest events first. */
@@ -28,7 +28,7 @@ interface Kept {
   readonly text: string;
 }
 
-export interface EventStreamOptions {
+interface EventStreamOptions {
   /** Wall clock, ms since epoch. */
   readonly now?: () => number;
   readonly kept?: number;

@@ -12,7 +12,7 @@ const ROWS = 24;
 const COLUMNS = 80;
 
 /** `process.stdin`, as far as keys go. */
-export interface KeySource {
+interface KeySource {
   readonly isTTY?: boolean;
   setRawMode?(raw: boolean): unknown;
   on(event: 'data', listener: (keys: Buffer) => void): unknown;
@@ -22,7 +22,7 @@ export interface KeySource {
 }
 
 /** `process.stdout`, as far as a screen goes. */
-export interface ScreenTarget {
+interface ScreenTarget {
   readonly rows?: number;
   readonly columns?: number;
   write(text: string): unknown;

@@ -15,7 +15,7 @@ export interface TopLook {
   readonly more: boolean;
 }
 
-export interface PoolDocument extends Document {
+interface PoolDocument extends Document {
   readonly name: string;
   readonly backends: readonly BackendDocument[];
 }

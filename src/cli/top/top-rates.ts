@@ -1,13 +1,13 @@
 import type { BackendDocument, Document, TopLook } from './top-look.ts';
 
 /** A rate, requests a second; null: it takes two looks, and what is new has had one. */
-export interface Rated {
+interface Rated {
   readonly requestsPerSecond: number | null;
 }
 
-export interface RatedBackend extends BackendDocument, Rated {}
+interface RatedBackend extends BackendDocument, Rated {}
 
-export interface RatedPool extends Document, Rated {
+interface RatedPool extends Document, Rated {
   readonly name: string;
   readonly backends: readonly RatedBackend[];
 }

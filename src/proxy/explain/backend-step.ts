@@ -9,7 +9,7 @@ import { MOVE_REASONS, MoveReason } from '../../sessions/table/move-reasons.ts';
 import type { ExplainCandidate, ExplainStep } from './explanation.ts';
 
 /** A choice, for people. */
-export interface ExplainedChoice {
+interface ExplainedChoice {
   readonly step: ExplainStep;
   /** Backends between which a new session is decided; empty when it is not a new one. */
   readonly candidates: readonly ExplainCandidate[];
@@ -111,7 +111,7 @@ function refusalWords(x: Exchange, pool: Pool, state: SharedState, error: ErrorK
 }
 
 /** What an operator wants of a backend, and what probes and traffic say of it. */
-export function stateWords(state: SharedState, { slot, departing }: Backend): string {
+function stateWords(state: SharedState, { slot, departing }: Backend): string {
   const wanted = state.adminState(slot);
   if (wanted === 'maintenance') return 'in maintenance';
   const admin = departing ? 'departing' : wanted === 'drain' ? 'draining' : 'ready';

@@ -36,7 +36,7 @@ import type { Trail } from './trail.ts';
 import { WatchedIssuer, WatchedStrategy } from './watched-strategy.ts';
 
 /** What a request is explained by: the parts of a worker, and views of what a request would change. */
-export interface ExplainParts {
+interface ExplainParts {
   readonly router: Router;
   readonly routes: readonly RouteConfig[];
   readonly pools: readonly PoolRuntime[];

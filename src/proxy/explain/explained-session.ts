@@ -10,7 +10,7 @@ import type { ReadOnlyTable } from './read-only-table.ts';
 const MOST_WAITS = 16;
 
 /** Told when the session of a request is looked for. */
-export type SessionNote = (runtime: PoolRuntime, looks: boolean) => void;
+type SessionNote = (runtime: PoolRuntime, looks: boolean) => void;
 
 /** Finds the session of a request that is explained as requests do, in views of table and store that change nothing, and a bounded number of times. */
 export class ExplainedSession extends SessionStep {

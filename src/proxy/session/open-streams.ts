@@ -10,7 +10,7 @@ const ROUND_TICKS = 10;
 /** A WebSocket whose peers do not end a message is closed in the midst of it after so long, ms, and cut after twice that. */
 const PATIENCE_MS = 2_000;
 /** What ends a response that is under way, see Handler. */
-export type Cut = (x: Exchange) => void;
+type Cut = (x: Exchange) => void;
 
 /**
  * The WebSockets, other tunnels and event streams of sessions that are open in this worker. They last longer than a request, so the session may end or expire

@@ -20,7 +20,7 @@ import { changeAsked, endSession, followRotation, rotateSession } from './sessio
 import { confirm } from './session-confirm.ts';
 
 /** What SessionAnswer is made from. */
-export interface SessionAnswerParts {
+interface SessionAnswerParts {
   readonly table: SessionTable;
   readonly store: SessionStore;
   readonly users: SessionUser;

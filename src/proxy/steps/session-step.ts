@@ -17,7 +17,7 @@ import { type Gate, type SessionSearch, WAIT } from './admission.ts';
 import type { StepKind } from './step-kind.ts';
 
 /** What a SessionStep is made from. */
-export interface SessionStepParts {
+interface SessionStepParts {
   readonly table: SearchedRows;
   readonly store: SessionStore;
   readonly labelled: Pick<LabelledCounters, 'add'>;

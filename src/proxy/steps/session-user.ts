@@ -28,7 +28,7 @@ const QUIET_MS = 10_000;
 const REASON = 'per-user-limit';
 
 /** What a SessionUser is made from. */
-export interface SessionUserParts {
+interface SessionUserParts {
   readonly table: SessionTable;
   readonly store: SessionStore;
   readonly newUsers: NewUsers;

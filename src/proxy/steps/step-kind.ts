@@ -13,7 +13,7 @@ import type { ExplainStep } from '../explain/explanation.ts';
 import type { AdmissionStep, SessionSearch } from './admission.ts';
 
 /** The parts of a worker that steps are made from. */
-export interface StepParts {
+interface StepParts {
   readonly wheel: TimerWheel;
   readonly table: SessionTable;
   readonly store: SessionStore;

@@ -15,7 +15,7 @@ export interface Sequence {
 }
 
 /** What WaitingRequests is made from. */
-export interface WaitingParts {
+interface WaitingParts {
   readonly sequence: Sequence;
   readonly session: SessionSearch;
   readonly heads: Pick<RequestHeads, 'head'>;

@@ -14,7 +14,7 @@ import { whileSilent } from './while-silent.ts';
 const PATIENCE = 10_000;
 
 /** What a HandoverServer works with. */
-export interface HandoverServerParts {
+interface HandoverServerParts {
   /** Of the unix socket. */
   readonly path: string;
   /** Allocated with change tracking. */

@@ -18,7 +18,7 @@ import { RECORD_BYTES, RecordEncoder } from './snapshot-record.ts';
 const REST_MS = 1;
 
 /** What a write has put down. */
-export interface WriteCounts {
+interface WriteCounts {
   readonly rows: number;
   /** Sessions of backends that are gone. */
   readonly leftOut: number;

@@ -14,7 +14,7 @@ import type { OpenSnapshot } from './snapshot-open.ts';
 const EVERY = 30_000;
 
 /** What a SnapshotKeeper starts from. */
-export interface SnapshotKeeperOptions {
+interface SnapshotKeeperOptions {
   /** As in `sessions.snapshot`. */
   readonly path: string;
   /** That keys may be hashed with; the first one when there are no sessions yet. */
@@ -27,7 +27,7 @@ export interface SnapshotKeeperOptions {
 }
 
 /** What a SnapshotKeeper keeps. */
-export interface KeptTable {
+interface KeptTable {
   /** Allocated with change tracking. */
   readonly table: SessionTable;
   readonly names: SessionNames;

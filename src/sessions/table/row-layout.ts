@@ -12,9 +12,9 @@ export const BUCKET_WORDS = 128;
 /** From a row's first key word to its state. */
 export const STATE = 8;
 /** From the bucket to the body of its first row. */
-export const BODY = 16;
+const BODY = 16;
 /** From one body to the next; even, so that the doubles in it stay aligned. */
-export const BODY_WORDS = 14;
+const BODY_WORDS = 14;
 
 /** Words of a row's body. */
 export const KEY_B = 0;

@@ -13,7 +13,7 @@ const FILL_BUCKETS = 2_048;
 const QUIET_MS = 60_000;
 
 /** What Users are made from. */
-export interface UsersParts {
+interface UsersParts {
   /** As the supervisor has it. */
   readonly table: SessionTable;
   /** Most sessions of the table. */

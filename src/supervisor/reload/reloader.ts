@@ -21,7 +21,7 @@ import { changedContents, type FileContents, fileContents } from './file-content
 import { type ReadRequest, readBeside } from './read-beside.ts';
 
 /** What a Reloader works with. */
-export interface ReloaderParts {
+interface ReloaderParts {
   /** Null: the configuration came from elsewhere and cannot be read again. */
   readonly file: string | null;
   /** What the command line says over the file. */

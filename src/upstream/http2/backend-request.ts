@@ -1,7 +1,7 @@
 import { CONNECTION_FIELDS } from '../../http1/connection-fields.ts';
 
 /** An HTTP/1.1 request head as HTTP/2 has it. */
-export interface BackendRequest {
+interface BackendRequest {
   /** Names and values in turn, pseudo-header fields first (RFC 9113 8.3). */
   readonly fields: string[];
   readonly method: string;

@@ -4,7 +4,7 @@ import { REASON_PHRASES } from '../../http1/reason-phrases.ts';
 export const BodyForm = { none: 0, plain: 1, chunked: 2 } as const;
 
 /** An HTTP/2 response head as HTTP/1.1 text. */
-export interface BackendResponse {
+interface BackendResponse {
   readonly text: string;
   /** Of BodyForm. */
   readonly form: number;

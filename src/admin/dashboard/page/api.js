@@ -4,7 +4,7 @@ const STORED = 'limpet-token';
 const PATIENCE_MS = 15_000;
 
 /** An answer that refuses; `status` 0: there was none. */
-export class ApiProblem extends Error {
+class ApiProblem extends Error {
   constructor(status, message) {
     super(message);
     this.status = status;

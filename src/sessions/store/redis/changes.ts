@@ -8,7 +8,7 @@ import { type RedisConfig, RedisConnection } from './connection.ts';
 import { parseChange } from './stored-session.ts';
 
 /** What a Changes is made from. */
-export interface ChangesParts {
+interface ChangesParts {
   readonly config: RedisConfig;
   readonly table: SessionTable;
   readonly node: string;

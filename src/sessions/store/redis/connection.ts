@@ -18,7 +18,7 @@ const SLOTS_REFRESH = 2_000;
 const CLUSTER_PROBES = 16;
 
 /** What a connection tells of itself. */
-export interface ConnectionEvents {
+interface ConnectionEvents {
   /** It can be used, for the first time or again. */
   readonly onReady?: () => void;
   /** It was lost, or could not be made; more attempts follow. */

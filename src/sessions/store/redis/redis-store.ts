@@ -27,7 +27,7 @@ import { UserClaims } from './user-claims.ts';
 import { within } from './within.ts';
 
 /** The longest that a request waits for Redis. */
-export const STORE_TIMEOUT_MS = 500;
+const STORE_TIMEOUT_MS = 500;
 /** The longest that a starting worker waits for its connection. */
 const START_MS = 2_000;
 /** In place of a key source: the one that stands in Redis. */
@@ -36,7 +36,7 @@ const BY_STORED = -1;
 const QUIET_MS = 10_000;
 
 /** What a RedisStore is made from. */
-export interface RedisStoreParts {
+interface RedisStoreParts {
   readonly config: RedisConfig;
   readonly table: SessionTable;
   /** As this worker has it. */

@@ -16,7 +16,7 @@ const PATIENCE_MS = 500;
 const STANDS = 'stands';
 
 /** What a Refusals is made from. */
-export interface RefusalsParts {
+interface RefusalsParts {
   readonly prefix: string;
   /** Name of this node. */
   readonly node: string;

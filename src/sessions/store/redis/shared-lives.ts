@@ -7,7 +7,7 @@ const KEEP_MS = 30 * 24 * 3_600_000;
 const AGAIN_MS = 24 * 3_600_000;
 
 /** What a SharedLives is made from. */
-export interface SharedLivesParts {
+interface SharedLivesParts {
   readonly prefix: string;
   /** Name of this node. */
   readonly node: string;

@@ -68,7 +68,7 @@ export function lifeAt(text: string, seen: string): string {
 }
 
 /** One line of `{prefix}changes`: what a node changed of a session. */
-export interface Change {
+interface Change {
   /** Who changed it. */
   readonly node: string;
   /** Public id. */

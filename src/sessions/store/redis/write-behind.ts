@@ -17,7 +17,7 @@ const ROWS = 2_000;
 const KEYS = 100;
 
 /** What a WriteBehind is made from. */
-export interface WriteBehindParts {
+interface WriteBehindParts {
   readonly table: SessionTable;
   readonly prefix: string;
   readonly node: string;

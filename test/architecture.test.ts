@@ -153,6 +153,43 @@ test('no files import each other in a circle, types included', () => {
   assert.deepEqual(circles(known), [['a', 'b', 'c']], 'one is found');
 });
 
+/** Exports that nobody imports by a statement: an entry of its own, what the page on extending names. */
+const ENTRIES = new Set(['src/cli/healthcheck.ts healthcheck', 'src/balancing/policy.ts PolicyContext']);
+
+/** Names that `text` takes from other files, as `file name`; `file *` for all of a file. */
+function namesTaken(file: string, text: string): string[] {
+  const at = (target: string) => join(dirname(file), target);
+  const lists = text.matchAll(/\{([^{}]*)\}\s*from\s*'(\.[^']+)'/g);
+  const wholes = text.matchAll(/(?:\*(?:\s+as\s+\w+)?\s+from\s*|\bimport\s*\(\s*)'(\.[^']+)'/g);
+  return [
+    ...[...lists].flatMap(([, list, target]) =>
+      list!.split(',').map(
+        (name) =>
+          `${at(target!)} ${name
+            .trim()
+            .replace(/^type /, '')
+            .split(' as ')[0]!}`,
+      ),
+    ),
+    ...[...wholes].map(([, target]) => `${at(target!)} *`),
+  ];
+}
+
+test('what a file of src exports another file imports', () => {
+  const files = globSync('{src,test,bench,scripts}/**/*.{ts,js}', { cwd: root });
+  const texts = new Map(files.map((file) => [file, readFileSync(join(root, file), 'utf8')]));
+  const taken = new Set([...texts].flatMap(([file, text]) => namesTaken(file, text)));
+  const unused: string[] = [];
+  for (const [file, text] of texts) {
+    if (!file.startsWith('src/') || taken.has(`${file} *`)) continue;
+    for (const [, name] of text.matchAll(
+      /^export (?:abstract |async )*(?:const|function|class|interface|type) (\w+)/gm,
+    ))
+      if (!taken.has(`${file} ${name!}`) && !ENTRIES.has(`${file} ${name!}`)) unused.push(`${file} ${name!}`);
+  }
+  assert.deepEqual(unused, [], 'drop the word export, or what is of no use');
+});
+
 test('H1: one file blames backends for what becomes of requests, and probes do for what becomes of them', () => {
   const blames = /recordFailure\(|setLastError\(|outlier\??\.record\(|failures\.note\(/;
   const known = ['src/backends/shared-state.ts', 'src/health/monitor.ts', 'src/proxy/blame.ts'];

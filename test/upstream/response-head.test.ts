@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { CookieNames } from '../../src/affinity/cookie-names.ts';
+import { CONNECTION_FIELDS } from '../../src/http1/connection-fields.ts';
 import { Framing, Head, Parse } from '../../src/http1/head.ts';
 import { passesAsItIs, responseHead } from '../../src/upstream/response-head.ts';
 import { fieldValue, plainField, whiteSpace } from '../http1/arbitraries.ts';
@@ -191,5 +192,13 @@ test('the usual heads pass as they are', () => {
     parse(text, 5);
     assert.equal(passesAsItIs(head, head.responseFraming(method), names(cookie)), true, text);
     assert.equal(written(head.responseFraming(method), cookie), text);
+  }
+});
+
+test('51: no field about one connection goes on to the client', () => {
+  for (const name of CONNECTION_FIELDS) {
+    parse(`HTTP/1.1 200 OK\r\nA: 1\r\n${name}: ${name === 'transfer-encoding' ? 'chunked' : 'x'}\r\nB: 2\r\n\r\n`);
+    assert.equal(passesAsItIs(head, Framing.none, names('')), false, name);
+    assert.equal(written(Framing.none, ''), 'HTTP/1.1 200 OK\r\nA: 1\r\nB: 2\r\n\r\n', name);
   }
 });

@@ -54,8 +54,8 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
   readonly #pending = new PipelinedBytes();
   #close = false;
   /**
-   * The request asks for another protocol. What comes behind it before its answer is whole may have been sent in hope of that protocol: refused, such
-   * bytes are no request, and end the connection (RFC 9931).
+   * The request asks for another protocol. What comes behind it before its answer is whole may have been sent in hope
+   * of that protocol: refused, such bytes are no request, and end the connection (RFC 9931).
    */
   #switches = false;
   #ended = false;
@@ -207,7 +207,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     if (this.#ended) this.#onEndOfRequests();
   }
 
-  /** Starts the request at `from`. Returns the offset behind what was taken of it; -1: more bytes are needed, or it was refused. */
+  /** Starts the request at `from`. Returns the offset behind what was taken; -1: more is needed, or it was refused. */
   #next(bytes: Buffer, from: number, end: number): number {
     const handler = this.#handler;
     const head = handler.heads.of(this.#listener.config.limits.headers);
@@ -232,7 +232,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
         next = this.#body.decode(bytes, next, end);
         if (next < 0) return this.#refuseBody();
       }
-      // The rest is not read before there is a backend to take it (behaviour 32), or a little of it, where a FIN may lie behind it.
+      // The rest waits for a backend to take it (behaviour 32); a little of it does not, where a FIN may lie behind it.
       if (!x.bodyDone && !this.#aborts) this.#socket.pause();
     }
     if (this.#switches && next < end) this.#close = true;
@@ -369,7 +369,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     this.#parse(bytes, bytes.length);
   }
 
-  /** Ends our side and gives the client time to read it: closing with unread input would cut off our last words (RFC 9112 9.6). */
+  /** Ends our side and gives the client time to read: closing with unread input would cut it short (RFC 9112 9.6). */
   #linger(): void {
     if (this.#phase === Phase.closed) return;
     this.#phase = Phase.closing;
@@ -420,15 +420,15 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     this.#socket.destroySoon();
   }
 
-  /** A graceful stop begins, of the process or of the connection's listener. `closeIdle` is called on every tick from here on. */
+  /** A graceful stop begins, of the process or of the listener. `closeIdle` is called on every tick from here on. */
   stop(times: StopTimes, random: () => number): void {
     this.#stop.begin(times, random, this.#handler.wheel);
     this.closeIdle();
   }
 
   /**
-   * At a graceful stop: ends the connection when it has been idle for long enough, as a client that knows nothing of the stop may have sent
-   * a request; tells a WebSocket, and ends an event stream, when its time has come.
+   * At a graceful stop: ends the connection when it has been idle for long enough, as a client that knows nothing of
+   * the stop may have sent a request; tells a WebSocket, and ends an event stream, when its time has come.
    */
   closeIdle(): void {
     const { due } = this.#handler.wheel;
@@ -471,7 +471,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
     }
   }
 
-  /** The time for a graceful stop is over: a request that has no answer yet gets one, the rest is cut. May be called again. */
+  /** The time for a graceful stop is over: a request without an answer gets one, the rest is cut. May be repeated. */
   stopNow(): void {
     const x = this.exchange;
     if (x.active && !x.committed) {
@@ -516,7 +516,7 @@ export class Downstream extends Timed implements ClientSide, SocketEvents {
         this.#linger();
         break;
       case Phase.exchange:
-        // A body that breaks off is the client's doing (behaviour 35); after a whole request the answer still goes out (60).
+        // A body that breaks off is the client's doing (behaviour 35); a whole request is still answered (60).
         if (this.exchange.bodyDone && !this.#aborts) break;
         this.#leave();
         break;

@@ -28,7 +28,7 @@ import type { PooledConnection } from './pooled-connection.ts';
 import { RequestSender } from './request-sender.ts';
 import { type AnsweredConnection, ResponseReader } from './response-reader.ts';
 
-/** A client waits about this long for 100 Continue before it sends its body all the same; so do we (RFC 9110 10.1.1). */
+/** A client waits about so long for 100 Continue before it sends its body anyway; so do we (RFC 9110 10.1.1). */
 const CONTINUE_MS = 1_000;
 
 /** A connection to a backend, HTTP/1.1 for whoever looks from here. Carries one exchange at a time. */
@@ -167,7 +167,7 @@ export class Upstream
     return this.#phase === Phase.idle && !this.#socket.destroyed;
   }
 
-  /** This connection has come free: it takes the request over that has waited longest to connect. False: there is none for it. */
+  /** Takes over the request that has waited longest to connect: this connection has come free. False: there is none. */
   #takeOver(): boolean {
     const { connectQueue, backend } = this.connections;
     // Taken out a moment ago: those that wait are about to be told.
@@ -237,8 +237,8 @@ export class Upstream
   }
 
   /**
-   * A server may answer before it has read all of a request, and close with the rest unread (RFC 9112 9.6): its answer lies here.
-   * What lies here before anything was sent is no answer.
+   * A server may answer before it has read all of a request, and close with the rest unread (RFC 9112 9.6): its answer
+   * lies here. What lies here before anything was sent is no answer.
    */
   onWriteFailed(whole: boolean): boolean {
     const request = this.#request;
@@ -273,8 +273,8 @@ export class Upstream
   }
 
   /**
-   * As #readHead. What the client has sent before this answer, in hope of another protocol, has to be known as such before it is answered, also
-   * when it lies in its socket still. Reading it takes the place of `bytes`.
+   * As #readHead. What the client has sent before this answer, in hope of another protocol, has to be known as such
+   * before it is answered, also when it lies in its socket still. Reading it takes the place of `bytes`.
    */
   #readAnswerToUpgrade(x: Exchange, size: number, bytes: Buffer): boolean {
     const copy = Buffer.from(bytes.subarray(0, size));
@@ -509,7 +509,7 @@ export class Upstream
         break;
       case Phase.head:
         if (x !== null && this.#request.awaitsContinue) this.sendBody();
-        // The backend has taken all that there is of a request of which its client owes the rest: it is not the one who is late.
+        // The backend has taken all that there is of a request, and the client owes the rest: the backend is not late.
         else if (x !== null && !x.bodyDone && this.#socket.writableLength < this.#socket.writableHighWaterMark)
           this.#handler.wheel.set(this, x.pool!.config.timeouts.response);
         else this.#fail(Stage.exchange, ERRORS.BACKEND_TIMEOUT, 'response');

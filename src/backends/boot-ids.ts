@@ -19,7 +19,7 @@ export const BootNews = {
  * What is told then counts with the next answer.
  */
 const PATIENCE_MS = 5_000;
-const SUPERVISORS_MS = 250;
+const SUPERVISORS_MS = 60;
 const SUPERVISOR = 1;
 
 /** Cells of a slot in `SharedLayout.boot`. */

@@ -1,9 +1,9 @@
 import type { Session } from 'node:inspector';
 import type { Worker } from 'node:worker_threads';
 
-/** How long the thread is sampled, and how long each of its answers may take, ms. */
+/** How long the thread is sampled, and how long each of its answers may take, ms: clients wait meanwhile. */
 const SAMPLE_MS = 200;
-const ANSWER_MS = 5_000;
+const ANSWER_MS = 1_000;
 
 /** Of the inspector protocol: what a CPU profile says of one function on the stack. */
 interface ProfileNode {
@@ -52,7 +52,8 @@ async function attach(session: Session, worker: Worker): Promise<(method: string
   const attached = Promise.withResolvers<string>();
   const waiting = new Map<number, (answer: Answer) => void>();
   session.on('NodeWorker.attachedToWorker', ({ params: { sessionId, workerInfo } }) => {
-    if (workerInfo.workerId === String(worker.threadId)) attached.resolve(sessionId);
+    // Its `workerId` is a number that the session gives out, and not that of the thread.
+    if (workerInfo.title.startsWith(`[worker ${worker.threadId}]`)) attached.resolve(sessionId);
   });
   session.on('NodeWorker.receivedMessageFromWorker', ({ params: { message } }) => {
     const answer = JSON.parse(message) as Answer;
@@ -88,9 +89,10 @@ function busiestStack(nodes: readonly ProfileNode[]): string | null {
     if (lineNumber >= 0) {
       lines.unshift(`    at ${functionName || '<anonymous>'} (${url}:${lineNumber + 1}:${columnNumber + 1})`);
     }
-    const children = childrenOf(node).sort((one, other) => hits(other) - hits(one));
+    // Others are no functions: (idle), (program).
+    const children = childrenOf(node).filter(({ callFrame }) => callFrame.lineNumber >= 0);
+    const next = children.sort((one, other) => hits(other) - hits(one))[0];
     // Where most samples lie in the function itself, it is the innermost one.
-    const next = children[0];
     node = next !== undefined && hits(next) > (node.hitCount ?? 0) ? next : undefined;
   }
   return lines.length === 0 ? null : lines.join('\n');

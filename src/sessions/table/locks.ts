@@ -6,6 +6,16 @@ const SPINS = 100;
 const NAP = 2;
 /** Owner id of the supervisor. */
 const SUPERVISOR = 1;
+/** How long a worker waits for a lock, ms, before it calls that an error. */
+const WORKERS_MS = 5_000;
+/**
+ * And the supervisor, which takes a dead worker's locks away and ends one that spins: while it waits it hears of neither. Less
+ * than makes a turn of its event loop late (see TimerWheel), since only those that are not count against a worker.
+ */
+const SUPERVISORS_MS = 60;
+/** Whoever has waited in vain waits hardly at all for so long, ms: the holder spins or is dead, and may hold more than one. */
+const HASTE_MS = 1_000;
+const HASTY_MS = 2 * NAP;
 
 /**
  * Locks in shared memory, one word each, that know who holds them: so those of a thread that died can be taken from it.
@@ -18,6 +28,8 @@ export class StripedLocks {
   readonly #owner: number;
   /** How long to wait for a lock, ms, before that is called an error. */
   readonly #patience: number;
+  /** Until then it is HASTY_MS, by performance.now. */
+  #hastyUntil = 0;
 
   /**
    * @param words shared words, all zero at first; lock n is `words[base + n]`
@@ -30,8 +42,7 @@ export class StripedLocks {
     this.#base = base;
     this.#count = count;
     this.#owner = owner;
-    // It is the supervisor that takes a dead worker's locks away, when it is told of the death: it must not wait for such a lock and so never be told.
-    this.#patience = owner === SUPERVISOR ? 250 : 5000;
+    this.#patience = owner === SUPERVISOR ? SUPERVISORS_MS : WORKERS_MS;
   }
 
   /**
@@ -94,6 +105,7 @@ export class StripedLocks {
     for (let spin = 0; spin < SPINS; spin++) {
       if (Atomics.load(words, at) === 0 && Atomics.compareExchange(words, at, 0, this.#owner) === 0) return;
     }
+    const patience = performance.now() < this.#hastyUntil ? HASTY_MS : this.#patience;
     let waited = 0;
     for (;;) {
       const word = Atomics.load(words, at);
@@ -107,10 +119,13 @@ export class StripedLocks {
         throw busy(
           `its own thread (owner ${holder}) holds it: a dead thread's locks were not released before its id was used again`,
         );
-      if (waited >= this.#patience)
+      if (waited >= patience) {
+        this.#hastyUntil = performance.now() + HASTE_MS;
         throw busy(
-          `owner ${holder} has held it for ${waited} ms: a thread that died, most likely, and is about to be cleared away; try again`,
+          `owner ${holder} has held it for ${waited} ms: a thread that spins or has died, most likely, and is about to be ` +
+            'cleared away; try again',
         );
+      }
       if ((word & WAITERS) === 0 && Atomics.compareExchange(words, at, word, word | WAITERS) !== word) continue;
       if (Atomics.wait(words, at, word | WAITERS, NAP) === 'timed-out') waited += NAP;
     }

@@ -67,13 +67,16 @@ test('the locks of a thread that was terminated are taken away, and whoever wait
   assert.ok(words.every((word) => word === 0));
 });
 
-test('the supervisor does not wait for ever for a lock that only it can take away, and holds none after that', () => {
+test('78: the supervisor waits for a lock that only it can take away less than makes its turn late, then hardly at all, and holds none after that', () => {
   const words = shared();
   new StripedLocks(words, BASE, COUNT, 2).lock(5);
   const supervisor = new StripedLocks(words, BASE, COUNT, 1);
-  const busy = { code: 'SESSION_TABLE_BUSY', message: /owner 2 has held it for 25\d ms/ };
+  const busy = { code: 'SESSION_TABLE_BUSY', message: /owner 2 has held it for 6\d ms/ };
   assert.throws(() => supervisor.lock(5), busy);
-  assert.throws(() => supervisor.lockTwo(2, 5), busy);
+  // The holder may spin for seconds, and whoever goes round all rows comes upon its lock again and again.
+  const hasty = { code: 'SESSION_TABLE_BUSY', message: /owner 2 has held it for [45] ms/ };
+  assert.throws(() => supervisor.lock(5), hasty);
+  assert.throws(() => supervisor.lockTwo(2, 5), hasty);
   assert.equal(words[BASE + 2], 0);
   assert.equal(supervisor.releaseAll(2), 1);
   supervisor.lock(5);

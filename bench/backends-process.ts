@@ -1,7 +1,7 @@
 /**
- * Child process with backends, so that their CPU is neither the proxy's nor the generator's.
- * Arguments: the body's size in bytes, the delay of each answer in ms, then the ids. Tells its parent the ports, answers
- * each message with the number of requests that it has served so far, and ends when its parent does.
+ * Child process with backends, so that their CPU is neither the proxy's nor the generator's. Arguments: the body's size
+ * in bytes, the delay of each answer in ms, then the ids. Tells its parent the ports, answers each message with the
+ * number of requests that it has served so far, and ends when its parent does.
  */
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';

@@ -1,4 +1,7 @@
-/** Finds the end of a request's body, by Content-Length or chunked (RFC 9112, sections 6 and 7), and keeps nothing of it. */
+/**
+ * Finds the end of a request's body, by Content-Length or chunked (RFC 9112, sections 6 and 7), and keeps nothing of
+ * it.
+ */
 export class BodySkipper {
   readonly #chunked: boolean;
   /** Bytes of the body, or of the chunk with its line end, that are still to come. */

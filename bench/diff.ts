@@ -1,6 +1,7 @@
 /**
- * Two revisions side by side: `npm run bench:diff -- REV`, the working tree against REV. Both run from source, in turn, and each
- * ratio is that of one round, so a machine that changes its speed changes both sides. NOTES.md says how to read it.
+ * Two revisions side by side: `npm run bench:diff -- REV`, the working tree against REV. Both run from source, in turn,
+ * and each ratio is that of one round, so a machine that changes its speed changes both sides. NOTES.md says how to
+ * read it.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync } from 'node:fs';

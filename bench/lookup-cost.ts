@@ -22,7 +22,8 @@ function random(): number {
 }
 
 /**
- * Looks up random ones of the first `sessions` keys of `setNthKey`, and as many that were never there. Throws when one of those is found.
+ * Looks up random ones of the first `sessions` keys of `setNthKey`, and as many that were never there. Throws when one
+ * of those is found.
  * @param idle ms
  */
 export function lookupCost(table: SessionTable, sessions: number, now: number, idle: number): LookupCost {

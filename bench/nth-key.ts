@@ -1,6 +1,9 @@
 import type { Key } from '../src/keys/key.ts';
 
-/** Makes `key` the nth of a series of keys that look random: keys kept in an array would be one more cache miss for each operation. */
+/**
+ * Makes `key` the nth of a series of keys that look random: keys kept in an array would be one more cache miss for each
+ * operation.
+ */
 export function setNthKey(key: Key, n: number): void {
   key.a = mix(n);
   key.b = mix(n ^ 0x5bd1e995);

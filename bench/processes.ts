@@ -20,8 +20,8 @@ export interface Started {
 }
 
 /**
- * Every process that the benchmark starts. Each gets a process group of its own, so that its children end with it and so
- * that a Ctrl-C at the terminal reaches only the benchmark, which then stops them in order.
+ * Every process that the benchmark starts. Each gets a process group of its own, so that its children end with it and
+ * so that a Ctrl-C at the terminal reaches only the benchmark, which then stops them in order.
  */
 export class Processes {
   readonly #running = new Set<Started>();
@@ -32,7 +32,10 @@ export class Processes {
     this.#stopDeadline = stopDeadline;
   }
 
-  /** Starts `command`; with `ipc`, it can talk to its parent by `process.send`. Throws a BenchError when it cannot start. */
+  /**
+   * Starts `command`; with `ipc`, it can talk to its parent by `process.send`. Throws a BenchError when it cannot
+   * start.
+   */
   async start(name: string, command: readonly string[], options: { ipc?: boolean } = {}): Promise<Started> {
     const child = spawn(command[0]!, command.slice(1), {
       detached: true,
@@ -86,7 +89,10 @@ export function assertRunning(started: Started): void {
   throw new BenchError(`${started.name} ended (${how}): ${started.output() || 'no output'}`);
 }
 
-/** Resolves when `port` of the loopback address accepts a connection; a BenchError when the process ends or takes over a minute. */
+/**
+ * Resolves when `port` of the loopback address accepts a connection; a BenchError when the process ends or takes over a
+ * minute.
+ */
 export async function waitForPort(started: Started, port: number): Promise<void> {
   const deadline = Date.now() + 60_000;
   while (!(await accepts(port))) {

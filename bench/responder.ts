@@ -39,12 +39,13 @@ export interface ResponderSetting {
 }
 
 /**
- * A backend that costs as little as Node allows: it answers every GET and POST with the same bytes, and parses nothing but
- * the end of each head (and of a POST's body). Anything else closes the connection, so a load that it does not understand
- * shows up as errors and never as good figures.
+ * A backend that costs as little as Node allows: it answers every GET and POST with the same bytes, and parses nothing
+ * but the end of each head (and of a POST's body). Anything else closes the connection, so a load that it does not
+ * understand shows up as errors and never as good figures.
  */
 export function createResponder({ id, bodyBytes, delay, served, makeSession }: ResponderSetting): Server {
-  // With a Date, as origin servers have to send one (RFC 9110 6.6.1): where it is missing a gateway has to write the head anew.
+  // With a Date, as origin servers have to send one (RFC 9110 6.6.1): where it is missing a gateway has to write the
+  // head anew.
   const head = `HTTP/1.1 200 OK\r\nDate: ${new Date().toUTCString()}\r\nContent-Type: text/plain\r\nContent-Length: ${bodyBytes}\r\nX-Backend: ${id}\r\n`;
   const body = Buffer.alloc(bodyBytes, 'limpet benchmark body; ');
   const plain = Buffer.concat([Buffer.from(`${head}\r\n`), body]);
@@ -114,7 +115,10 @@ export function createResponder({ id, bodyBytes, delay, served, makeSession }: R
   return createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true }, serve);
 }
 
-/** Answers the handshake and returns what takes the bytes behind it and sends each masked text message of less than 126 bytes back; anything else ends the connection. */
+/**
+ * Answers the handshake and returns what takes the bytes behind it and sends each masked text message of less than 126
+ * bytes back; anything else ends the connection.
+ */
 function echo(socket: ByteSocket, id: string, head: string, served: Served): (chunk: Buffer) => void {
   const key = /\r\nsec-websocket-key: *(\S+)\r\n/i.exec(head)?.[1];
   if (key === undefined) {

@@ -74,7 +74,10 @@ async function grown(setting: RunSetting, { started, target }: Contestant): Prom
   return { bytes: (after - before) / holder.open, open: holder.open };
 }
 
-/** Opens `count` connections in a process of their own; `open` is less where the proxy takes no more (limit of open files). */
+/**
+ * Opens `count` connections in a process of their own; `open` is less where the proxy takes no more (limit of open
+ * files).
+ */
 async function open({ processes, pins }: RunSetting, port: number, count: number) {
   const script = fileURLToPath(new URL('./load/idle-worker.ts', import.meta.url));
   const command = [...pins.rest, process.execPath, script, String(port), String(count)];

@@ -45,7 +45,10 @@ interface Course {
   readonly generate: Generator;
 }
 
-/** Runs one case of requests with all its proxies: each is started, checked, warmed up, and measured in interleaved rounds. */
+/**
+ * Runs one case of requests with all its proxies: each is started, checked, warmed up, and measured in interleaved
+ * rounds.
+ */
 export async function runRequests(
   setting: RunSetting,
   what: RequestCase,

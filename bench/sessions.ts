@@ -36,8 +36,9 @@ const CONNECTIONS = 8;
 const ANSWER_MS = 20_000;
 
 /**
- * Begins `count` sessions and proves that each one always reaches the same backend, whichever connection its requests take.
- * Throws a BenchError when one does not, when two sessions got the same cookie, or when not all backends are used.
+ * Begins `count` sessions and proves that each one always reaches the same backend, whichever connection its requests
+ * take. Throws a BenchError when one does not, when two sessions got the same cookie, or when not all backends are
+ * used.
  * @param marks what names the sessions, where the clients bring it with them; otherwise each is begun by a login
  */
 export async function beginSessions(

@@ -135,7 +135,9 @@ async function build(processes: Processes, progress: (text: string) => void): Pr
   throw new BenchError(`limpet does not build (--source runs it without a build):\n${started.output()}`);
 }
 
-/** The proxy alone on the first core, all the rest on the others; without taskset or with one core, nothing is pinned. */
+/**
+ * The proxy alone on the first core, all the rest on the others; without taskset or with one core, nothing is pinned.
+ */
 function pinning({ pin }: Options, { cores }: Machine, progress: (text: string) => void): RunSetting['pins'] {
   const none = { proxy: [], rest: [] };
   if (!pin) return none;

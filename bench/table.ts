@@ -1,6 +1,6 @@
 /**
- * The session table at several sizes: what a lookup and a claim cost, what a session weighs, whether the garbage collector notices.
- * `node bench/table.ts`; `--large` adds ten million sessions (1 GB of memory, half a minute).
+ * The session table at several sizes: what a lookup and a claim cost, what a session weighs, whether the garbage
+ * collector notices. `node bench/table.ts`; `--large` adds ten million sessions (1 GB of memory, half a minute).
  */
 import { PerformanceObserver } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';

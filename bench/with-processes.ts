@@ -5,9 +5,9 @@ import { BenchError } from './bench-error.ts';
 import { Processes } from './processes.ts';
 
 /**
- * Runs a command of the benchmark: `work` gets the processes and a folder for temporary files; both are gone at the end, on
- * an error and on Ctrl-C. Bad usage and failures with a reason are one line; anything else shows its stack.
- * The process ends with the status that `work` returns, 1 after an error.
+ * Runs a command of the benchmark: `work` gets the processes and a folder for temporary files; both are gone at the
+ * end, on an error and on Ctrl-C. Bad usage and failures with a reason are one line; anything else shows its stack. The
+ * process ends with the status that `work` returns, 1 after an error.
  */
 export async function withProcesses(work: (processes: Processes, directory: string) => Promise<number>): Promise<void> {
   const processes = new Processes();

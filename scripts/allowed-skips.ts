@@ -1,4 +1,7 @@
-/** Why a test may be left out: anything else that is skipped fails the run. What a package can mend goes into test-programs.ts instead. */
+/**
+ * Why a test may be left out: anything else that is skipped fails the run. What a package can mend goes into
+ * test-programs.ts instead.
+ */
 export const ALLOWED_SKIPS: readonly RegExp[] = [
   // Raw messages of other projects, which lie beside the repository and not in it.
   /^the corpus is not at /,

@@ -1,5 +1,6 @@
-// Makes dist of src: one file for each program and thread, with what several of them need in files of its own. Run by `npm ci` (prepare) and
-// by hand with `npm run build`. Libraries are part of it: what is installed is what was tested, and a start reads a dozen files and not 400.
+// Makes dist of src: one file for each program and thread, with what several of them need in files of its own. Run by
+// `npm ci` (prepare) and by hand with `npm run build`. Libraries are part of it: what is installed is what was tested,
+// and a start reads a dozen files and not 400.
 import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -20,8 +21,8 @@ const ASSETS = ['admin/dashboard/page', 'demo/page'];
 const IDENTIFIER = /^(?!default$)[A-Za-z_$][\w$]*$/;
 
 /**
- * Lets a library that is loaded when it is needed (`await import('undici')`) have the names that Node gives it. Of one that is CommonJS,
- * a bundle would have `default` alone.
+ * Lets a library that is loaded when it is needed (`await import('undici')`) have the names that Node gives it. Of one
+ * that is CommonJS, a bundle would have `default` alone.
  */
 const NAMES_OF_LIBRARIES: Plugin = {
   name: 'names-of-libraries',
@@ -40,8 +41,8 @@ const NAMES_OF_LIBRARIES: Plugin = {
 };
 
 /**
- * Takes modules of Node as `require` does. An import makes an ES module of each first, and reads all that it exports: of node:http that is
- * a WebSocket client, which takes 50 ms to load.
+ * Takes modules of Node as `require` does. An import makes an ES module of each first, and reads all that it exports:
+ * of node:http that is a WebSocket client, which takes 50 ms to load.
  */
 const MODULES_OF_NODE: Plugin = {
   name: 'modules-of-node',

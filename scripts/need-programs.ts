@@ -4,7 +4,8 @@ import { findProgram } from '../test/support/find-program.ts';
 import { TEST_PROGRAMS, type TestProgram } from './test-programs.ts';
 
 /**
- * Installs the programs that these files of tests run where Debian's packages can be installed; elsewhere it says what is missing and ends the process.
+ * Installs the programs that these files of tests run where Debian's packages can be installed; elsewhere it says what
+ * is missing and ends the process.
  * @param isReal of `npm run test:real`
  */
 export function needPrograms(files: readonly string[], isReal: boolean): void {

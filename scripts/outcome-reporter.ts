@@ -20,7 +20,10 @@ interface TestEvent {
   };
 }
 
-/** A reporter of node:test that writes an Outcome for each test that was skipped or failed, not for the suites around it, and one at the end. */
+/**
+ * A reporter of node:test that writes an Outcome for each test that was skipped or failed, not for the suites around
+ * it, and one at the end.
+ */
 export default async function* outcomeReporter(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   let isInterrupted = false;
   for await (const { type, data } of events) {

@@ -1,5 +1,6 @@
-// Around `npm pack`: the package.json that goes into the package is without what is for a checkout alone, its scripts and what they need. npm
-// warns whoever installs a package that has a `prepare`, which is never run there. `write` puts it in place, `restore` takes it away again.
+// Around `npm pack`: the package.json that goes into the package is without what is for a checkout alone, its scripts
+// and what they need. npm warns whoever installs a package that has a `prepare`, which is never run there. `write` puts
+// it in place, `restore` takes it away again.
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 

@@ -1,7 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { globSync, statSync } from 'node:fs';
 
-/** Compiles limpet if that has not been done, and has the tests that follow start the compiled one. Works in the repository's root. */
+/**
+ * Compiles limpet if that has not been done, and has the tests that follow start the compiled one. Works in the
+ * repository's root.
+ */
 export function readyToTest(): void {
   if (!isBuilt()) {
     const { status } = spawnSync(process.execPath, ['scripts/build.ts'], { stdio: 'inherit' });

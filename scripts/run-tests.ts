@@ -20,9 +20,9 @@ interface Run {
 }
 
 /**
- * Runs files of tests and settles with the exit status: 0 when all passed and none was skipped but for a reason on the list.
- * A file that failed among others is run once more alone, and what passes then counts as passed, and is named at the end.
- * No process of theirs is left when it settles.
+ * Runs files of tests and settles with the exit status: 0 when all passed and none was skipped but for a reason on the
+ * list. A file that failed among others is run once more alone, and what passes then counts as passed, and is named at
+ * the end. No process of theirs is left when it settles.
  * @param once no file is run a second time
  * @param mostMs what a test may take
  */
@@ -113,7 +113,10 @@ function readOutcomes(file: string): Outcome[] {
   return lines.map((line) => JSON.parse(line) as Outcome);
 }
 
-/** Ends what outlived the file that started it: that one was killed itself, or it was a process of a process. Linux only. */
+/**
+ * Ends what outlived the file that started it: that one was killed itself, or it was a process of a process. Linux
+ * only.
+ */
 function endAll(mark: string): void {
   if (process.platform !== 'linux') return;
   for (const name of readdirSync('/proc')) {

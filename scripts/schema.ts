@@ -1,4 +1,5 @@
-// Writes config/limpet.schema.json and docs/configuration.md from the schema in src/config. Run with `npm run schema` after every change there.
+// Writes config/limpet.schema.json and docs/configuration.md from the schema in src/config. Run with `npm run schema`
+// after every change there.
 import { writeFileSync } from 'node:fs';
 import { jsonSchema } from '../src/config/json-schema.ts';
 import { configurationPage } from './docs/configuration-page.ts';

@@ -1,5 +1,6 @@
-// The integration tests on the other engines: `npm run test:engines`. Names of engines (scripts/engines.ts) choose some of
-// them, anything else is a folder or a file of tests: `npm run test:engines -- node-24 test/integration/affinity.test.ts`.
+// The integration tests on the other engines: `npm run test:engines`. Names of engines (scripts/engines.ts) choose some
+// of them, anything else is a folder or a file of tests: `npm run test:engines -- node-24
+// test/integration/affinity.test.ts`.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';

@@ -1,5 +1,5 @@
-// What `npm test` has no time for: the image in a container, and every test that has a long form (test/support/long.ts) in it. Names of
-// files or folders as arguments run a part.
+// What `npm test` has no time for: the image in a container, and every test that has a long form (test/support/long.ts)
+// in it. Names of files or folders as arguments run a part.
 import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { needPrograms } from './need-programs.ts';

@@ -1,5 +1,5 @@
-// The whole test run: formatting and lint, types, then every test. `npm test -- test/http1` runs a part of it; `--once` gives no
-// file a second chance (as LIMPET_TEST_ONCE=1 does). What takes longer: scripts/test-real.ts.
+// The whole test run: formatting and lint, types, then every test. `npm test -- test/http1` runs a part of it; `--once`
+// gives no file a second chance (as LIMPET_TEST_ONCE=1 does). What takes longer: scripts/test-real.ts.
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -2,7 +2,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * The licences of the libraries whose files are part of a bundle, one after the other: most of them ask that their text goes with every copy.
+ * The licences of the libraries whose files are part of a bundle, one after the other: most of them ask that their text
+ * goes with every copy.
  * @param inputs paths of the files, from `root`
  * @throws Error when a library has no licence that could be told
  */

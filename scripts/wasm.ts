@@ -1,4 +1,5 @@
-// Assembles src/http1/lines.wat to src/http1/lines-wasm.ts: `npm run build:wasm`, after each change of the former. A test looks at both.
+// Assembles src/http1/lines.wat to src/http1/lines-wasm.ts: `npm run build:wasm`, after each change of the former. A
+// test looks at both.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import wabt from 'wabt';

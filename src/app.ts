@@ -1,4 +1,7 @@
-/** The composition root: configuration in, running parts out. Longer than 400 lines because each part is made and handed to the others here, in the order of a start. */
+/**
+ * The composition root: configuration in, running parts out. Longer than 400 lines because each part is made and handed
+ * to the others here, in the order of a start.
+ */
 import { availableParallelism } from 'node:os';
 import { AdminDoor } from './admin/admin-door.ts';
 import type { Phase } from './admin/control-plane.ts';
@@ -65,7 +68,9 @@ import { SpanExporter } from './tracing/span-exporter.ts';
 /** Names of pools and listeners over all reloads: room for this many more than there are at the start. */
 const MORE_POOLS = 256;
 const MORE_LISTENERS = 32;
-/** Sessions and addresses with a rate limit that are remembered at once, all those that have just sent: 16 bytes each. */
+/**
+ * Sessions and addresses with a rate limit that are remembered at once, all those that have just sent: 16 bytes each.
+ */
 const RATE_KEYS = 2 ** 20;
 /** The longest that a start waits for the first answers of discovery. */
 const DISCOVERY_MS = 5_000;
@@ -73,7 +78,10 @@ const DISCOVERY_MS = 5_000;
 const TIDY_MS = 500;
 /** At a stop, the longest that the collector is waited for to take the last spans. */
 const LAST_SPANS_MS = 3_000;
-/** The longest that a stop takes beyond its grace, save for a snapshot that is being written, ms. Deadlines end a little later than they are set. */
+/**
+ * The longest that a stop takes beyond its grace, save for a snapshot that is being written, ms. Deadlines end a little
+ * later than they are set.
+ */
 const LAST_MS = 500;
 
 /**

@@ -1,6 +1,9 @@
 import { existsSync } from 'node:fs';
 
-/** True when this runs from its sources; an installed limpet is a few files in dist, each made of many (scripts/build.ts). */
+/**
+ * True when this runs from its sources; an installed limpet is a few files in dist, each made of many
+ * (scripts/build.ts).
+ */
 const FROM_SOURCE = import.meta.url.endsWith('.ts');
 
 /** Where the files of the limpet that runs lie: a checkout and an installed package differ in this alone. */

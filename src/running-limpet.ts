@@ -26,6 +26,8 @@ export interface StartOptions {
   readonly configFile: string | null;
   /** What goes before the file, such as options of the command line: applied to it at each reload. */
   readonly overrides?: (config: Config) => Config;
-  /** Replace the limpet that runs with the same snapshot: it is asked to stop gracefully once this one takes traffic. */
+  /**
+   * Replace the limpet that runs with the same snapshot: it is asked to stop gracefully once this one takes traffic.
+   */
   readonly takeOver?: boolean;
 }

@@ -99,7 +99,9 @@ function folderOf(file: string): string {
   return folder === '' ? basename(file) : folder;
 }
 
-/** Imports of a file: statements, `import type`, inline `type`, `export from`, `import('...')` of values and of types. */
+/**
+ * Imports of a file: statements, `import type`, inline `type`, `export from`, `import('...')` of values and of types.
+ */
 function importsOf(file: string): string[] {
   const text = readFileSync(join(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
   const found = text.matchAll(/(?:\bfrom\s*|\bimport\s*\(\s*|^import\s+)'(\.[^']+)'/gm);
@@ -208,4 +210,14 @@ test('a file of more than 400 lines says at its head why, and none has more than
         `${file} has ${lines.length} lines`,
       );
   }
+});
+
+test('lines of comments have at most 120 characters', () => {
+  const isComment = /^\s*(?:\/\/|\/?\*)/;
+  const long = sources.flatMap((file) =>
+    readFileSync(join(root, file), 'utf8')
+      .split('\n')
+      .flatMap((line, at) => (line.length > 120 && isComment.test(line) ? [`${file}:${at + 1}`] : [])),
+  );
+  assert.deepEqual(long, []);
 });

@@ -1,6 +1,6 @@
 /**
- * Closed-loop load over a backend's death. Arguments: a file with JSON, a FailoverJob. Tells its parent `ready` when the load
- * runs, takes a message when the backend has been killed, and sends a FailoverTold at the end of the window.
+ * Closed-loop load over a backend's death. Arguments: a file with JSON, a FailoverJob. Tells its parent `ready` when
+ * the load runs, takes a message when the backend has been killed, and sends a FailoverTold at the end of the window.
  */
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';

@@ -1,6 +1,7 @@
 /**
- * Begins sessions as fast as a proxy gives them, see load/worker.ts: `rate` of them in all, over the job's connections, and keeps
- * the cookies of an even sample, which it writes into the file named in its first argument, a header line each.
+ * Begins sessions as fast as a proxy gives them, see load/worker.ts: `rate` of them in all, over the job's connections,
+ * and keeps the cookies of an even sample, which it writes into the file named in its first argument, a header line
+ * each.
  */
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';

@@ -1,6 +1,6 @@
 /**
- * Opens connections to the port in the first argument, as many as the second says, with one request on each, and keeps them.
- * Tells its parent `{ open }` when all have had their answer or no more come for a while, and ends with it.
+ * Opens connections to the port in the first argument, as many as the second says, with one request on each, and keeps
+ * them. Tells its parent `{ open }` when all have had their answer or no more come for a while, and ends with it.
  */
 import { connect } from 'node:net';
 import { PLAIN_GET, requestHead } from '../request-head.ts';

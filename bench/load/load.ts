@@ -31,7 +31,10 @@ export interface LoadResult {
   readonly p50: number;
   readonly p99: number;
   readonly p999: number;
-  /** Share of the requests that the latencies are of, see `undisturbed`; 0: of all, because too few were undisturbed. Absent: of all. */
+  /**
+   * Share of the requests that the latencies are of, see `undisturbed`; 0: of all, because too few were undisturbed.
+   * Absent: of all.
+   */
   readonly kept?: number;
 }
 

@@ -1,9 +1,10 @@
 /**
  * Load at a fixed rate, see load/worker.ts. autocannon's own `overallRate` sends each second's requests in one burst at
- * the start of that second, which measures the burst; here request k is due at start + k / rate. A request that finds no
- * idle connection waits, and its latency counts from when it was due, so a stall is not hidden (coordinated omission).
- * With a file as its first argument it writes every request there, three doubles each: when it was due, ms since epoch; its latency; how late it was sent, ms, by
- * the generator's own fault: what it waited for an idle connection is not in it.
+ * the start of that second, which measures the burst; here request k is due at start + k / rate. A request that finds
+ * no idle connection waits, and its latency counts from when it was due, so a stall is not hidden (coordinated
+ * omission). With a file as its first argument it writes every request there, three doubles each: when it was due, ms
+ * since epoch; its latency; how late it was sent, ms, by the generator's own fault: what it waited for an idle
+ * connection is not in it.
  */
 import { writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';

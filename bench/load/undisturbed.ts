@@ -5,15 +5,19 @@ const TICK_MS = 10;
 /** Fewer requests than this say nothing about a p99. */
 const ENOUGH = 1_000;
 
-/** What the generator has seen: by `at`, on the time scale of the requests, the hypervisor had taken cores away for `stolen` more seconds than at the look before. */
+/**
+ * What the generator has seen: by `at`, on the time scale of the requests, the hypervisor had taken cores away for
+ * `stolen` more seconds than at the look before.
+ */
 export interface Look {
   readonly at: number;
   readonly stolen: number;
 }
 
 /**
- * The latencies of those requests during which the hypervisor took no core of this machine away, from a tenth of a second before they were due, in which a
- * queue could have built up, to their answers: a stall that is the machine's says nothing about a proxy.
+ * The latencies of those requests during which the hypervisor took no core of this machine away, from a tenth of a
+ * second before they were due, in which a queue could have built up, to their answers: a stall that is the machine's
+ * says nothing about a proxy.
  * @param requests pairs, one after the other: when it was due, and its latency, ms
  * @param looks in their order; the first one is where counting begins
  * @returns all latencies where too few are left; `kept` is the share of those that count

@@ -1,4 +1,7 @@
-/** Closed-loop WebSocket load, see load/worker.ts: each connection sends a 64-byte text message when the one before has come back. */
+/**
+ * Closed-loop WebSocket load, see load/worker.ts: each connection sends a 64-byte text message when the one before has
+ * come back.
+ */
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { createHistogram } from 'node:perf_hooks';

@@ -4,8 +4,8 @@ import { assertRunning } from '../processes.ts';
 import type { Generator, LoadResult } from './load.ts';
 
 /**
- * A generator that is a script next to this file. The script gets the job by message, answers `ready` when it is loaded,
- * starts on the next message and sends its result: so its own start-up is not part of what is measured.
+ * A generator that is a script next to this file. The script gets the job by message, answers `ready` when it is
+ * loaded, starts on the next message and sends its result: so its own start-up is not part of what is measured.
  */
 export function workerGenerator(script: string, args: readonly string[] = []): Generator {
   const path = fileURLToPath(new URL(script, import.meta.url));

@@ -10,7 +10,9 @@ const KEPT_BYTES = 64 * 2 ** 20;
 const PLACE: HeaderLine = ['X-Session-Line', ''];
 const PLACE_LINE = 'X-Session-Line: \r\n';
 
-/** Closed-loop load by wrk, one thread. `program` is its path, `directory` takes its script and the list of sessions. */
+/**
+ * Closed-loop load by wrk, one thread. `program` is its path, `directory` takes its script and the list of sessions.
+ */
 export function wrkGenerator(program: string, directory: string): Generator {
   return async (processes, prefix, job, onStart) => {
     const script = join(directory, `wrk-${job.port}.lua`);
@@ -27,7 +29,10 @@ export function wrkGenerator(program: string, directory: string): Generator {
   };
 }
 
-/** The Lua script: sends the requests of the sessions in the file `list` in turn and prints the figures as one line of JSON. */
+/**
+ * The Lua script: sends the requests of the sessions in the file `list` in turn and prints the figures as one line of
+ * JSON.
+ */
 export function wrkScript(job: LoadJob, list: string): string {
   const host = `127.0.0.1:${job.port}`;
   const mark = job.marks.length === 0 ? null : PLACE;

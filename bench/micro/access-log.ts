@@ -1,4 +1,7 @@
-/** What a line of the access log costs, put together by hand and by pino. CPU time, so other work on the machine counts little. `node bench/micro/access-log.ts` */
+/**
+ * What a line of the access log costs, put together by hand and by pino. CPU time, so other work on the machine counts
+ * little. `node bench/micro/access-log.ts`
+ */
 import pino from 'pino';
 import { AccessLog, type AccessRecord } from '../../src/logging/access-log.ts';
 import { spread } from '../statistics.ts';

@@ -1,4 +1,7 @@
-/** What counting one proxied request costs. CPU time, so other work on the machine counts little. `node bench/micro/counters.ts` */
+/**
+ * What counting one proxied request costs. CPU time, so other work on the machine counts little. `node
+ * bench/micro/counters.ts`
+ */
 import { Counters } from '../../src/metrics/counters.ts';
 import { Outcome } from '../../src/metrics/outcomes.ts';
 import { spread } from '../statistics.ts';

@@ -25,7 +25,9 @@ export function calls(work: (n: number) => unknown): Pass {
 
 /** A round takes at least so long, in µs of CPU time. */
 const ROUND_US = 5_000;
-/** V8 optimises in the background, and more than once: so much CPU time goes by before the first round that counts, µs. */
+/**
+ * V8 optimises in the background, and more than once: so much CPU time goes by before the first round that counts, µs.
+ */
 const WARM_US = 250_000;
 const ROUNDS = 9;
 

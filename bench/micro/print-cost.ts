@@ -3,7 +3,10 @@ import { spread } from '../statistics.ts';
 const OPERATIONS = 200_000;
 const ROUNDS = 9;
 
-/** Prints what `run` costs, in ns of CPU time a call: median, smallest and largest of several rounds, after one that is the compiler's. */
+/**
+ * Prints what `run` costs, in ns of CPU time a call: median, smallest and largest of several rounds, after one that is
+ * the compiler's.
+ */
 export function printCost(name: string, run: (n: number) => unknown): void {
   const times: number[] = [];
   for (let round = 0; round <= ROUNDS; round++) {

@@ -1,10 +1,12 @@
 /**
- * What `store: redis` costs: bytes of Redis memory a session, and bytes a second between one node and Redis for 1,000 sessions that have a request every second.
+ * What `store: redis` costs: bytes of Redis memory a session, and bytes a second between one node and Redis for 1,000
+ * sessions that have a request every second.
  *
  *     node bench/micro/redis-cost.ts
  *
- * It starts a redis-server of its own. Memory is `used_memory` of INFO before and after 100,000 sessions were written; traffic is `total_net_input_bytes` and
- * `total_net_output_bytes` over 30 s, less what the node and this script send and get without sessions (probes, pub/sub) over as long.
+ * It starts a redis-server of its own. Memory is `used_memory` of INFO before and after 100,000 sessions were written;
+ * traffic is `total_net_input_bytes` and `total_net_output_bytes` over 30 s, less what the node and this script send
+ * and get without sessions (probes, pub/sub) over as long.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Key } from '../../src/keys/key.ts';

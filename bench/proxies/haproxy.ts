@@ -24,10 +24,10 @@ export const haproxy: ProxyKind = {
 };
 
 /**
- * The stick table is the same work as limpet's: an entry made at the first response, a lookup at each request. `maxconn` is
- * far above the need because HAProxy closes idle backend connections once a quarter of the descriptors that it implies is
- * in use (tune.pool-high-fd-ratio), and would connect anew for each request. Where the limit of open files is lower than
- * what it implies, HAProxy shall say so and start all the same (`no strict-limits`).
+ * The stick table is the same work as limpet's: an entry made at the first response, a lookup at each request.
+ * `maxconn` is far above the need because HAProxy closes idle backend connections once a quarter of the descriptors
+ * that it implies is in use (tune.pool-high-fd-ratio), and would connect anew for each request. Where the limit of open
+ * files is lower than what it implies, HAProxy shall say so and start all the same (`no strict-limits`).
  */
 function configure({ port, backends, connections, tls, tokenSecret, demands }: Setting): string {
   const { token, workers, accessLog, failover, resident } = demands;

@@ -1,6 +1,6 @@
 /**
- * A sticky proxy with http-proxy as its users write it, with a keep-alive agent; the second argument names the library, because
- * http-proxy-3 has the same API.
+ * A sticky proxy with http-proxy as its users write it, with a keep-alive agent; the second argument names the library,
+ * because http-proxy-3 has the same API.
  */
 import { Agent, type IncomingMessage } from 'node:http';
 import type httpProxy from 'http-proxy';

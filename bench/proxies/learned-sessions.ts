@@ -3,7 +3,9 @@ import { APPLICATION_COOKIE } from '../responder.ts';
 const REQUEST_COOKIE = new RegExp(`(?:^|; )${APPLICATION_COOKIE}=([^;]*)`);
 const RESPONSE_COOKIE = new RegExp(`^${APPLICATION_COOKIE}=([^;]*)`);
 
-/** Stickiness as users of the libraries write it: a Map from session to target, learned from the application's cookie. */
+/**
+ * Stickiness as users of the libraries write it: a Map from session to target, learned from the application's cookie.
+ */
 export class LearnedSessions<Target> {
   readonly #targets: readonly Target[];
   readonly #sessions = new Map<string, Target>();

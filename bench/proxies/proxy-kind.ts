@@ -54,7 +54,10 @@ export interface Prepared {
 /** Whether a proxy can be measured here. `debian`: the package that it is in. */
 export type Found = { readonly version: string } | { readonly missing: string; readonly debian?: string };
 
-/** One thing that is measured: how to write its configuration and what to start. Its processes are the started one and its descendants. */
+/**
+ * One thing that is measured: how to write its configuration and what to start. Its processes are the started one and
+ * its descendants.
+ */
 export interface ProxyKind {
   readonly name: string;
   /** How it is set up, in a few words, for the report. */

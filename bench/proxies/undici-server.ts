@@ -1,4 +1,7 @@
-/** A sticky proxy written by hand: node:http in front, undici behind, as a team would that wants no library between them. */
+/**
+ * A sticky proxy written by hand: node:http in front, undici behind, as a team would that wants no library between
+ * them.
+ */
 import type { IncomingHttpHeaders } from 'node:http';
 import { Pool } from 'undici';
 import { LearnedSessions } from './learned-sessions.ts';

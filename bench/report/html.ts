@@ -18,7 +18,10 @@ pre { overflow-x: auto; font: 12px/1.4 ui-monospace, monospace; background: colo
 .warning { color: var(--p2); font-weight: 600; } .soft { color: var(--soft); } summary { cursor: pointer; }
 `;
 
-/** The report as one HTML page without anything from outside: plots, all figures as text, the configuration of each proxy. */
+/**
+ * The report as one HTML page without anything from outside: plots, all figures as text, the configuration of each
+ * proxy.
+ */
 export function renderHtml(report: Report): string {
   const { machine } = report;
   const noise = noiseOf(report);

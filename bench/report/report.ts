@@ -92,8 +92,8 @@ export function problem(samples: readonly Sample[]): string | null {
 }
 
 /**
- * CPU a request as a multiple of another proxy's: taken round by round, because a machine that others use changes its speed
- * from round to round far more than within one.
+ * CPU a request as a multiple of another proxy's: taken round by round, because a machine that others use changes its
+ * speed from round to round far more than within one.
  */
 export function ratioTo(samples: readonly Sample[], other: readonly Sample[]): Spread {
   return spread(samples.map(({ total }, round) => total / (other[round]?.total ?? Number.NaN)));

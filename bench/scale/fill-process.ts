@@ -1,7 +1,7 @@
 /**
- * Child process that makes sessions outside of limpet: fills a table, measures its lookups, and writes its snapshot. Some of the sessions have
- * cookies that limpet takes for its own, a line each in a file. Arguments: configuration, sessions, cookies, file of the snapshot, file of the cookies.
- * Ends when its parent does.
+ * Child process that makes sessions outside of limpet: fills a table, measures its lookups, and writes its snapshot.
+ * Some of the sessions have cookies that limpet takes for its own, a line each in a file. Arguments: configuration,
+ * sessions, cookies, file of the snapshot, file of the cookies. Ends when its parent does.
  */
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';

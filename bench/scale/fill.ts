@@ -29,7 +29,9 @@ export interface FillSetting {
   readonly snapshot: string;
 }
 
-/** Makes a snapshot with so many sessions in a process of its own, and the lines with which clients name some of them. */
+/**
+ * Makes a snapshot with so many sessions in a process of its own, and the lines with which clients name some of them.
+ */
 export async function fill(
   processes: Processes,
   { configFile, sessions, cookies, snapshot }: FillSetting,

@@ -19,7 +19,10 @@ export interface Offer {
 /** What was seen of them. */
 export interface Offered {
   readonly requests: Requests;
-  /** p99 of those during which the hypervisor took no core away, ms, and their share; 0: too few, and the p99 is that of all. */
+  /**
+   * p99 of those during which the hypervisor took no core away, ms, and their share; 0: too few, and the p99 is that of
+   * all.
+   */
   readonly calm: { readonly p99: number; readonly kept: number };
 }
 

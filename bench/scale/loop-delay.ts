@@ -1,6 +1,7 @@
 /**
- * Goes into limpet with `--import`, into each of its threads: notes the longest turn of the event loop in each tenth of a second while its parent
- * wants to know. The parent sends `watch` and later `turns`, which is answered with a list for each thread. Until then it does nothing.
+ * Goes into limpet with `--import`, into each of its threads: notes the longest turn of the event loop in each tenth of
+ * a second while its parent wants to know. The parent sends `watch` and later `turns`, which is answered with a list
+ * for each thread. Until then it does nothing.
  */
 import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads';
 import type { LoopTurns } from './resident-limpet.ts';

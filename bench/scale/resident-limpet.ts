@@ -28,7 +28,10 @@ export interface ResidentSetting {
 /** The longest turns of the event loop of a thread, see loop-delay.ts. */
 export interface LoopTurns {
   readonly thread: string;
-  /** `at`: end of the tenth of a second, ms since epoch; `own`: the most CPU time and waiting for locks of a turn in it, ms. */
+  /**
+   * `at`: end of the tenth of a second, ms since epoch; `own`: the most CPU time and waiting for locks of a turn in it,
+   * ms.
+   */
   readonly turns: readonly {
     readonly at: number;
     readonly ms: number;
@@ -164,7 +167,10 @@ export class ResidentLimpet {
     }
   }
 
-  /** When the next snapshot after `time` is due, ms since epoch, by the last one: the timer of a process that was stopped for a while has shifted. */
+  /**
+   * When the next snapshot after `time` is due, ms since epoch, by the last one: the timer of a process that was
+   * stopped for a while has shifted.
+   */
   nextWrite(time: number): number {
     return time + WRITE_EVERY - ((time - this.writes.at(-1)!.from) % WRITE_EVERY);
   }

@@ -5,8 +5,8 @@ import type { Latencies, Round } from './requests.ts';
 import type { Write } from './resident-limpet.ts';
 
 /**
- * The longest turns of an event loop, ms: while snapshots were written, and between. Own: CPU time of the thread and its waits for locks, without what it
- * waited for a core of the machine or of the hypervisor.
+ * The longest turns of an event loop, ms: while snapshots were written, and between. Own: CPU time of the thread and
+ * its waits for locks, without what it waited for a core of the machine or of the hypervisor.
  */
 export interface LongestTurns {
   readonly thread: string;
@@ -51,7 +51,10 @@ export interface WorkersResult {
   readonly bytesPerSession: number;
   /** Middle of the rounds' own ratios, large over small. */
   readonly p99Ratio: number;
-  /** The same of requests without stolen time, of the rounds in which both sizes have enough of them; null: there was no such round. */
+  /**
+   * The same of requests without stolen time, of the rounds in which both sizes have enough of them; null: there was no
+   * such round.
+   */
   readonly calmP99Ratio: number | null;
   /** The same of latencies from when a request was sent. */
   readonly sentP99Ratio: number;

@@ -11,7 +11,10 @@ const PROCESSES_BYTES = 1.5 * 2 ** 30;
 const SNAPSHOTS = 3;
 const TMPFS = 0x01021994;
 
-/** Throws a BenchError when so many sessions do not fit into one table, into the memory that is free, or their snapshots into the folder. */
+/**
+ * Throws a BenchError when so many sessions do not fit into one table, into the memory that is free, or their snapshots
+ * into the folder.
+ */
 export function assertRoom(sessions: number, directory: string): void {
   try {
     SessionTable.allocate(Math.ceil(sessions * 1.2), 1, 4, 1, true);

@@ -12,8 +12,8 @@ type Options = Parameters<typeof AdminServer.start>[0];
 type Log = Parameters<typeof AdminServer.start>[2];
 
 /**
- * The admin API's place at its address, which cannot be shared as those of listeners are: where another limpet has it that stops or is
- * about to, this one waits for it and takes traffic meanwhile (behaviour 47).
+ * The admin API's place at its address, which cannot be shared as those of listeners are: where another limpet has it
+ * that stops or is about to, this one waits for it and takes traffic meanwhile (behaviour 47).
  */
 export class AdminDoor {
   #server: AdminServer | null = null;
@@ -22,7 +22,8 @@ export class AdminDoor {
 
   /**
    * @param takesOver the limpet that runs is going to be asked to stop
-   * @throws StartError when the address cannot be had, also when a limpet has it that takes traffic and is to go on doing so
+   * @throws StartError when the address cannot be had, also when a limpet has it that takes traffic and is to go on
+   *   doing so
    */
   static async open(options: Options, control: ControlPlane, log: Log, takesOver: boolean): Promise<AdminDoor> {
     const door = new AdminDoor();

@@ -8,8 +8,10 @@ const KEPT = 64;
 const KEPT_FOR = new Set(['/healthz', '/readyz', '/metrics']);
 
 /**
- * Who may be connected to the admin address. A connection on which no request is under way makes room for a new one, the one that has been silent longest first: so nobody
- * takes the others' places by saying nothing, nor by not reading what was answered. Where all are in use by requests, such as event streams, there are some more for probes and metrics alone.
+ * Who may be connected to the admin address. A connection on which no request is under way makes room for a new one,
+ * the one that has been silent longest first: so nobody takes the others' places by saying nothing, nor by not reading
+ * what was answered. Where all are in use by requests, such as event streams, there are some more for probes and
+ * metrics alone.
  */
 export class AdminPlaces {
   readonly #open = new Set<Socket>();

@@ -96,8 +96,8 @@ function lastEventId({ headers }: IncomingMessage): string | undefined {
 }
 
 /**
- * Reads the parameters of a query as the schema of its route wants them; a text says what is wrong with them. Nothing is
- * accepted and ignored.
+ * Reads the parameters of a query as the schema of its route wants them; a text says what is wrong with them. Nothing
+ * is accepted and ignored.
  */
 function readQuery(search: string, schema: Route['query']): Readonly<Record<string, unknown>> | string {
   const known = Object.keys(schema.shape);

@@ -10,8 +10,9 @@ interface BrowserFields {
 }
 
 /**
- * Whether a Host names this machine and not a name that its owner may point here (DNS rebinding): a page of evil.example whose
- * name now resolves to 127.0.0.1 is of the same origin as this API to a browser, but it cannot change what Host says.
+ * Whether a Host names this machine and not a name that its owner may point here (DNS rebinding): a page of
+ * evil.example whose name now resolves to 127.0.0.1 is of the same origin as this API to a browser, but it cannot
+ * change what Host says.
  */
 export function isLocalHost(host: string | undefined): boolean {
   const name = (host ?? '').replace(/:\d*$/, '').toLowerCase();
@@ -19,7 +20,10 @@ export function isLocalHost(host: string | undefined): boolean {
   return name.startsWith('[') && name.endsWith(']') && isIP(name.slice(1, -1)) === 6;
 }
 
-/** Whether a request that changes something was sent by a page of another origin; programs send neither of the two fields. */
+/**
+ * Whether a request that changes something was sent by a page of another origin; programs send neither of the two
+ * fields.
+ */
 export function isCrossOrigin(method: string, fields: BrowserFields): boolean {
   if (SAFE.has(method)) return false;
   const site = fields['sec-fetch-site'];

@@ -4,11 +4,12 @@ import { type AdminState, SharedState } from '../backends/shared-state.ts';
 import type { Leaving } from '../balancing/planned-moves.ts';
 
 /**
- * What another configuration does to the sessions of the running one: whose backends they leave, and the state of things that their
- * targets are judged by, which is a copy: the live one is not touched.
+ * What another configuration does to the sessions of the running one: whose backends they leave, and the state of
+ * things that their targets are judged by, which is a copy: the live one is not touched.
  *
- * A backend that is taken out of the file serves its sessions for as long as it answers; they leave it when it goes away. One that is set to
- * maintenance loses them at their next request. A pool that is taken out loses them all: no route leads there any more.
+ * A backend that is taken out of the file serves its sessions for as long as it answers; they leave it when it goes
+ * away. One that is set to maintenance loses them at their next request. A pool that is taken out loses them all: no
+ * route leads there any more.
  *
  * @param next the pools of the other configuration; backends that stay have their slot and generation
  */

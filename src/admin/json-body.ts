@@ -6,8 +6,8 @@ import type { Answer } from './answer.ts';
 import { problem } from './problem.ts';
 
 /**
- * Reads and checks the JSON body of a request. What comes back is its value or the answer that refuses it: 415, 413, 400 for what
- * is not JSON, 422 for what is not as `schema` wants it, with every mistake.
+ * Reads and checks the JSON body of a request. What comes back is its value or the answer that refuses it: 415, 413,
+ * 400 for what is not JSON, 422 for what is not as `schema` wants it, with every mistake.
  * @param mostBytes longest body that is read
  * @throws what the connection's end throws: there is nobody left to answer
  */

@@ -34,8 +34,8 @@ import { backendView, iso, poolView } from './views.ts';
 /** The admin API's view of a running limpet, and its hands. Runs in the supervisor. */
 export class LiveControlPlane implements ControlPlane {
   /**
-   * The reloads that the parts can do, one after another. Whatever else asks for one (a signal, file watching) does it by `reloads.run()`,
-   * so that status and metrics know of it. Null: there is no file to read again.
+   * The reloads that the parts can do, one after another. Whatever else asks for one (a signal, file watching) does it
+   * by `reloads.run()`, so that status and metrics know of it. Null: there is no file to read again.
    */
   readonly reloads: Reloads | null;
   readonly events: EventStream;

@@ -45,7 +45,8 @@ export interface LiveParts {
   /** 1 at the start, one more with each reload. */
   readonly configGeneration: () => number;
   /**
-   * In the order of the configuration. `address`: where it really listens, such as `http://127.0.0.1:8080`; `index`: its place in the counters.
+   * In the order of the configuration. `address`: where it really listens, such as `http://127.0.0.1:8080`; `index`:
+   * its place in the counters.
    */
   readonly listeners: () => readonly { readonly bind: string; readonly address: string; readonly index: number }[];
   readonly workers: {
@@ -74,8 +75,8 @@ export interface LiveParts {
   /** Reads the configuration file again. Absent: there is no file, as with the demo. */
   readonly reload?: () => Promise<ReloadOutcome>;
   /**
-   * Builds the pools of another configuration and changes nothing. A backend that stays has its slot and generation; one that would be new has
-   * a slot that no other has, from 0. Absent: as with `reload`.
+   * Builds the pools of another configuration and changes nothing. A backend that stays has its slot and generation;
+   * one that would be new has a slot that no other has, from 0. Absent: as with `reload`.
    */
   readonly preview?: (text: string) => Preview | Promise<Preview>;
   /** What a request would get, and why; a sentence: it cannot be a request. Changes nothing. */
@@ -84,7 +85,10 @@ export interface LiveParts {
   readonly store?: () => StoreState;
   /** Called after a session was ended here, for the other nodes; its key is refused until `until` (ms since epoch). */
   readonly onSessionEnded?: (key: Key, until: number) => void;
-  /** Called after a session was moved here, for the other nodes. `from` is null when its backend was not in the configuration any more. */
+  /**
+   * Called after a session was moved here, for the other nodes. `from` is null when its backend was not in the
+   * configuration any more.
+   */
   readonly onSessionMoved?: (key: Key, pool: Pool, from: Backend | null, to: Backend) => void;
   /** Asks the store for a session by its public id; null: it has none, or does not answer. Never rejects. */
   readonly lookup?: (publicId: string) => Promise<SharedSession | null>;

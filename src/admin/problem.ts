@@ -1,7 +1,10 @@
 import { REASON_PHRASES } from '../http1/reason-phrases.ts';
 import type { Answer } from './answer.ts';
 
-/** One mistake of several, with the path of the key that it is about; one in a configuration file has its place there too. */
+/**
+ * One mistake of several, with the path of the key that it is about; one in a configuration file has its place there
+ * too.
+ */
 export interface Mistake {
   readonly file?: string;
   readonly line?: number;
@@ -11,8 +14,8 @@ export interface Mistake {
 }
 
 /**
- * An error answer as RFC 9457 has it. The type is `about:blank`: the status says what kind of problem it is (section 4.2.1),
- * and `detail` what was wrong and what to do.
+ * An error answer as RFC 9457 has it. The type is `about:blank`: the status says what kind of problem it is (section
+ * 4.2.1), and `detail` what was wrong and what to do.
  * @param instance path of the request, without its query
  */
 export function problem(

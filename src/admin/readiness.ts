@@ -1,10 +1,14 @@
 /**
- * The one place that says whether limpet is ready for traffic (`/readyz`): each part that may have a reason against it, while limpet runs, adds it here.
+ * The one place that says whether limpet is ready for traffic (`/readyz`): each part that may have a reason against it,
+ * while limpet runs, adds it here.
  */
 export class Readiness {
   readonly #sources: (() => string | null)[] = [];
 
-  /** @param reason asked each time: why limpet is not ready, as the end of a sentence such as `worker 1 makes no progress`; null: nothing is wrong */
+  /**
+   * @param reason asked each time: why limpet is not ready, as the end of a sentence such as `worker 1 makes no
+   * progress`; null: nothing is wrong
+   */
   add(reason: () => string | null): void {
     this.#sources.push(reason);
   }

@@ -40,7 +40,8 @@ export class Reloads {
   }
 
   /**
-   * Begins when the one before has ended: it may have read a file that has changed since, so its outcome is not this one's.
+   * Begins when the one before has ended: it may have read a file that has changed since, so its outcome is not this
+   * one's.
    * @throws what `reload` throws, which is a defect and counts as failed
    */
   run(): Promise<ReloadOutcome> {

@@ -163,7 +163,8 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
   const { status, type, body, headers = {}, stream } = answer;
   response.statusCode = status;
   for (const [name, value] of Object.entries({ ...HEADERS, ...headers })) response.setHeader(name, value);
-  // The rest of a body that nobody wants is not waited for; and behind an Upgrade, even one that nobody takes up, Node reads no other request.
+  // The rest of a body that nobody wants is not waited for; and behind an Upgrade, even one that nobody takes up, Node
+  // reads no other request.
   if (!request.complete || request.headers.upgrade !== undefined) response.setHeader('Connection', 'close');
   if (stream !== undefined && request.method !== 'HEAD') {
     response.writeHead(status, { 'Content-Type': type });

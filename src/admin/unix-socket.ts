@@ -3,7 +3,8 @@ import { connect } from 'node:net';
 import { StartError } from '../errors-start.ts';
 
 /**
- * Makes the path of a unix socket free: a socket that nobody listens on was left by a process that was killed, and goes.
+ * Makes the path of a unix socket free: a socket that nobody listens on was left by a process that was killed, and
+ * goes.
  * @param key what configured the path, for the message
  * @throws StartError when another process listens there, or when something else has the name
  */

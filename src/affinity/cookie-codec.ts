@@ -40,7 +40,10 @@ for (const [value, c] of [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /** Three bytes are four characters, so the date begins at one and ends with one. */
 const ISSUED_CHARACTERS = (ISSUED / 3) * 4;
 
-/** When a cookie, whose characters these are, says that it was made, ms since epoch: read without looking at the MAC. HOT */
+/**
+ * When a cookie, whose characters these are, says that it was made, ms since epoch: read without looking at the MAC.
+ * HOT
+ */
 export function issuedIn(characters: Uint8Array): number {
   return groupAt(characters, ISSUED_CHARACTERS) * 0x1000000 + groupAt(characters, ISSUED_CHARACTERS + 4);
 }
@@ -84,7 +87,10 @@ export class CookieCodec {
   readonly #mac = Buffer.alloc(END - MAC);
   readonly #stream = Buffer.alloc(MASKED_BYTES);
 
-  /** @param former a secret that was dropped while limpet runs: sessions whose rows are here go on with the cookies that it has signed */
+  /**
+   * @param former a secret that was dropped while limpet runs: sessions whose rows are here go on with the cookies that
+   * it has signed
+   */
   constructor(secrets: readonly Uint8Array[], pool: Pool, former: Uint8Array | null = null) {
     const dropped = former !== null && !secrets.some((secret) => Buffer.compare(secret, former) === 0);
     this.#former = dropped ? new Hmac(derive(former, 'mac', pool.name), MAC) : null;
@@ -101,7 +107,10 @@ export class CookieCodec {
     });
   }
 
-  /** The cookie of a session on a backend; `id` is ID_LENGTH characters of base64url, the times are ms since epoch, `binding` is a u32. */
+  /**
+   * The cookie of a session on a backend; `id` is ID_LENGTH characters of base64url, the times are ms since epoch,
+   * `binding` is a u32.
+   */
   encode(id: string, backend: Pick<Backend, 'id'>, began: number, issued: number, binding = 0): string {
     const signer = this.#signers[0]!;
     const bytes = this.#bytes;
@@ -133,7 +142,10 @@ export class CookieCodec {
     return null;
   }
 
-  /** Whether a cookie of COOKIE_LENGTH base64url characters was made here, as it is, whatever it says and however old it is. */
+  /**
+   * Whether a cookie of COOKIE_LENGTH base64url characters was made here, as it is, whatever it says and however old it
+   * is.
+   */
   isSigned(text: string): boolean {
     const bytes = this.#bytes;
     if (text.length !== COOKIE_LENGTH || bytes.write(text, 0, END, 'base64url') !== END) return false;

@@ -19,7 +19,10 @@ export class CookieFinder {
   start = 0;
   end = 0;
 
-  /** @param own it is limpet's: what is taken out of a request as such is found, an empty value too, which is otherwise passed over as if the cookie were not there */
+  /**
+   * @param own it is limpet's: what is taken out of a request as such is found, an empty value too, which is otherwise
+   * passed over as if the cookie were not there
+   */
   constructor(name: string, own: boolean) {
     this.#needle = name;
     this.#own = own;
@@ -47,7 +50,10 @@ export class CookieFinder {
     return false;
   }
 
-  /** Where the `=` is behind a name, -1: there is none. White space before it makes it another cookie to an application, and ours to `stripCookies`. */
+  /**
+   * Where the `=` is behind a name, -1: there is none. White space before it makes it another cookie to an application,
+   * and ours to `stripCookies`.
+   */
   #equalsBehind(text: string, nameEnd: number, lineEnd: number): number {
     let at = nameEnd;
     if (this.#own) while (at < lineEnd && isBlank(text.charCodeAt(at))) at++;

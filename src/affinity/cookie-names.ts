@@ -2,8 +2,8 @@
 const FEW = 4;
 
 /**
- * Names of limpet's own cookies, of all pools: a browser sends them to every route of a host, and takes them from every answer, so no backend may see or set any
- * of them, whichever pool it is in (behaviours 8 and 11).
+ * Names of limpet's own cookies, of all pools: a browser sends them to every route of a host, and takes them from every
+ * answer, so no backend may see or set any of them, whichever pool it is in (behaviours 8 and 11).
  */
 export class CookieNames {
   static readonly NONE = new CookieNames([]);
@@ -19,12 +19,18 @@ export class CookieNames {
     return this.#list.length === 0;
   }
 
-  /** Those that may stand in a Cookie line, `text[start, end)` is its value: all of them where they are few, so that the usual line is not taken apart. */
+  /**
+   * Those that may stand in a Cookie line, `text[start, end)` is its value: all of them where they are few, so that the
+   * usual line is not taken apart.
+   */
   in(text: string, start: number, end: number): readonly string[] {
     return this.#list.length <= FEW ? this.#list : this.#among(text, start, end);
   }
 
-  /** Whether a Set-Cookie line, whose value is `text[start, end)`, sets one of them, as browsers read it (RFC 6265 section 5.2). */
+  /**
+   * Whether a Set-Cookie line, whose value is `text[start, end)`, sets one of them, as browsers read it (RFC 6265
+   * section 5.2).
+   */
   isSet(text: string, start: number, end: number): boolean {
     if (this.none) return false;
     // A cookie without a name comes back as its value alone: `=limpet=x` as `limpet=x`.

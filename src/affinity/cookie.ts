@@ -82,7 +82,8 @@ export class CookieAffinity implements CookieIssuer {
       end--;
     }
     if (end - start !== COOKIE_LENGTH) return Find.invalid;
-    // Keeps the head alive that it is cut from, but no longer than the exchange does; a copy costs more than all the rest here.
+    // Keeps the head alive that it is cut from, but no longer than the exchange does; a copy costs more than all the
+    // rest here.
     const value = text.slice(start, end);
     const known = this.#known;
     if (!known.find(value, found.key) && !this.#verifyNew(value, found.key)) {

@@ -35,7 +35,8 @@ const TOKEN_ERRORS: readonly string[] = [
 /**
  * The keys at a `jwksUrl`, fetched when they are first needed, by one fetch however many requests wait for it. While
  * the address does not answer, the keys that are known are used, and nobody waits for it again and again; a warning
- * says when that begins and when it ends. Without any keys that may be used it rejects with KeysMissing: nobody can tell then whether a token is good.
+ * says when that begins and when it ends. Without any keys that may be used it rejects with KeysMissing: nobody can
+ * tell then whether a token is good.
  */
 export function jwksSource(
   url: string,

@@ -3,7 +3,10 @@ import { COOKIE_LENGTH } from './cookie-codec.ts';
 
 /** At the most, a power of 2: 12 MB for each pool and worker. */
 const PLACES = 131_072;
-/** At first. When half of them are taken, or all that a cookie may have, there come to be GROWTH times as many: each reload begins anew, and most pools never need more. */
+/**
+ * At first. When half of them are taken, or all that a cookie may have, there come to be GROWTH times as many: each
+ * reload begins anew, and most pools never need more.
+ */
 const FIRST_PLACES = 1_024;
 const GROWTH = 4;
 /** So many places side by side are those of a cookie. */
@@ -16,9 +19,9 @@ const GOLDEN = 0x9e3779b1;
 const encoder = new TextEncoder();
 
 /**
- * Cookies whose signature was found good, with their keys: verifying one takes longer than all the rest of a request's search for its session. They lie in one
- * piece of memory, because as objects each that takes another one's place is work for the garbage collector: with more sessions than places it stopped the
- * thread for 8 ms several times a second.
+ * Cookies whose signature was found good, with their keys: verifying one takes longer than all the rest of a request's
+ * search for its session. They lie in one piece of memory, because as objects each that takes another one's place is
+ * work for the garbage collector: with more sessions than places it stopped the thread for 8 ms several times a second.
  */
 export class KnownCookies {
   readonly #most: number;
@@ -27,7 +30,9 @@ export class KnownCookies {
   #words = new Int32Array(0);
   #taken = 0;
   #pushedOut = 0;
-  /** The text that was looked at last, as bytes. One beyond U+007F has two of them, so it is like none that is known. */
+  /**
+   * The text that was looked at last, as bytes. One beyond U+007F has two of them, so it is like none that is known.
+   */
   readonly bytes = Buffer.alloc(COOKIE_LENGTH + 4);
   readonly #looked = new Int32Array(this.bytes.buffer, this.bytes.byteOffset, TEXT_WORDS + 1);
 
@@ -90,7 +95,10 @@ export class KnownCookies {
     }
   }
 
-  /** Puts a text, words[from, from + TEXT_WORDS), into one of its places, a free one if there is one. @returns where that begins */
+  /**
+   * Puts a text, words[from, from + TEXT_WORDS), into one of its places, a free one if there is one. @returns where
+   * that begins
+   */
   #put(text: Int32Array, from: number): number {
     const words = this.#words;
     const first = this.#first(text, from);

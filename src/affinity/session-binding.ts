@@ -25,9 +25,10 @@ interface BoundClient {
 }
 
 /**
- * What the sessions of a pool must keep (`session.bindTo`), as one word (see sessions/table/binding.ts) of a hash under the pool's secret: the network of the client's address (/32, /64), its
- * agent without versions (a browser that updates itself stays the same), its TLS certificate. A connection's exported keying material is not used for `tls`: a
- * session lasts longer than a connection.
+ * What the sessions of a pool must keep (`session.bindTo`), as one word (see sessions/table/binding.ts) of a hash under
+ * the pool's secret: the network of the client's address (/32, /64), its agent without versions (a browser that updates
+ * itself stays the same), its TLS certificate. A connection's exported keying material is not used for `tls`: a session
+ * lasts longer than a connection.
  */
 export class SessionBinding {
   readonly mode: SessionConfig['onBindingMismatch'];

@@ -9,19 +9,24 @@ import type { AffinityStrategy } from './strategy.ts';
 const REMEMBERED = 5_000;
 
 /**
- * Who the users of a pool's sessions are, in the eyes of one worker: by `session.perUser.header` of a trusted proxy or by a claim of their token; and, wherever a backend says so, by the response header `Limpet-User`.
+ * Who the users of a pool's sessions are, in the eyes of one worker: by `session.perUser.header` of a trusted proxy or
+ * by a claim of their token; and, wherever a backend says so, by the response header `Limpet-User`.
  */
 export class SessionUsers {
   /** Requests may say whose they are. */
   readonly asks: boolean;
-  /** Only a request that begins a session is asked: nobody counts the sessions of a user, and a token's user does not change. */
+  /**
+   * Only a request that begins a session is asked: nobody counts the sessions of a user, and a token's user does not
+   * change.
+   */
   readonly asksOnce: boolean;
   /** In lower case; null: none. */
   readonly header: string | null;
   readonly #headerHash: number;
   readonly #sources: readonly AffinityStrategy[];
   readonly #hash: UserHash;
-  // Made when there is a first one: they take 100 KB each, of every pool in every worker, and most pools never see a user.
+  // Made when there is a first one: they take 100 KB each, of every pool in every worker, and most pools never see a
+  // user.
   #fields: LRUCache<string, User> | null = null;
   #claims: LRUCache<string, User> | null = null;
 
@@ -58,8 +63,9 @@ export class SessionUsers {
   }
 
   /**
-   * Names of the request's fields, in lower case, that a backend must not take for the user: the header of somebody who is not trusted, and whatever an application
-   * could confuse with it, since CGI and its kind read `_` as `-` (behaviour 66). Null: there are none.
+   * Names of the request's fields, in lower case, that a backend must not take for the user: the header of somebody who
+   * is not trusted, and whatever an application could confuse with it, since CGI and its kind read `_` as `-`
+   * (behaviour 66). Null: there are none.
    */
   strippedFields(head: Head, trusted: boolean): ReadonlySet<string> | null {
     const { header } = this;

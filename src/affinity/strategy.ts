@@ -15,7 +15,9 @@ export const Find = {
   pending: 3,
   /** The operator wants such requests refused: 401. */
   rejected: 4,
-  /** The keys that would tell are not there yet, and the operator wants requests refused whose token is not good: 503. */
+  /**
+   * The keys that would tell are not there yet, and the operator wants requests refused whose token is not good: 503.
+   */
   unavailable: 5,
 } as const;
 
@@ -28,7 +30,10 @@ export const Learn = { none: 0, learned: 1, released: 2 } as const;
 /** Key sources in the order of their number in a row of the session table (`by`). */
 export const KEY_SOURCES = ['cookie', 'app-cookie', 'header', 'query', 'token', 'ip'] as const;
 export type KeySource = (typeof KEY_SOURCES)[number];
-/** By index into KEY_SOURCES: whether such a key is one client's, so that it may be another name of a session that is known by another one (behaviour 115). An address is many people's. */
+/**
+ * By index into KEY_SOURCES: whether such a key is one client's, so that it may be another name of a session that is
+ * known by another one (behaviour 115). An address is many people's.
+ */
 export const JOINS: readonly boolean[] = KEY_SOURCES.map((source) => source !== 'ip');
 
 /**
@@ -40,11 +45,20 @@ export class FoundKey {
   /** The strategy that wrote `key`, and the text it was made of: the memo. Null: no key yet. */
   strategy: AffinityStrategy | null = null;
   text = '';
-  /** Limpet's own cookie, as it came or was made: a part of the request's head, so it is gone when the exchange is over. '' when the key is of another source. */
+  /**
+   * Limpet's own cookie, as it came or was made: a part of the request's head, so it is gone when the exchange is over.
+   * '' when the key is of another source.
+   */
   cookie = '';
-  /** Until when the memo holds, ms since epoch: a token's key does not outlive the token. Only its own strategy reads it. */
+  /**
+   * Until when the memo holds, ms since epoch: a token's key does not outlive the token. Only its own strategy reads
+   * it.
+   */
   until = 0;
-  /** When `cookie` says that it was issued, ms since epoch: not verified. Only limpet's own cookie writes it; 0: it was not read from a request. */
+  /**
+   * When `cookie` says that it was issued, ms since epoch: not verified. Only limpet's own cookie writes it; 0: it was
+   * not read from a request.
+   */
   issued = 0;
   /** Set with Find.pending. Never rejects. */
   wait: Promise<void> | null = null;
@@ -60,12 +74,18 @@ export class FoundKey {
   }
 }
 
-/** One source of keys in a pool's cascade. Reads and writes marks and never chooses a backend. Made once per pool and thread. */
+/**
+ * One source of keys in a pool's cascade. Reads and writes marks and never chooses a backend. Made once per pool and
+ * thread.
+ */
 export interface AffinityStrategy {
   readonly source: KeySource;
   /** Index of `source` in KEY_SOURCES. */
   readonly by: number;
-  /** True when a tombstone on a key refuses it for good (our own cookie); false when the client may begin anew with it (a token, an address). */
+  /**
+   * True when a tombstone on a key refuses it for good (our own cookie); false when the client may begin anew with it
+   * (a token, an address).
+   */
   readonly owned: boolean;
   /** It may answer rejected, pending or unavailable: its keys are looked at before those of other sources. */
   readonly verifies: boolean;
@@ -75,7 +95,8 @@ export interface AffinityStrategy {
   readonly issuer: CookieIssuer | null;
 
   /**
-   * Looks for the `nth` key (from 0) of this kind in the request; several cookies of one name are several keys (behaviour 6).
+   * Looks for the `nth` key (from 0) of this kind in the request; several cookies of one name are several keys
+   * (behaviour 6).
    * @param client address of the client, behind trusted proxies, as text
    * @returns a value of Find; with `found`, `found.key` and `found.strategy` are set
    */
@@ -83,13 +104,14 @@ export interface AffinityStrategy {
 
   /**
    * Looks for a key in the head of a response. Null when this strategy does not learn.
-   * @returns a value of Learn; `learned`: `found.key` is bound to the backend that answered; `released`: the request's key ends
+   * @returns a value of Learn; `learned`: `found.key` is bound to the backend that answered; `released`: the request's
+   *   key ends
    */
   readonly learn: ((response: Head, found: FoundKey) => number) | null;
 
   /**
-   * Says whom a request is for. Null when the source names no user. The key of one that does is not one session's: a user
-   * may have many, and many people may share an API key.
+   * Says whom a request is for. Null when the source names no user. The key of one that does is not one session's: a
+   * user may have many, and many people may share an API key.
    * @returns null: the request does not say; or a promise, which never rejects, after which it is worth asking again
    */
   readonly userOf: ((head: Head) => string | null | Promise<void>) | null;
@@ -115,15 +137,22 @@ export interface CookieIssuer extends AffinityStrategy {
   /** Cookie name. */
   readonly name: string;
   /**
-   * Whether a browser would send the cookie back to where this request went, by its path and domain (RFC 6265 sections 5.1.3 and 5.1.4).
+   * Whether a browser would send the cookie back to where this request went, by its path and domain (RFC 6265 sections
+   * 5.1.3 and 5.1.4).
    * @param host that the client asked for, with or without port
    */
   comesBack(path: string, host: string): boolean;
   /** Makes a new session id and writes it, as `found.cookie`, and its key to `found`. */
   create(found: FoundKey): void;
-  /** Checks `found.cookie` (behaviours 9, 11). Writes to `proof`; false when it does not verify or its dates are impossible. Off the hot path. */
+  /**
+   * Checks `found.cookie` (behaviours 9, 11). Writes to `proof`; false when it does not verify or its dates are
+   * impossible. Off the hot path.
+   */
   verify(found: FoundKey, now: number, proof: CookieProof): boolean;
-  /** `Set-Cookie` line with CRLF for the session in `found` (made or read) on this backend; the new one is left in `found.cookie`. */
+  /**
+   * `Set-Cookie` line with CRLF for the session in `found` (made or read) on this backend; the new one is left in
+   * `found.cookie`.
+   */
   setCookie(found: FoundKey, backend: Backend, began: number, now: number, secure: boolean, binding?: number): string;
   /** `Set-Cookie` line with CRLF that makes the browser forget it. */
   clearCookie(secure: boolean): string;

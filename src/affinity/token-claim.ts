@@ -2,8 +2,8 @@
 const COMPACT = /^[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*$/;
 
 /**
- * The last character of a part that leaves bits over, which have to be zero: A, Q, g and w behind one more, or every fourth behind two more (RFC 4648 section 3.5).
- * Otherwise one signature would have several spellings.
+ * The last character of a part that leaves bits over, which have to be zero: A, Q, g and w behind one more, or every
+ * fourth behind two more (RFC 4648 section 3.5). Otherwise one signature would have several spellings.
  */
 const LOOSE_END = /(?:^|\.)(?:[\w-]{4})*(?:[\w-]|[\w-][^AQgw.]|[\w-]{2}[^AEIMQUYcgkosw048.])(?:\.|$)/;
 

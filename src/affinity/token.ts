@@ -10,7 +10,10 @@ import { TokenSource } from './token-source.ts';
 import { createTokenVerifier } from './token-verifier.ts';
 import { VerifiedTokens } from './verified-tokens.ts';
 
-/** Longer tokens are looked at anew for each request rather than kept: for each connection, or by the thousand when nobody has signed them. */
+/**
+ * Longer tokens are looked at anew for each request rather than kept: for each connection, or by the thousand when
+ * nobody has signed them.
+ */
 const LONGEST_MEMO = 2048;
 /** Claims that are remembered by their token: a lookup costs a tenth of taking the token apart. */
 const CLAIMS = 2000;
@@ -68,8 +71,8 @@ export class TokenAffinity implements AffinityStrategy {
   }
 
   /**
-   * Whom the first token of the request is for, by the claim `session.perUser.claim`; null: nobody says. Believed as the key is: with `verify` only the claim of a
-   * token that verifies.
+   * Whom the first token of the request is for, by the claim `session.perUser.claim`; null: nobody says. Believed as
+   * the key is: with `verify` only the claim of a token that verifies.
    * @returns or a promise, which never rejects, after which it is worth asking again
    */
   userOf(head: Head): string | null | Promise<void> {

@@ -9,12 +9,12 @@ const LAST_NUMBER = 2 ** 31 - 1;
 const TOLD_APART = 0x8000;
 
 /**
- * The lives of one backend (behaviour 114), in memory that every thread sees. A life ends when the backend's process does, and what that process had in memory is
- * gone with it; a backend that only does not answer keeps its life.
+ * The lives of one backend (behaviour 114), in memory that every thread sees. A life ends when the backend's process
+ * does, and what that process had in memory is gone with it; a backend that only does not answer keeps its life.
  *
- * Nothing is swept when a life ends. A row of the session table holds the **stamp** of the life in which its backend answered, 16 bits: the generation of the
- * backend's place in its first life, one more with each life after that. So a row tells by one number whether its backend is gone, was restarted, or still has
- * its state.
+ * Nothing is swept when a life ends. A row of the session table holds the **stamp** of the life in which its backend
+ * answered, 16 bits: the generation of the backend's place in its first life, one more with each life after that. So a
+ * row tells by one number whether its backend is gone, was restarted, or still has its state.
  */
 export class BackendLife {
   readonly #life: Int32Array;
@@ -58,12 +58,18 @@ export class BackendLife {
     return ((this.#base + this.#life[this.#slot]!) & (STAMPS - 1)) === stamp;
   }
 
-  /** Whether this may be the low 3 bits of a stamp that it owns: the other backends of its slot are ruled out for as long as it has had few lives. */
+  /**
+   * Whether this may be the low 3 bits of a stamp that it owns: the other backends of its slot are ruled out for as
+   * long as it has had few lives.
+   */
   endsWith(bits: number): boolean {
     return ((this.stamp - bits) & 7) < this.number;
   }
 
-  /** Whether a row with this stamp names this backend, in whichever life; otherwise one that had its slot before (behaviour 12). HOT */
+  /**
+   * Whether a row with this stamp names this backend, in whichever life; otherwise one that had its slot before
+   * (behaviour 12). HOT
+   */
   owns(stamp: number): boolean {
     return this.#age(stamp) >= 0;
   }
@@ -74,7 +80,10 @@ export class BackendLife {
     return age < 0 ? 0 : this.number - age;
   }
 
-  /** The stamp of a life; of one that is too long ago to be told apart, or yet to come, that of the nearest one that is not. */
+  /**
+   * The stamp of a life; of one that is too long ago to be told apart, or yet to come, that of the nearest one that is
+   * not.
+   */
   stampOf(life: number): number {
     const now = this.number;
     const nearest = Math.max(1, now - TOLD_APART + 1, Math.min(life, now));
@@ -117,7 +126,9 @@ export class BackendLife {
     if (before !== life && this.number === life) Atomics.compareExchange(this.#answered, this.#slot, before, -life);
   }
 
-  /** Whether it has answered in this life, or accepts connections at least: until then its process is one that is gone. */
+  /**
+   * Whether it has answered in this life, or accepts connections at least: until then its process is one that is gone.
+   */
   get isBack(): boolean {
     return Math.abs(Atomics.load(this.#answered, this.#slot)) === this.number;
   }

@@ -29,7 +29,8 @@ export class BackendTls {
 
   /**
    * Reads the files again.
-   * @returns this one when they hold what they held, or cannot be used right now and are the same ones: somebody is about to change them
+   * @returns this one when they hold what they held, or cannot be used right now and are the same ones: somebody is
+   *   about to change them
    * @throws StartError as `read` does, when other files are named
    */
   readAgain(pool: string, config: PoolConfig['tls']): BackendTls {
@@ -52,7 +53,8 @@ export class BackendTls {
     return {
       secureContext: this.#context,
       rejectUnauthorized: verify,
-      // Without a name Node asks for the host of the address, and holds the certificate of an address against that (RFC 6066 3).
+      // Without a name Node asks for the host of the address, and holds the certificate of an address against that (RFC
+      // 6066 3).
       ...(serverName === null ? {} : { servername: serverName }),
       ALPNProtocols: [...alpn],
     };

@@ -1,6 +1,8 @@
 import type { BackendLife } from './backend-life.ts';
 
-/** One server of a pool, as the data path sees it. Read-only: what changes while it runs lives in SharedState at `slot`. */
+/**
+ * One server of a pool, as the data path sees it. Read-only: what changes while it runs lives in SharedState at `slot`.
+ */
 export interface Backend {
   readonly id: string;
   /** Name of its pool. */
@@ -8,11 +10,17 @@ export interface Backend {
   readonly poolIndex: number;
   /** Index into SharedState. */
   readonly slot: number;
-  /** How often the slot has been given out (1..65535): where the stamps of its lives begin, see BackendLife (behaviour 12). */
+  /**
+   * How often the slot has been given out (1..65535): where the stamps of its lives begin, see BackendLife (behaviour
+   * 12).
+   */
   readonly generation: number;
   /** Which life of it this is: a view of SharedState. */
   readonly life: BackendLife;
-  /** When its id came back after it had been gone, ms since epoch; 0: it was never gone. A cookie from before names another life of it. */
+  /**
+   * When its id came back after it had been gone, ms since epoch; 0: it was never gone. A cookie from before names
+   * another life of it.
+   */
   readonly since: number;
   /** It is in the configuration no more: it serves the sessions it has until the last one has ended. */
   readonly departing: boolean;

@@ -7,8 +7,9 @@ const OPTIONAL_SPACES = /[ \t]*/y;
 const ID = /^(?:"|[A-Za-z*]|-?\d+$)/;
 
 /**
- * The id of the process in `Limpet-Backend: boot=ID`, a dictionary of RFC 9651 whose `boot` is a token, a string or an integer; null: there is none, or the field is
- * not well-formed, which makes all of it void (RFC 9651 4.2). Off the hot path.
+ * The id of the process in `Limpet-Backend: boot=ID`, a dictionary of RFC 9651 whose `boot` is a token, a string or an
+ * integer; null: there is none, or the field is not well-formed, which makes all of it void (RFC 9651 4.2). Off the hot
+ * path.
  */
 export function bootId(text: string): string | null {
   const input = new Input(text);

@@ -10,13 +10,15 @@ export const BootNews = {
   first: 1,
   /** Another process answers now. */
   another: 2,
-  /** One that was left has come back on a new connection: several processes answer. From here on their ids say nothing. */
+  /**
+   * One that was left has come back on a new connection: several processes answer. From here on their ids say nothing.
+   */
   several: 3,
 } as const;
 
 /**
- * The longest that a lock is waited for, ms. Who has died with it is cleared away by the supervisor, which therefore waits least: it has to hear of the death.
- * What is told then counts with the next answer.
+ * The longest that a lock is waited for, ms. Who has died with it is cleared away by the supervisor, which therefore
+ * waits least: it has to hear of the death. What is told then counts with the next answer.
  */
 const PATIENCE_MS = 5_000;
 const SUPERVISORS_MS = 60;
@@ -26,8 +28,8 @@ const SUPERVISOR = 1;
 const Cell = { lock: 0, flips: 1, life: 2, off: 3, left: 4 } as const;
 
 /**
- * The ids that the processes of the backends give themselves (`Limpet-Backend: boot=ID`), by slot, in memory that every thread sees: the current one and the last
- * ones that were left, as hashes.
+ * The ids that the processes of the backends give themselves (`Limpet-Backend: boot=ID`), by slot, in memory that every
+ * thread sees: the current one and the last ones that were left, as hashes.
  */
 export class BootIds {
   readonly #cells: Int32Array;
@@ -127,7 +129,8 @@ export class BootIds {
    * @param asked the number of the backend's life when it was asked
    * @param life its number now
    * @param openedAt `flips` when the connection of the answer was opened
-   * @param end called when another process answers in the very life that the former id was seen in: ends that life. @returns the number of the life from there on
+   * @param end called when another process answers in the very life that the former id was seen in: ends that life.
+   *   @returns the number of the life from there on
    * @returns a value of BootNews
    */
   see(

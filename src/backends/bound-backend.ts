@@ -9,7 +9,10 @@ interface Bound {
   readonly generation: number;
 }
 
-/** The backend that a row names, in whichever life; null: it is not in the pool any more, or not the one it was (behaviour 12). */
+/**
+ * The backend that a row names, in whichever life; null: it is not in the pool any more, or not the one it was
+ * (behaviour 12).
+ */
 export function boundBackend(pool: Pool, { backend: slot, generation }: Bound): Backend | null {
   const backend = pool.bySlot[slot];
   return backend?.life.owns(generation) === true ? backend : null;

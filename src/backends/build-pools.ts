@@ -21,8 +21,9 @@ const NONE: ReadonlySet<string> = new Set();
 /**
  * The running model of the pools, which each thread builds for itself from plain data that crosses postMessage.
  *
- * `slots` holds the assignment by `pool/id`. Pools and backends come in the order of the configuration; without `indices`,
- * `Pool.index` is the place in it. Throws when a slot or a replica is missing, which the checks of the configuration rule out.
+ * `slots` holds the assignment by `pool/id`. Pools and backends come in the order of the configuration; without
+ * `indices`, `Pool.index` is the place in it. Throws when a slot or a replica is missing, which the checks of the
+ * configuration rule out.
  */
 export function buildPools(
   config: Config,

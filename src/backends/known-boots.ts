@@ -1,4 +1,7 @@
-/** What is known of the ids that the processes of a backend give themselves (`Limpet-Backend: boot=ID`), for another process: see BootIds. */
+/**
+ * What is known of the ids that the processes of a backend give themselves (`Limpet-Backend: boot=ID`), for another
+ * process: see BootIds.
+ */
 export interface KnownBoots {
   /** As hashes, 16 hexadecimal digits each: the current one, then those that were left, the latest first. */
   readonly ids: readonly string[];

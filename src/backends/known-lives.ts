@@ -12,12 +12,16 @@ export interface KnownLife {
   readonly boots?: KnownBoots;
 }
 
-/** The lives of the backends of this process, and the ids of their processes, as it and others tell each other of them. A number only rises, so that it does not matter who tells whom twice. */
+/**
+ * The lives of the backends of this process, and the ids of their processes, as it and others tell each other of them.
+ * A number only rises, so that it does not matter who tells whom twice.
+ */
 export interface KnownLives {
   /** Answers what has changed since its last call; with the first one, all there is to know. */
   reader(): () => readonly KnownLife[];
   /**
-   * Another process has seen lives end: they have. What this process knows better stays, and a backend that it does not have is none of its business.
+   * Another process has seen lives end: they have. What this process knows better stays, and a backend that it does not
+   * have is none of its business.
    * @param before they ended before this process had anything to do with it: it is no news
    */
   learn(lives: readonly KnownLife[], before?: boolean): void;
@@ -35,7 +39,9 @@ function isKnownLife(value: Partial<KnownLife> | null): value is KnownLife {
   return typeof name === 'string' && isLife(life) && dated && (boots === undefined || isKnownBoots(boots));
 }
 
-/** The highest number that is taken from elsewhere: far more than a backend ever has, with as many left that may follow. */
+/**
+ * The highest number that is taken from elsewhere: far more than a backend ever has, with as many left that may follow.
+ */
 export const MOST_LIVES = 2 ** 30;
 
 /** Whether this can be the number of a life. */

@@ -23,7 +23,9 @@ interface OpenOptions {
   readonly port?: number | null;
 }
 
-/** Opens a connection to a backend, encrypted where its url says so: `connect` and `secureConnect` say when it is open. */
+/**
+ * Opens a connection to a backend, encrypted where its url says so: `connect` and `secureConnect` say when it is open.
+ */
 export function openBackend(backend: Backend, options: OpenOptions): Socket | TLSSocket {
   const address = backendAddress(backend, options.port ?? null);
   const below = connect({

@@ -1,7 +1,9 @@
 import type { PoolConfig } from '../config/schema.ts';
 import type { Backend } from './backend.ts';
 
-/** A named group of backends that serve the same application. Read-only; replaced whole on a change of configuration. */
+/**
+ * A named group of backends that serve the same application. Read-only; replaced whole on a change of configuration.
+ */
 export interface Pool {
   readonly name: string;
   /** The same for as long as limpet runs. */

@@ -19,15 +19,16 @@ const TCP_OVER_IPV4 = '\x11';
 const TCP_OVER_IPV6 = '\x21';
 
 /**
- * The header of the PROXY protocol that tells a backend who its client is (HAProxy's proxy-protocol.txt, sections 2.1 and 2.2), as
- * latin1 text. Where the two addresses are of different families both are written as IPv6.
+ * The header of the PROXY protocol that tells a backend who its client is (HAProxy's proxy-protocol.txt, sections 2.1
+ * and 2.2), as latin1 text. Where the two addresses are of different families both are written as IPv6.
  * @param connection null: limpet speaks for itself, as probes do
  */
 export function proxyHeader(version: 'v1' | 'v2', connection: ProxiedConnection | null): string {
   const source = connection === null ? null : parse(connection.address);
   if (connection === null || source === null) {
     if (version === 'v1') return 'PROXY UNKNOWN\r\n';
-    // A connection that limpet makes for itself is LOCAL; one for a client without an address has an unspecified family.
+    // A connection that limpet makes for itself is LOCAL; one for a client without an address has an unspecified
+    // family.
     return `${PROXY_V2_SIGNATURE}${connection === null ? V2_LOCAL : V2_PROXY}\0\0\0`;
   }
   const local = parse(connection.localAddress) ?? unspecified(source);

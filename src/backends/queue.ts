@@ -12,16 +12,18 @@ interface Line {
 }
 
 /**
- * Waiting for a backend below its maxRequests: first come, first served over all workers, never more than maxRequests in flight.
- * For backends without a limit none of this is touched: their callers use `begin` and `end`.
+ * Waiting for a backend below its maxRequests: first come, first served over all workers, never more than maxRequests
+ * in flight. For backends without a limit none of this is touched: their callers use `begin` and `end`.
  *
- * Each waiter draws a ticket from a counter by slot in shared memory, and each worker publishes the ticket of its oldest waiter
- * there. With n free places, a waiter may take one when its ticket is less than n above the oldest ticket of all. So a place is
- * kept for everybody who came earlier, and still a worker need not wait for another one to wake up while there is room for both.
+ * Each waiter draws a ticket from a counter by slot in shared memory, and each worker publishes the ticket of its
+ * oldest waiter there. With n free places, a waiter may take one when its ticket is less than n above the oldest ticket
+ * of all. So a place is kept for everybody who came earlier, and still a worker need not wait for another one to wake
+ * up while there is room for both.
  *
- * No place is ever handed over as an object: who frees one tells the workers that may take it to look (its own waiters at once,
- * others through a wake cell), and who looks and changes anything tells on. So nothing is lost with a worker that dies:
- * `SharedState.clearWorker` takes its requests and waiters out of the shared memory and tells the others to look.
+ * No place is ever handed over as an object: who frees one tells the workers that may take it to look (its own waiters
+ * at once, others through a wake cell), and who looks and changes anything tells on. So nothing is lost with a worker
+ * that dies: `SharedState.clearWorker` takes its requests and waiters out of the shared memory and tells the others to
+ * look.
  *
  * The order is exact but for requests that arrive at two workers within the same microsecond.
  */
@@ -44,7 +46,10 @@ export class BackendQueue {
     return this.#waiting;
   }
 
-  /** True: the request has a place, and is counted in flight. False: it waits, and one of the waiter's callbacks comes later. */
+  /**
+   * True: the request has a place, and is counted in flight. False: it waits, and one of the waiter's callbacks comes
+   * later.
+   */
   enter(backend: Backend, waiter: Waiter): boolean {
     if (waiter.queuedAt !== null) throw new Error(`the waiter is queued already, at ${waiter.queuedAt.id}`);
     const line = this.#line(backend);
@@ -79,7 +84,10 @@ export class BackendQueue {
     this.#serve(this.#line(backend), null);
   }
 
-  /** Sends away who waits too long or for a backend that cannot be used any more. `now` is in ms of the clock of the deadlines. */
+  /**
+   * Sends away who waits too long or for a backend that cannot be used any more. `now` is in ms of the clock of the
+   * deadlines.
+   */
   expire(now: number): void {
     for (const line of this.#lines) {
       if (line.first === null) continue;
@@ -91,9 +99,13 @@ export class BackendQueue {
     for (const line of this.#lines) this.#serve(line, null);
   }
 
-  /** Gives free places to the waiters of a line. Returns whether `entering` got one: it is told by that, not by its callback. */
+  /**
+   * Gives free places to the waiters of a line. Returns whether `entering` got one: it is told by that, not by its
+   * callback.
+   */
   #serve(line: Line, entering: Waiter | null): boolean {
-    // A callback may end its request or send another: the loop that runs already takes care of that, and the stack stays flat.
+    // A callback may end its request or send another: the loop that runs already takes care of that, and the stack
+    // stays flat.
     if (this.#serving) {
       this.#serveAll = true;
       return false;
@@ -219,8 +231,8 @@ export class BackendQueue {
   }
 
   /**
-   * Looks whenever another worker says so, for as long as requests of this one wait. Atomics.waitAsync settles in a worker thread
-   * within some 0.1 ms, and neither keeps the thread alive nor minds its end.
+   * Looks whenever another worker says so, for as long as requests of this one wait. Atomics.waitAsync settles in a
+   * worker thread within some 0.1 ms, and neither keeps the thread alive nor minds its end.
    */
   async #listen(): Promise<void> {
     const { layout, row } = this.#state;
@@ -228,7 +240,8 @@ export class BackendQueue {
     this.#listening = true;
     try {
       while (this.#waiting > 0) {
-        // Awaited also when the cell is set already: whoever enters must not be called back before `enter` has returned.
+        // Awaited also when the cell is set already: whoever enters must not be called back before `enter` has
+        // returned.
         await Atomics.waitAsync(layout.wake, cell, 0).value;
         Atomics.store(layout.wake, cell, 0);
         for (const line of this.#lines) this.#serve(line, null);

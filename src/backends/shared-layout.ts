@@ -36,8 +36,9 @@ export function allocateSharedState(workers: number, slots: number): SharedState
 /**
  * Typed-array views of the shared memory.
  *
- * Arrays by slot hold one cell a backend. Arrays by worker hold one row a thread, `rowInts` (or `rowFloats`) cells apart,
- * row 0 for the supervisor and row w+1 for worker w; a cell of such a row has one writer, and rows never share a cache line.
+ * Arrays by slot hold one cell a backend. Arrays by worker hold one row a thread, `rowInts` (or `rowFloats`) cells
+ * apart, row 0 for the supervisor and row w+1 for worker w; a cell of such a row has one writer, and rows never share a
+ * cache line.
  */
 export class SharedLayout {
   readonly slots: number;
@@ -69,7 +70,10 @@ export class SharedLayout {
   readonly life: Int32Array;
   /** Two cells a slot, by the parity of the life: when it began, ms since epoch; 0: before limpet knew the backend. */
   readonly lifeBegan: Float64Array;
-  /** By slot: the latest life in which the backend has answered; negative: it has not answered in it, but accepts connections. */
+  /**
+   * By slot: the latest life in which the backend has answered; negative: it has not answered in it, but accepts
+   * connections.
+   */
   readonly answered: Int32Array;
   /** By slot: the life that a refused connection speaks against while others still stand; 0: none. */
   readonly suspect: Int32Array;

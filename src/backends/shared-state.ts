@@ -20,8 +20,9 @@ const LATENCY_SHARE = 1 / 8;
 /**
  * Live state of all backends by slot, in memory that every thread sees.
  *
- * Weights, health and admin state are written by the supervisor alone; an ejection by whoever decides it. Counts have a row of
- * cells for each thread, so that the data path writes without an atomic operation. Marked HOT: no allocation, no atomics.
+ * Weights, health and admin state are written by the supervisor alone; an ejection by whoever decides it. Counts have a
+ * row of cells for each thread, so that the data path writes without an atomic operation. Marked HOT: no allocation, no
+ * atomics.
  */
 export class SharedState {
   /** The raw memory, for the parts that build on it. */
@@ -62,8 +63,9 @@ export class SharedState {
   }
 
   /**
-   * A backend takes the slot: in its first life, health unknown, not ejected, counters zero unless `keepCounts` says that they are its own. The requests in flight are left alone: each worker
-   * counts its own down, and SlotRegistry gives out no slot that has any.
+   * A backend takes the slot: in its first life, health unknown, not ejected, counters zero unless `keepCounts` says
+   * that they are its own. The requests in flight are left alone: each worker counts its own down, and SlotRegistry
+   * gives out no slot that has any.
    */
   reset(
     slot: number,
@@ -178,14 +180,18 @@ export class SharedState {
     this.#ownActive[slot]!++;
   }
 
-  /** A request of this thread has ended. HOT; where requests may wait for a place, BackendQueue.release is called instead. */
+  /**
+   * A request of this thread has ended. HOT; where requests may wait for a place, BackendQueue.release is called
+   * instead.
+   */
   end(slot: number): void {
     this.#ownActive[slot]!--;
   }
 
   /**
-   * `begin` if fewer than `max` are in flight over all workers. Exact: the look and the count are made under a lock by slot.
-   * Nothing but the workers' own counts is kept, so there is no second number that the death of a worker could leave wrong.
+   * `begin` if fewer than `max` are in flight over all workers. Exact: the look and the count are made under a lock by
+   * slot. Nothing but the workers' own counts is kept, so there is no second number that the death of a worker could
+   * leave wrong.
    */
   tryBegin(slot: number, max: number): boolean {
     const { placeLock } = this.layout;
@@ -218,8 +224,9 @@ export class SharedState {
   }
 
   /**
-   * A worker has ended: its requests in flight, its waiting requests and its connections are gone, its locks are free, and the workers that have
-   * requests waiting look again whether there is a place now. Call it before the worker's successor starts.
+   * A worker has ended: its requests in flight, its waiting requests and its connections are gone, its locks are free,
+   * and the workers that have requests waiting look again whether there is a place now. Call it before the worker's
+   * successor starts.
    */
   clearWorker(worker: number): void {
     const { layout } = this;
@@ -269,7 +276,10 @@ export class SharedState {
     return this.#sum(this.layout.requests, slot);
   }
 
-  /** Counts a failed attempt; `errorIndex` is its place in ERROR_CODES, -1: it has no code, and the last error stays. HOT */
+  /**
+   * Counts a failed attempt; `errorIndex` is its place in ERROR_CODES, -1: it has no code, and the last error stays.
+   * HOT
+   */
   recordFailure(slot: number, errorIndex: number): void {
     this.#ownFailures[slot]!++;
     if (errorIndex >= 0) this.setLastError(slot, errorIndex);

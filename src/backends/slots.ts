@@ -1,7 +1,10 @@
 /** Where the live state of a backend is, and which user of the slot it is. */
 export interface SlotAssignment {
   readonly slot: number;
-  /** 1..65535: the stamp of its first life, of no life that an earlier user of the slot has had for long; after 65535 it is 1 again. */
+  /**
+   * 1..65535: the stamp of its first life, of no life that an earlier user of the slot has had for long; after 65535 it
+   * is 1 again.
+   */
   readonly generation: number;
   /** When the backend's id came back after it had been gone, ms since epoch; absent: it was never gone. */
   readonly since?: number;
@@ -18,9 +21,9 @@ interface Returned {
 /**
  * Gives out the slots of SharedState to the backends of the configuration (supervisor only).
  *
- * A backend keeps its slot for as long as it stays. One that is removed and added again gets another generation, so that rows
- * of its earlier life do not come back to life with it (behaviour 12), but its old slot where that is still free: its counters
- * go on (behaviour 45). Otherwise a slot that was given back is the last to be given out again.
+ * A backend keeps its slot for as long as it stays. One that is removed and added again gets another generation, so
+ * that rows of its earlier life do not come back to life with it (behaviour 12), but its old slot where that is still
+ * free: its counters go on (behaviour 45). Otherwise a slot that was given back is the last to be given out again.
  */
 export class SlotRegistry {
   readonly #slots: number;
@@ -34,7 +37,8 @@ export class SlotRegistry {
   #fresh = 0;
 
   /**
-   * `busy` says whether something still refers to a slot, which is not given out then: requests in flight, rows of the table.
+   * `busy` says whether something still refers to a slot, which is not given out then: requests in flight, rows of the
+   * table.
    * @param now wall clock, ms since epoch
    * @param lives how many lives the last user of a slot has had: each has a stamp of its own
    */

@@ -18,7 +18,10 @@ export class StandingConnections {
     Atomics.add(this.#cells, this.#own + slot, 1);
   }
 
-  /** One of this thread has closed. @returns whether none is left, of all threads; of several that close the last ones at once, at least one is told true */
+  /**
+   * One of this thread has closed. @returns whether none is left, of all threads; of several that close the last ones
+   * at once, at least one is told true
+   */
   remove(slot: number): boolean {
     Atomics.sub(this.#cells, this.#own + slot, 1);
     return this.count(slot) === 0;

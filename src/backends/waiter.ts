@@ -1,6 +1,9 @@
 import type { Backend } from './backend.ts';
 
-/** A request that waits for a place at a backend below its maxRequests. Its owner implements the callbacks and sets `deadline`. */
+/**
+ * A request that waits for a place at a backend below its maxRequests. Its owner implements the callbacks and sets
+ * `deadline`.
+ */
 export interface Waiter {
   /** When it gives up, in ms of the clock that `BackendQueue.expire` is called with. */
   deadline: number;

@@ -4,11 +4,12 @@ import type { SharedState } from '../backends/shared-state.ts';
 import { isTried } from './tried.ts';
 
 /**
- * Fills `out` with the backends that may get a new session or, for a session that has none any more, take it over; returns how many.
+ * Fills `out` with the backends that may get a new session or, for a session that has none any more, take it over;
+ * returns how many.
  *
- * The first of these sets that is not empty: the open backends; the open backups; with `whenAllDown: try` (panic) all that are not
- * in maintenance. Left out are the slots in `tried[0..triedCount)` (behaviour 31). 0 means that none is left: the caller's loop ends
- * there (behaviour 37). Allocates nothing once `out` has grown.
+ * The first of these sets that is not empty: the open backends; the open backups; with `whenAllDown: try` (panic) all
+ * that are not in maintenance. Left out are the slots in `tried[0..triedCount)` (behaviour 31). 0 means that none is
+ * left: the caller's loop ends there (behaviour 37). Allocates nothing once `out` has grown.
  */
 export function openCandidates(
   pool: Pool,

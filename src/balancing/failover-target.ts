@@ -7,17 +7,18 @@ import { rendezvous } from './rendezvous.ts';
 import { isTried } from './tried.ts';
 
 /**
- * Where a session goes whose backend `from` cannot serve it, by `failover.to` in its order; null when nowhere. `from` is null when
- * the backend is not in the pool any more and nothing is known of its replicas.
+ * Where a session goes whose backend `from` cannot serve it, by `failover.to` in its order; null when nowhere. `from`
+ * is null when the backend is not in the pool any more and nothing is known of its replicas.
  *
- * `replicas`: of the replicas, the first of these sets that is not empty: the open ones; the ready ones of weight 0 (a standby that
- * gets no sessions but these); the draining ones. The last two still come before `any`, because they hold the session's state and
- * others do not. Replicas that were restarted after the session was last seen have lost their copy: they come after all others. `any`: what openCandidates finds,
- * that is in panic mode also backends that are down; then the session stays with `from` if it may be tried, which is returned, as leaving its state behind would
+ * `replicas`: of the replicas, the first of these sets that is not empty: the open ones; the ready ones of weight 0 (a
+ * standby that gets no sessions but these); the draining ones. The last two still come before `any`, because they hold
+ * the session's state and others do not. Replicas that were restarted after the session was last seen have lost their
+ * copy: they come after all others. `any`: what openCandidates finds, that is in panic mode also backends that are
+ * down; then the session stays with `from` if it may be tried, which is returned, as leaving its state behind would
  * gain nothing (behaviour 36).
  *
- * Several share the sessions by rendezvous hash of the key and configured weight: every worker and every node with the same view
- * picks the same one without asking (behaviour 33). `scratch` belongs to the caller and is overwritten.
+ * Several share the sessions by rendezvous hash of the key and configured weight: every worker and every node with the
+ * same view picks the same one without asking (behaviour 33). `scratch` belongs to the caller and is overwritten.
  * @param seen when the session was last seen, ms since epoch; Infinity: it has no state that could be lost
  */
 export function failoverTarget(
@@ -48,8 +49,8 @@ export function failoverTarget(
 }
 
 /**
- * The replica of `from` that has a session's state: one of the life that it was in when the session was last seen (behaviour 114). Null: there is none that may be tried.
- * Parameters as of `failoverTarget`.
+ * The replica of `from` that has a session's state: one of the life that it was in when the session was last seen
+ * (behaviour 114). Null: there is none that may be tried. Parameters as of `failoverTarget`.
  */
 export function replicaTarget(
   pool: Pool,

@@ -5,8 +5,8 @@ import { rendezvous } from './rendezvous.ts';
 import { weightedRandom } from './weighted-random.ts';
 
 /**
- * The backend that the key falls to by weighted rendezvous hashing, the same in every thread. A request without a key gets a random
- * backend by weight: a missing key is never hashed (behaviour 15).
+ * The backend that the key falls to by weighted rendezvous hashing, the same in every thread. A request without a key
+ * gets a random backend by weight: a missing key is never hashed (behaviour 15).
  */
 export const hash: PolicyFactory = ({ state, random }) => {
   const weightOf = (backend: Backend): number => candidateWeight(state, backend);

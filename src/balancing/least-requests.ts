@@ -2,8 +2,8 @@ import { candidateWeight } from './candidate-weight.ts';
 import type { PolicyFactory } from './policy.ts';
 
 /**
- * The backend with the fewest requests in flight for its weight, over all workers. Several that are equally busy share by weighted
- * random: otherwise the first of the list would get every session of a quiet hour.
+ * The backend with the fewest requests in flight for its weight, over all workers. Several that are equally busy share
+ * by weighted random: otherwise the first of the list would get every session of a quiet hour.
  */
 export const leastRequests: PolicyFactory = ({ state, random }) => ({
   pick(candidates, count) {

@@ -10,9 +10,9 @@ const EXPLORE_EVERY = 32;
 /**
  * The backend that is expected to answer first: average response time x (requests in flight + 1) / weight.
  *
- * One that was not measured yet counts as fast as the fastest, so it is tried, and its requests in flight keep it from being
- * flooded before it has answered. While none is measured, this is least-requests. One pick in 32 is random by weight: a backend that
- * was slow once, and would never be chosen again, gets a chance to show that it has recovered.
+ * One that was not measured yet counts as fast as the fastest, so it is tried, and its requests in flight keep it from
+ * being flooded before it has answered. While none is measured, this is least-requests. One pick in 32 is random by
+ * weight: a backend that was slow once, and would never be chosen again, gets a chance to show that it has recovered.
  */
 export const leastTime: PolicyFactory = (context) => {
   const { state, random } = context;

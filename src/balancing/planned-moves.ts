@@ -54,9 +54,9 @@ export interface MovePlan {
 }
 
 /**
- * Where each session of the leaving backends would go if all of them went at once, by the code that moves sessions when a backend fails.
- * Changes nothing and touches no session (behaviour 20). `state` is what the targets are judged by: the live one, or one that
- * says how things would be.
+ * Where each session of the leaving backends would go if all of them went at once, by the code that moves sessions when
+ * a backend fails. Changes nothing and touches no session (behaviour 20). `state` is what the targets are judged by:
+ * the live one, or one that says how things would be.
  */
 export async function planMoves(
   table: SessionTable,
@@ -84,12 +84,15 @@ export async function planMoves(
 }
 
 /**
- * Called for each session, outside every lock. `key` is scratch; `target` is null when there is nowhere to go, or when the pool ends its
- * sessions rather than send them where their state is not (`onLost: reject`).
+ * Called for each session, outside every lock. `key` is scratch; `target` is null when there is nowhere to go, or when
+ * the pool ends its sessions rather than send them where their state is not (`onLost: reject`).
  */
 type VisitLeaving = (nth: number, entry: SessionEntry, key: Key, target: Backend | null) => void;
 
-/** Goes through the sessions of the leaving backends, portion by portion; `nth` is the place of the backend in `leaving`. */
+/**
+ * Goes through the sessions of the leaving backends, portion by portion; `nth` is the place of the backend in
+ * `leaving`.
+ */
 export async function visitLeaving(
   table: SessionTable,
   leaving: readonly Leaving[],

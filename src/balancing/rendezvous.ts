@@ -2,13 +2,14 @@ import type { Backend } from '../backends/backend.ts';
 import type { Key } from '../keys/key.ts';
 
 /**
- * Weighted rendezvous hashing (highest random weight): the backend of a key, the same in every thread, on every node and for
- * every order of the list. A candidate that leaves or comes moves only the keys that it had or gets; so does a change of one weight.
+ * Weighted rendezvous hashing (highest random weight): the backend of a key, the same in every thread, on every node
+ * and for every order of the list. A candidate that leaves or comes moves only the keys that it had or gets; so does a
+ * change of one weight.
  *
- * Each candidate draws a 32-bit number from the key and its own hash. With equal weights the highest number wins, in integers
- * alone. With different weights the highest `weight / -ln(number)` wins, which orders equal weights the same way; nodes agree on it
- * as far as their Math.log does, that is on the same release of Node for certain, and elsewhere but for keys on the very border.
- * A candidate of weight 0 wins only when all have 0; then all count the same.
+ * Each candidate draws a 32-bit number from the key and its own hash. With equal weights the highest number wins, in
+ * integers alone. With different weights the highest `weight / -ln(number)` wins, which orders equal weights the same
+ * way; nodes agree on it as far as their Math.log does, that is on the same release of Node for certain, and elsewhere
+ * but for keys on the very border. A candidate of weight 0 wins only when all have 0; then all count the same.
  *
  * `candidates[0..count)` holds at least one. Allocates nothing when `weightOf` does not.
  */
@@ -35,7 +36,10 @@ export function rendezvous(
   return best;
 }
 
-/** Uniform in 0..2^32-1. The key is a keyed hash already: two of its words, each mixed in by half a MurmurHash3 finalizer, are enough. */
+/**
+ * Uniform in 0..2^32-1. The key is a keyed hash already: two of its words, each mixed in by half a MurmurHash3
+ * finalizer, are enough.
+ */
 function draw(key: Key, backend: Backend): number {
   let h = backend.hash ^ key.a;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);

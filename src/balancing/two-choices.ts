@@ -3,9 +3,9 @@ import type { PolicyFactory } from './policy.ts';
 import { weightedRandom } from './weighted-random.ts';
 
 /**
- * Two different backends at random, by weight, and of them the one with fewer requests in flight for its weight. When both are equally
- * busy the first draw stands, so idle backends get exactly the shares of their weights. Many workers that look at the same moment do
- * not all run to the same backend, as they would with least-requests.
+ * Two different backends at random, by weight, and of them the one with fewer requests in flight for its weight. When
+ * both are equally busy the first draw stands, so idle backends get exactly the shares of their weights. Many workers
+ * that look at the same moment do not all run to the same backend, as they would with least-requests.
  */
 export const twoChoices: PolicyFactory = ({ state, random }) => ({
   pick(candidates, count) {

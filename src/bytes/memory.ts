@@ -1,9 +1,9 @@
 /**
- * The memory of this thread that bytes come into and leave from. All of it is one piece, so that WebAssembly can look at it
- * (`http1/ordinary-lines.ts`) and the system can be told where it lies (`sockets/transfers.ts`).
+ * The memory of this thread that bytes come into and leave from. All of it is one piece, so that WebAssembly can look
+ * at it (`http1/ordinary-lines.ts`) and the system can be told where it lies (`sockets/transfers.ts`).
  *
- * Each read is dealt with before the next one, and each write is tried before the next one is put together: all connections share it,
- * and an idle one holds none.
+ * Each read is dealt with before the next one, and each write is tried before the next one is put together: all
+ * connections share it, and an idle one holds none.
  */
 
 declare global {

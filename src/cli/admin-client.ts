@@ -44,7 +44,10 @@ export class AdminClient {
     this.#agent.destroy();
   }
 
-  /** The JSON document of the answer; null when it has no body. What refuses a configuration is a CliError of status 2 with a line for each mistake. */
+  /**
+   * The JSON document of the answer; null when it has no body. What refuses a configuration is a CliError of status 2
+   * with a line for each mistake.
+   */
   async call(
     method: 'GET' | 'PUT' | 'PATCH' | 'POST' | 'DELETE',
     path: string,

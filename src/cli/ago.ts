@@ -5,7 +5,10 @@ const UNITS: readonly (readonly [string, number])[] = [
   ['s', 1000],
 ];
 
-/** How far a time is from now, in its two largest units: `3m 20s ago`, `in 2h 5m`; `-` when it is none, or the epoch, which stands for never. */
+/**
+ * How far a time is from now, in its two largest units: `3m 20s ago`, `in 2h 5m`; `-` when it is none, or the epoch,
+ * which stands for never.
+ */
 export function ago(time: unknown, now: number): string {
   if (typeof time !== 'string' && typeof time !== 'number') return '-';
   const then = new Date(time).getTime();

@@ -78,8 +78,8 @@ const ENTRIES: readonly Entry[] = [
 ];
 
 /**
- * The commands in the order of the help, as yargs wants them. Of those that `args` do not name there is the name and its sentence alone: the
- * configuration's schema takes longer to load than most commands take.
+ * The commands in the order of the help, as yargs wants them. Of those that `args` do not name there is the name and
+ * its sentence alone: the configuration's schema takes longer to load than most commands take.
  */
 export async function commandList(args: readonly string[]): Promise<CommandModule<GlobalOptions, GlobalOptions>[]> {
   return Promise.all(

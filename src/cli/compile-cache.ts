@@ -7,9 +7,10 @@ import { installation } from '../installation.ts';
 const OTHERS_WRITE = 0o022;
 
 /**
- * Lets V8 keep what it compiles of an installed limpet, for the starts that follow; threads do the same. It runs what it finds there, so this
- * is a directory that nobody but this user can write to, or none: CACHE_DIRECTORY (systemd's CacheDirectory=), XDG_CACHE_HOME or ~/.cache.
- * Does nothing where Node has been told by NODE_COMPILE_CACHE or NODE_DISABLE_COMPILE_CACHE.
+ * Lets V8 keep what it compiles of an installed limpet, for the starts that follow; threads do the same. It runs what
+ * it finds there, so this is a directory that nobody but this user can write to, or none: CACHE_DIRECTORY (systemd's
+ * CacheDirectory=), XDG_CACHE_HOME or ~/.cache. Does nothing where Node has been told by NODE_COMPILE_CACHE or
+ * NODE_DISABLE_COMPILE_CACHE.
  */
 export function useCompileCache(environment: NodeJS.ProcessEnv = process.env): void {
   const { NODE_COMPILE_CACHE: told, NODE_DISABLE_COMPILE_CACHE: disabled } = environment;

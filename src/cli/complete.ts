@@ -8,8 +8,8 @@ const OF_AN_ID = ['--backend', '--to'];
 const OF_A_FILE = ['-c', '--config'];
 
 /**
- * What may stand in place of the last of `words`, where a pool or a backend is due, as the configuration file has them. Null: something else is
- * due there, or there is no such file.
+ * What may stand in place of the last of `words`, where a pool or a backend is due, as the configuration file has them.
+ * Null: something else is due there, or there is no such file.
  * @param words of the line, without the name of the program; the last one may be empty
  */
 export function complete(words: readonly string[]): string[] | null {

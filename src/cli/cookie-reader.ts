@@ -55,8 +55,8 @@ export class CookieReader {
   }
 
   /**
-   * Public ids of a cookie's session, one for each secret: a limpet hashes keys with the first secret that it was started with, also after
-   * others have been put in front of it.
+   * Public ids of a cookie's session, one for each secret: a limpet hashes keys with the first secret that it was
+   * started with, also after others have been put in front of it.
    */
   keys(pool: string, value: string): string[] {
     const { cookie } = this.pools.get(pool)!;

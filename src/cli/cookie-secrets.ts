@@ -5,8 +5,8 @@ import { CliError } from './cli-error.ts';
 import { printWarning } from './output.ts';
 
 /**
- * The secrets that a limpet with this configuration signs its cookies with: those of `sessions.secretFile`, or the one that it keeps beside
- * the snapshot. Nothing is made here.
+ * The secrets that a limpet with this configuration signs its cookies with: those of `sessions.secretFile`, or the one
+ * that it keeps beside the snapshot. Nothing is made here.
  * @throws CliError when there is none that outlives a process
  * @throws StartError when the file cannot be used
  */

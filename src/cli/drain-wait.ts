@@ -16,8 +16,9 @@ export interface DrainProgress {
 /** How a drain ended. */
 export interface DrainEnd {
   /**
-   * `empty`: nothing is left. `gone`: the backend has left the configuration, as one that departs does at its end. `stayed`: sessions are left that no
-   * other backend can take. `ready`: somebody made it ready again. `interrupted`: the caller waits no longer; it goes on draining.
+   * `empty`: nothing is left. `gone`: the backend has left the configuration, as one that departs does at its end.
+   * `stayed`: sessions are left that no other backend can take. `ready`: somebody made it ready again. `interrupted`:
+   * the caller waits no longer; it goes on draining.
    */
   readonly how: 'empty' | 'gone' | 'stayed' | 'ready' | 'interrupted';
   readonly sessions: number;
@@ -45,8 +46,8 @@ const LOOK_EVERY = 500;
 const EVACUATE_EVERY = 5_000;
 
 /**
- * Waits until a backend that drains has no session and no request left. When `deadline` has passed (ms from now; null: never), what sessions are left
- * are moved, and the requests under way are still waited for.
+ * Waits until a backend that drains has no session and no request left. When `deadline` has passed (ms from now; null:
+ * never), what sessions are left are moved, and the requests under way are still waited for.
  */
 export async function waitForDrain(parts: DrainParts, deadline: number | null): Promise<DrainEnd> {
   const { look, evacuate, now, pause, isInterrupted, show } = parts;

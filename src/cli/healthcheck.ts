@@ -6,8 +6,9 @@ import { adminTarget } from './admin-target.ts';
 const TIMEOUT_MS = 2_500;
 
 /**
- * Asks the limpet that runs with a configuration file whether it is healthy (/healthz), wherever its admin API is. One without an admin API
- * is taken for healthy: when it ends, so does its container. Rejects where it is not, or cannot be asked.
+ * Asks the limpet that runs with a configuration file whether it is healthy (/healthz), wherever its admin API is. One
+ * without an admin API is taken for healthy: when it ends, so does its container. Rejects where it is not, or cannot be
+ * asked.
  */
 export async function healthcheck(config: string): Promise<void> {
   const loaded = loadAdmin(config);

@@ -4,7 +4,8 @@ import { CliError } from './cli-error.ts';
 import { printWarning } from './output.ts';
 
 /**
- * Loads a configuration file and prints its warnings; all its errors are the CliError that ends the command with status 2.
+ * Loads a configuration file and prints its warnings; all its errors are the CliError that ends the command with status
+ * 2.
  * @param unreadableStatus exit status when the file itself cannot be read
  */
 export function loadOrFail(file: string, unreadableStatus: 1 | 2 = 2): LoadedConfig {

@@ -28,7 +28,10 @@ export function printError(line: string): void {
   console.error('%s', line.replace(/\s*\n\s*/g, ' '));
 }
 
-/** Text that came over the network, safe to show on a terminal: control and direction characters are shown as what they are. */
+/**
+ * Text that came over the network, safe to show on a terminal: control and direction characters are shown as what they
+ * are.
+ */
 export function harmless(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }

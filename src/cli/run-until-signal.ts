@@ -25,8 +25,9 @@ export interface RunOptions<Running extends Stoppable> {
 }
 
 /**
- * Starts something and keeps it running: the first SIGTERM or SIGINT stops it gracefully (status 0), a second one at once
- * (status 1); SIGHUP never ends it. One that is taken over stops gracefully too. A signal that comes during the start is obeyed after it.
+ * Starts something and keeps it running: the first SIGTERM or SIGINT stops it gracefully (status 0), a second one at
+ * once (status 1); SIGHUP never ends it. One that is taken over stops gracefully too. A signal that comes during the
+ * start is obeyed after it.
  */
 export async function runUntilSignal<Running extends Stoppable>({
   signals,

@@ -13,8 +13,9 @@ const EARLY_BYTES = 65_536;
 const DROPPED_BYTES = 262_144;
 
 /**
- * Takes in the bodies of the requests of a connection: into the exchange, or right on to the backend once they are not kept any more. Reads no
- * faster than the backend takes them, and sees to it that they come fast enough. One per connection.
+ * Takes in the bodies of the requests of a connection: into the exchange, or right on to the backend once they are not
+ * kept any more. Reads no faster than the backend takes them, and sees to it that they come fast enough. One per
+ * connection.
  */
 export class BodyIntake {
   /** Why a body is refused: the client's doing. */
@@ -75,7 +76,10 @@ export class BodyIntake {
     return next;
   }
 
-  /** Adds what bytes[from, end) has of the body to the exchange, in wire form. @returns the offset behind it; -1: it is refused */
+  /**
+   * Adds what bytes[from, end) has of the body to the exchange, in wire form. @returns the offset behind it; -1: it is
+   * refused
+   */
   decode(bytes: Buffer, from: number, end: number): number {
     const x = this.#exchange;
     const body = this.#body;
@@ -177,8 +181,8 @@ export class BodyIntake {
   }
 
   /**
-   * How long the client may be silent in the middle of its body. A body of unknown length whose response has begun is one half of a
-   * conversation, such as a stream of gRPC: there silence is as good as in any other tunnel.
+   * How long the client may be silent in the middle of its body. A body of unknown length whose response has begun is
+   * one half of a conversation, such as a stream of gRPC: there silence is as good as in any other tunnel.
    */
   get #silenceMs(): number {
     const { pool, committed } = this.#exchange;

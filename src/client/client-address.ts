@@ -56,8 +56,9 @@ export function clientScheme(
 }
 
 /**
- * Host that the client asked for, with its port where it named one: what a trusted peer says in X-Forwarded-Host or Forwarded, otherwise the request's own, also when
- * the two fields contradict each other. Of several values the one that belongs to the client's hop counts. '' when there is none.
+ * Host that the client asked for, with its port where it named one: what a trusted peer says in X-Forwarded-Host or
+ * Forwarded, otherwise the request's own, also when the two fields contradict each other. Of several values the one
+ * that belongs to the client's hop counts. '' when there is none.
  */
 export function clientHost(peerTrusted: boolean, head: Head, trusted: TrustedProxies): string {
   if (!peerTrusted) return head.host;

@@ -10,7 +10,10 @@ export class ClientCertificate {
     this.#socket = socket;
   }
 
-  /** SHA-256 fingerprint of the certificate, in upper-case hex with colons; '' when none was shown, or none that is verified. */
+  /**
+   * SHA-256 fingerprint of the certificate, in upper-case hex with colons; '' when none was shown, or none that is
+   * verified.
+   */
   get identity(): string {
     // A resumed session brings the certificate of its first handshake along, in the ticket.
     this.#identity ??= this.#socket.authorized ? (this.#socket.getPeerX509Certificate()?.fingerprint256 ?? '') : '';

@@ -8,7 +8,10 @@ const VIA = ['Via: 1.0 limpet\r\n', 'Via: 1.1 limpet\r\n', 'Via: 2.0 limpet\r\n'
 
 /** Who is at the other end of a connection, and how it came. */
 export interface AcceptedClient {
-  /** Address of the peer in its one spelling (`TrustedProxies.normalise`); '' when it has none, such as behind a unix socket. */
+  /**
+   * Address of the peer in its one spelling (`TrustedProxies.normalise`); '' when it has none, such as behind a unix
+   * socket.
+   */
   readonly peer: string;
   /** The connection itself is encrypted. */
   readonly secure: boolean;
@@ -20,7 +23,10 @@ export interface AcceptedClient {
   readonly http2?: boolean;
 }
 
-/** Who sends the requests of a connection, as its peer is or, where that is a trusted proxy, as the peer says with each of them. */
+/**
+ * Who sends the requests of a connection, as its peer is or, where that is a trusted proxy, as the peer says with each
+ * of them.
+ */
 export class ClientIdentity {
   readonly peer: string;
   /** Address of the client. */

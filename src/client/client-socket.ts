@@ -5,7 +5,10 @@ import { DirectSocket } from '../sockets/direct-socket.ts';
 import { NodeSocket, type NodeStream } from '../sockets/node-socket.ts';
 import type { StreamHandle } from '../sockets/node-stream-handle.ts';
 
-/** What a Downstream reads from and writes to: a connection of a client, TLS or not, or a stream that is made to look like one. */
+/**
+ * What a Downstream reads from and writes to: a connection of a client, TLS or not, or a stream that is made to look
+ * like one.
+ */
 export interface ClientSocket extends ByteSocket {
   isPaused(): boolean;
   /** Closes so that the client sees an error rather than an end: with an RST, where the connection has such a thing. */

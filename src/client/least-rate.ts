@@ -1,7 +1,10 @@
 /** Time over which a rate is looked at, in ms: short stalls are nobody's fault. */
 const WINDOW_MS = 30_000;
 
-/** Whether a client moves the bytes that it is waited for at a least rate. Time in which nobody waits for it does not count. */
+/**
+ * Whether a client moves the bytes that it is waited for at a least rate. Time in which nobody waits for it does not
+ * count.
+ */
 export class LeastRate {
   /** Since when it is waited for; -1: it is not. */
   #since = -1;

@@ -2,7 +2,10 @@ import { ChunkedDecoder } from '../http1/chunked.ts';
 import { Framing, type Head, Parse } from '../http1/head.ts';
 import { trailerLines } from '../upstream/trailers.ts';
 
-/** The body of a request as it comes in: finds its end and brings it into the form in which it goes to the backend. One per connection, reused. */
+/**
+ * The body of a request as it comes in: finds its end and brings it into the form in which it goes to the backend. One
+ * per connection, reused.
+ */
 export class RequestBody {
   /** What the last `take` found, in wire form (chunked framing checked and normalised); null: nothing yet. */
   piece: Buffer | null = null;

@@ -2,8 +2,9 @@ import type { ByteSocket } from '../sockets/byte-socket.ts';
 import { TEXT_BYTES } from '../sockets/text-bytes.ts';
 
 /**
- * Gathers what a client is sent and writes it in as few pieces as can be: text is joined, bytes that are small become text, and a head that
- * goes on as it came leaves with the body right behind it without having been copied. One per connection.
+ * Gathers what a client is sent and writes it in as few pieces as can be: text is joined, bytes that are small become
+ * text, and a head that goes on as it came leaves with the body right behind it without having been copied. One per
+ * connection.
  */
 export class ResponseWriter {
   readonly #socket: ByteSocket;

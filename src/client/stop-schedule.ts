@@ -2,13 +2,16 @@ import type { TimerWheel } from '../timing/timer-wheel.ts';
 import type { StopTimes } from './stop-times.ts';
 
 /**
- * Shares of the grace of a stop: WebSockets are told within the first, as event streams end, and do not wait for the end of a message after
- * the second.
+ * Shares of the grace of a stop: WebSockets are told within the first, as event streams end, and do not wait for the
+ * end of a message after the second.
  */
 const SPREAD = 0.8;
 const URGENT = 0.9;
 
-/** When a connection ends at a graceful stop, and how. Before the stop nothing is due, or everything that only a stop asks for. */
+/**
+ * When a connection ends at a graceful stop, and how. Before the stop nothing is due, or everything that only a stop
+ * asks for.
+ */
 export class StopSchedule {
   #idleUntil = Number.POSITIVE_INFINITY;
   #idleMs = 0;
@@ -24,7 +27,10 @@ export class StopSchedule {
     this.#urgentAt = wheel.at(URGENT * grace);
   }
 
-  /** The client may have sent its next request before it heard of the stop: the connection may lie idle for as long once more. */
+  /**
+   * The client may have sent its next request before it heard of the stop: the connection may lie idle for as long once
+   * more.
+   */
   extendIdle(wheel: TimerWheel): void {
     this.#idleUntil = wheel.at(this.#idleMs);
   }

@@ -32,8 +32,8 @@ export class TrustedProxies {
   }
 
   /**
-   * True when this address, in the form that `normalise` gives, is one of them; '' is the other end of a unix socket. Anything else that is
-   * no address never is.
+   * True when this address, in the form that `normalise` gives, is one of them; '' is the other end of a unix socket.
+   * Anything else that is no address never is.
    */
   has(address: string): boolean {
     if (address === '') return this.#unix;

@@ -14,8 +14,8 @@ type Problem = (key: 'ca' | 'cert' | 'key', message: string) => void;
 const AUTHORITIES = "the authorities that sign the backends' certificates";
 
 /**
- * Reads the files of a pool's `tls` and checks that they hold what they are meant to hold, and fit each other. Each mistake goes to
- * `problem`, with what to do; a certificate that is out of date to `warning`, as clocks differ.
+ * Reads the files of a pool's `tls` and checks that they hold what they are meant to hold, and fit each other. Each
+ * mistake goes to `problem`, with what to do; a certificate that is out of date to `warning`, as clocks differ.
  * @returns null: there was a problem
  */
 export function readBackendTlsFiles(

@@ -28,7 +28,10 @@ const UNIX = /^(?:http:\/\/)?unix:(.*?):?$/is;
 /** The kernel's sockaddr_un holds 108 bytes with the final NUL. */
 const LONGEST_SOCKET = 107;
 
-/** Reads the url of a backend (port 80 or 443 without one, as everywhere in HTTP); what is wrong with it otherwise, without its credentials. */
+/**
+ * Reads the url of a backend (port 80 or 443 without one, as everywhere in HTTP); what is wrong with it otherwise,
+ * without its credentials.
+ */
 export function parseBackendUrl(text: string): BackendUrl | { readonly error: string } {
   const socket = UNIX.exec(text)?.[1];
   if (socket !== undefined) return unixUrl(socket);

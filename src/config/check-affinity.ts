@@ -56,7 +56,10 @@ function identity(strategy: AffinityParts): string {
   }
 }
 
-/** What browsers demand of a cookie's attributes (RFC 6265bis sections 4.1.3 and 5.7); they drop one that breaks a rule without a word. */
+/**
+ * What browsers demand of a cookie's attributes (RFC 6265bis sections 4.1.3 and 5.7); they drop one that breaks a rule
+ * without a word.
+ */
 function checkCookie(
   cookie: Extract<AffinityParts, { by: 'cookie' }>,
   path: KeyPath,

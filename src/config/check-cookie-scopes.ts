@@ -2,7 +2,10 @@ import type { PlacedRoute } from './check-shared-cookies.ts';
 import { got } from './messages.ts';
 import type { PoolParts, Report } from './parts.ts';
 
-/** A route whose requests no browser sends the cookie of its pool with begins no session: it needs another path or domain there. */
+/**
+ * A route whose requests no browser sends the cookie of its pool with begins no session: it needs another path or
+ * domain there.
+ */
 export function checkCookieScopes(routes: readonly PlacedRoute[], pools: readonly PoolParts[], report: Report): void {
   const cookies = new Map(pools.map(({ name, affinity }) => [name, affinity.find((one) => one?.by === 'cookie')]));
   for (const { route, path: at } of routes) {

@@ -4,7 +4,10 @@ import { got } from './messages.ts';
 import { parseNameServer } from './name-server.ts';
 import type { PoolParts, Report } from './parts.ts';
 
-/** Checks where the backends of a pool are looked up, and what of the pool cannot be had with backends that are found that way. */
+/**
+ * Checks where the backends of a pool are looked up, and what of the pool cannot be had with backends that are found
+ * that way.
+ */
 export function checkDiscovery({ dns, ...pool }: PoolParts, report: Report): void {
   if (pool.discovered && pool.failover.to?.length === 1 && pool.failover.to[0] === 'replicas') {
     report.warn(

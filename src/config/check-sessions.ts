@@ -5,7 +5,10 @@ import { parseRedisUrl } from './redis-url.ts';
 
 const REDIS: KeyPath = ['sessions', 'redis'];
 
-/** Checks where sessions are kept: how the Redis that nodes share is reached. What the schema refuses is passed over here. */
+/**
+ * Checks where sessions are kept: how the Redis that nodes share is reached. What the schema refuses is passed over
+ * here.
+ */
 export function checkSessions(written: unknown, report: Report): void {
   const redis = valueAt(written, REDIS);
   if (typeof redis !== 'object' || redis === null) return;

@@ -21,9 +21,10 @@ interface Best {
 }
 
 /**
- * A browser keeps one cookie for a name, path and domain: two pools that issue the same one on the same host would take each other's
- * sessions away. Every route is compared with all earlier ones by what is kept of them for each host and each ending of hosts, so that
- * the time grows with the number of routes and not with its square. Each route is told of one pool at most.
+ * A browser keeps one cookie for a name, path and domain: two pools that issue the same one on the same host would take
+ * each other's sessions away. Every route is compared with all earlier ones by what is kept of them for each host and
+ * each ending of hosts, so that the time grows with the number of routes and not with its square. Each route is told of
+ * one pool at most.
  */
 export function checkSharedCookies(routes: readonly PlacedRoute[], pools: readonly PoolParts[], report: Report): void {
   const cookies = new Map<string, Cookie>();
@@ -70,7 +71,10 @@ export function checkSharedCookies(routes: readonly PlacedRoute[], pools: readon
   }
 }
 
-/** The patterns other than itself that a host pattern lies in, and itself where it is one: `a.b.c` in `*.b.c`, `*.c` and null. */
+/**
+ * The patterns other than itself that a host pattern lies in, and itself where it is one: `a.b.c` in `*.b.c`, `*.c` and
+ * null.
+ */
 function* endings(host: string | null): Generator<string | null> {
   for (let dot = host?.indexOf('.') ?? -1; dot !== -1; dot = host!.indexOf('.', dot + 1)) yield `*${host!.slice(dot)}`;
   yield null;

@@ -7,7 +7,10 @@ const FORM =
 /** Stands for the other ends of unix sockets, which have no address. */
 export const UNIX_PEERS = 'unix:';
 
-/** The CIDR in its plain form (`10.1.2.3/8` is `10.0.0.0/8`, an address alone gets its full length); what is wrong with it otherwise. */
+/**
+ * The CIDR in its plain form (`10.1.2.3/8` is `10.0.0.0/8`, an address alone gets its full length); what is wrong with
+ * it otherwise.
+ */
 export function parseCidr(text: string): { readonly cidr: string } | { readonly error: string } {
   if (text === UNIX_PEERS) return { cidr: text };
   const [address = '', length, ...rest] = text.split('/');

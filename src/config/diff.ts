@@ -10,8 +10,8 @@ export interface ConfigChange {
 }
 
 /**
- * What differs between two resolved configurations, for people: pools and backends by name, listeners by address, everything else
- * by its key.
+ * What differs between two resolved configurations, for people: pools and backends by name, listeners by address,
+ * everything else by its key.
  */
 export function diffConfig(before: Config, after: Config): ConfigChange[] {
   const changes: ConfigChange[] = [];

@@ -16,8 +16,8 @@ import { type ConfigError, formatPath, type KeyPath } from './config-error.ts';
 import { type Environment, expand, hasReference } from './expand.ts';
 
 /**
- * Values that aliases and merge keys may make: so many for each that is written, and so many in any case. Without a limit a few lines
- * become gigabytes.
+ * Values that aliases and merge keys may make: so many for each that is written, and so many in any case. Without a
+ * limit a few lines become gigabytes.
  */
 const ALIASED_PER_VALUE = 20;
 const ALIASED_ANYWAY = 10_000;
@@ -33,8 +33,8 @@ interface ConfigDocument {
   /** True when the text is no YAML, and `value` says nothing about what was meant. */
   readonly broken: boolean;
   /**
-   * Values that came from variables and that could be read in two ways (`8080` as a number or as text), by formatted path.
-   * `value` holds the first reading, this map the second.
+   * Values that came from variables and that could be read in two ways (`8080` as a number or as text), by formatted
+   * path. `value` holds the first reading, this map the second.
    */
   readonly readings: ReadonlyMap<string, unknown>;
   /** An error at the place of a value, or of its key, or of the nearest part of the path that exists. */
@@ -85,7 +85,8 @@ export function readDocument(text: string, file: string, environment: Environmen
   for (const { code, message, pos } of [...parsed.errors, ...parsed.warnings]) {
     // After the first mistake the parser stumbles over whatever follows.
     if (errors.length > 0 && (code === 'UNEXPECTED_TOKEN' || errors.at(-1)?.line === place(pos[0]).line)) continue;
-    // The parser misses a quote where it gives up, which may be the end of the file; what else it says is of what the quote swallowed.
+    // The parser misses a quote where it gives up, which may be the end of the file; what else it says is of what the
+    // quote swallowed.
     const quote = /closing.*quote/.test(message) ? startOfQuote(parsed, pos[0]) : null;
     if (quote !== null) {
       const unclosed = `is not valid YAML: the quote ${text[quote]} that begins here is not closed`;

@@ -6,7 +6,10 @@ import type { Config } from './schema.ts';
 /** The kernel's sockaddr_un holds 108 bytes with the final NUL. */
 const LONGEST_SOCKET = 107;
 
-/** Calls `report` for every file that the configuration names and that cannot be written as it is meant: replaced (the snapshot) or appended to (the audit log). */
+/**
+ * Calls `report` for every file that the configuration names and that cannot be written as it is meant: replaced (the
+ * snapshot) or appended to (the audit log).
+ */
 export function findUnwritableFiles(config: Config, report: (path: KeyPath, message: string) => void): void {
   findUnwritable(config, report);
   findNoAuditFile(config, report);
@@ -32,7 +35,10 @@ function findNoAuditFile({ sessions, admin, log }: Config, report: (path: KeyPat
   }
 }
 
-/** The snapshot is written beside itself and renamed, so it is its directory that has to be writable; a socket stands there too. */
+/**
+ * The snapshot is written beside itself and renamed, so it is its directory that has to be writable; a socket stands
+ * there too.
+ */
 function findUnwritable({ sessions, admin }: Config, report: (path: KeyPath, message: string) => void): void {
   const file = sessions.snapshot;
   if (file === null) return;

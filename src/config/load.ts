@@ -16,7 +16,10 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Lines about what is allowed and most likely not meant. */
   readonly warnings: string[];
-  /** Files that the configuration names and that cannot be read or used now: it is valid, but limpet cannot start with it. */
+  /**
+   * Files that the configuration names and that cannot be read or used now: it is valid, but limpet cannot start with
+   * it.
+   */
   readonly unreadable: ConfigError[];
   /** A mistake at a key of this file, for checks that need more than the file. */
   readonly errorAt: (path: KeyPath, message: string) => ConfigError;
@@ -34,8 +37,8 @@ export function loadConfig(file: string, environment: Environment = process.env)
 }
 
 /**
- * Reads where the admin API of a configuration file is, whatever else is wrong with the file: the running limpet has read
- * it before it was edited, and with variables that need not be set where its commands are typed.
+ * Reads where the admin API of a configuration file is, whatever else is wrong with the file: the running limpet has
+ * read it before it was edited, and with variables that need not be set where its commands are typed.
  */
 export function loadAdmin(
   file: string,

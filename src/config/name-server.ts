@@ -2,7 +2,10 @@ import { isIP } from 'node:net';
 
 const FORM = 'must be the address of a DNS server, such as 10.0.0.2:53 or [fd00::2]:53';
 
-/** Reads `address`, `address:port` or `[address]:port` (53 without a port) into the last two forms; what is wrong with it otherwise. */
+/**
+ * Reads `address`, `address:port` or `[address]:port` (53 without a port) into the last two forms; what is wrong with
+ * it otherwise.
+ */
 export function parseNameServer(text: string): { readonly server: string } | { readonly error: string } {
   if (isIP(text) === 6) return { server: `[${text.toLowerCase()}]:53` };
   const [, bracketed, plain, digits] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d{1,5}))?$/.exec(text) ?? [];

@@ -1,8 +1,8 @@
 import { readPath } from '../http1/path-reading.ts';
 
 /**
- * A path of the configuration in the form in which those of requests are read, other characters percent-encoded; or why no request
- * could have it.
+ * A path of the configuration in the form in which those of requests are read, other characters percent-encoded; or why
+ * no request could have it.
  */
 export function plainPath(path: string): { readonly path: string } | { readonly error: string } {
   const encoded = path.replace(/[^!-~]+/g, (other) => encodeURI(other.toWellFormed()));

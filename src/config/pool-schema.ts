@@ -223,7 +223,10 @@ const timeouts = z.strictObject({
 const HOST_AND_PORT = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/;
 /** RFC 9110 section 5.5, without obs-text. */
 const FIELD_VALUE = /^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/;
-/** Framing and connection are limpet's own (RFC 9110 section 7.6.1, RFC 9113 section 8.2.2), and the host has a key of its own. */
+/**
+ * Framing and connection are limpet's own (RFC 9110 section 7.6.1, RFC 9113 section 8.2.2), and the host has a key of
+ * its own.
+ */
 const OWN_FIELDS = new Set([...CONNECTION_FIELDS, 'content-length', 'expect', 'host', 'trailer']);
 
 function probeHeader() {

@@ -10,7 +10,8 @@ interface RedisAddress {
 }
 
 /**
- * Reads `redis://[user[:password]@]host[:port][/db]`, and the same with `rediss://` for TLS (the URI schemes that IANA has registered for Redis).
+ * Reads `redis://[user[:password]@]host[:port][/db]`, and the same with `rediss://` for TLS (the URI schemes that IANA
+ * has registered for Redis).
  * @returns what is wrong, without a word of the password
  */
 export function parseRedisUrl(text: string): RedisAddress | { readonly error: string } {

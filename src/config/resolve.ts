@@ -16,7 +16,8 @@ import { withFiles } from './strategy-places.ts';
 
 /**
  * Puts a valid configuration into the form that the program reads: one spelling of every address, files as absolute
- * paths (relative ones are meant from the directory of the configuration file), and the route that one pool does not need.
+ * paths (relative ones are meant from the directory of the configuration file), and the route that one pool does not
+ * need.
  */
 export function resolveConfig(config: ParsedConfig, file: string): Config {
   const path = (name: string | null) => resolveFile(name, file);

@@ -1,4 +1,7 @@
-/** Scalar values as a person writes them (`5s`, `64KiB`, `20%`, `50/s`) and as the program reads them (ms, bytes, fraction, count per ms). */
+/**
+ * Scalar values as a person writes them (`5s`, `64KiB`, `20%`, `50/s`) and as the program reads them (ms, bytes,
+ * fraction, count per ms).
+ */
 import * as z from 'zod';
 import { DURATION, formatDuration, parseDuration } from './duration.ts';
 

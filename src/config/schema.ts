@@ -1,7 +1,7 @@
 /**
- * The configuration: its shape, its defaults (they stand here and in the schemas imported here, nowhere else) and its types.
- * Written form: what a person types (`5s`, `64KiB`, `20%`). Resolved form: the same keys with every default filled in,
- * durations in milliseconds, sizes in bytes, percentages as fractions.
+ * The configuration: its shape, its defaults (they stand here and in the schemas imported here, nowhere else) and its
+ * types. Written form: what a person types (`5s`, `64KiB`, `20%`). Resolved form: the same keys with every default
+ * filled in, durations in milliseconds, sizes in bytes, percentages as fractions.
  */
 import * as z from 'zod';
 import type { affinitySchema } from './affinity-schema.ts';

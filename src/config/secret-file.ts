@@ -13,8 +13,8 @@ type SecretFile =
     };
 
 /**
- * Reads a file of secrets: one a line in hex, base64 or base64url, 32 bytes or more each; blank lines and `#` comments are allowed.
- * Text that can be read as hex is hex.
+ * Reads a file of secrets: one a line in hex, base64 or base64url, 32 bytes or more each; blank lines and `#` comments
+ * are allowed. Text that can be read as hex is hex.
  */
 export function readSecretFile(file: string): SecretFile {
   let text: string;

@@ -11,7 +11,10 @@ export interface TlsCertificate {
   readonly names: readonly string[];
 }
 
-/** What the files of a listener's `tls` hold. Plain data: it goes to every worker, so that all of them have read the same. */
+/**
+ * What the files of a listener's `tls` hold. Plain data: it goes to every worker, so that all of them have read the
+ * same.
+ */
 export interface TlsMaterial {
   /** Never empty; the first one is the default. */
   readonly certificates: readonly TlsCertificate[];
@@ -55,7 +58,10 @@ function toFile(at: KeyPath, report: TlsReport): PemReport {
   return { error: (message) => report.error(at, message), warn: (message) => report.warn(at, message) };
 }
 
-/** DNS names of the certificate; its common name only where it has none (RFC 9525 has no more use for that, old certificates do). */
+/**
+ * DNS names of the certificate; its common name only where it has none (RFC 9525 has no more use for that, old
+ * certificates do).
+ */
 function namesOf(certificate: X509Certificate): string[] {
   const listed = certificate.subjectAltName ?? '';
   const names = [...listed.matchAll(/(?:^|, )DNS:([^\s,"]+)/g)].map((match) => match[1]!.toLowerCase());

@@ -6,7 +6,10 @@ const SHORTEST = 16;
 /** A token68 (RFC 6750 section 2.1). */
 const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 
-/** Reads the token of the admin API from a file: one line, at least 16 characters. What is wrong is the same for `check` and start. */
+/**
+ * Reads the token of the admin API from a file: one line, at least 16 characters. What is wrong is the same for `check`
+ * and start.
+ */
 export function readTokenFile(file: string): { readonly token: string } | { readonly error: string } {
   let token: string;
   try {

@@ -9,8 +9,9 @@ import { strategyFiles } from './strategy-places.ts';
 import { readTokenFile } from './token-file.ts';
 
 /**
- * Calls `report` for every file whose content limpet would not start with, and for every unix socket that could not be made, in the
- * words of the start: both go by the same functions. What holds by the time of a start only, such as an address in use, is left out.
+ * Calls `report` for every file whose content limpet would not start with, and for every unix socket that could not be
+ * made, in the words of the start: both go by the same functions. What holds by the time of a start only, such as an
+ * address in use, is left out.
  */
 export function findUnusableFiles(config: Config, report: (path: KeyPath, message: string) => void): void {
   const { sessions, admin, pools, listeners } = config;

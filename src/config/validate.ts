@@ -42,7 +42,10 @@ export function validate(
   return parsed.data ?? null;
 }
 
-/** What is written without the keys at the top that begin with `x-`: a place for YAML anchors, which limpet does not read. */
+/**
+ * What is written without the keys at the top that begin with `x-`: a place for YAML anchors, which limpet does not
+ * read.
+ */
 function withoutExtensions(written: unknown): unknown {
   if (typeof written !== 'object' || written === null || Array.isArray(written)) return written;
   return Object.fromEntries(Object.entries(written).filter(([key]) => !key.startsWith('x-')));

@@ -12,12 +12,13 @@ export interface WatchOptions {
 }
 
 /**
- * Calls `onChange` when the bytes of a file have become others, from the call on. Whoever replaces it may write into it, rename another
- * over it, delete it and make it again, or turn a symbolic link on its path, as Kubernetes does with a ConfigMap. A file that is gone
- * or cannot be read is no change. Does not keep the process alive, and throws nothing.
+ * Calls `onChange` when the bytes of a file have become others, from the call on. Whoever replaces it may write into
+ * it, rename another over it, delete it and make it again, or turn a symbolic link on its path, as Kubernetes does with
+ * a ConfigMap. A file that is gone or cannot be read is no change. Does not keep the process alive, and throws nothing.
  *
- * The system's word (fs.watch) makes it quick. Looking at the file now and then makes it sure: there is no word from a network
- * file system, from behind a link, from a directory that was made anew, or when the system has no watch left to give.
+ * The system's word (fs.watch) makes it quick. Looking at the file now and then makes it sure: there is no word from a
+ * network file system, from behind a link, from a directory that was made anew, or when the system has no watch left to
+ * give.
  */
 export function watchFile(file: string, onChange: () => void, options: WatchOptions = {}): { close(): void } {
   const watcher = new FileWatcher(resolve(file), onChange, options.debounce ?? 200, options.poll ?? 2000);

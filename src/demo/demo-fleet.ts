@@ -56,7 +56,9 @@ const START_TRIES = 3;
 const STOP_MS = 1500;
 const MAIN = fileURLToPath(installation.entry('demo/shop-main'));
 
-/** Starts the shop servers, each in a process of its own. Rejects, with none of them left, when one cannot be started. */
+/**
+ * Starts the shop servers, each in a process of its own. Rejects, with none of them left, when one cannot be started.
+ */
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
   for (let tries = 1; ; tries++) {
     const fleet = new ShopFleet(options, await planPorts(options));

@@ -39,8 +39,9 @@ const RESTART_MS = 15_000;
 const GRACE_MS = 500;
 
 /**
- * Runs everything on this machine: shop servers that keep carts in memory and copy them to a replica, and limpet in front.
- * Says on the terminal what to try and what happens. Rejects with a clear message, and nothing left running, when it cannot.
+ * Runs everything on this machine: shop servers that keep carts in memory and copy them to a replica, and limpet in
+ * front. Says on the terminal what to try and what happens. Rejects with a clear message, and nothing left running,
+ * when it cannot.
  */
 export async function runDemo(options: DemoOptions): Promise<Demo> {
   const { backends, restartMs = RESTART_MS, firstShopPort = FIRST_SHOP_PORT, write = console.log } = options;

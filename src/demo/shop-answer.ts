@@ -6,8 +6,8 @@ import type { SessionRecord, SessionState } from './shop-sessions.ts';
 const KILL = process.platform === 'win32' ? `taskkill /F /PID ${process.pid}` : `kill -9 ${process.pid}`;
 
 /**
- * The JSON that a visitor gets about their session: who answers, how it came here, and what is in it. Never the session id:
- * `name` is what people call it.
+ * The JSON that a visitor gets about their session: who answers, how it came here, and what is in it. Never the session
+ * id: `name` is what people call it.
  */
 export function shopAnswer(
   server: string,

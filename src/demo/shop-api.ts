@@ -16,8 +16,9 @@ export interface ApiAnswer {
 const MAX_BODY = 16 * 1024;
 
 /**
- * What visitors ask of their session. Each reads its input first, then finds the session and changes it in one go, without
- * an await between, and answers when the replica has the change. Throws a ShopError for bad input, with nothing changed.
+ * What visitors ask of their session. Each reads its input first, then finds the session and changes it in one go,
+ * without an await between, and answers when the replica has the change. Throws a ShopError for bad input, with nothing
+ * changed.
  */
 export class ShopApi {
   readonly #server: string;
@@ -61,7 +62,9 @@ export class ShopApi {
     return this.#answer(request, visit);
   }
 
-  /** `POST /api/login {name}`: the same session under a new id, so that an id planted before log-in is worth nothing. */
+  /**
+   * `POST /api/login {name}`: the same session under a new id, so that an id planted before log-in is worth nothing.
+   */
   async logIn(request: IncomingMessage): Promise<ApiAnswer> {
     const name = shopCart.readName(await readJsonBody(request, MAX_BODY));
     const { record, state } = this.#visits.enter(request);
@@ -101,7 +104,9 @@ export class ShopApi {
     return (await this.#answer(request, this.#visits.enter(request))).headers;
   }
 
-  /** For requests that need no session: the load balancer tells of a move only once, on whatever request comes first. */
+  /**
+   * For requests that need no session: the load balancer tells of a move only once, on whatever request comes first.
+   */
   async passBy(request: IncomingMessage): Promise<void> {
     const visit = this.#visits.find(request);
     if (visit !== null && visit.changed.length > 0) await this.#replica?.copy(visit.changed);
@@ -118,7 +123,8 @@ export class ShopApi {
     if (changed.length > 0) await this.#replica?.copy(changed);
     const headers: Record<string, string> = {};
     if (isNew) headers['set-cookie'] = this.#visits.cookie(request, record.id);
-    // With each answer: the load balancer may have begun to know the session only now. In UTF-8, which node:http does not write.
+    // With each answer: the load balancer may have begun to know the session only now. In UTF-8, which node:http does
+    // not write.
     if (state.user !== null) headers['limpet-user'] = Buffer.from(state.user).latin1Slice();
     return { body: shopAnswer(this.#server, sessionName(request, record), record, state, this.#replica), headers };
   }

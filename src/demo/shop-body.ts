@@ -5,8 +5,8 @@ import { ShopError } from './shop-error.ts';
 const DISCARD = 8 * 1024 * 1024;
 
 /**
- * The JSON object in a request body of at most `limit` bytes. Throws a ShopError: 415 for another content type, 413 over the
- * limit, 400 for anything that is not a JSON object or is cut short.
+ * The JSON object in a request body of at most `limit` bytes. Throws a ShopError: 415 for another content type, 413
+ * over the limit, 400 for anything that is not a JSON object or is cut short.
  */
 export async function readJsonBody(request: IncomingMessage, limit: number): Promise<Record<string, unknown>> {
   // A page of another site can send a form or plain text without asking first, but not JSON.

@@ -10,7 +10,10 @@ const MAX_ORDERS = 5;
 const ORDER_LETTERS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const ITEMS = PRODUCTS.map((product) => product.item).join(', ');
 
-/** What a visitor does to a session. Each function checks its input and throws a ShopError (4xx) before it changes anything. */
+/**
+ * What a visitor does to a session. Each function checks its input and throws a ShopError (4xx) before it changes
+ * anything.
+ */
 export const shopCart = {
   /** Puts `{item, quantity}` of a request body into the cart of a session that `server` holds. */
   add(state: SessionState, body: Record<string, unknown>, server: string): void {
@@ -31,8 +34,8 @@ export const shopCart = {
   },
 
   /**
-   * Takes an item out of the cart; says whether it was there. Asking twice is fine: DELETE is idempotent (RFC 9110, 9.2.2),
-   * so a load balancer may send it again at the replica that has seen the first one already.
+   * Takes an item out of the cart; says whether it was there. Asking twice is fine: DELETE is idempotent (RFC 9110,
+   * 9.2.2), so a load balancer may send it again at the replica that has seen the first one already.
    */
   remove(state: SessionState, item: string): boolean {
     if (!isKnown(item)) throw unknownItem(item);

@@ -14,7 +14,10 @@ export const shopInternal = {
   /** Bytes of one batch of copies. */
   maxBatchBytes: 2 * 1024 * 1024,
 
-  /** Whether a request carries the secret, compared in constant time. A visitor's never does: the secret is made at each start. */
+  /**
+   * Whether a request carries the secret, compared in constant time. A visitor's never does: the secret is made at each
+   * start.
+   */
   isAllowed(request: IncomingMessage, secret: string): boolean {
     const given = request.headers[SECRET_HEADER];
     if (typeof given !== 'string') return false;
@@ -31,7 +34,8 @@ export const shopInternal = {
   /** Asks another server; answers its JSON, or null when it cannot be reached, is too slow or does not answer 200. */
   async ask(agent: Agent, url: string, secret: string, body: string | null, timeoutMs: number): Promise<unknown> {
     const first = await exchange(agent, url, secret, body, timeoutMs);
-    // A kept connection that the other side closed just now says nothing about its health; all these requests are idempotent.
+    // A kept connection that the other side closed just now says nothing about its health; all these requests are
+    // idempotent.
     if (first !== 'stale') return first;
     const second = await exchange(agent, url, secret, body, timeoutMs);
     return second === 'stale' ? null : second;

@@ -7,7 +7,8 @@ export function sendJson(
   value: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  // As bytes: text would go out in one piece with the head, and bytes of a header field above 0x7F would be encoded again.
+  // As bytes: text would go out in one piece with the head, and bytes of a header field above 0x7F would be encoded
+  // again.
   const body = Buffer.from(`${JSON.stringify(value, null, 2)}\n`);
   response.writeHead(status, {
     'content-type': 'application/json',

@@ -1,4 +1,7 @@
-/** The process of one shop server. Told what to do on its command line (see shop-options.ts); speaks with its parent over IPC. */
+/**
+ * The process of one shop server. Told what to do on its command line (see shop-options.ts); speaks with its parent
+ * over IPC.
+ */
 import { parseShopOptions, type ShopOptions } from './shop-options.ts';
 import { type ShopServer, startShopServer } from './shop-server.ts';
 

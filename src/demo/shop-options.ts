@@ -26,8 +26,8 @@ const USAGE =
   'usage: SHOP_SECRET=… shop-main --id a --port 9001 [--host H] [--replica b=http://127.0.0.1:9002] [--peer ID=URL]…';
 
 /**
- * Reads the command line of a shop server. The secret comes from the environment (`SHOP_SECRET`): a command line can be read
- * by every user of the machine. Throws an Error whose message says what to do.
+ * Reads the command line of a shop server. The secret comes from the environment (`SHOP_SECRET`): a command line can be
+ * read by every user of the machine. Throws an Error whose message says what to do.
  */
 export function parseShopOptions(
   args: readonly string[],

@@ -43,7 +43,10 @@ export class ShopReplica {
     this.#waitMs = waitMs;
   }
 
-  /** Copies sessions that have just changed; resolves when the replica has them, or after a short time without it. Never rejects. */
+  /**
+   * Copies sessions that have just changed; resolves when the replica has them, or after a short time without it. Never
+   * rejects.
+   */
   async copy(records: readonly SessionRecord[]): Promise<void> {
     const copied = Promise.all(records.map((record) => this.#enqueue(record.id)));
     void this.#pump();
@@ -61,7 +64,10 @@ export class ShopReplica {
     return this.#held.get(record) === record.version;
   }
 
-  /** The replica was seen alive; `boot` names its start. What it has lost or missed is sent again: it asks for nothing by itself. */
+  /**
+   * The replica was seen alive; `boot` names its start. What it has lost or missed is sent again: it asks for nothing
+   * by itself.
+   */
   seen(boot: string): void {
     if (boot === this.#boot && !this.#behind) return;
     if (boot !== this.#boot) this.#held = new WeakMap();

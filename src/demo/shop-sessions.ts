@@ -167,7 +167,8 @@ export class ShopSessions {
 
   #keep(record: SessionRecord): SessionRecord {
     this.#records.set(record.id, record);
-    // A Map keeps the order of insertion, and touch() renews it: the first is the one that was unused for the longest time.
+    // A Map keeps the order of insertion, and touch() renews it: the first is the one that was unused for the longest
+    // time.
     for (const oldest of this.#records.keys()) {
       if (this.#records.size <= this.#limits.max) break;
       this.#records.delete(oldest);

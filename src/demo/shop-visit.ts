@@ -29,7 +29,10 @@ export class ShopVisits {
     this.#now = now;
   }
 
-  /** The session that a request names, when this server has it. Notes the load balancer's word about a move, which comes once. */
+  /**
+   * The session that a request names, when this server has it. Notes the load balancer's word about a move, which comes
+   * once.
+   */
   find(request: IncomingMessage): Visit | null {
     for (const id of ids(request.headers.cookie)) {
       const record = this.#sessions.find(id);

@@ -7,7 +7,10 @@ import type { Exchange } from './exchange.ts';
 import type { PlaceEvents } from './place-events.ts';
 import type { Stage } from './stage.ts';
 
-/** What connections report to the one who sent them off, and what they need from it. The handler of the data path implements it. */
+/**
+ * What connections report to the one who sent them off, and what they need from it. The handler of the data path
+ * implements it.
+ */
 export interface AttemptEvents extends PlaceEvents<Exchange> {
   readonly wheel: TimerWheel;
   /** Scratch for a response head; valid until the next one is parsed. */
@@ -23,7 +26,10 @@ export interface AttemptEvents extends PlaceEvents<Exchange> {
   onComplete(x: Exchange): void;
   /** The attempt failed; `stage` is a value of Stage, `race` the keep-alive race of behaviour 30. */
   onFailure(x: Exchange, stage: Stage, kind: ErrorKind, why: string, race: boolean): void;
-  /** The attempt ended before it began: its turn to connect did not come in time, or (`timedOut` false) the backend was taken out before. */
+  /**
+   * The attempt ended before it began: its turn to connect did not come in time, or (`timedOut` false) the backend was
+   * taken out before.
+   */
   onNoTurn(x: Exchange, timedOut: boolean): void;
   /** A tunnel is over: one of its connections has closed, and the other one is being closed. */
   onTunnelClosed(x: Exchange): void;

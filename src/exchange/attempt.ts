@@ -14,13 +14,20 @@ export interface Attempt {
   /** Reads on after the client has taken what it was sent. */
   resume(): void;
   /**
-   * Called while `AttemptEvents.onResponse` runs: this response brings the rest of one that broke, whose head the client has (behaviour 50).
+   * Called while `AttemptEvents.onResponse` runs: this response brings the rest of one that broke, whose head the
+   * client has (behaviour 50).
    * @param left bytes to come; the client counts on them, however this backend frames them
    */
   continueBody(left: number): void;
-  /** Called while `AttemptEvents.onSwitch` runs: both connections are a tunnel from here on, whose bytes flow from `begin` on. */
+  /**
+   * Called while `AttemptEvents.onSwitch` runs: both connections are a tunnel from here on, whose bytes flow from
+   * `begin` on.
+   */
   tunnel(client: TunnelSide): Tunnel;
-  /** Begins to close a tunnel that carries a WebSocket, as WebSocketTunnel has it. False: it is another one, which goes on. */
+  /**
+   * Begins to close a tunnel that carries a WebSocket, as WebSocketTunnel has it. False: it is another one, which goes
+   * on.
+   */
   goAway(urgent: boolean, reason: CloseReason): boolean;
   /** The client has left, or the attempt is given up: nothing of its connection can be used again. */
   abandon(): void;

@@ -1,7 +1,10 @@
 import type { Head } from '../http1/head.ts';
 import type { Attempt } from './attempt.ts';
 
-/** The client's side of an exchange, as the data path sees it: an HTTP/1.1 connection, or a stream of HTTP/2 that looks like one. */
+/**
+ * The client's side of an exchange, as the data path sees it: an HTTP/1.1 connection, or a stream of HTTP/2 that looks
+ * like one.
+ */
 export interface ClientSide {
   /** Address of the client as text, behind trusted proxies. */
   readonly address: string;
@@ -38,9 +41,14 @@ export interface ClientSide {
   finished(): void;
   /** Drops the connection: nobody is there to read more. */
   abort(): void;
-  /** Ends the connection in the middle of a response: what was sent goes out, and does not look whole (behaviour 64). */
+  /**
+   * Ends the connection in the middle of a response: what was sent goes out, and does not look whole (behaviour 64).
+   */
   cut(): void;
-  /** Reads what has come from the client by now, where that can be found out. Not to be called while anything else that was read is looked at. */
+  /**
+   * Reads what has come from the client by now, where that can be found out. Not to be called while anything else that
+   * was read is looked at.
+   */
   readAhead(): void;
   /** Lets the request body come, or come again. */
   readBody(): void;

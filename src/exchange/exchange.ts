@@ -23,7 +23,10 @@ import type { Resumption } from './resumption.ts';
 /** Begin of the line with the request's id. */
 export const REQUEST_ID = 'X-Request-Id: ';
 
-/** One request and its response, from the client's first byte to its last. One object per client connection, used again and again. */
+/**
+ * One request and its response, from the client's first byte to its last. One object per client connection, used again
+ * and again.
+ */
 export class Exchange implements Waiter, DialRequest {
   readonly client: ClientSide;
   readonly #handler: PlaceEvents<Exchange>;
@@ -68,9 +71,14 @@ export class Exchange implements Waiter, DialRequest {
   /** What this worker has of the pool, as it was when the request came; null: no route matched. */
   runtime: PoolRuntime | null = null;
   readonly found = new FoundKey();
-  /** What each source of the pool found, by its place, where there are several; `found` is that of the one that decides. */
+  /**
+   * What each source of the pool found, by its place, where there are several; `found` is that of the one that decides.
+   */
   readonly keys: FoundKey[] = [];
-  /** Places, as bits, of keys that are other names of the session, and of those that become so when a backend has answered it. */
+  /**
+   * Places, as bits, of keys that are other names of the session, and of those that become so when a backend has
+   * answered it.
+   */
   names = 0;
   joins = 0;
   /** The store that nodes share has been asked about all keys of the request. */
@@ -88,7 +96,10 @@ export class Exchange implements Waiter, DialRequest {
   boundBackend: Backend | null = null;
   /** Stamp of the life of `boundBackend` that has the session's state, see BackendLife. */
   stamp = 0;
-  /** When the session was last seen before this request, ms since epoch; Infinity: it has no state yet that could be lost. */
+  /**
+   * When the session was last seen before this request, ms since epoch; Infinity: it has no state yet that could be
+   * lost.
+   */
   seenAt = Number.POSITIVE_INFINITY;
   /** The stamp that its row is to have when the backend that was chosen answers; -1: that of the moment. */
   bindsTo = -1;
@@ -117,13 +128,19 @@ export class Exchange implements Waiter, DialRequest {
   binding = 0;
   /** Public id of a session that the request named and that is bound to another client; ''. */
   mismatch = '';
-  /** The session was given another id while this request was under way: `found.key` is the new one, and the client hears of it by another response. */
+  /**
+   * The session was given another id while this request was under way: `found.key` is the new one, and the client hears
+   * of it by another response.
+   */
   rotatedAway = false;
   /** Its response tells what was decided: it came with the admin token. */
   explains = false;
   /** Seconds for `Retry-After` of the answer; 0: those of its kind. */
   retryAfter = 0;
-  /** The store's answer about this session, while it is waited for: of the step that has just asked, and of nobody later. */
+  /**
+   * The store's answer about this session, while it is waited for: of the step that has just asked, and of nobody
+   * later.
+   */
   asked: Promise<Claim> | null = null;
   /** Of the key that a backend was told last: kept from request to request. */
   readonly publicId = new PublicId();
@@ -159,12 +176,18 @@ export class Exchange implements Waiter, DialRequest {
   upstream: Attempt | null = null;
   /** It brings a proof of who is at the other end of its connection (connection-auth.ts). */
   personal = false;
-  /** Where there are connections to backends that belong to this client's connection alone; null: nowhere. Not of one request. */
+  /**
+   * Where there are connections to backends that belong to this client's connection alone; null: nowhere. Not of one
+   * request.
+   */
   owned: readonly OwnedConnections<DialRequest>[] | null = null;
   /** The last failed attempt was on a connection that had served before (behaviour 30). */
   newConnectionOnly = false;
   attemptStartedAt = 0;
-  /** When the head of its response came, by performance.now, while what came with it is looked at: it serves as the present. 0: later. */
+  /**
+   * When the head of its response came, by performance.now, while what came with it is looked at: it serves as the
+   * present. 0: later.
+   */
   answeredAt = 0;
 
   // Its response.

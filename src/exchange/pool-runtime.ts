@@ -10,10 +10,11 @@ import type { RateLimiter } from '../limits/rate-limiter.ts';
 import type { SessionTriggers } from '../routing/session-triggers.ts';
 
 /**
- * What one worker has of a pool: the read-only model with its strategies and policy. Its connections are ConnectedPool's.
+ * What one worker has of a pool: the read-only model with its strategies and policy. Its connections are
+ * ConnectedPool's.
  *
- * A reload that changes the pool makes another one, which takes the connections over; a request that is under way keeps the one
- * it began with to its end (`Exchange.runtime`), so it never sees two configurations.
+ * A reload that changes the pool makes another one, which takes the connections over; a request that is under way keeps
+ * the one it began with to its end (`Exchange.runtime`), so it never sees two configurations.
  */
 export interface PoolRuntime {
   readonly pool: Pool;
@@ -37,7 +38,10 @@ export interface PoolRuntime {
   readonly limiter: RateLimiter | null;
   /** Scratch for the candidates of one choice. */
   readonly candidates: Backend[];
-  /** Requests of this worker between choice and end, and how many of them are at a second or later attempt (behaviour 38). */
+  /**
+   * Requests of this worker between choice and end, and how many of them are at a second or later attempt (behaviour
+   * 38).
+   */
   active: number;
   retrying: number;
   readonly failures: RecentFailures;

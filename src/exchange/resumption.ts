@@ -1,4 +1,7 @@
-/** What has to stay the same when a response goes on at another backend. Offsets count in the selected representation (RFC 9110 section 14). */
+/**
+ * What has to stay the same when a response goes on at another backend. Offsets count in the selected representation
+ * (RFC 9110 section 14).
+ */
 export interface Resumption {
   /** Strong entity tag, with its quotes. */
   readonly etag: string;

@@ -5,10 +5,12 @@ const TAG_MASK = (1 << 20) - 1;
 const WAYS = 8;
 
 /**
- * Who has lately spoken against which backend: those whom passive ejection has counted and does not count again within the window.
+ * Who has lately spoken against which backend: those whom passive ejection has counted and does not count again within
+ * the window.
  *
- * Shared by all threads and bounded: a hash table in which the oldest of a bucket goes. What is forgotten too early counts once more, and of a million who
- * have nothing to do with each other about ten are taken for one that is there: neither matters to a count of some. Off the hot path.
+ * Shared by all threads and bounded: a hash table in which the oldest of a bucket goes. What is forgotten too early
+ * counts once more, and of a million who have nothing to do with each other about ten are taken for one that is there:
+ * neither matters to a count of some. Off the hot path.
  */
 export class Accusers {
   readonly #cells: BigInt64Array;
@@ -20,7 +22,10 @@ export class Accusers {
     this.#buckets = cells.length / WAYS;
   }
 
-  /** When `who` (a hash, 32 bits) was counted against the backend of this slot, ms since the epoch; 0: not within `window` ms of `now`. */
+  /**
+   * When `who` (a hash, 32 bits) was counted against the backend of this slot, ms since the epoch; 0: not within
+   * `window` ms of `now`.
+   */
   since(slot: number, who: number, now: number, window: number): number {
     const hash = mix(slot, who);
     const tag = BigInt(hash & TAG_MASK);
@@ -35,7 +40,9 @@ export class Accusers {
     return 0;
   }
 
-  /** Notes that `who` is counted now. False: it has been within the window. Of several threads at once one is told true. */
+  /**
+   * Notes that `who` is counted now. False: it has been within the window. Of several threads at once one is told true.
+   */
   note(slot: number, who: number, now: number, window: number): boolean {
     const hash = mix(slot, who);
     const tag = BigInt(hash & TAG_MASK);
@@ -69,7 +76,10 @@ export class Accusers {
   }
 }
 
-/** How long ago a cell was noted, ms. Infinity: never, or in a future further away than a window, so that the clock was set back. */
+/**
+ * How long ago a cell was noted, ms. Infinity: never, or in a future further away than a window, so that the clock was
+ * set back.
+ */
 function ageOf(cell: bigint, now: number, window: number): number {
   if (cell === 0n) return Number.POSITIVE_INFINITY;
   const age = now - Number(cell >> TAG_BITS);

@@ -7,8 +7,9 @@ import { StandingConnections } from '../backends/standing-connections.ts';
 import type { Restarts } from './restarts.ts';
 
 /**
- * A process that has ended may be noticed by a refused connection before the ends of those that it had are read, in another thread or in this one. For so long the
- * refusal waits for them, ms; a server that drains, or a firewall that rejects, leaves them standing.
+ * A process that has ended may be noticed by a refused connection before the ends of those that it had are read, in
+ * another thread or in this one. For so long the refusal waits for them, ms; a server that drains, or a firewall that
+ * rejects, leaves them standing.
  */
 const SUSPICION_MS = 1_000;
 /** Another thread may have looked at the clock so much later, ms. */
@@ -28,8 +29,8 @@ interface BackendSignsParts {
 }
 
 /**
- * What the connections of one thread tell about the lives of the backends (behaviour 114): refusals, ends, and the ids that processes give themselves. One for each
- * thread; what they know together lies in shared memory.
+ * What the connections of one thread tell about the lives of the backends (behaviour 114): refusals, ends, and the ids
+ * that processes give themselves. One for each thread; what they know together lies in shared memory.
  */
 export class BackendSigns {
   readonly boots: BootIds;
@@ -43,7 +44,10 @@ export class BackendSigns {
     this.boots = new BootIds(layout, row);
   }
 
-  /** A connection begins to be opened. @returns what `refused` is to be told: the number of the life that a refusal speaks against; 0: none, it has not answered */
+  /**
+   * A connection begins to be opened. @returns what `refused` is to be told: the number of the life that a refusal
+   * speaks against; 0: none, it has not answered
+   */
   begins({ life }: Backend): number {
     const { number } = life;
     return life.hasAnswered ? number : 0;

@@ -19,9 +19,9 @@ const BODY_LIMIT = 64 * 1024;
 const FOR_GOOD_MS = 864_000_000;
 
 /**
- * A probe that sends a request: the backend is well when a status that is expected comes within the timeout. The body does not
- * matter, redirects are not followed. Each probe has a connection of its own, so it tests that the backend accepts one, and
- * never meets one that the backend is about to close; after the answer it is a Lifeline's.
+ * A probe that sends a request: the backend is well when a status that is expected comes within the timeout. The body
+ * does not matter, redirects are not followed. Each probe has a connection of its own, so it tests that the backend
+ * accepts one, and never meets one that the backend is about to close; after the answer it is a Lifeline's.
  */
 export const httpProbe: ProbeFactory = (config, pool, name) => {
   const tls = new ProbeTls(name, pool.tls);

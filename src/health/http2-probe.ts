@@ -11,8 +11,8 @@ import { probeFields } from './probe-fields.ts';
 import type { Witness } from './witness.ts';
 
 /**
- * Sends the request of a probe over HTTP/2, on a connection of its own. Settles with what came of it within the timeout, sooner when
- * `signal` is aborted, and leaves nothing behind.
+ * Sends the request of a probe over HTTP/2, on a connection of its own. Settles with what came of it within the
+ * timeout, sooner when `signal` is aborted, and leaves nothing behind.
  * @param socket opens the connection
  * @param witness as in Probe
  */

@@ -16,8 +16,8 @@ import { Witness } from './witness.ts';
 /** The longest that a look waits for the backend's system to accept, ms: what does not answer has not ended. */
 const LOOK_MS = 1_000;
 /**
- * After the end of the workers' last connection a look waits so long, ms: traffic may look first. And so long after the end of a lifeline comes another look: a
- * process may close its connections a moment before its port.
+ * After the end of the workers' last connection a look waits so long, ms: traffic may look first. And so long after the
+ * end of a lifeline comes another look: a process may close its connections a moment before its port.
  */
 const LATER_MS = 100;
 /** Between two looks at a backend in maintenance, and between two tries of a silent connection, ms. */
@@ -58,8 +58,9 @@ interface Watched {
 }
 
 /**
- * The supervisor's part in noticing that the process of a backend has ended (behaviour 114): it keeps the connection of the latest probe, and looks at once, by
- * another connect, when that one or the last one of the workers has ended: refused is a sign, accepted is not.
+ * The supervisor's part in noticing that the process of a backend has ended (behaviour 114): it keeps the connection of
+ * the latest probe, and looks at once, by another connect, when that one or the last one of the workers has ended:
+ * refused is a sign, accepted is not.
  */
 export class LifeWatch {
   readonly #parts: LifeWatchParts;

@@ -2,13 +2,17 @@ import type { Socket } from 'node:net';
 import type { Backend } from '../backends/backend.ts';
 import type { BackendSigns } from './backend-signs.ts';
 
-/** Probes of TCP on a connection that lies idle, ms: a machine that is gone is noticed, and what lies in between does not forget the connection. */
+/**
+ * Probes of TCP on a connection that lies idle, ms: a machine that is gone is noticed, and what lies in between does
+ * not forget the connection.
+ */
 const KEEPALIVE_MS = 1_000;
 
 /**
- * The connection of the latest probe of one backend, which is kept open after its answer for its end (behaviour 114): it is the first to tell that the process has
- * ended. A probe has a connection of its own all the same, as it is to find out whether the backend accepts one; the older one is closed before the request of
- * the newer one goes out, for the sake of servers that have one thread.
+ * The connection of the latest probe of one backend, which is kept open after its answer for its end (behaviour 114):
+ * it is the first to tell that the process has ended. A probe has a connection of its own all the same, as it is to
+ * find out whether the backend accepts one; the older one is closed before the request of the newer one goes out, for
+ * the sake of servers that have one thread.
  */
 export class Lifeline {
   readonly #backend: Backend;

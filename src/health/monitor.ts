@@ -43,7 +43,10 @@ interface Watched {
 
 /** Between two log lines about the same trouble, ms. */
 const QUIET = 10_000;
-/** Another thread may have looked at the clock so much later than this one, ms: within one look at many backends, or while the clock of the system is being adjusted. */
+/**
+ * Another thread may have looked at the clock so much later than this one, ms: within one look at many backends, or
+ * while the clock of the system is being adjusted.
+ */
 const AHEAD_MS = 1_000;
 /** How often, in ms, ejections, admin states and slow starts are looked at. */
 const TICK = 200;
@@ -51,11 +54,12 @@ const TICK = 200;
 /**
  * The supervisor's side of health: probes the backends, lets ejected ones back in and starts recovered ones slowly.
  *
- * A backend in maintenance is not probed; a draining one is (behaviour 39). Coming out of maintenance it is probed at once: one
- * that was down is still down until then, any other is unknown, and both start slowly, as they were probably restarted.
- * An ejected backend comes back after `eject`. Probes that find it well all the while do not bring it back, as they are a verdict
- * of their own; those that saw it go down and come up do, and so does a new life: it was restarted, and what its traffic said before holds no longer.
- * It also comes back when no backend of its pool is open, as an ejection must not leave a pool with none (behaviour 42).
+ * A backend in maintenance is not probed; a draining one is (behaviour 39). Coming out of maintenance it is probed at
+ * once: one that was down is still down until then, any other is unknown, and both start slowly, as they were probably
+ * restarted. An ejected backend comes back after `eject`. Probes that find it well all the while do not bring it back,
+ * as they are a verdict of their own; those that saw it go down and come up do, and so does a new life: it was
+ * restarted, and what its traffic said before holds no longer. It also comes back when no backend of its pool is open,
+ * as an ejection must not leave a pool with none (behaviour 42).
  */
 export class HealthMonitor {
   readonly #state: SharedState;

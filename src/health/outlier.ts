@@ -6,7 +6,8 @@ import type { PassiveHealthConfig } from '../config/schema.ts';
 import { Accusers } from './accusers.ts';
 import { Evidence } from './evidence.ts';
 
-// A cell of the window: which part of time it counts, whole (43 bits, so that no later part looks like it), over the failures in it (20 bits, and `failures` is at most a million).
+// A cell of the window: which part of time it counts, whole (43 bits, so that no later part looks like it), over the
+// failures in it (20 bits, and `failures` is at most a million).
 const COUNT_BITS = 20n;
 const COUNT_MASK = (1n << COUNT_BITS) - 1n;
 /** Keeps hashes of addresses from being taken for those of sessions. */
@@ -26,17 +27,19 @@ export interface Accuser {
 /**
  * Passive health, in the workers: ejects a backend when its traffic fails too often. One for each pool and thread.
  *
- * Failures are counted over all workers, in shared memory, by tenths of the window: a failure is forgotten when it is between nine
- * tenths of the window and a whole window old. The monitor of the supervisor lets the backend back in after `eject`.
- * An ejected backend goes on being probed; the two verdicts are kept apart, and it is usable when neither speaks against it.
+ * Failures are counted over all workers, in shared memory, by tenths of the window: a failure is forgotten when it is
+ * between nine tenths of the window and a whole window old. The monitor of the supervisor lets the backend back in
+ * after `eject`. An ejected backend goes on being probed; the two verdicts are kept apart, and it is usable when
+ * neither speaks against it.
  *
- * An ejection moves all sessions away from their state, so one client must not be able to bring it about. What a request can provoke counts once for
- * each session and window, without a session once for each address; a session that began after its address had been counted is that client again,
- * with another cookie. Where probes find the backend well, statuses do not count at all. A connect that fails always does.
+ * An ejection moves all sessions away from their state, so one client must not be able to bring it about. What a
+ * request can provoke counts once for each session and window, without a session once for each address; a session that
+ * began after its address had been counted is that client again, with another cookie. Where probes find the backend
+ * well, statuses do not count at all. A connect that fails always does.
  *
- * Ejections of all workers take turns under one lock, so the bounds of behaviour 42 hold for any number of them at once. What may
- * come in between is only the supervisor's: when a probe takes out the last other backend at the same moment, the monitor sees a
- * pool with none left and returns the ejected one at once.
+ * Ejections of all workers take turns under one lock, so the bounds of behaviour 42 hold for any number of them at
+ * once. What may come in between is only the supervisor's: when a probe takes out the last other backend at the same
+ * moment, the monitor sees a pool with none left and returns the ejected one at once.
  */
 export class Outlier {
   readonly #pool: Pool;

@@ -2,7 +2,10 @@ import type { Backend } from '../backends/backend.ts';
 import type { Clock } from '../timing/clock.ts';
 import type { Probe, ProbeResult } from './probe.ts';
 
-/** Behind a pause of limpet's own, until a probe that came to nothing is made again: others that wait have their turn first. */
+/**
+ * Behind a pause of limpet's own, until a probe that came to nothing is made again: others that wait have their turn
+ * first.
+ */
 const AGAIN_MS = 100;
 
 /** What a ProbeLoop works with. */
@@ -12,7 +15,9 @@ interface ProbeLoopOptions {
   /** From the start of one probe to the start of the next, in ms, within a tenth of it. */
   readonly interval: number;
   readonly clock: Clock;
-  /** Whether limpet itself stood still since then, by performance.now: what fails meanwhile says nothing of the backend. */
+  /**
+   * Whether limpet itself stood still since then, by performance.now: what fails meanwhile says nothing of the backend.
+   */
   readonly paused: (since: number) => boolean;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -20,8 +25,8 @@ interface ProbeLoopOptions {
 }
 
 /**
- * Probes one backend again and again, never twice at once (behaviour 40). Each interval is stretched or shortened by up to a tenth,
- * so that the probes of many backends and many load balancers do not fall into step.
+ * Probes one backend again and again, never twice at once (behaviour 40). Each interval is stretched or shortened by up
+ * to a tenth, so that the probes of many backends and many load balancers do not fall into step.
  */
 export class ProbeLoop {
   readonly #options: ProbeLoopOptions;

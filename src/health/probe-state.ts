@@ -17,8 +17,8 @@ interface Thresholds {
 }
 
 /**
- * The state after one more result, and whether the health flipped with it (behaviours 40, 41). The first success of an unknown
- * backend makes it up; its failures count as those of one that is up, since it carries traffic just the same.
+ * The state after one more result, and whether the health flipped with it (behaviours 40, 41). The first success of an
+ * unknown backend makes it up; its failures count as those of one that is up, since it carries traffic just the same.
  */
 export function observe(
   before: ProbeState,

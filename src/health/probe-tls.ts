@@ -2,8 +2,8 @@ import { BackendTls } from '../backends/backend-tls.ts';
 import type { ProbedPool } from './probe.ts';
 
 /**
- * What TLS of the probes of one pool is made with. Its files are read again when a backend is found not to be well: they may have
- * been renewed since, and what is wrong is then the probe.
+ * What TLS of the probes of one pool is made with. Its files are read again when a backend is found not to be well:
+ * they may have been renewed since, and what is wrong is then the probe.
  */
 export class ProbeTls {
   readonly #name: string;

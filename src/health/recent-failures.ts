@@ -1,6 +1,9 @@
 import type { Backend } from '../backends/backend.ts';
 
-/** When the backends of a pool last failed, as one worker saw it. What a process did that has ended says nothing of the one that answers in its place. */
+/**
+ * When the backends of a pool last failed, as one worker saw it. What a process did that has ended says nothing of the
+ * one that answers in its place.
+ */
 export class RecentFailures {
   /** By slot: when, in ms of the worker's wheel, in which life, and whether that life had answered. */
   readonly #at: number[] = [];

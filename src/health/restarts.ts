@@ -1,8 +1,9 @@
 import type { Backend } from '../backends/backend.ts';
 
 /**
- * How limpet knows that the process of a backend has ended: it gave another `boot` id, its port refuses connections and none stands any more, an operator said
- * so, or another process that has the same sessions saw it (a node of the store, the limpet that is taken over from).
+ * How limpet knows that the process of a backend has ended: it gave another `boot` id, its port refuses connections and
+ * none stands any more, an operator said so, or another process that has the same sessions saw it (a node of the store,
+ * the limpet that is taken over from).
  */
 type RestartSign = 'boot' | 'refused' | 'operator' | 'store';
 
@@ -12,11 +13,15 @@ interface RestartsParts {
   readonly count: (pool: string, backend: string, sign: RestartSign) => void;
   readonly log: { warn(fields: object, message: string): void };
   /**
-   * Nodes share the sessions: before a refusal counts they are asked whether one of them has a connection to that backend that stands. When none has, `conclude` is
-   * called in some thread of this process. Absent: there are no others.
+   * Nodes share the sessions: before a refusal counts they are asked whether one of them has a connection to that
+   * backend that stands. When none has, `conclude` is called in some thread of this process. Absent: there are no
+   * others.
    */
   readonly ask?: (backend: Backend, life: number) => void;
-  /** A life has ended here, and the other nodes do not know yet. Called when whoever ended it has returned: a lock may be held meanwhile. */
+  /**
+   * A life has ended here, and the other nodes do not know yet. Called when whoever ended it has returned: a lock may
+   * be held meanwhile.
+   */
   readonly onEnd?: () => void;
   /** Wall clock, ms since epoch. */
   readonly now: () => number;
@@ -32,7 +37,8 @@ export class Restarts {
 
   /**
    * This life of a backend has ended.
-   * @param life the number of the life that was seen to end; when the backend is in a later one already, nothing happens
+   * @param life the number of the life that was seen to end; when the backend is in a later one already, nothing
+   *   happens
    * @returns whether this call ended it
    */
   end(backend: Backend, life: number, sign: RestartSign): boolean {
@@ -55,7 +61,8 @@ export class Restarts {
 
   /**
    * Another process that has the same sessions, a node or the limpet that this one takes over from, knows of this life.
-   * @param life what it has for the number of the life that the backend is in; when it is in this or a later one already, nothing happens
+   * @param life what it has for the number of the life that the backend is in; when it is in this or a later one
+   *   already, nothing happens
    * @param began when it began, ms since epoch
    */
   learn(backend: Backend, life: number, began: number): void {

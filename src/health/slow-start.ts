@@ -11,7 +11,9 @@ export class SlowStart {
     this.#state = state;
   }
 
-  /** The backend at `slot` has recovered; call it before it becomes usable. `duration` in ms, 0: full weight at once. */
+  /**
+   * The backend at `slot` has recovered; call it before it becomes usable. `duration` in ms, 0: full weight at once.
+   */
   begin(slot: number, duration: number, now: number): void {
     if (duration === 0) return;
     this.#ramps.set(slot, { began: now, duration });

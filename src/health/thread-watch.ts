@@ -1,6 +1,9 @@
 /** Looks in a row without an answer after which the connection is let go: 400 ms with those of LifeWatch. */
 const SILENT_LOOKS = 2;
-/** The same when an answer came a moment after the last time: whoever takes about that long by himself answers within this, and has shown that the connection is not in his way. */
+/**
+ * The same when an answer came a moment after the last time: whoever takes about that long by himself answers within
+ * this, and has shown that the connection is not in his way.
+ */
 const DOUBTFUL_LOOKS = 4;
 /** An answer that comes so soon after, ms, has waited for it. */
 const MOMENT_MS = 100;
@@ -13,8 +16,9 @@ const PROOFS = 3;
 export const Verdict = { keep: 0, letGo: 1, never: 2 } as const;
 
 /**
- * Finds out whether the connection that is held to one backend keeps it from answering others: a server with one thread waits there for the next request. When
- * requests are in flight and none is answered, the connection is let go; when answers come a moment after that, and again, none is held any more.
+ * Finds out whether the connection that is held to one backend keeps it from answering others: a server with one thread
+ * waits there for the next request. When requests are in flight and none is answered, the connection is let go; when
+ * answers come a moment after that, and again, none is held any more.
  */
 export class ThreadWatch {
   #held: object | null = null;

@@ -21,7 +21,9 @@ export const characterClass = {
     return table;
   },
 
-  /** 1 for what may stand in a request target: visible ASCII without `#`. Nothing above ASCII (RFC 9112 section 3.2). */
+  /**
+   * 1 for what may stand in a request target: visible ASCII without `#`. Nothing above ASCII (RFC 9112 section 3.2).
+   */
   target(): Uint8Array {
     const table = new Uint8Array(256);
     for (let b = 0x21; b < 0x7f; b++) table[b] = b === 0x23 ? 0 : 1;

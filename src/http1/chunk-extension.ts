@@ -1,6 +1,9 @@
 import { characterClass } from './character-classes.ts';
 
-/** Where in the extensions of a chunk size line the reader is. `end` follows the CR, `bad` a byte that may not stand there. */
+/**
+ * Where in the extensions of a chunk size line the reader is. `end` follows the CR, `bad` a byte that may not stand
+ * there.
+ */
 export const ChunkExtension = {
   bad: 0,
   end: 1,
@@ -30,8 +33,8 @@ const EQUALS = 0x3d;
 const BACKSLASH = 0x5c;
 
 /**
- * One step through `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] ) CR` (RFC 9112 section 7.1.1), from ChunkExtension.name on.
- * Bad white space is where it may be, and nowhere else; it goes no further than limpet.
+ * One step through `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] ) CR` (RFC 9112 section 7.1.1), from
+ * ChunkExtension.name on. Bad white space is where it may be, and nowhere else; it goes no further than limpet.
  */
 export function nextInExtension(state: number, byte: number): number {
   switch (state) {

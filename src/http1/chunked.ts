@@ -1,9 +1,9 @@
 /**
  * Incremental, strict decoder of the chunked coding (RFC 9112 section 7.1, behaviour 53).
  *
- * It says which ranges of the bytes it is fed may go on to the other side: with their framing (wire form) when that side
- * speaks chunked too, or the data alone. Framing is passed on only when it is plain; a size line with an extension or white space,
- * or one that came in two reads, is written anew, so nothing that was not checked whole ever leaves.
+ * It says which ranges of the bytes it is fed may go on to the other side: with their framing (wire form) when that
+ * side speaks chunked too, or the data alone. Framing is passed on only when it is plain; a size line with an extension
+ * or white space, or one that came in two reads, is written anew, so nothing that was not checked whole ever leaves.
  */
 
 import { characterClass } from './character-classes.ts';
@@ -18,7 +18,10 @@ const SP = 32;
 const HTAB = 9;
 /** 13 hex digits stay exact in a double. */
 const MAX_DIGITS = 13;
-/** Bytes of all extensions and white space of one message: nobody uses them for anything but to make a reader work for nothing. */
+/**
+ * Bytes of all extensions and white space of one message: nobody uses them for anything but to make a reader work for
+ * nothing.
+ */
 const MAX_EXTENSIONS = 16_384;
 
 const State = {
@@ -36,7 +39,10 @@ const State = {
 const HEX = characterClass.hex();
 
 export class ChunkedDecoder {
-  /** Number of ranges found by the last `feed`; for each, `before[i]` is to be written first, then bytes[start[i], end[i]). */
+  /**
+   * Number of ranges found by the last `feed`; for each, `before[i]` is to be written first, then bytes[start[i],
+   * end[i]).
+   */
   count = 0;
   readonly before: string[] = [];
   readonly start: number[] = [];
@@ -51,7 +57,9 @@ export class ChunkedDecoder {
   #padded = false;
   #maxTrailers = 16384;
   #state: number = State.size;
-  /** Of the size line that is being read: what its digits say, how many they are, and whether it is nothing but digits. */
+  /**
+   * Of the size line that is being read: what its digits say, how many they are, and whether it is nothing but digits.
+   */
   #size = 0;
   #digits = 0;
   #plain = true;
@@ -94,7 +102,10 @@ export class ChunkedDecoder {
     return this.#state === State.dataCr || this.#state === State.dataLf;
   }
 
-  /** Takes bytes[from, to). Parse.more: all were taken; Parse.done: the message ends at `stop`; Parse.bad: see `problem`. */
+  /**
+   * Takes bytes[from, to). Parse.more: all were taken; Parse.done: the message ends at `stop`; Parse.bad: see
+   * `problem`.
+   */
   feed(bytes: Buffer, from: number, to: number): number {
     this.count = 0;
     const wire = this.#wire;

@@ -1,7 +1,7 @@
 /**
- * Fields that claim how a request came, or from whom: true only when a proxy says so that may be believed (`trustedProxies`). Backends
- * take them at their word (Spring, Rails, ASP.NET, Django, PHP frameworks), and so do proxies behind us (nginx, Envoy, IIS).
- * Names in lower case. A new one belongs here and nowhere else.
+ * Fields that claim how a request came, or from whom: true only when a proxy says so that may be believed
+ * (`trustedProxies`). Backends take them at their word (Spring, Rails, ASP.NET, Django, PHP frameworks), and so do
+ * proxies behind us (nginx, Envoy, IIS). Names in lower case. A new one belongs here and nowhere else.
  */
 export const claims = {
   /** Whatever begins so. Each is longer than 3 characters. */

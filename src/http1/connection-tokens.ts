@@ -8,7 +8,10 @@ const SP = 32;
 const HTAB = 9;
 const COMMA = 0x2c;
 
-/** Bits of ConnectionToken for a Connection value; `named` for every token without a meaning of its own: it names a field (RFC 9110 section 7.6.1). */
+/**
+ * Bits of ConnectionToken for a Connection value; `named` for every token without a meaning of its own: it names a
+ * field (RFC 9110 section 7.6.1).
+ */
 export function connectionTokens(bytes: Uint8Array, start: number, end: number): number {
   let bits = 0;
   let p = start;

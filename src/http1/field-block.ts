@@ -42,7 +42,10 @@ export class FieldBlock {
 
   /** Value of Content-Length; -1 when there is none. */
   contentLength = -1;
-  /** Content-Length goes on as it came, when it came: one line, digits without leading zeros, and no white space but one space before them. */
+  /**
+   * Content-Length goes on as it came, when it came: one line, digits without leading zeros, and no white space but one
+   * space before them.
+   */
   plainLength = true;
   /** Transfer-Encoding is `chunked`: the only value that is let through. */
   chunked = false;
@@ -83,7 +86,8 @@ export class FieldBlock {
   }
 
   /**
-   * The block as latin1 text. Of a response it is made when it is asked for, which has to be while `bytes` still holds it.
+   * The block as latin1 text. Of a response it is made when it is asked for, which has to be while `bytes` still holds
+   * it.
    */
   get text(): string {
     this.#text ??= this.bytes.latin1Slice(this.base, this.base + this.length);
@@ -128,7 +132,10 @@ export class FieldBlock {
     for (let i = from; i < this.count; i++) if (this.#lines[i * STRIDE + 5] === id) return i;
     return -1;
   }
-  /** Index of the next line with this field name at or after `from`, or -1. `lower` in lower case, `hash` = hashName(lower). */
+  /**
+   * Index of the next line with this field name at or after `from`, or -1. `lower` in lower case, `hash` =
+   * hashName(lower).
+   */
   find(lower: string, hash: number, from = 0): number {
     for (let i = from; i < this.count; i++) {
       if (this.#lines[i * STRIDE + 4] === hash && this.name(i).toLowerCase() === lower) return i;
@@ -137,8 +144,8 @@ export class FieldBlock {
   }
 
   /**
-   * Parses the trailer section that `bytes` hold: field lines and the empty line, nothing behind it. What its fields say about framing
-   * and the connection counts for nothing (RFC 9110 section 6.5.1), and is not looked at.
+   * Parses the trailer section that `bytes` hold: field lines and the empty line, nothing behind it. What its fields
+   * say about framing and the connection counts for nothing (RFC 9110 section 6.5.1), and is not looked at.
    */
   parseTrailers(bytes: Buffer): Parse {
     const result = this.parseFields(bytes, 0, 0, bytes.length, true, false);
@@ -248,7 +255,10 @@ export class FieldBlock {
     return id > HeaderId.te || !heeds || this.#note(bytes, id, line, start, end);
   }
 
-  /** Value of the first Host line; '' without one. The same text gives the same string as long as it comes again and again. */
+  /**
+   * Value of the first Host line; '' without one. The same text gives the same string as long as it comes again and
+   * again.
+   */
   get hostValue(): string {
     return this.hostLine < 0 ? '' : this.#host;
   }
@@ -334,7 +344,9 @@ function equalsLower(bytes: Buffer, start: number, end: number, lower: string): 
   return true;
 }
 
-/** Whether the number at bytes[start, end), a field value, stands there in the one way in which limpet writes numbers. */
+/**
+ * Whether the number at bytes[start, end), a field value, stands there in the one way in which limpet writes numbers.
+ */
 function isPlainNumber(bytes: Buffer, start: number, end: number): boolean {
   if (bytes[start] === 0x30 && end - start > 1) return false;
   if (bytes[end] !== CR) return false;

@@ -17,8 +17,8 @@ export const Framing = { none: 0, length: 1, chunked: 2, untilClose: 3 } as cons
 export type Framing = (typeof Framing)[keyof typeof Framing];
 
 /**
- * 1 for the bytes of a method: token characters that are not lower case. Methods are case-sensitive and all that are registered are
- * in capitals (RFC 9110 section 9.1); `head` would have a body for one server and none for another.
+ * 1 for the bytes of a method: token characters that are not lower case. Methods are case-sensitive and all that are
+ * registered are in capitals (RFC 9110 section 9.1); `head` would have a body for one server and none for another.
  */
 const METHOD = characterClass.token();
 for (let b = 0; b < 256; b++) METHOD[b] = METHOD[b] === 0 || (b >= 0x61 && b <= 0x7a) ? 0 : 1;
@@ -46,7 +46,10 @@ export class Head extends FieldBlock {
   /** Request target as it came, `text[targetStart, targetEnd)`. */
   targetStart = 0;
   targetEnd = 0;
-  /** Path and query in origin form, `text[pathStart, targetEnd)`; the path ends at `pathEnd`. For `*`: that one character. */
+  /**
+   * Path and query in origin form, `text[pathStart, targetEnd)`; the path ends at `pathEnd`. For `*`: that one
+   * character.
+   */
   pathStart = 0;
   pathEnd = 0;
   /** Offsets of the authority of an absolute-form target; both 0 when it has none. */
@@ -218,7 +221,8 @@ export class Head extends FieldBlock {
     const authority = target.slice(from, to);
     if (!isHost(Buffer.from(authority, 'latin1'), 0, authority.length))
       return this.bad('invalid authority in the request target');
-    // RFC 9112 3.2.2 lets the target win; a Host that says something else is an attack or a defect, and is not guessed at.
+    // RFC 9112 3.2.2 lets the target win; a Host that says something else is an attack or a defect, and is not guessed
+    // at.
     if (this.hostLine >= 0 && !isSameHost(authority, this.value(this.hostLine), from === 8 ? 443 : 80))
       return this.bad('Host differs from the authority of the request target');
     this.authorityStart = this.targetStart + from;

@@ -1,8 +1,9 @@
 import { isIPv6 } from 'node:net';
 
 /**
- * 1 for the bytes of a registered name. Of what RFC 3986 allows there, `%` and `,` are left out: a name spelled with percent
- * signs is another name to a server that decodes it, and a comma is what two Host lines look like once somebody has joined them.
+ * 1 for the bytes of a registered name. Of what RFC 3986 allows there, `%` and `,` are left out: a name spelled with
+ * percent signs is another name to a server that decodes it, and a comma is what two Host lines look like once somebody
+ * has joined them.
  */
 const NAME = new Uint8Array(256);
 for (const c of "-._~!$&'()*+;=0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -56,8 +57,8 @@ export function isHost(bytes: Buffer, start: number, end: number): boolean {
 }
 
 /**
- * Whether the last label is a number: then the host is an address, and must be spelled as one (URL Standard, "ends in a number").
- * `0x7f.1` and `017700000001` are 127.0.0.1 to some and a name to others.
+ * Whether the last label is a number: then the host is an address, and must be spelled as one (URL Standard, "ends in a
+ * number"). `0x7f.1` and `017700000001` are 127.0.0.1 to some and a name to others.
  */
 function endsInNumber(bytes: Buffer, start: number, end: number): boolean {
   let p = start;

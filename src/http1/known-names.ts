@@ -2,7 +2,9 @@ import { allocate, wordsAt } from '../bytes/memory.ts';
 
 /** Words of a name that is kept: 48 bytes. Longer ones are read byte by byte each time. */
 const NAME_WORDS = 12;
-/** 32-bit numbers for each name: length, hash, id, address of the name that followed it last time, then the name itself. */
+/**
+ * 32-bit numbers for each name: length, hash, id, address of the name that followed it last time, then the name itself.
+ */
 const ENTRY = 16;
 const LENGTH = 0;
 const HASH = 1;
@@ -12,9 +14,10 @@ const WORDS = 4;
 const ENTRIES = 1_024;
 
 /**
- * Names of fields that were read a moment ago, byte for byte, each with the one that came behind it: whoever sends a field sends the
- * same ones before and after it most of the time. A name that is where it is expected is compared 16 bytes at a time, and needs neither
- * check nor hash (lines.wat). Nothing is taken for another name: an entry is a name that was found valid, and every byte of it counts.
+ * Names of fields that were read a moment ago, byte for byte, each with the one that came behind it: whoever sends a
+ * field sends the same ones before and after it most of the time. A name that is where it is expected is compared 16
+ * bytes at a time, and needs neither check nor hash (lines.wat). Nothing is taken for another name: an entry is a name
+ * that was found valid, and every byte of it counts.
  */
 export class KnownNames {
   /** Address of the entry of no name, which comes before the first line of a block. */

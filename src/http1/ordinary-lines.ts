@@ -57,7 +57,10 @@ export class OrdinaryLines {
     this.#limit = linesAt + most * stride * 4;
   }
 
-  /** Begins with bytes[at, end). False: they are too many to be read here. @param base what the offsets of lines are counted from */
+  /**
+   * Begins with bytes[at, end). False: they are too many to be read here. @param base what the offsets of lines are
+   * counted from
+   */
   begin(bytes: Buffer, base: number, at: number, end: number): boolean {
     if (bytes === incoming) this.#shift = incomingAt;
     else {
@@ -71,7 +74,10 @@ export class OrdinaryLines {
     return true;
   }
 
-  /** Reads lines from bytes[at) on, the first of which will be line `count`. Returns the offset of the line that is not ordinary. */
+  /**
+   * Reads lines from bytes[at) on, the first of which will be line `count`. Returns the offset of the line that is not
+   * ordinary.
+   */
   read(at: number, count: number): number {
     const { names } = this;
     const out = this.#linesAt + count * this.#stride * 4;

@@ -2,11 +2,13 @@ import { hkdfSync } from 'node:crypto';
 import type { Key } from './key.ts';
 
 /**
- * SipHash-2-4 with 128 bits of output (Aumasson and Bernstein, "SipHash: a fast short-input PRF", and its 128-bit reference code):
- * turns what a client sent into a Key, under a secret, so that nobody outside can choose keys that collide or fill one bucket (behaviour 22).
+ * SipHash-2-4 with 128 bits of output (Aumasson and Bernstein, "SipHash: a fast short-input PRF", and its 128-bit
+ * reference code): turns what a client sent into a Key, under a secret, so that nobody outside can choose keys that
+ * collide or fill one bucket (behaviour 22).
  *
- * Text is hashed as its code units of one byte each. Text with a code unit above 0xff is hashed as UTF-16LE under a second secret made from the first,
- * so that no two different texts are the same input. Hashing allocates nothing, save for such wide text, which no header has.
+ * Text is hashed as its code units of one byte each. Text with a code unit above 0xff is hashed as UTF-16LE under a
+ * second secret made from the first, so that no two different texts are the same input. Hashing allocates nothing, save
+ * for such wide text, which no header has.
  */
 export class KeyHash {
   readonly #k0: number;
@@ -30,8 +32,8 @@ export class KeyHash {
   }
 
   /**
-   * A hash of its own for each list of labels (say, pool and key source), from one secret of at least 16 bytes, by HKDF with SHA-256 (RFC 5869).
-   * Each label carries its length, so `('ab', 'c')` and `('a', 'bc')` differ.
+   * A hash of its own for each list of labels (say, pool and key source), from one secret of at least 16 bytes, by HKDF
+   * with SHA-256 (RFC 5869). Each label carries its length, so `('ab', 'c')` and `('a', 'bc')` differ.
    * @throws RangeError when the secret is shorter: a guessable secret would make the keys guessable.
    */
   static derive(secret: Uint8Array, ...labels: string[]): KeyHash {
@@ -80,9 +82,10 @@ export class KeyHash {
   /**
    * Answers all code units ORed together: above 0xff, the hash written is worthless.
    *
-   * A 64-bit word is two 32-bit halves, `l` low and `h` high. The carry of an addition is the truth value of a comparison, turned into a number by `+`:
-   * V8 makes that a flag and no branch. `? 1 : 0` becomes a branch, mispredicted half of the time: measured, all in all three times as slow.
-   * The round stands in one place, in a loop over message words and finalizations alike, so that there is one round to read.
+   * A 64-bit word is two 32-bit halves, `l` low and `h` high. The carry of an addition is the truth value of a
+   * comparison, turned into a number by `+`: V8 makes that a flag and no branch. `? 1 : 0` becomes a branch,
+   * mispredicted half of the time: measured, all in all three times as slow. The round stands in one place, in a loop
+   * over message words and finalizations alike, so that there is one round to read.
    */
   #sip(text: string, start: number, end: number, key: Key): number {
     const length = end - start;

@@ -14,7 +14,8 @@ const LENGTH = 22;
  */
 export function format(key: Key): string {
   const { a, b, c, d } = key;
-  // One call that fills a flat string: putting it together from pieces builds a rope, which every reader then has to flatten.
+  // One call that fills a flat string: putting it together from pieces builds a rope, which every reader then has to
+  // flatten.
   return String.fromCharCode(
     CODES[a >>> 26]!,
     CODES[(a >>> 20) & 63]!,
@@ -41,7 +42,10 @@ export function format(key: Key): string {
   );
 }
 
-/** What a backend is told of a session. Each connection has one, and makes it anew when its session is another one than before. */
+/**
+ * What a backend is told of a session. Each connection has one, and makes it anew when its session is another one than
+ * before.
+ */
 export class PublicId {
   readonly key = new Key();
   /** Of `key`; '' when there was no session yet. */
@@ -59,8 +63,8 @@ export class PublicId {
 }
 
 /**
- * Reads a public id into `key`; false, with `key` as it was, unless `text` is exactly what `format` writes for some key that a row can have:
- * 22 characters, no padding, no bits left over (one id has one spelling), not the all-zero key.
+ * Reads a public id into `key`; false, with `key` as it was, unless `text` is exactly what `format` writes for some key
+ * that a row can have: 22 characters, no padding, no bits left over (one id has one spelling), not the all-zero key.
  */
 export function parse(text: string, key: Key): boolean {
   if (text.length !== LENGTH) return false;

@@ -15,8 +15,10 @@ export interface Secrets {
 }
 
 /**
- * Reads `sessions.secretFile`, see readSecretFile. Without a file a secret is made up: for this process alone, or, where there is a snapshot, kept beside it.
- * @param snapshot as in `sessions.snapshot`: its rows are of use only to whoever has the secret that their keys were hashed with
+ * Reads `sessions.secretFile`, see readSecretFile. Without a file a secret is made up: for this process alone, or,
+ * where there is a snapshot, kept beside it.
+ * @param snapshot as in `sessions.snapshot`: its rows are of use only to whoever has the secret that their keys were
+ *   hashed with
  * @throws StartError that names file and line, and never shows a secret.
  */
 export function loadSecrets(secretFile: string | null, snapshot: string | null = null): Secrets {
@@ -52,7 +54,8 @@ function readSecrets(secretFile: string, key: string): Secrets {
 function keptBeside(snapshot: string): string {
   const file = `${snapshot}.secret`;
   if (statSync(file, { throwIfNoEntry: false }) !== undefined) return file;
-  // Written elsewhere and given its name after: nobody, in this process or another, ever reads half a secret, and of two that start at once one makes it.
+  // Written elsewhere and given its name after: nobody, in this process or another, ever reads half a secret, and of
+  // two that start at once one makes it.
   const fresh = `${file}.${process.pid}`;
   try {
     writeFileSync(

@@ -11,7 +11,10 @@ export interface MemoryPressureMemory {
   readonly threads: number;
 }
 
-/** How much memory each thread uses, as it says itself, and what follows from it for all of them. The supervisor decides (MemoryWatch). */
+/**
+ * How much memory each thread uses, as it says itself, and what follows from it for all of them. The supervisor decides
+ * (MemoryWatch).
+ */
 export class MemoryPressure {
   readonly #threads: number;
   readonly #bytes: Float64Array;

@@ -7,7 +7,9 @@ import { threadMemory } from './thread-memory.ts';
 const LOOK_MS = 200;
 /** The longest that threads are waited for to collect what nobody needs. */
 const ANSWER_MS = 2_000;
-/** Threads collect so often at most: while memory is short, and where garbage alone is above the limit again and again. */
+/**
+ * Threads collect so often at most: while memory is short, and where garbage alone is above the limit again and again.
+ */
 const AGAIN_MS = 2_000;
 /** Shares of the limit: below it is over, and above it connections end. */
 const OVER = 0.9;

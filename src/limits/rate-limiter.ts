@@ -19,7 +19,8 @@ const scratch = new Key();
 /**
  * The rate limit of one pool, for one thread; the buckets are those of all threads.
  *
- * What the limit says is part of the keys: a pool whose limit did not change finds its buckets again after a reload, and with another limit everybody begins anew.
+ * What the limit says is part of the keys: a pool whose limit did not change finds its buckets again after a reload,
+ * and with another limit everybody begins anew.
  */
 export class RateLimiter {
   /** Requests of one session share a bucket; false: those of one client address. */
@@ -53,7 +54,10 @@ export class RateLimiter {
     return this.#table.take(this.#ofSession(key), now, this.interval, this.burst);
   }
 
-  /** Takes a token of the client at this address; those without an address (a unix socket) share one bucket. As `takeOfSession`. */
+  /**
+   * Takes a token of the client at this address; those without an address (a unix socket) share one bucket. As
+   * `takeOfSession`.
+   */
   takeOfAddress(address: string, now: number): number {
     return this.#table.take(this.#ofAddress(address), now, this.interval, this.burst);
   }

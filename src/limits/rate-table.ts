@@ -1,7 +1,10 @@
 import type { Key } from '../keys/key.ts';
 import { StripedLocks } from '../sessions/table/locks.ts';
 
-/** The shared memory of a RateTable: what to hand to a worker thread. Structured-cloneable; the buffer is shared, not copied. */
+/**
+ * The shared memory of a RateTable: what to hand to a worker thread. Structured-cloneable; the buffer is shared, not
+ * copied.
+ */
 export interface RateTableMemory {
   readonly buffer: SharedArrayBuffer;
   /** A power of two. */
@@ -9,7 +12,10 @@ export interface RateTableMemory {
 }
 
 const BUCKET_CELLS = 8;
-/** 128 bytes: two words of the key of cell 0 to 7 each in a cache line, then 8 doubles, the times of the cells, in another. */
+/**
+ * 128 bytes: two words of the key of cell 0 to 7 each in a cache line, then 8 doubles, the times of the cells, in
+ * another.
+ */
 const BUCKET_WORDS = 32;
 const BUCKET_DOUBLES = 16;
 const TIMES = 8;
@@ -21,12 +27,13 @@ const SLACK = 1 / 1024;
 /**
  * Token buckets of all threads, by key: a set-associative table in shared memory.
  *
- * A token bucket is one number, the time at which it will be full again (the "theoretical arrival time" of GCRA, ITU-T I.371). A cell whose time has passed
- * says nothing that an unknown key does not, and is free: so only those who have just sent take room. When all cells of a bucket are in use, the one that is full
- * again soonest goes, because least is forgotten with it; who is over a limit cannot get rid of his own cell by means of many others.
+ * A token bucket is one number, the time at which it will be full again (the "theoretical arrival time" of GCRA, ITU-T
+ * I.371). A cell whose time has passed says nothing that an unknown key does not, and is free: so only those who have
+ * just sent take room. When all cells of a bucket are in use, the one that is full again soonest goes, because least is
+ * forgotten with it; who is over a limit cannot get rid of his own cell by means of many others.
  *
- * `now` is ms of a clock that all threads share and that is not set back (see MACHINE_TIME). Should it be set back all the same, nobody waits longer than from
- * an empty bucket. What needs a lock throws as StripedLocks does.
+ * `now` is ms of a clock that all threads share and that is not set back (see MACHINE_TIME). Should it be set back all
+ * the same, nobody waits longer than from an empty bucket. What needs a lock throws as StripedLocks does.
  */
 export class RateTable {
   readonly #words: Int32Array;
@@ -34,7 +41,10 @@ export class RateTable {
   readonly #locks: StripedLocks;
   readonly #mask: number;
 
-  /** Memory for so many keys at once, 16 bytes each, rounded up to a power of two. Pages that are never used cost nothing. */
+  /**
+   * Memory for so many keys at once, 16 bytes each, rounded up to a power of two. Pages that are never used cost
+   * nothing.
+   */
   static allocate(keys: number): RateTableMemory {
     let buckets = 2;
     while (buckets * BUCKET_CELLS < keys) buckets *= 2;
@@ -81,7 +91,10 @@ export class RateTable {
     }
   }
 
-  /** Takes away the locks of a thread that has ended; always before its owner id is used again. Answers how many it held. */
+  /**
+   * Takes away the locks of a thread that has ended; always before its owner id is used again. Answers how many it
+   * held.
+   */
   releaseLocks(owner: number): number {
     return this.#locks.releaseAll(owner);
   }
@@ -115,7 +128,8 @@ export class RateTable {
   /**
    * @param anew the cell is somebody else's so far
    *
-   * A thread may be terminated where a function is entered: what is written is written in one run, without a call in between.
+   * A thread may be terminated where a function is entered: what is written is written in one run, without a call in
+   * between.
    */
   #takeFrom(cell: number, anew: boolean, key: Key, now: number, interval: number, burst: number): number {
     const words = this.#words;

@@ -4,8 +4,8 @@ import { runInNewContext } from 'node:vm';
 let collector: ((options?: { readonly type: 'minor' }) => void) | null = null;
 
 /**
- * What this thread holds: its heap, and the buffers of its connections, which lie beside it. Not memory that is shared or was used once:
- * a session table of ten million rows is no pressure.
+ * What this thread holds: its heap, and the buffers of its connections, which lie beside it. Not memory that is shared
+ * or was used once: a session table of ten million rows is no pressure.
  */
 export const threadMemory = {
   /** In bytes, with what nobody needs any more and V8 has not collected. */

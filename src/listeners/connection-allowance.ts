@@ -15,8 +15,8 @@ export interface ConnectionAllowance {
 }
 
 /**
- * How many connections fit under the limit on open files, so that accepting pauses before the system refuses (behaviour 71): when
- * it does, libuv closes what it cannot accept without a word, and nobody can tell.
+ * How many connections fit under the limit on open files, so that accepting pauses before the system refuses (behaviour
+ * 71): when it does, libuv closes what it cannot accept without a word, and nobody can tell.
  */
 export function connectionAllowance(
   openFiles: number,

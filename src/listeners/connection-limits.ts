@@ -14,13 +14,17 @@ export interface ConnectionLimitsMemory {
 }
 
 /**
- * How many connections there are at each listener and from each address, over all workers: one cell for each, so that a new connection costs the same
- * with any number of workers. Each worker has cells of its own beside them, so that those of one that died can be taken away.
+ * How many connections there are at each listener and from each address, over all workers: one cell for each, so that a
+ * new connection costs the same with any number of workers. Each worker has cells of its own beside them, so that those
+ * of one that died can be taken away.
  */
 export class ConnectionLimits {
   readonly #memory: ConnectionLimitsMemory;
   readonly #cells: Int32Array;
-  /** Cells of a row: of all listeners together, of each listener, and of each address. The first row is that of all workers together. */
+  /**
+   * Cells of a row: of all listeners together, of each listener, and of each address. The first row is that of all
+   * workers together.
+   */
   readonly #row: number;
   readonly #own: number;
 
@@ -66,7 +70,10 @@ export class ConnectionLimits {
     return Atomics.load(this.#cells, this.#addressCell(listener, address));
   }
 
-  /** Counts a connection, unless there are `most` at the listener: whatever other workers do at the same time, never more. */
+  /**
+   * Counts a connection, unless there are `most` at the listener: whatever other workers do at the same time, never
+   * more.
+   */
   enter(listener: number, address: string, most: number): boolean {
     this.opened(listener, address);
     if (this.connections(listener) <= most) return true;
@@ -82,7 +89,9 @@ export class ConnectionLimits {
     this.#add(listener, address, -1);
   }
 
-  /** A worker died, and its connections with it. One that it was just counting may stay counted, or be taken away twice. */
+  /**
+   * A worker died, and its connections with it. One that it was just counting may stay counted, or be taken away twice.
+   */
   clearWorker(worker: number): void {
     const cells = this.#cells;
     const from = (1 + worker) * this.#row;

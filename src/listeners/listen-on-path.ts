@@ -16,9 +16,9 @@ export interface BoundPath {
 }
 
 /**
- * Lets a server listen on a unix socket. It listens under another name first and is then renamed, which replaces what is there in one
- * step: whoever connects meanwhile gets the old one or the new one, never neither, and nobody before the mode is set. A socket that
- * nobody listens on was left by a process that was killed, and goes.
+ * Lets a server listen on a unix socket. It listens under another name first and is then renamed, which replaces what
+ * is there in one step: whoever connects meanwhile gets the old one or the new one, never neither, and nobody before
+ * the mode is set. A socket that nobody listens on was left by a process that was killed, and goes.
  * @param takesOver another process that listens there is to be replaced; otherwise that is an error
  * @throws StartError with what to do
  */

@@ -36,7 +36,9 @@ import {
 } from './pre-http-connection.ts';
 import type { TlsFront } from './tls-front.ts';
 
-/** Connections over the limit that wait for one to end, as they would in the kernel's backlog, at most; more are closed. */
+/**
+ * Connections over the limit that wait for one to end, as they would in the kernel's backlog, at most; more are closed.
+ */
 const WAITING = 1_024;
 /** Connections that the system has ready at most. */
 const BACKLOG = 4_096;
@@ -60,7 +62,10 @@ interface ListenerParts {
   readonly log: Logger;
 }
 
-/** One worker's share of an address: all workers listen on the same one and the kernel spreads the connections (SO_REUSEPORT). */
+/**
+ * One worker's share of an address: all workers listen on the same one and the kernel spreads the connections
+ * (SO_REUSEPORT).
+ */
 export class Listener implements ConnectionOwner, PreHttpHost, Http2Listener {
   /** As the latest configuration has it: connections look here for each request. */
   config: ListenerConfig;
@@ -106,7 +111,8 @@ export class Listener implements ConnectionOwner, PreHttpHost, Http2Listener {
 
   /**
    * Starts listening. What is accepted waits until `admit` is called: a reload may come to nothing yet.
-   * @param port taken instead of the configured one when that is 0, so that all workers share the port that the first one got
+   * @param port taken instead of the configured one when that is 0, so that all workers share the port that the first
+   *   one got
    * @returns the port
    * @throws StartError when the address cannot be had
    */
@@ -121,7 +127,8 @@ export class Listener implements ConnectionOwner, PreHttpHost, Http2Listener {
     this.#server.once('error', onError);
     this.#server.listen({ host: bind.host, port: port ?? bind.port, reusePort: true, backlog: BACKLOG }, () => {
       this.#server.off('error', onError);
-      // Out of file descriptors, or a connection that was gone before it was accepted: the server goes on (behaviour 71).
+      // Out of file descriptors, or a connection that was gone before it was accepted: the server goes on (behaviour
+      // 71).
       this.#server.on('error', (error) => this.#trouble(error));
       const address = this.#server.address();
       this.port = typeof address === 'object' && address !== null ? address.port : bind.port;
@@ -133,8 +140,8 @@ export class Listener implements ConnectionOwner, PreHttpHost, Http2Listener {
   }
 
   /**
-   * A unix socket cannot be shared as a port can: there is no SO_REUSEPORT for it, and threads cannot hand connections over. The first
-   * worker serves it alone.
+   * A unix socket cannot be shared as a port can: there is no SO_REUSEPORT for it, and threads cannot hand connections
+   * over. The first worker serves it alone.
    */
   async #listenOnPath(path: string): Promise<number> {
     if (this.#parts.worker > 0) return 0;
@@ -150,7 +157,9 @@ export class Listener implements ConnectionOwner, PreHttpHost, Http2Listener {
     this.serveWaiting();
   }
 
-  /** The configuration has changed: new limits and timeouts count from the next request on, also on open connections. */
+  /**
+   * The configuration has changed: new limits and timeouts count from the next request on, also on open connections.
+   */
   adopt(config: ListenerConfig, trusted: TrustedProxies, tls: TlsFront | null): void {
     if (config.timeouts.tcpKeepAlive !== this.config.timeouts.tcpKeepAlive) {
       keepAcceptedAlive(this.#server, config.timeouts.tcpKeepAlive);
@@ -209,7 +218,10 @@ export class Listener implements ConnectionOwner, PreHttpHost, Http2Listener {
     for (const connection of this.#connections) connection.relieve();
   }
 
-  /** Connections for which at least so many bytes are kept; of more weight is who holds more and has taken nothing for longer. */
+  /**
+   * Connections for which at least so many bytes are kept; of more weight is who holds more and has taken nothing for
+   * longer.
+   */
   holders(least: number): { readonly connection: ClientConnection; readonly bytes: number; readonly weight: number }[] {
     const found = [];
     for (const connection of this.#connections) {
@@ -321,7 +333,8 @@ export class Listener implements ConnectionOwner, PreHttpHost, Http2Listener {
       try {
         return this.#speak(http2.accept(socket, { listener: this, ...origin }));
       } catch (error) {
-        // Node takes no socket that is gone by now, and nothing that happens to one connection ends a worker (behaviour 69).
+        // Node takes no socket that is gone by now, and nothing that happens to one connection ends a worker (behaviour
+        // 69).
         this.#parts.log.debug({ err: error, listener: this.config.bind }, 'HTTP/2 could not begin');
         socket.destroy();
         return this.#gone(peer);
@@ -392,8 +405,8 @@ export class Listener implements ConnectionOwner, PreHttpHost, Http2Listener {
   }
 
   /**
-   * Takes no new connection, closes idle ones; the others close after their response, WebSockets after Close frames, and all are cut
-   * after `grace`.
+   * Takes no new connection, closes idle ones; the others close after their response, WebSockets after Close frames,
+   * and all are cut after `grace`.
    */
   stop(times: StopTimes): void {
     if (this.stopping) return;
@@ -408,7 +421,10 @@ export class Listener implements ConnectionOwner, PreHttpHost, Http2Listener {
     for (const connection of this.#connections) connection.stop(times, Math.random);
   }
 
-  /** What the system has ready is accepted, not reset (behaviour 47): one with each turn, until a turn brings none, or `last` is reached. */
+  /**
+   * What the system has ready is accepted, not reset (behaviour 47): one with each turn, until a turn brings none, or
+   * `last` is reached.
+   */
   #closeWhenEmpty(last: number): void {
     const accepted = this.#accepted;
     setImmediate(() => {

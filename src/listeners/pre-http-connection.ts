@@ -38,8 +38,8 @@ const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 const Step = { proxy: 0, handshake: 1, preface: 2, done: 3 } as const;
 
 /**
- * A connection between accept and its first byte of HTTP: the PROXY header, the TLS handshake, the choice of the protocol. Each has
- * `timeouts.header`, and nothing that happens to it is thrown.
+ * A connection between accept and its first byte of HTTP: the PROXY header, the TLS handshake, the choice of the
+ * protocol. Each has `timeouts.header`, and nothing that happens to it is thrown.
  */
 export class PreHttpConnection extends Timed implements TlsClient {
   /** Address of the other end in its one spelling, as the connection has it. */
@@ -95,7 +95,10 @@ export class PreHttpConnection extends Timed implements TlsClient {
     this.#listen();
   }
 
-  /** A graceful stop begins: it closes when nothing comes of it for so long. `closeIdle` is called on every tick from here on. */
+  /**
+   * A graceful stop begins: it closes when nothing comes of it for so long. `closeIdle` is called on every tick from
+   * here on.
+   */
   stop(silentMs: number): void {
     this.#silentMs = silentMs;
     this.#heard = this.#socket.bytesRead;
@@ -146,7 +149,8 @@ export class PreHttpConnection extends Timed implements TlsClient {
   // ---- what is read before HTTP begins ----
 
   #listen(): void {
-    // Bytes are taken outside of the callback that they come with: by then the connection can be handed to somebody else.
+    // Bytes are taken outside of the callback that they come with: by then the connection can be handed to somebody
+    // else.
     this.#socket.on('readable', this.#onReadable);
     this.#socket.on('end', () => {
       if (this.#step !== Step.done) this.#socket.destroy();

@@ -1,6 +1,6 @@
 /**
- * The PROXY protocol, by which a proxy says on a connection's first bytes who its client is. Specification: proxy-protocol.txt of
- * HAProxy, versions 1 (2.1) and 2 (2.2).
+ * The PROXY protocol, by which a proxy says on a connection's first bytes who its client is. Specification:
+ * proxy-protocol.txt of HAProxy, versions 1 (2.1) and 2 (2.2).
  */
 import { isIP } from 'node:net';
 import { PROXY_V2_SIGNATURE } from '../backends/proxy-header.ts';
@@ -15,7 +15,9 @@ export type ProxyHeader =
       readonly kind: 'done';
       /** Bytes that it takes up. */
       readonly size: number;
-      /** The client's address in its one spelling; null: the header names none, and the connection speaks for itself. */
+      /**
+       * The client's address in its one spelling; null: the header names none, and the connection speaks for itself.
+       */
       readonly address: string | null;
       /** The client's connection to the proxy; null together with `address`. */
       readonly ends: ConnectionEnds | null;
@@ -32,7 +34,10 @@ const TCP4 = 0x11;
 const TCP6 = 0x21;
 const MORE: ProxyHeader = { kind: 'more' };
 
-/** Reads a header at the start of `bytes`. @param versions those that are accepted; another one is bad, and so is none at all */
+/**
+ * Reads a header at the start of `bytes`. @param versions those that are accepted; another one is bad, and so is none
+ * at all
+ */
 export function parseProxyHeader(bytes: Buffer, versions: 'v1' | 'v2' | 'any'): ProxyHeader {
   if (startsLike(bytes, V2)) return versions === 'v1' ? bad('it has version 2, not 1') : parseV2(bytes);
   if (startsLike(bytes, V1)) return versions === 'v2' ? bad('it has version 1, not 2') : parseV1(bytes);
@@ -86,8 +91,8 @@ function parseV2(bytes: Buffer): ProxyHeader {
   if (length < needed) return bad('it is too short for its addresses');
   const size = V2_FIXED + length;
   if (bytes.length < size) return MORE;
-  // LOCAL is the proxy's own connection, such as a probe; of families that are no TCP nothing can be used (2.2). What follows the
-  // addresses are TLVs: none of them matters here.
+  // LOCAL is the proxy's own connection, such as a probe; of families that are no TCP nothing can be used (2.2). What
+  // follows the addresses are TLVs: none of them matters here.
   if (needed === 0) return { kind: 'done', size, address: null, ends: null };
   const width = needed === 12 ? 4 : 16;
   const ports = V2_FIXED + 2 * width;

@@ -16,7 +16,9 @@ export interface TlsFrontParts {
   readonly ticketKeys: Uint8Array;
 }
 
-/** Who waits for the handshake of a connection. Exactly one of the two is called, unless the connection is closed first. */
+/**
+ * Who waits for the handshake of a connection. Exactly one of the two is called, unless the connection is closed first.
+ */
 export interface TlsClient {
   onSecure(socket: TLSSocket): void;
   /** @param authorizationError why the client's certificate was refused; null when that was not it */
@@ -24,16 +26,17 @@ export interface TlsClient {
 }
 
 /**
- * Seconds that a ticket is good for. Node knows one key at a time, so that a change of keys costs each client that comes back one full
- * handshake: far from all of them have come within the last hour.
+ * Seconds that a ticket is good for. Node knows one key at a time, so that a change of keys costs each client that
+ * comes back one full handshake: far from all of them have come within the last hour.
  */
 const TICKET_SECONDS = 3_600;
 /** Node has a timer of its own for handshakes; the listener's deadline counts, for all that comes before HTTP. */
 const NO_TIMEOUT_MS = 2_147_483_647;
 
 /**
- * The TLS side of a listener in one worker: certificates chosen by SNI, ALPN, client certificates, tickets. It never changes: a
- * reload and new ticket keys make another one, and handshakes that are under way end with the one they began with.
+ * The TLS side of a listener in one worker: certificates chosen by SNI, ALPN, client certificates, tickets. It never
+ * changes: a reload and new ticket keys make another one, and handshakes that are under way end with the one they began
+ * with.
  */
 export class TlsFront {
   readonly parts: TlsFrontParts;
@@ -76,7 +79,8 @@ export class TlsFront {
   /** Begins a handshake on a connection. What was read of it already has been unshifted. */
   accept(connection: Socket, client: TlsClient): void {
     this.#clients.set(connection, client);
-    // A client that ends before the handshake is over will never finish it; behind it half-open is as good as on plain connections.
+    // A client that ends before the handshake is over will never finish it; behind it half-open is as good as on plain
+    // connections.
     connection.allowHalfOpen = false;
     this.#server.emit('connection', connection);
   }
@@ -94,8 +98,8 @@ export class TlsFront {
       ...(material.clientCa === null ? {} : { ca: material.clientCa }),
       ticketKeys: Buffer.from(ticketKeys),
       sessionTimeout: TICKET_SECONDS,
-      // A ticket is taken by the contexts with the same id only. It stands for a client certificate that was verified, so it is no good
-      // at another listener nor once other authorities sign (nginx's CVE-2025-23419 was that).
+      // A ticket is taken by the contexts with the same id only. It stands for a client certificate that was verified,
+      // so it is no good at another listener nor once other authorities sign (nginx's CVE-2025-23419 was that).
       sessionIdContext: createHash('sha256')
         .update(`${bind}\0${material.clientCa ?? ''}`)
         .digest('hex')
@@ -115,7 +119,9 @@ export class TlsFront {
     }
   }
 
-  /** An exact name goes before a wildcard, which stands for one label (RFC 9525 section 6.3). Undefined: the default. */
+  /**
+   * An exact name goes before a wildcard, which stands for one label (RFC 9525 section 6.3). Undefined: the default.
+   */
   #contextFor(asked: string): SecureContext | undefined {
     const name = asked.toLowerCase();
     const exact = this.#exact.get(name);

@@ -40,7 +40,9 @@ export interface AccessRecord {
   detail: string;
 }
 
-/** Anything that JSON has to escape, or that is not printable ASCII (escaped too: a log line is safe in every terminal). */
+/**
+ * Anything that JSON has to escape, or that is not printable ASCII (escaped too: a log line is safe in every terminal).
+ */
 const UNSAFE = /[^\x20\x21\x23-\x5b\x5d-\x7e]/;
 const SECOND = 1000;
 /** Milliseconds of a second, or microseconds of a millisecond, as three digits. */
@@ -48,8 +50,8 @@ const DIGITS: readonly string[] = Array.from({ length: 1000 }, (_, n) => String(
 
 /**
  * The access log: one JSON line a request, always with the same members; a member that a request does not have is null.
- * No secret is written: session keys travel in query strings (`?sid=…`) and path parameters (`;jsessionid=…`), so the path
- * is cut at `?` and parameter values become `*`.
+ * No secret is written: session keys travel in query strings (`?sid=…`) and path parameters (`;jsessionid=…`), so the
+ * path is cut at `?` and parameter values become `*`.
  *
  * The line is put together by hand, a fifth of the cost of a general serializer (bench/micro/access-log.ts).
  */

@@ -24,9 +24,9 @@ interface AuditFileEvents {
 }
 
 /**
- * A file that lines are appended to for good: created with mode 0600 when it is missing, opened again on request (after a rotation) or when it has been deleted.
- * While it cannot be written, because the disk is full or its directory is gone, lines wait in memory up to a bound, those beyond it are lost and counted, and it
- * is tried again every second.
+ * A file that lines are appended to for good: created with mode 0600 when it is missing, opened again on request (after
+ * a rotation) or when it has been deleted. While it cannot be written, because the disk is full or its directory is
+ * gone, lines wait in memory up to a bound, those beyond it are lost and counted, and it is tried again every second.
  */
 export class AuditFile {
   readonly #path: string;
@@ -80,7 +80,10 @@ export class AuditFile {
     if (this.#retry === null) this.#go();
   }
 
-  /** Goes on in the file that has this path by now, once what is being written has been: no line is torn and none is lost. */
+  /**
+   * Goes on in the file that has this path by now, once what is being written has been: no line is torn and none is
+   * lost.
+   */
   reopen(): void {
     this.#reopening = true;
     this.#tryNow();

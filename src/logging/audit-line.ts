@@ -1,10 +1,13 @@
 import type { SessionEvent } from './session-journal.ts';
 
-/** Anything that JSON has to escape, or that is not printable ASCII (escaped too: a log line is safe in every terminal). */
+/**
+ * Anything that JSON has to escape, or that is not printable ASCII (escaped too: a log line is safe in every terminal).
+ */
 const UNSAFE = /[^\x20\x21\x23-\x5b\x5d-\x7e]/;
 
 /**
- * The line of one event in the audit log (interface section 6): JSON with a line end, always with the same members; one that the event does not have is null.
+ * The line of one event in the audit log (interface section 6): JSON with a line end, always with the same members; one
+ * that the event does not have is null.
  * @param time ms since epoch
  * @param user whose session it is; null: nobody's that is known
  */

@@ -13,7 +13,10 @@ import type { SessionEvent, SessionJournal } from './session-journal.ts';
 const PATIENCE_MS = 1_000;
 /** Events that wait for it at most. */
 const MOST_WAITING = 100_000;
-/** Clocks of threads are read before events get their number: by so much an event may seem to be older than the one before it. */
+/**
+ * Clocks of threads are read before events get their number: by so much an event may seem to be older than the one
+ * before it.
+ */
 const CLOCK_MS = 1_000;
 /** For the last lines of a file that is closed, ms. */
 const LAST_MS = 2_000;
@@ -31,8 +34,8 @@ interface AuditLogParts {
 }
 
 /**
- * The audit log, in the supervisor: one line for each event of a session, of all threads and in their order. An event that a dead worker had in its hands is
- * passed over, one that does not come within a second too.
+ * The audit log, in the supervisor: one line for each event of a session, of all threads and in their order. An event
+ * that a dead worker had in its hands is passed over, one that does not come within a second too.
  */
 export class AuditLog implements SessionJournal {
   readonly #parts: AuditLogParts;

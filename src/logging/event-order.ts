@@ -28,7 +28,10 @@ export class EventOrder<Event extends Numbered> {
     return this.#next;
   }
 
-  /** Takes an event in, and emits it and those after it when their turn has come. One that comes after its gap was passed over is emitted at once. */
+  /**
+   * Takes an event in, and emits it and those after it when their turn has come. One that comes after its gap was
+   * passed over is emitted at once.
+   */
   add(event: Event): void {
     const ahead = (event.sequence - this.#next) | 0;
     if (ahead < 0) return this.#emit(event);

@@ -1,6 +1,7 @@
 /**
- * Numbers the events of all threads in the order in which they happen: one count in shared memory, from 0, modulo 2^32. It also says how many each thread has
- * numbered, so that one that ends with events in its hands leaves no doubt about how many they were.
+ * Numbers the events of all threads in the order in which they happen: one count in shared memory, from 0, modulo 2^32.
+ * It also says how many each thread has numbered, so that one that ends with events in its hands leaves no doubt about
+ * how many they were.
  */
 export class EventSequence {
   readonly #words: Int32Array;

@@ -12,10 +12,12 @@ const SYNC_RETRIES = 50;
 const LF = 10;
 
 /**
- * Where all log lines end up: standard output, written asynchronously by the supervisor alone, so lines of several threads
- * never mix. An output that fails (a full disk, a reader that is gone) costs lines, which are counted, and never the process.
+ * Where all log lines end up: standard output, written asynchronously by the supervisor alone, so lines of several
+ * threads never mix. An output that fails (a full disk, a reader that is gone) costs lines, which are counted, and
+ * never the process.
  *
- * This is no pino.destination because that one tries for ever, and keeps the process from ending, when the disk is full at exit.
+ * This is no pino.destination because that one tries for ever, and keeps the process from ending, when the disk is full
+ * at exit.
  */
 export class LogOutput implements LineSink {
   readonly #descriptor: number;
@@ -36,7 +38,8 @@ export class LogOutput implements LineSink {
   /**
    * @param format turns each JSON line into what a person reads; null: lines go out as they are
    * @param descriptor an open file descriptor; it is not closed
-   * @param longest characters that may wait while the reader is slow; lines beyond it are dropped, and a line says how many
+   * @param longest characters that may wait while the reader is slow; lines beyond it are dropped, and a line says how
+   *   many
    * @throws StartError when the descriptor is not open
    */
   constructor(format: LineFormat | null, descriptor = 1, longest = LONGEST_BACKLOG) {
@@ -65,7 +68,10 @@ export class LogOutput implements LineSink {
     if (this.#writing === null) this.#next();
   }
 
-  /** Writes what is waiting before it returns, for the end of the process. What cannot be written within a second is lost. */
+  /**
+   * Writes what is waiting before it returns, for the end of the process. What cannot be written within a second is
+   * lost.
+   */
   flushSync(): void {
     if (this.#broken || this.#closed) return;
     // A write that is under way is in the kernel's hands already; to repeat it here would double its lines.

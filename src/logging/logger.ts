@@ -1,7 +1,10 @@
 import pino from 'pino';
 import { sourceStack } from './source-stack.ts';
 
-/** What the parts of limpet write their log lines with. `fields` are members of the JSON line; an Error goes in as `err`. */
+/**
+ * What the parts of limpet write their log lines with. `fields` are members of the JSON line; an Error goes in as
+ * `err`.
+ */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

@@ -7,7 +7,9 @@ const MOST = 10_000;
 /** One end of a session. */
 export type SessionEnd = Omit<SessionEvent, 'from'>;
 
-/** The last 10,000 ends of sessions, whether or not there is an audit log: for the question why somebody was logged out. */
+/**
+ * The last 10,000 ends of sessions, whether or not there is an audit log: for the question why somebody was logged out.
+ */
 export class RecentEnds {
   readonly #ends: SessionEnd[] = [];
   readonly #most: number;

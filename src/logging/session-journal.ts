@@ -33,7 +33,8 @@ export interface SessionEvent {
 }
 
 /**
- * Takes the events of sessions for the audit log. Where one is noted there is `journal: SessionJournal | null`: null, the audit log is off, and nothing is made.
+ * Takes the events of sessions for the audit log. Where one is noted there is `journal: SessionJournal | null`: null,
+ * the audit log is off, and nothing is made.
  */
 export interface SessionJournal {
   /** Notes an event. Never throws and never waits. */

@@ -6,8 +6,8 @@ import { installation } from '../installation.ts';
 const PLACE = /(file:\/\/[^\s()]+\.js):(\d+):(\d+)/g;
 
 /**
- * A stack with the files and lines of the sources instead of those of dist. The maps are read now, when something has gone wrong: Node's own
- * `--enable-source-maps` reads them all at each start.
+ * A stack with the files and lines of the sources instead of those of dist. The maps are read now, when something has
+ * gone wrong: Node's own `--enable-source-maps` reads them all at each start.
  */
 export function sourceStack(stack: string): string {
   if (installation.fromSource) return stack;

@@ -5,7 +5,10 @@ import type { SessionEvent, SessionJournal } from './session-journal.ts';
 /** Events of a batch; a worker that is not drained drops those beyond it. */
 const LONGEST_BATCH = 50_000;
 
-/** The events of a worker: numbered as they happen, they gather here and travel to the supervisor with the worker's batch. */
+/**
+ * The events of a worker: numbered as they happen, they gather here and travel to the supervisor with the worker's
+ * batch.
+ */
 export class WorkerJournal implements SessionJournal {
   readonly #sequence: EventSequence;
   readonly #longest: number;

@@ -4,8 +4,8 @@ import { createLogger, type LeveledLogger, type LineSink, type Logger, type LogL
 const LONGEST_BATCH = 8 * 2 ** 20;
 
 /**
- * The log of a worker thread: finished lines gather here and travel to the supervisor in one string, with the worker's batch.
- * The access log writes to it too.
+ * The log of a worker thread: finished lines gather here and travel to the supervisor in one string, with the worker's
+ * batch. The access log writes to it too.
  */
 export class WorkerLog implements LineSink {
   readonly logger: Logger;

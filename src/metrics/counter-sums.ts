@@ -19,7 +19,10 @@ export interface TimeHistogram {
   readonly sumSeconds: number;
 }
 
-/** The counters of all workers added up, for the supervisor. A slot of -1 stands for the answers that limpet gave itself. */
+/**
+ * The counters of all workers added up, for the supervisor. A slot of -1 stands for the answers that limpet gave
+ * itself.
+ */
 export class CounterSums {
   readonly #memory: CountersMemory;
   readonly #cells: Float64Array;

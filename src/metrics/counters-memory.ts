@@ -36,7 +36,10 @@ if (Cell.outcomes + OUTCOMES.length > Cell.status || Cell.status + STATUSES + 1 
   throw new Error('counters: the cells of a row do not fit its length');
 }
 
-/** Cells of the region of one worker: listeners, then a row for "no pool", one a pool and one a slot. Whole pages: no two workers write to one. */
+/**
+ * Cells of the region of one worker: listeners, then a row for "no pool", one a pool and one a slot. Whole pages: no
+ * two workers write to one.
+ */
 export function regionCells(memory: Omit<CountersMemory, 'buffer'>): number {
   const cells = poolRow(memory, memory.pools - 1) + ROW * (1 + memory.slots);
   return Math.ceil(cells / PAGE_CELLS) * PAGE_CELLS;
@@ -53,8 +56,8 @@ export function slotRow(memory: Omit<CountersMemory, 'buffer'>, slot: number): n
 }
 
 /**
- * Memory for all counters, zero. Only what is written ever becomes real memory: a backend that answers 200, 304 and 404 costs
- * three pages a worker, an unused slot nothing.
+ * Memory for all counters, zero. Only what is written ever becomes real memory: a backend that answers 200, 304 and 404
+ * costs three pages a worker, an unused slot nothing.
  * @throws RangeError when a number is not a whole number, or below 1 where there has to be one
  */
 export function allocateCounters(workers: number, pools: number, slots: number, listeners: number): CountersMemory {

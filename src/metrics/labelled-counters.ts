@@ -87,7 +87,10 @@ const SEPARATOR = '\u0000';
 export class LabelledCounters {
   #counts = new Map<string, { name: LabelledMetric; labels: readonly string[]; count: number }>();
 
-  /** Counts one more. `labels` must come from configuration or a closed set, never from a client: each is a series of its own. */
+  /**
+   * Counts one more. `labels` must come from configuration or a closed set, never from a client: each is a series of
+   * its own.
+   */
   add<M extends LabelledMetric>(name: M, ...labels: MetricLabels<M>): void {
     const key = name + SEPARATOR + labels.join(SEPARATOR);
     const entry = this.#counts.get(key);

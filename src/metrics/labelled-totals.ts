@@ -1,8 +1,8 @@
 import type { LabelledCount, LabelledMetric } from './labelled-counters.ts';
 
 /**
- * Series of one metric that are kept. Labels name backends, two at a time where a session moves, and where the DNS names backends there are others each day: those that
- * have not grown for longest go.
+ * Series of one metric that are kept. Labels name backends, two at a time where a session moves, and where the DNS
+ * names backends there are others each day: those that have not grown for longest go.
  */
 const MOST = 10_000;
 

@@ -14,8 +14,8 @@ const BOUNDS = BUCKETS_MS.map((ms) => ms / 1000);
 const LE = [...BOUNDS, '+Inf'] as const;
 
 /**
- * A histogram whose buckets are read when it is collected. prom-client's own takes one value at a time and cannot be set,
- * so the two calls that a registry makes are answered here.
+ * A histogram whose buckets are read when it is collected. prom-client's own takes one value at a time and cannot be
+ * set, so the two calls that a registry makes are answered here.
  */
 export class SampledHistogram extends Histogram {
   readonly #name: string;

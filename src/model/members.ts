@@ -21,8 +21,8 @@ interface MemberSources {
 }
 
 /**
- * Who belongs to each pool. The file comes first; a backend of discovery with the id of one of the file is that one. Whoever was a
- * member and is named by neither departs: it stays for as long as it has something to do (behaviour 44).
+ * Who belongs to each pool. The file comes first; a backend of discovery with the id of one of the file is that one.
+ * Whoever was a member and is named by neither departs: it stays for as long as it has something to do (behaviour 44).
  */
 export function resolveMembers({ file, found, before, stays }: MemberSources): Members {
   const departing = new Set<string>();

@@ -43,8 +43,9 @@ export interface ModelPlan {
 }
 
 /**
- * Makes the models that limpet runs by, one after the other, and does in shared memory what goes with them: gives slots to backends
- * that join, sets what the file says of their admin state and weight, lets backends depart. Supervisor only; one plan at a time.
+ * Makes the models that limpet runs by, one after the other, and does in shared memory what goes with them: gives slots
+ * to backends that join, sets what the file says of their admin state and weight, lets backends depart. Supervisor
+ * only; one plan at a time.
  *
  * What an operator has set at run time stays, unless the file's value itself has changed.
  */
@@ -200,8 +201,8 @@ export class ModelKeeper {
     if (this.#slots.get(pool, backend.id) !== undefined) {
       const before = this.#current!.model;
       if (departing.has(name) || !before.departing.has(name)) return;
-      // It comes back before it was gone. The same server that kept serving all the while is still the same; anything else is
-      // another life of the id, and the sessions of the earlier one are not its own (behaviour 12).
+      // It comes back before it was gone. The same server that kept serving all the while is still the same; anything
+      // else is another life of the id, and the sessions of the earlier one are not its own (behaviour 12).
       const was = before.config.pools[pool]?.backends.find(({ id }) => id === backend.id);
       const { slot } = this.#slots.get(pool, backend.id)!;
       if (was?.url === backend.url && state.health(slot) !== 'down') return;

@@ -11,7 +11,10 @@ export interface RunningModel {
   readonly serial: number;
   /** 1 at the start, one more each time the configuration file was read again. */
   readonly generation: number;
-  /** The configuration; the backends of each pool are all its members: those of the file, those found by discovery, and the departing ones. */
+  /**
+   * The configuration; the backends of each pool are all its members: those of the file, those found by discovery, and
+   * the departing ones.
+   */
   readonly config: Config;
   /** Slots by `pool/id`. */
   readonly slots: ReadonlyMap<string, SlotAssignment>;

@@ -31,7 +31,10 @@ interface AnswerParts {
   readonly journal: () => SessionJournal | null;
 }
 
-/** Ends requests: with an answer of limpet's own, in the middle of a response, or as the backend answered. Each is counted and logged once. */
+/**
+ * Ends requests: with an answer of limpet's own, in the middle of a response, or as the backend answered. Each is
+ * counted and logged once.
+ */
 export class Answers {
   readonly #parts: AnswerParts;
   readonly #recorder: RequestRecorder;
@@ -48,8 +51,8 @@ export class Answers {
   }
 
   /**
-   * Answers with an error of limpet's own. Where the client has part of a response already, all that is left is to cut it. No attempt is
-   * under way any more.
+   * Answers with an error of limpet's own. Where the client has part of a response already, all that is left is to cut
+   * it. No attempt is under way any more.
    */
   answer(x: Exchange, kind: ErrorKind): void {
     if (x.committed) return this.cut(x, x.lastError ?? kind);
@@ -60,8 +63,8 @@ export class Answers {
     x.status = kind.status;
     x.committed = true;
     if (journal !== null) noteRefusal(journal, x, kind);
-    // An upload that nobody will read ends the connection with the answer. So does a request for another protocol: our answer comes so
-    // fast that bytes sent in hope of that protocol may come behind it.
+    // An upload that nobody will read ends the connection with the answer. So does a request for another protocol: our
+    // answer comes so fast that bytes sent in hope of that protocol may come behind it.
     if (!x.bodyDone || x.upgrade !== '') x.client.closeAfter();
     const { keepAlive } = x.client;
     if (!keepAlive) x.client.closeAfter();

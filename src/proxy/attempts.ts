@@ -1,6 +1,6 @@
 /**
- * What becomes of a request behind the sequence of the handler.
- * Longer than 400 lines because an attempt is one state machine: what its end leads to depends on how it was sent, and on what was tried before.
+ * What becomes of a request behind the sequence of the handler. Longer than 400 lines because an attempt is one state
+ * machine: what its end leads to depends on how it was sent, and on what was tried before.
  */
 import { performance } from 'node:perf_hooks';
 import { CookieNames } from '../affinity/cookie-names.ts';
@@ -85,11 +85,12 @@ const QUIET_MS = 10_000;
 const MOST_FIELDS = 1_000;
 
 /**
- * Tries requests at the backends that were chosen for them, and deals with what becomes of that: upstream.ts carries an attempt out and
- * reports here.
+ * Tries requests at the backends that were chosen for them, and deals with what becomes of that: upstream.ts carries an
+ * attempt out and reports here.
  *
  *   begin         a place at the backend, then `send`: one attempt at one backend
- *   onResponse    the backend answered: its session is confirmed or changed (session-answer.ts), the head goes to the client (responses.ts)
+ *   onResponse    the backend answered: its session is confirmed or changed (session-answer.ts), the head goes to the
+ *                 client (responses.ts)
  *   onFailure     it did not: another backend, or an error of our own; half-way: cut, or resumed (resume-response.ts)
  *   onComplete    the response is whole: counted and logged (answers.ts)
  */
@@ -203,8 +204,8 @@ export class Attempts implements AttemptEvents, RequestEnds {
     if (connections.looks || x.newConnectionOnly || !this.wheel.behind(x.attemptStartedAt)) {
       return this.#start(x, head, backend, connections);
     }
-    // limpet stood still, and the end of an idle connection may be one of the events that come behind this one: for what lies behind
-    // TLS, Node's stream needs another turn.
+    // limpet stood still, and the end of an idle connection may be one of the events that come behind this one: for
+    // what lies behind TLS, Node's stream needs another turn.
     const { serial } = x;
     setImmediate(() => setImmediate(() => this.#startLate(x, serial, backend, connections)));
   }
@@ -228,7 +229,10 @@ export class Attempts implements AttemptEvents, RequestEnds {
     upstream.start(x, requestHead(x, head, backend, this.#cookies, tail));
   }
 
-  /** Sends it to the same backend again, over a new connection: it stays counted in flight, and what was tried does not count. */
+  /**
+   * Sends it to the same backend again, over a new connection: it stays counted in flight, and what was tried does not
+   * count.
+   */
   #sendAgain(x: Exchange): void {
     x.newConnectionOnly = true;
     x.triedCount--;
@@ -399,8 +403,9 @@ export class Attempts implements AttemptEvents, RequestEnds {
   }
 
   /**
-   * limpet itself stood still during the attempt, which may be why it failed: the backend gave up waiting, or a connect came too late to
-   * be looked at. Nobody is to blame, and the session stays where its state is: the same backend gets the request once more.
+   * limpet itself stood still during the attempt, which may be why it failed: the backend gave up waiting, or a connect
+   * came too late to be looked at. Nobody is to blame, and the session stays where its state is: the same backend gets
+   * the request once more.
    */
   #afterPause(x: Exchange): void {
     this.#parts.labelled.add('limpet_retries_total', x.runtime!.pool.name, 'own-pause');
@@ -445,7 +450,10 @@ export class Attempts implements AttemptEvents, RequestEnds {
     this.#chooser.choose(x, runtime, reason);
   }
 
-  /** A backend was taken out while requests wait for its answer: those that may be sent again go elsewhere at once (behaviour 75). */
+  /**
+   * A backend was taken out while requests wait for its answer: those that may be sent again go elsewhere at once
+   * (behaviour 75).
+   */
   onBackendDown(slot: number): void {
     for (const runtime of this.#pools) {
       const backend = runtime.pool.bySlot[slot];

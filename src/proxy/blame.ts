@@ -1,6 +1,6 @@
 /**
- * Holds a failed attempt against its backend, as far as it is the backend's fault. All of src that blames a backend does it here: the counts of the admin API, passive ejection,
- * and what the retry budget and failback go by.
+ * Holds a failed attempt against its backend, as far as it is the backend's fault. All of src that blames a backend
+ * does it here: the counts of the admin API, passive ejection, and what the retry budget and failback go by.
  */
 import { clientNetwork } from '../affinity/client-network.ts';
 import type { Backend } from '../backends/backend.ts';
@@ -14,14 +14,15 @@ import type { Accuser } from '../health/outlier.ts';
 import type { Key } from '../keys/key.ts';
 
 /**
- * Reasons of Upstream that are nobody's failure: the backend has not looked at the request (RFC 9113 8.7), limpet took the request away from it, or it was one of several
- * that ended with their HTTP/2 session, whose end counts once.
+ * Reasons of Upstream that are nobody's failure: the backend has not looked at the request (RFC 9113 8.7), limpet took
+ * the request away from it, or it was one of several that ended with their HTTP/2 session, whose end counts once.
  */
 const BLAMELESS = new Set(['REFUSED_STREAM', 'taken out', 'CONNECTION_LOST']);
 
 /**
- * What an attempt that failed at `stage` says against its backend: a value of Evidence. Once a response has a good head, its backend has answered: one that is quiet
- * from there on, or breaks off, or has a body that is wrong, says nothing of other requests.
+ * What an attempt that failed at `stage` says against its backend: a value of Evidence. Once a response has a good
+ * head, its backend has answered: one that is quiet from there on, or breaks off, or has a body that is wrong, says
+ * nothing of other requests.
  */
 function evidenceOf(stage: Stage, kind: ErrorKind, why: string): number {
   if (BLAMELESS.has(why) || stage === Stage.committed) return Evidence.none;
@@ -47,7 +48,8 @@ export function blame(
   const runtime = x.runtime!;
   // Taken away from a backend in maintenance: the operator's doing.
   if (state.adminState(slot) === 'maintenance') return;
-  // A limit that is reached in the middle of a body is no failure at all, unless somebody else has to be asked for the rest.
+  // A limit that is reached in the middle of a body is no failure at all, unless somebody else has to be asked for the
+  // rest.
   if (stage === Stage.committed && kind === ERRORS.BACKEND_TIMEOUT && x.resumption === null) return;
   state.recordFailure(slot, ERROR_CODES.indexOf(kind.code));
   const evidence = evidenceOf(stage, kind, why);
@@ -61,7 +63,10 @@ export function blameStatus(x: Exchange, backend: Backend, { outlier }: PoolRunt
   outlier?.record(backend, Evidence.status, accuser(x), Date.now());
 }
 
-/** The backend of `x` has answered a status that is to be tried elsewhere (`retry.statuses`): it is one of those that the retry budget protects. */
+/**
+ * The backend of `x` has answered a status that is to be tried elsewhere (`retry.statuses`): it is one of those that
+ * the retry budget protects.
+ */
 export function noteRetried(x: Exchange, { failures }: PoolRuntime, now: number): void {
   failures.note(x.backend!, now);
 }
@@ -71,7 +76,10 @@ export function countRetried({ slot }: Backend, state: SharedState): void {
   state.recordFailure(slot, -1);
 }
 
-/** The session of `x`, which was named by `former`, has another key: it is still the same that speaks against the backend. */
+/**
+ * The session of `x`, which was named by `former`, has another key: it is still the same that speaks against the
+ * backend.
+ */
 export function keepAccuser(x: Exchange, former: Key, backend: Backend, { outlier }: PoolRuntime): void {
   outlier?.renamed(backend, hashOf(former), hashOf(x.found.key), Date.now());
 }

@@ -24,8 +24,8 @@ interface RuntimeParts {
 }
 
 /**
- * What a worker has of each pool of a model. A pool in which nothing has changed since `before` keeps what it has: its strategies
- * remember keys and verified tokens, its policy where it was.
+ * What a worker has of each pool of a model. A pool in which nothing has changed since `before` keeps what it has: its
+ * strategies remember keys and verified tokens, its policy where it was.
  * @throws StartError when a part cannot be made, such as a key file that is gone
  */
 export function buildRuntimes(

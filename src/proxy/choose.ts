@@ -43,7 +43,10 @@ function chosen(backend: Backend | null, error: ErrorKind = ERRORS.NO_BACKEND): 
   return choice;
 }
 
-/** Chooses the backend of the next attempt: never one that this request has tried (behaviour 31). Valid until the next call. */
+/**
+ * Chooses the backend of the next attempt: never one that this request has tried (behaviour 31). Valid until the next
+ * call.
+ */
 export function chooseBackend(
   x: Exchange,
   runtime: PoolRuntime,
@@ -75,7 +78,10 @@ export function chooseBackend(
   return choice;
 }
 
-/** A session that is bound stays where it is while that is possible, and moves to a replica when it is not (behaviour 33). */
+/**
+ * A session that is bound stays where it is while that is possible, and moves to a replica when it is not (behaviour
+ * 33).
+ */
 function bound(
   x: Exchange,
   runtime: PoolRuntime,
@@ -125,8 +131,9 @@ function bound(
 }
 
 /**
- * Where a session goes that was bound to an earlier life of its backend (behaviour 114): to a replica that still has its state. Null: it stays. If no replica has
- * its state either, it takes on the life that its backend has now: so nothing piles up when servers are restarted one after another.
+ * Where a session goes that was bound to an earlier life of its backend (behaviour 114): to a replica that still has
+ * its state. Null: it stays. If no replica has its state either, it takes on the life that its backend has now: so
+ * nothing piles up when servers are restarted one after another.
  */
 function afterRestart(
   x: Exchange,
@@ -148,7 +155,10 @@ function afterRestart(
   return null;
 }
 
-/** The backend that the session had to leave, if it goes back there now. When that does not answer, the next attempt is where the session is. */
+/**
+ * The backend that the session had to leave, if it goes back there now. When that does not answer, the next attempt is
+ * where the session is.
+ */
 function goesBack(x: Exchange, { pool, failures }: PoolRuntime, state: SharedState): Backend | null {
   const origin = pool.bySlot[x.row.failbackTo];
   const failedAgo = origin === undefined ? Number.POSITIVE_INFINITY : failures.ago(origin, threadWheel.now);

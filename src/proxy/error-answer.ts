@@ -26,7 +26,10 @@ interface ErrorAnswer {
 /** Methods that limpet passes on: all but CONNECT. */
 export const EVERY_METHOD = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE';
 
-/** A response of limpet's own as text: status by kind, a short body as HTML, JSON or text by Accept, never anything of the request in it. */
+/**
+ * A response of limpet's own as text: status by kind, a short body as HTML, JSON or text by Accept, never anything of
+ * the request in it.
+ */
 export function errorAnswer(answer: ErrorAnswer): string {
   const { kind, requestId } = answer;
   const reason = REASON_PHRASES[kind.status] ?? 'Error';

@@ -2,7 +2,10 @@ import type { Head } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
 import { EVERY_METHOD } from './error-answer.ts';
 
-/** What a TRACE shows of the fields that it came with: where it has been, and nothing that a field might keep secret (RFC 9110 9.3.8). */
+/**
+ * What a TRACE shows of the fields that it came with: where it has been, and nothing that a field might keep secret
+ * (RFC 9110 9.3.8).
+ */
 const SHOWN = new Set<number>([
   HeaderId.host,
   HeaderId.via,

@@ -4,10 +4,12 @@
  *   handle    what HTTP itself has to say, then its route
  *   pass      the steps that its route and pool ask for, its session among them, in the order of request-steps.ts
  *   choose    a backend: the one that its session is bound to, another one where that cannot be, or any for a new one
- *   ends      from here on it is somebody else's: attempts.ts tries it at the backend and comes back to `choose` where that failed,
+ *   ends      from here on it is somebody else's: attempts.ts tries it at the backend and comes back to `choose` where
+ *             that failed,
  *             responses.ts and answers.ts answer it
  *
- * Whoever has a request explained has it pass this very sequence, with steps that only look and with ends that tell (explain/explain.ts).
+ * Whoever has a request explained has it pass this very sequence, with steps that only look and with ends that tell
+ * (explain/explain.ts).
  *
  * No promise, no closure and no object per request on the usual path; the exchange belongs to the client's connection.
  */
@@ -151,7 +153,10 @@ export class Handler<Ends extends RequestEnds = Attempts> implements Chooser, Se
     this.#pass(x, runtime, steps ?? (this.#stepsByRoute[route.index] = this.#stepsOf(route, runtime)), 0);
   }
 
-  /** Where it carries the admin token it goes on without that, and its head is parsed again; with it, it may ask what is decided. */
+  /**
+   * Where it carries the admin token it goes on without that, and its head is parsed again; with it, it may ask what is
+   * decided.
+   */
   #withoutToken(x: Exchange, head: Head, access: ExplainAccess): Head {
     const text = withoutAdminToken(head, access);
     if (text === null) return head;

@@ -4,8 +4,9 @@ import { format } from '../keys/public-id.ts';
 import type { SessionJournal } from '../logging/session-journal.ts';
 
 /**
- * Refusals that say something about a session or about who asks. Not among them: what is noted where it is decided (a lost session, a binding that
- * does not match, a user with too many sessions), what comes in floods and says only that there is one (rate limits), and trouble of limpet's or of backends.
+ * Refusals that say something about a session or about who asks. Not among them: what is noted where it is decided (a
+ * lost session, a binding that does not match, a user with too many sessions), what comes in floods and says only that
+ * there is one (rate limits), and trouble of limpet's or of backends.
  */
 const NOTED: ReadonlySet<ErrorKind> = new Set([
   ERRORS.UNAUTHORIZED,

@@ -4,7 +4,9 @@ import { Head, Parse } from '../http1/head.ts';
 /** No head that was accepted has so many fields. */
 const MOST_FIELDS = 100_000;
 
-/** Scratch that request heads are parsed into: one object for each limit on the number of fields, used again and again. */
+/**
+ * Scratch that request heads are parsed into: one object for each limit on the number of fields, used again and again.
+ */
 export class RequestHeads {
   /** The head that was parsed last; valid until the next one is. */
   latest = new Head();

@@ -1,6 +1,7 @@
 /**
- * The spans of a request, by OpenTelemetry's semantic conventions for HTTP: a SERVER span for the request, and within it a CLIENT span for each attempt.
- * No secret is in them: paths as in the access log, the public id of the session, no other field of the request than its User-Agent.
+ * The spans of a request, by OpenTelemetry's semantic conventions for HTTP: a SERVER span for the request, and within
+ * it a CLIENT span for each attempt. No secret is in them: paths as in the access log, the public id of the session, no
+ * other field of the request than its User-Agent.
  */
 import type { Backend } from '../backends/backend.ts';
 import type { Exchange } from '../exchange/exchange.ts';

@@ -22,7 +22,10 @@ export class RequestTracing {
     this.#ids = ids;
   }
 
-  /** A request has come: it goes on with the client's trace, or begins one. A trusted proxy has decided whether it is sampled. */
+  /**
+   * A request has come: it goes on with the client's trace, or begins one. A trusted proxy has decided whether it is
+   * sampled.
+   */
   begin(x: Exchange, head: Head): void {
     const parent = parentOf(head);
     const traceId = parent?.traceId ?? this.#ids.trace();

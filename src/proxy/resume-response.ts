@@ -1,10 +1,13 @@
 /**
- * A response that broke after the client had its head goes on at another backend (behaviours 48 to 50); what can go on and what is a fit answer is in
- * upstream/resume.ts. The attempt itself is one like any other: handler.ts chooses its backend, sends it and counts it. All that differs is here.
+ * A response that broke after the client had its head goes on at another backend (behaviours 48 to 50); what can go on
+ * and what is a fit answer is in upstream/resume.ts. The attempt itself is one like any other: handler.ts chooses its
+ * backend, sends it and counts it. All that differs is here.
  *
- * The session moves with its response: the request for the rest tells the application so, as any other that moves a session, and when the rest comes the row names the
- * backend that brings it. The client has its head already, so no cookie can be sent with it: the row forgets when its cookie was sent, and the next response of the
- * session refreshes it. What the answer says of sessions otherwise (Set-Cookie, `Limpet-Session`, `Limpet-User`) counts for nothing: the response that broke has said it.
+ * The session moves with its response: the request for the rest tells the application so, as any other that moves a
+ * session, and when the rest comes the row names the backend that brings it. The client has its head already, so no
+ * cookie can be sent with it: the row forgets when its cookie was sent, and the next response of the session refreshes
+ * it. What the answer says of sessions otherwise (Set-Cookie, `Limpet-Session`, `Limpet-User`) counts for nothing: the
+ * response that broke has said it.
  */
 
 import type { Backend } from '../backends/backend.ts';
@@ -34,7 +37,10 @@ interface ResumeParts {
   readonly requester: { client: string };
 }
 
-/** Keeps what is needed should the response break whose head this is. A request with a body is not asked for a range of its answer. */
+/**
+ * Keeps what is needed should the response break whose head this is. A request with a body is not asked for a range of
+ * its answer.
+ */
 export function rememberForResume(x: Exchange, head: Head, framing: Framing): void {
   x.resumption = x.method === 'GET' && x.bodyDone && x.bodyBytes === 0 ? resumable(head, framing) : null;
 }
@@ -62,7 +68,8 @@ export function resumeTail(x: Exchange, runtime: PoolRuntime, backend: Backend):
 }
 
 /**
- * The head of an answer to such a request has come. When it brings the rest, the session moves along and the body goes on.
+ * The head of an answer to such a request has come. When it brings the rest, the session moves along and the body goes
+ * on.
  * @returns false: it does not, and must not reach the client
  */
 export function resumeFrom(x: Exchange, upstream: Attempt, head: Head, framing: Framing, parts: ResumeParts): boolean {
@@ -92,7 +99,8 @@ export function resumeFrom(x: Exchange, upstream: Attempt, head: Head, framing: 
 
 /**
  * From here on the session is where the rest of its response comes from.
- * @returns whether it was elsewhere until now; one that has ended meanwhile, or was moved here by another request, was not
+ * @returns whether it was elsewhere until now; one that has ended meanwhile, or was moved here by another request, was
+ *   not
  */
 function takeSession(x: Exchange, backend: Backend, runtime: PoolRuntime, { table, store }: ResumeParts): boolean {
   const { row } = x;

@@ -14,9 +14,11 @@ interface HostKnower {
 }
 
 /**
- * Tells requests that another site made the browser send (cross-site request forgery, WebSocket hijacking) from the site's own, without a token in every
- * form: by what browsers say of themselves, Fetch Metadata (`Sec-Fetch-Site`), and `Origin` where a browser is too old for that or the connection is not secure.
- * The algorithm is that of Go's net/http CrossOriginProtection and OWASP's for Fetch Metadata. Clients that are no browsers send neither and pass: they have nobody's cookies.
+ * Tells requests that another site made the browser send (cross-site request forgery, WebSocket hijacking) from the
+ * site's own, without a token in every form: by what browsers say of themselves, Fetch Metadata (`Sec-Fetch-Site`), and
+ * `Origin` where a browser is too old for that or the connection is not secure. The algorithm is that of Go's net/http
+ * CrossOriginProtection and OWASP's for Fetch Metadata. Clients that are no browsers send neither and pass: they have
+ * nobody's cookies.
  */
 export class CrossSite {
   readonly #allowed: ReadonlySet<string>;
@@ -53,7 +55,10 @@ function onlyValue(head: Head, name: string, hash: number): string | null {
   return head.find(name, hash, line + 1) < 0 ? head.value(line) : null;
 }
 
-/** Whether an origin names the host and port that the client has asked. Its scheme says what a missing port is; `null` has none and is nobody's. */
+/**
+ * Whether an origin names the host and port that the client has asked. Its scheme says what a missing port is; `null`
+ * has none and is nobody's.
+ */
 function isOwn(origin: string, host: string): boolean {
   const authority = origin.indexOf('://');
   if (authority < 0 || host === '') return false;

@@ -26,9 +26,15 @@ interface CompiledRoute extends Matchers {
 /** Why a request has the route that it has. */
 export interface RouteTrace {
   readonly route: Route | null;
-  /** What did not match of each route that was looked at before that one, in their order; `head` is its method or a header. */
+  /**
+   * What did not match of each route that was looked at before that one, in their order; `head` is its method or a
+   * header.
+   */
   readonly misses: readonly ('host' | 'path' | 'head')[];
-  /** The ways in which servers may read the path, when they lead to different routes and none is taken; empty: there is no safe one. Null: that is not so. */
+  /**
+   * The ways in which servers may read the path, when they lead to different routes and none is taken; empty: there is
+   * no safe one. Null: that is not so.
+   */
   readonly readings: readonly string[] | null;
 }
 

@@ -15,8 +15,9 @@ interface Trigger {
 }
 
 /**
- * Requests after whose response a session ends (`endOn`) or gets another id (`rotateOn`). Paths are read as those of routes are; one that servers may read in
- * several ways counts in each of them: rather one rotation too many than a log-in without one.
+ * Requests after whose response a session ends (`endOn`) or gets another id (`rotateOn`). Paths are read as those of
+ * routes are; one that servers may read in several ways counts in each of them: rather one rotation too many than a
+ * log-in without one.
  */
 export class SessionTriggers {
   readonly #triggers: readonly Trigger[];

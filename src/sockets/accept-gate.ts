@@ -20,9 +20,10 @@ const SERVER = 1;
 const BACKLOG = 4_096;
 
 /**
- * Lets a server stop accepting for a while: who connects meanwhile waits in the system's queue. Node can only close its socket, which
- * resets those who wait there; so another descriptor of the same socket is kept, and listened on again. It is held by a handle of
- * Node's own, as whatever a thread has open has to close when the thread ends, however that comes.
+ * Lets a server stop accepting for a while: who connects meanwhile waits in the system's queue. Node can only close its
+ * socket, which resets those who wait there; so another descriptor of the same socket is kept, and listened on again.
+ * It is held by a handle of Node's own, as whatever a thread has open has to close when the thread ends, however that
+ * comes.
  */
 export class AcceptGate {
   readonly #server: Server;

@@ -8,8 +8,8 @@ const MOST_FREE = 64;
 const free: Buffer[] = [];
 
 /**
- * Buffers for what is on its way to the system, used again and again: making one for each read costs more than the copy into it, most of
- * all in garbage collection. Whoever takes one gives it back when nobody looks at it any more.
+ * Buffers for what is on its way to the system, used again and again: making one for each read costs more than the copy
+ * into it, most of all in garbage collection. Whoever takes one gives it back when nobody looks at it any more.
  */
 export const bufferPool = {
   take(): Buffer {

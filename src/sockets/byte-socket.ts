@@ -5,14 +5,16 @@ export interface SocketEvents {
   /** FIN has come: the other side sends nothing more. */
   onEnd(): void;
   /**
-   * Reading is paused, and the other side has ended or broken off the connection, behind what it has sent. Only where that can be known.
+   * Reading is paused, and the other side has ended or broken off the connection, behind what it has sent. Only where
+   * that can be known.
    * @param reset it has broken it off; otherwise `onEnd` comes once all has been read
    */
   onPeerGone?(reset: boolean): void;
   /** All that was written is out, after `writableLength` had reached the high-water mark. */
   onDrain(): void;
   /**
-   * A write has failed: the connection takes nothing more, and closes. Not called by connections that read to their end by themselves.
+   * A write has failed: the connection takes nothing more, and closes. Not called by connections that read to their end
+   * by themselves.
    * @param whole of what was to be written the system has taken nothing
    * @returns true: what has come before is told first. Absent: false
    */
@@ -31,8 +33,8 @@ export interface OpeningEvents extends SocketEvents {
 }
 
 /**
- * A connection as the data path sees it: bytes go in and come out. DirectSocket is one, and so is what Node makes of TLS, and a stream
- * of HTTP/2 that is made to look like one.
+ * A connection as the data path sees it: bytes go in and come out. DirectSocket is one, and so is what Node makes of
+ * TLS, and a stream of HTTP/2 that is made to look like one.
  */
 export interface ByteSocket {
   /** It is closed, or about to be: `onClose` may not have been called yet. */

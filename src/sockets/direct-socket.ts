@@ -52,12 +52,13 @@ interface PendingWrite extends StreamRequest {
 let spare: PendingWrite | null = null;
 
 /**
- * A TCP connection, or a unix socket, without net.Socket: reads and writes are calls of the system where they can be made from here
- * (`transfers.ts`, `readiness.ts`), and go right through Node's handle otherwise.
+ * A TCP connection, or a unix socket, without net.Socket: reads and writes are calls of the system where they can be
+ * made from here (`transfers.ts`, `readiness.ts`), and go right through Node's handle otherwise.
  *
- * What net.Socket costs on top of that is two streams' buffers, an event and a turn of the nextTick queue for each write, and some
- * kilobytes for each connection (bench/NOTES.md). The rest is as with net.Socket, `allowHalfOpen` and `noDelay` set: writes are tried at
- * once and queued in order when the system takes no more, and the connection closes by itself when both sides have sent FIN.
+ * What net.Socket costs on top of that is two streams' buffers, an event and a turn of the nextTick queue for each
+ * write, and some kilobytes for each connection (bench/NOTES.md). The rest is as with net.Socket, `allowHalfOpen` and
+ * `noDelay` set: writes are tried at once and queued in order when the system takes no more, and the connection closes
+ * by itself when both sides have sent FIN.
  */
 export class DirectSocket implements ByteSocket, Watched {
   writableLength = 0;
@@ -83,7 +84,10 @@ export class DirectSocket implements ByteSocket, Watched {
   /** Why it closes; while it is open still: nothing more can be written, and what has come is being read. */
   #error: NodeJS.ErrnoException | null = null;
 
-  /** Null: this Node, or this socket, has no handle that can be used so; the socket is untouched then. Reading begins with `resume`. */
+  /**
+   * Null: this Node, or this socket, has no handle that can be used so; the socket is untouched then. Reading begins
+   * with `resume`.
+   */
   static over(socket: Socket, events: SocketEvents): DirectSocket | null {
     const handle = takeHandle(socket);
     if (handle === null) return null;
@@ -231,7 +235,10 @@ export class DirectSocket implements ByteSocket, Watched {
 
   // ---- writing ----
 
-  /** Nothing waits to be written, so what comes now may be offered to the system as it is. What that does not take, and why, is libuv's. */
+  /**
+   * Nothing waits to be written, so what comes now may be offered to the system as it is. What that does not take, and
+   * why, is libuv's.
+   */
   get #takesAtOnce(): boolean {
     return this.#systemFd !== null && this.writableLength === 0;
   }

@@ -5,7 +5,9 @@ import type { Watched } from './watched.ts';
 const MOST = 256;
 /** Places of the table of descriptors that are passed over on each tick at most. */
 const MOST_PLACES = 4_096;
-/** Of poll(2). A `struct pollfd` has two 32-bit words: the descriptor, and what is asked with what is answered above it. */
+/**
+ * Of poll(2). A `struct pollfd` has two 32-bit words: the descriptor, and what is asked with what is answered above it.
+ */
 const POLLIN = 0x1;
 const POLLERR = 0x8;
 const POLLHUP = 0x10;
@@ -27,9 +29,9 @@ interface LostWakeupsParts {
 /**
  * Finds wake-ups that were lost between the system and this thread (behaviour 77), so that none costs a connection.
  *
- * On each tick of the wheel poll(2) says what can be read. Whatever can be read then, and still can when Node's loop has
- * looked at its descriptors once more without telling it, was lost: it is told here, and counted. The epoll itself is looked
- * at on every tick; of its connections as many as `MOST`, in turn.
+ * On each tick of the wheel poll(2) says what can be read. Whatever can be read then, and still can when Node's loop
+ * has looked at its descriptors once more without telling it, was lost: it is told here, and counted. The epoll itself
+ * is looked at on every tick; of its connections as many as `MOST`, in turn.
  */
 export class LostWakeups {
   /** Counts the looks at the epoll. */

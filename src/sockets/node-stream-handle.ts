@@ -6,8 +6,8 @@ export interface StreamRequest {
 }
 
 /**
- * Node's own object of a TCP connection or a unix socket, under net.Socket: `StreamBase` of its src/stream_base.cc. Results are 0 or a
- * negative errno.
+ * Node's own object of a TCP connection or a unix socket, under net.Socket: `StreamBase` of its src/stream_base.cc.
+ * Results are 0 or a negative errno.
  */
 export interface StreamHandle {
   onread: (this: StreamHandle, buffer: ArrayBuffer | undefined) => Buffer | undefined;
@@ -52,11 +52,12 @@ export const streamState = { words: new Int32Array(1) as Int32Array, readBytesOr
 let binding: StreamBinding | null = null;
 
 /**
- * Lets connections of this thread go by Node's own handles, or through net.Socket. False: this Node has no such handles.
+ * Lets connections of this thread go by Node's own handles, or through net.Socket. False: this Node has no such
+ * handles.
  *
- * `process.binding` is deprecated (DEP0111) without a date, and this is what net.Socket itself is made of since Node 12.
- * Anything that is not as expected here, or the permission model, which forbids it, leaves limpet with net.Socket: slower,
- * the same otherwise.
+ * `process.binding` is deprecated (DEP0111) without a date, and this is what net.Socket itself is made of since Node
+ * 12. Anything that is not as expected here, or the permission model, which forbids it, leaves limpet with net.Socket:
+ * slower, the same otherwise.
  */
 export function useNodeHandles(use: boolean): boolean {
   binding = use ? findBinding() : null;
@@ -114,8 +115,8 @@ function isWhole(handle: StreamHandle | null | undefined): handle is StreamHandl
 }
 
 /**
- * Has connections that a listening server accepts offered to `take` before a net.Socket is made for them: that is most of what a new
- * connection costs. What it does not take, and errors, go the ordinary way.
+ * Has connections that a listening server accepts offered to `take` before a net.Socket is made for them: that is most
+ * of what a new connection costs. What it does not take, and errors, go the ordinary way.
  * @param take true: the connection is taken, and the server knows nothing of it
  */
 export function takeConnections(server: Server, take: (client: StreamHandle) => boolean): void {
@@ -128,8 +129,8 @@ export function takeConnections(server: Server, take: (client: StreamHandle) => 
 }
 
 /**
- * Takes the connection out of an open socket, which is left closed; null: it has none that can be used so, and the socket is untouched.
- * Nothing may be waiting to be written, and what was read of it is its reader's.
+ * Takes the connection out of an open socket, which is left closed; null: it has none that can be used so, and the
+ * socket is untouched. Nothing may be waiting to be written, and what was read of it is its reader's.
  */
 export function takeHandle(socket: Socket): StreamHandle | null {
   const from = socket as unknown as WithHandle;

@@ -18,8 +18,8 @@ const AF_UNIX = 1n;
 const STREAM = 0x1n | 0x800n | 0x8_0000n;
 
 /**
- * Proves that events arrive (behaviour 76): a byte goes through two connected sockets, is told, told once more when that is
- * asked for, and read; then the end of the connection is told.
+ * Proves that events arrive (behaviour 76): a byte goes through two connected sockets, is told, told once more when
+ * that is asked for, and read; then the end of the connection is told.
  * @returns why it cannot be relied on; null: it works
  */
 export async function proveReadiness(calls: SystemCalls, readiness: Readiness): Promise<string | null> {

@@ -2,8 +2,8 @@ import type { Socket } from 'node:net';
 import type { SocketEvents } from './byte-socket.ts';
 
 /**
- * As DirectSocket does by itself: after a write that has failed, what had come is read before the socket closes. Node closes it at
- * once, and what lies in the system, or encrypted in front of it, is lost.
+ * As DirectSocket does by itself: after a write that has failed, what had come is read before the socket closes. Node
+ * closes it at once, and what lies in the system, or encrypted in front of it, is lost.
  */
 export function readBeforeClosing(socket: Socket, events: Pick<SocketEvents, 'onWriteFailed'>): void {
   const destroy = socket.destroy;

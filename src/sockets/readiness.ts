@@ -29,7 +29,10 @@ const WATCHED = (EPOLLIN | EPOLLRDHUP | EPOLLET) >>> 0;
 const CLOEXEC = 0x8_0000n;
 const ADD = 1n;
 const MODIFY = 3n;
-/** So many events are taken at once, and so often in one turn of Node's event loop: then it is the turn of its timers and handles. */
+/**
+ * So many events are taken at once, and so often in one turn of Node's event loop: then it is the turn of its timers
+ * and handles.
+ */
 const EVENTS = 128;
 const ROUNDS = 4;
 const MOST = BigInt(EVENTS);
@@ -50,9 +53,9 @@ interface UdpHandle {
 /**
  * Opens an epoll for this thread's connections, which Node's event loop looks at. Null: it cannot be had.
  *
- * Node's loop has no handle for a descriptor that is not its own. Of its handles a UDP socket is the one that takes an error
- * of its descriptor for an event like any other, so its descriptor is replaced: by an epoll of our own, which can be "read"
- * when one of our connections can. Node closes it at the end of the thread, however that comes.
+ * Node's loop has no handle for a descriptor that is not its own. Of its handles a UDP socket is the one that takes an
+ * error of its descriptor for an event like any other, so its descriptor is replaced: by an epoll of our own, which can
+ * be "read" when one of our connections can. Node closes it at the end of the thread, however that comes.
  */
 export function openReadiness(systemCalls: SystemCalls): Readiness | null {
   const { epollControl, epollWait, address } = systemCalls;

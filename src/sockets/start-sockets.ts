@@ -7,8 +7,8 @@ import { threadSockets } from './thread-sockets.ts';
 import { useForTransfers } from './transfers.ts';
 
 /**
- * Makes the connections of this thread go by the engine that is wanted, or by Node when that one cannot be had or does not
- * prove itself. To be called before the first connection; `stopSockets` ends it.
+ * Makes the connections of this thread go by the engine that is wanted, or by Node when that one cannot be had or does
+ * not prove itself. To be called before the first connection; `stopSockets` ends it.
  * @param choice what is known beforehand; given by tests
  * @returns the engine in use, and why it is not `system` where that was wanted
  */

@@ -1,4 +1,6 @@
-/** The part of node:ffi that is used; it has no types yet. Pointers, and whatever else fills a register, are bigints. */
+/**
+ * The part of node:ffi that is used; it has no types yet. Pointers, and whatever else fills a register, are bigints.
+ */
 interface Ffi {
   dlopen(
     path: string | null,
@@ -15,8 +17,8 @@ export interface SystemCalls {
   /** The address of memory outside V8's heap: the memory must be kept from being collected while the number is used. */
   address(memory: NodeJS.TypedArray | Buffer): bigint;
   /**
-   * syscall(2) with three arguments, `number` of `Call`: without what libc's own functions do for threads that are to be
-   * cancelled while they wait.
+   * syscall(2) with three arguments, `number` of `Call`: without what libc's own functions do for threads that are to
+   * be cancelled while they wait.
    */
   syscall(number: bigint, first: bigint, second: bigint, third: bigint): number;
   epollCreate(flags: bigint): number;
@@ -41,8 +43,8 @@ const NO_FD = 0xffff_ffff_ffff_ffffn;
 const libraries: unknown[] = [];
 
 /**
- * Loads the system calls of a connection, without libuv and Node's C++ between them and JavaScript: that part costs a fifth
- * of a request (bench/NOTES.md). Linux on x64 and arm64, with a Node that has node:ffi (26 and later).
+ * Loads the system calls of a connection, without libuv and Node's C++ between them and JavaScript: that part costs a
+ * fifth of a request (bench/NOTES.md). Linux on x64 and arm64, with a Node that has node:ffi (26 and later).
  * @returns null: they cannot be made here
  */
 export function loadSystemCalls(): SystemCalls | null {

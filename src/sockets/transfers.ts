@@ -21,7 +21,10 @@ export function receive(fd: bigint): number {
   return size < 0 ? -errno[0]! : size;
 }
 
-/** Offers the first `size` bytes of `outgoing` to the system. Returns how many it has taken; -1: none, and whoever tries again is told why. */
+/**
+ * Offers the first `size` bytes of `outgoing` to the system. Returns how many it has taken; -1: none, and whoever tries
+ * again is told why.
+ */
 function sendOutgoing(fd: bigint, size: number): number {
   return syscall(Call.write, fd, outgoingAt, BigInt(size));
 }

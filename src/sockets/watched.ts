@@ -3,8 +3,8 @@ export interface Watched {
   /** Given by `watch`. */
   watchId: number;
   /**
-   * It is told before others of the same turn: what ends connections to backends before the requests that would go out on
-   * them.
+   * It is told before others of the same turn: what ends connections to backends before the requests that would go out
+   * on them.
    */
   readonly first: boolean;
   /** Whether it wants to be told of what comes: not while it is paused, nor behind the end. */

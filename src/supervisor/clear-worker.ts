@@ -20,8 +20,8 @@ interface HeldParts {
 }
 
 /**
- * Takes from a worker that has ended what it held in shared memory: locks, turns, requests in flight, connections. Its rows
- * and counters stay. To be called when its thread certainly runs no more, and before another one gets its index.
+ * Takes from a worker that has ended what it held in shared memory: locks, turns, requests in flight, connections. Its
+ * rows and counters stay. To be called when its thread certainly runs no more, and before another one gets its index.
  */
 export function clearWorker(index: number, parts: HeldParts): void {
   // The supervisor is owner 1 of the locks.

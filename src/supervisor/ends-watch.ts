@@ -4,7 +4,10 @@ import type { SessionTable } from '../sessions/table/table.ts';
 /** Between two log lines, ms. */
 const AGAIN_MS = 60_000;
 
-/** Says when more sessions have ended than can be remembered: cookies without a row begin anew then (see Tombstones). In the supervisor. */
+/**
+ * Says when more sessions have ended than can be remembered: cookies without a row begin anew then (see Tombstones). In
+ * the supervisor.
+ */
 export class EndsWatch {
   readonly #table: SessionTable;
   readonly #log: Logger;

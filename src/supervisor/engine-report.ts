@@ -7,7 +7,9 @@ import {
   type WantedEngine,
 } from '../sockets/choose-engine.ts';
 
-/** Keeps by which engine the connections of each worker go, and says once why it is not the one that was to be expected. */
+/**
+ * Keeps by which engine the connections of each worker go, and says once why it is not the one that was to be expected.
+ */
 export class EngineReport {
   readonly #wanted: WantedEngine;
   readonly #log: Logger;

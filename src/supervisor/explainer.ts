@@ -38,7 +38,10 @@ interface Made {
   readonly trusted: TrustedProxies;
 }
 
-/** Explains requests by a worker's parts in the supervisor, which carries no traffic: made when somebody asks, and kept until there is another model. */
+/**
+ * Explains requests by a worker's parts in the supervisor, which carries no traffic: made when somebody asks, and kept
+ * until there is another model.
+ */
 export class Explainer {
   readonly #parts: ExplainerParts;
   #made: Made | null = null;

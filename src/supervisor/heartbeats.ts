@@ -7,8 +7,9 @@ const APART = 16;
 export type HeartbeatsMemory = SharedArrayBuffer;
 
 /**
- * Whether workers make progress: each counts the ticks of its wheel in shared memory, and the supervisor looks whether they go on. It counts only its own punctual
- * turns, by the wheel of its thread, so that a pause of the whole process is no worker's.
+ * Whether workers make progress: each counts the ticks of its wheel in shared memory, and the supervisor looks whether
+ * they go on. It counts only its own punctual turns, by the wheel of its thread, so that a pause of the whole process
+ * is no worker's.
  */
 export class Heartbeats {
   readonly #cells: Int32Array;

@@ -60,7 +60,10 @@ export type ToWorker =
   | { readonly kind: 'commit'; readonly serial: number }
   /** One was not: forget it. */
   | { readonly kind: 'abort'; readonly serial: number }
-  /** TLS tickets are sealed with these 48 bytes from here on, in all workers, so that whichever gets the next connection can open them. */
+  /**
+   * TLS tickets are sealed with these 48 bytes from here on, in all workers, so that whichever gets the next connection
+   * can open them.
+   */
   | { readonly kind: 'ticket-keys'; readonly keys: Uint8Array }
   /** Graceful stop: finish what is under way, for so many ms at most. */
   | { readonly kind: 'stop'; readonly graceMs: number }
@@ -72,7 +75,10 @@ export type FromWorker =
   | { readonly kind: 'listening'; readonly ports: Ports; readonly sockets: EngineChoice; readonly tid: number }
   /** It cannot start, for a reason that the operator can remove. */
   | { readonly kind: 'failed'; readonly message: string }
-  /** The backend of this slot refuses connections and none stands, which the nodes that share the sessions have to agree about before it ends this life of it. */
+  /**
+   * The backend of this slot refuses connections and none stands, which the nodes that share the sessions have to agree
+   * about before it ends this life of it.
+   */
   | { readonly kind: 'refuses'; readonly slot: number; readonly life: number }
   /** The last connection to the backend of this slot has ended by itself: look whether it takes new ones. */
   | { readonly kind: 'last-lost'; readonly slot: number }

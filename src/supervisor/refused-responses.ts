@@ -5,7 +5,10 @@ const QUIET_MS = 60_000;
 /** Backends times reasons that are remembered. */
 const MOST = 1_000;
 
-/** Says in the log that a backend sends responses that are refused, and why: once a minute for each backend and reason, over all workers. */
+/**
+ * Says in the log that a backend sends responses that are refused, and why: once a minute for each backend and reason,
+ * over all workers.
+ */
 export class RefusedResponses {
   readonly #log: Logger;
   readonly #said = new Map<string, { at: number; since: number }>();

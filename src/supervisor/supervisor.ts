@@ -160,7 +160,8 @@ export class Supervisor {
   }
 
   /**
-   * Starts all workers and settles when they listen. The first one goes ahead, because with port 0 it finds the port out.
+   * Starts all workers and settles when they listen. The first one goes ahead, because with port 0 it finds the port
+   * out.
    * @throws StartError when one of them cannot start
    */
   async start(model: RunningModel): Promise<void> {
@@ -178,7 +179,8 @@ export class Supervisor {
       try {
         table.sweep(buckets, Date.now());
       } catch (error) {
-        // A worker that spins or has ended holds a lock, which is about to be taken from it: those rows have their turn later.
+        // A worker that spins or has ended holds a lock, which is about to be taken from it: those rows have their turn
+        // later.
         this.#parts.log.debug({ err: error }, 'a part of the session table could not be swept');
       }
       this.turns.sweep();
@@ -214,7 +216,8 @@ export class Supervisor {
   }
 
   /**
-   * Lets all workers go by another model, or none of them: each makes everything ready first. One replacement at a time.
+   * Lets all workers go by another model, or none of them: each makes everything ready first. One replacement at a
+   * time.
    * @returns null, or why it cannot be; then nothing has changed
    */
   async replace(model: RunningModel): Promise<string | null> {

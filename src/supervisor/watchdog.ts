@@ -4,9 +4,9 @@ import { type ThreadCpu, threadCpu } from './thread-cpu.ts';
 import { workerStack } from './worker-stack.ts';
 
 /**
- * A thread that makes no progress spins when it runs, or waits for a core, for at least this share of the time, and really
- * runs for `LEAST_USED` of it: on a machine with much else to do it gets little. One that waits for a lock wakes now and then
- * and runs hardly at all; one that waits for a disk never wants a core.
+ * A thread that makes no progress spins when it runs, or waits for a core, for at least this share of the time, and
+ * really runs for `LEAST_USED` of it: on a machine with much else to do it gets little. One that waits for a lock wakes
+ * now and then and runs hardly at all; one that waits for a disk never wants a core.
  */
 const SPINS = 0.5;
 const LEAST_USED = 0.01;
@@ -54,8 +54,8 @@ interface Spin {
 }
 
 /**
- * Ends workers that spin (behaviour 78): that make no progress while their thread uses CPU. Whoever ended starts again, as
- * after an error, and what they held in shared memory is taken from them.
+ * Ends workers that spin (behaviour 78): that make no progress while their thread uses CPU. Whoever ended starts again,
+ * as after an error, and what they held in shared memory is taken from them.
  */
 export class Watchdog {
   readonly #parts: WatchdogParts;

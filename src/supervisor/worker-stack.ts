@@ -24,8 +24,8 @@ interface Answer {
 }
 
 /**
- * Finds out where a worker spends its time: the stack in which most samples of its CPU profile lie, innermost call first. V8
- * takes the samples while JavaScript runs, so the worker need not come back to its event loop.
+ * Finds out where a worker spends its time: the stack in which most samples of its CPU profile lie, innermost call
+ * first. V8 takes the samples while JavaScript runs, so the worker need not come back to its event loop.
  * @returns null: not to be had, as when it spins in native code
  */
 export async function workerStack(worker: Worker): Promise<string | null> {

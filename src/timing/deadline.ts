@@ -1,7 +1,10 @@
 import { threadWheel } from './thread-wheel.ts';
 import { Timed } from './timer-wheel.ts';
 
-/** A time that is over at some point, where that is somebody's failure or costs somebody something: it goes by the wheel of this thread, which counts no pause of limpet's own. */
+/**
+ * A time that is over at some point, where that is somebody's failure or costs somebody something: it goes by the wheel
+ * of this thread, which counts no pause of limpet's own.
+ */
 export class Deadline extends Timed {
   readonly #passed: () => void;
   #set = false;

@@ -2,16 +2,25 @@ import { backlog } from './backlog.ts';
 
 /** Milliseconds between two looks at the wheel: how late a deadline may be noticed. */
 const TICK_MS = 50;
-/** A turn of the thread's event loop that took longer came late: the thread, its process or the whole machine stood still. */
+/**
+ * A turn of the thread's event loop that took longer came late: the thread, its process or the whole machine stood
+ * still.
+ */
 const LATE_MS = 2 * TICK_MS;
-/** A turn that took so long, ms, was a pause that others may have noticed: a busy machine alone has turns of a few tenths of a second. */
+/**
+ * A turn that took so long, ms, was a pause that others may have noticed: a busy machine alone has turns of a few
+ * tenths of a second.
+ */
 const STILL_MS = 500;
 /**
- * What a deadline is set later than asked for. Whatever came in time was there a whole turn before that, and has been looked at: this is
- * what makes the order of timers and readiness within one turn of the event loop of no account.
+ * What a deadline is set later than asked for. Whatever came in time was there a whole turn before that, and has been
+ * looked at: this is what makes the order of timers and readiness within one turn of the event loop of no account.
  */
 const MARGIN_MS = LATE_MS;
-/** For so many ticks in a row deadlines wait for connections that have something to be read; then they are due all the same. */
+/**
+ * For so many ticks in a row deadlines wait for connections that have something to be read; then they are due all the
+ * same.
+ */
 const BACKLOG_TICKS = 40;
 const SLOTS = 1024;
 
@@ -33,13 +42,16 @@ export abstract class Timed {
 /**
  * A hashed timing wheel (Varghese and Lauck, 1987) with lazy moves; one a thread (`threadWheel`).
  *
- * It is the one place that decides what is late. Its time counts only turns of the event loop in which limpet could have looked: one that
- * took longer than two ticks, because the thread was busy or the process or machine stood still, counts as one tick, and what became due
- * in it has to wait until readiness has been looked at. So nobody is blamed for what limpet did not do, and what is set behind a pause
- * counts from then on.
+ * It is the one place that decides what is late. Its time counts only turns of the event loop in which limpet could
+ * have looked: one that took longer than two ticks, because the thread was busy or the process or machine stood still,
+ * counts as one tick, and what became due in it has to wait until readiness has been looked at. So nobody is blamed for
+ * what limpet did not do, and what is set behind a pause counts from then on.
  */
 export class TimerWheel {
-  /** Coarse time in ms, at most two ticks behind, from an arbitrary beginning: to be compared with itself alone, never with other clocks. */
+  /**
+   * Coarse time in ms, at most two ticks behind, from an arbitrary beginning: to be compared with itself alone, never
+   * with other clocks.
+   */
   now = performance.now();
   /** What was due by then may be taken for late: `now`, or less behind a turn that came late. */
   due = this.now;
@@ -49,7 +61,9 @@ export class TimerWheel {
   stillAt = Number.NEGATIVE_INFINITY;
   /** When the wheel was looked at last, by performance.now: the present as far as nothing stands still. */
   lookedAt = this.now;
-  /** Whatever had come by then has been looked at: `lookedAt`, or less behind a turn that came late. By performance.now. */
+  /**
+   * Whatever had come by then has been looked at: `lookedAt`, or less behind a turn that came late. By performance.now.
+   */
   heardUntil = this.lookedAt;
   /** Called on every tick: the work that a worker does now and then. */
   onTick: () => void;
@@ -86,14 +100,17 @@ export class TimerWheel {
     return since < this.pausedAt || until - this.lookedAt > LATE_MS;
   }
 
-  /** The time that is `ms` from now, to be compared with `due`: what has no deadline of its own goes by it as `set` does. */
+  /**
+   * The time that is `ms` from now, to be compared with `due`: what has no deadline of its own goes by it as `set`
+   * does.
+   */
   at(ms: number): number {
     return this.now + ms + MARGIN_MS;
   }
 
   /**
-   * Whether a turn has come late and not everything that came meanwhile has been looked at, as far as is known: what connections have to
-   * tell may be behind the present.
+   * Whether a turn has come late and not everything that came meanwhile has been looked at, as far as is known: what
+   * connections have to tell may be behind the present.
    * @param at the present, by performance.now
    */
   behind(at: number): boolean {
@@ -106,8 +123,8 @@ export class TimerWheel {
   }
 
   /**
-   * Sets or moves the deadline of `item` to `ms` from now, by the time of the wheel: up to three ticks late, and later by as
-   * long as limpet itself stood still.
+   * Sets or moves the deadline of `item` to `ms` from now, by the time of the wheel: up to three ticks late, and later
+   * by as long as limpet itself stood still.
    */
   set(item: Timed, ms: number): void {
     const deadline = this.at(ms);
@@ -145,7 +162,8 @@ export class TimerWheel {
     if (took > LATE_MS) {
       this.pausedAt = at;
       if (took > STILL_MS) this.stillAt = at;
-      // Between the last look and this one there was one at readiness: what was due by then is late, however often this happens.
+      // Between the last look and this one there was one at readiness: what was due by then is late, however often this
+      // happens.
       this.due = this.now;
       this.now += TICK_MS;
     } else {

@@ -4,8 +4,9 @@ const RANGE = 2 ** 52;
 /**
  * Samples a share of the traces, by the trace id alone: all nodes decide the same.
  *
- * The last seven bytes of a trace id are random (W3C Trace Context level 2, section 3.2.2.3); a trace is sampled when they are not below a threshold, as OpenTelemetry's
- * consistent probability sampling has it, so that what is sampled with a low ratio is sampled with every higher one too.
+ * The last seven bytes of a trace id are random (W3C Trace Context level 2, section 3.2.2.3); a trace is sampled when
+ * they are not below a threshold, as OpenTelemetry's consistent probability sampling has it, so that what is sampled
+ * with a low ratio is sampled with every higher one too.
  */
 export class RatioSampler {
   readonly #threshold: number;

@@ -12,13 +12,19 @@ interface TraceOrigin {
   readonly state: string;
   readonly sampled: boolean;
   readonly userAgent: string;
-  /** What is to be added to a time of `performance.now` for one since epoch, in ms: one for all spans of a request, so that they lie within each other. */
+  /**
+   * What is to be added to a time of `performance.now` for one since epoch, in ms: one for all spans of a request, so
+   * that they lie within each other.
+   */
   readonly epoch: number;
 }
 
 const RANDOM_FLAG = 2;
 
-/** The place of a request in its trace while it is under way. Its spans are made when they end, and only when it is sampled. */
+/**
+ * The place of a request in its trace while it is under way. Its spans are made when they end, and only when it is
+ * sampled.
+ */
 export class RequestTrace {
   readonly origin: TraceOrigin;
   readonly spans: SpanBuffer;

@@ -44,8 +44,8 @@ interface SpanExporterParts {
 }
 
 /**
- * Sends the spans of all workers to the collector, in the supervisor: OTLP/HTTP in its JSON encoding, one export at a time. What it does not take in time is dropped and
- * counted; nothing waits for it.
+ * Sends the spans of all workers to the collector, in the supervisor: OTLP/HTTP in its JSON encoding, one export at a
+ * time. What it does not take in time is dropped and counted; nothing waits for it.
  */
 export class SpanExporter {
   readonly #parts: SpanExporterParts;

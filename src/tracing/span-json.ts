@@ -32,7 +32,10 @@ const HAS_IS_REMOTE = 0x100;
 const IS_REMOTE = 0x200;
 const STATUS_ERROR = 2;
 
-/** A span in the JSON encoding of OTLP 1 (opentelemetry.proto.trace.v1.Span): ids as hexadecimal digits, 64-bit numbers as text. */
+/**
+ * A span in the JSON encoding of OTLP 1 (opentelemetry.proto.trace.v1.Span): ids as hexadecimal digits, 64-bit numbers
+ * as text.
+ */
 export function spanJson(span: Span): string {
   return JSON.stringify({
     traceId: span.traceId,

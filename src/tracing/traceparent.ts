@@ -13,8 +13,8 @@ const LENGTH = 55;
 const DASH = 0x2d;
 
 /**
- * Reads the value of a `traceparent` field.
- * A later version is read as far as version 00 goes; `ff`, capitals, ids of nothing but zeros and anything behind version 00 are invalid.
+ * Reads the value of a `traceparent` field. A later version is read as far as version 00 goes; `ff`, capitals, ids of
+ * nothing but zeros and anything behind version 00 are invalid.
  * @returns null: it is not valid, and the trace that it belongs to is not known
  */
 export function parseTraceparent(value: string): Traceparent | null {

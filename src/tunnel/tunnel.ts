@@ -4,7 +4,10 @@ import type { CloseReason } from '../websocket/websocket-close.ts';
 import type { WebSocketTunnel } from '../websocket/websocket-tunnel.ts';
 import { TunnelEnd } from './tunnel-end.ts';
 
-/** What a tunnel goes through: both connections are open, then one of them has closed and the other one is being closed, then both have. */
+/**
+ * What a tunnel goes through: both connections are open, then one of them has closed and the other one is being closed,
+ * then both have.
+ */
 const Phase = { open: 0, clientLingers: 1, backendLingers: 2, closed: 3 } as const;
 
 /** Time for a peer to read the last words, or to answer a Close frame, before its connection is cut. */
@@ -30,7 +33,9 @@ interface TunnelCounts {
 
 /** Told what becomes of a tunnel. */
 export interface TunnelEvents {
-  /** One connection has closed, and the other one is about to be closed. Called once, unless the tunnel was abandoned. */
+  /**
+   * One connection has closed, and the other one is about to be closed. Called once, unless the tunnel was abandoned.
+   */
   onTunnelEnd(why: TunnelEnd): void;
   /** Something that cannot happen happened. */
   onTunnelDefect(error: unknown): void;
@@ -50,9 +55,9 @@ interface TunnelParts {
 }
 
 /**
- * Two connections of which each gets what the other one sends, as it comes (behaviour 60). A side that takes nothing stops the other one from
- * being read; FIN is passed on, and the other direction goes on. When one connection has closed, the other one is closed behind what is on its
- * way to it; a reset is passed on at once.
+ * Two connections of which each gets what the other one sends, as it comes (behaviour 60). A side that takes nothing
+ * stops the other one from being read; FIN is passed on, and the other direction goes on. When one connection has
+ * closed, the other one is closed behind what is on its way to it; a reset is passed on at once.
  */
 export class Tunnel extends Timed {
   readonly #parts: TunnelParts;
@@ -226,7 +231,10 @@ export class Tunnel extends Timed {
     this.#parts.wheel.remove(this);
   }
 
-  /** A tunnel that carries a WebSocket begins to close, as WebSocketTunnel has it; any other goes on. False: it is another one. */
+  /**
+   * A tunnel that carries a WebSocket begins to close, as WebSocketTunnel has it; any other goes on. False: it is
+   * another one.
+   */
   goAway(urgent: boolean, reason: CloseReason): boolean {
     const { websocket } = this.#parts;
     if (websocket === null || this.#phase !== Phase.open) return false;

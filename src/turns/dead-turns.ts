@@ -44,8 +44,8 @@ export class DeadTurns {
   }
 
   /**
-   * A worker has died: its requests have no turn any more and wait for none, and the next ones have theirs. To be called when it certainly runs no more
-   * and before another one gets its index.
+   * A worker has died: its requests have no turn any more and wait for none, and the next ones have theirs. To be
+   * called when it certainly runs no more and before another one gets its index.
    */
   clearWorker(worker: number): void {
     const who = whoIs(this.#bells, worker);

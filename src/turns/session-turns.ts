@@ -19,13 +19,17 @@ export type Taken = (typeof Taken)[keyof typeof Taken];
 const HINTS = 1_024;
 
 /**
- * One request of a session at a time, in order of arrival over all workers: those of one worker are here, one object for each worker thread.
+ * One request of a session at a time, in order of arrival over all workers: those of one worker are here, one object
+ * for each worker thread.
  *
- * A request is a node at the end of its session's chain, and has the turn when it is the first there. Whoever has it gives it to the next one by a store
- * into that one's node *before* its own node is taken out: a thread that dies in between leaves two, of which one is cleared away (see DeadTurns), never none.
- * Then it rings the doorbell of the worker that waits, which looks at its nodes. What is rung is only a hint, so nothing is lost that `tick` does not find.
+ * A request is a node at the end of its session's chain, and has the turn when it is the first there. Whoever has it
+ * gives it to the next one by a store into that one's node *before* its own node is taken out: a thread that dies in
+ * between leaves two, of which one is cleared away (see DeadTurns), never none. Then it rings the doorbell of the
+ * worker that waits, which looks at its nodes. What is rung is only a hint, so nothing is lost that `tick` does not
+ * find.
  *
- * Without others of its session a request costs an append and an unlink, each under one lock that nobody wants: no promise, no message, no allocation.
+ * Without others of its session a request costs an append and an unlink, each under one lock that nobody wants: no
+ * promise, no message, no allocation.
  */
 export class SessionTurns {
   readonly #chains: SharedChains;
@@ -90,7 +94,10 @@ export class SessionTurns {
     return Taken.waits;
   }
 
-  /** The request needs the turn no longer, or waits for it no longer: the next one of its session has it. Does nothing when it does neither. Never throws. */
+  /**
+   * The request needs the turn no longer, or waits for it no longer: the next one of its session has it. Does nothing
+   * when it does neither. Never throws.
+   */
   leave(turn: Turn): void {
     const { node } = turn;
     if (node === 0) return;
@@ -105,8 +112,9 @@ export class SessionTurns {
   }
 
   /**
-   * The session of a request that has the turn has another key from now on: who waits for it goes along, in the same order, and those that come with the new key
-   * stand behind them. Does nothing when it has that key already, or no turn.
+   * The session of a request that has the turn has another key from now on: who waits for it goes along, in the same
+   * order, and those that come with the new key stand behind them. Does nothing when it has that key already, or no
+   * turn.
    * @throws Error with code SESSION_TABLE_BUSY, as StripedLocks does; then nobody has gone
    */
   rename(turn: Turn, to: Key): void {
@@ -250,13 +258,17 @@ export class SessionTurns {
     }
   }
 
-  /** Looks whenever another worker rings, for as long as requests of this one wait (see BackendQueue, which does the same). */
+  /**
+   * Looks whenever another worker rings, for as long as requests of this one wait (see BackendQueue, which does the
+   * same).
+   */
   async #listen(): Promise<void> {
     const rings = this.#bell + Bell.rings;
     this.#listening = true;
     try {
       while (this.#waiting > 0) {
-        // Awaited also when it has rung already: whoever takes a turn must not be called back before `take` has returned.
+        // Awaited also when it has rung already: whoever takes a turn must not be called back before `take` has
+        // returned.
         await Atomics.waitAsync(this.#bells, rings, 0).value;
         Atomics.store(this.#bells, rings, 0);
         this.#lookAtHints();

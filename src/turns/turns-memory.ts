@@ -1,6 +1,9 @@
 import { SharedChains, type SharedChainsMemory } from '../sessions/table/shared-chains.ts';
 
-/** The shared memory of the turns that requests of a session take: what to hand to a worker thread. Structured-cloneable; the buffers are shared, not copied. */
+/**
+ * The shared memory of the turns that requests of a session take: what to hand to a worker thread.
+ * Structured-cloneable; the buffers are shared, not copied.
+ */
 export interface TurnsMemory {
   /** A node for each request that has its session's turn or waits for it, in order of arrival. */
   readonly chains: SharedChainsMemory;
@@ -8,12 +11,18 @@ export interface TurnsMemory {
   readonly bells: SharedArrayBuffer;
 }
 
-/** Requests of sessions that take turns, under way or waiting, over all workers: 32 bytes each, and nothing before they are there. */
+/**
+ * Requests of sessions that take turns, under way or waiting, over all workers: 32 bytes each, and nothing before they
+ * are there.
+ */
 const NODES = 131_072;
 
 /** Words of a node, see SharedChains. */
 export const Word = {
-  /** Who waits: bits 0 to 11 the owner id of the worker, 12 to 15 its life (see `Bell.life`), 16 to 31 the index of the pool. */
+  /**
+   * Who waits: bits 0 to 11 the owner id of the worker, 12 to 15 its life (see `Bell.life`), 16 to 31 the index of the
+   * pool.
+   */
   who: 0,
   /** WAITS or HOLDS. */
   state: 1,
@@ -36,7 +45,9 @@ export const Bell = {
   rings: 0,
   /** 32 words, a bit for each slot modulo 1,024: this one may have its turn by now. */
   hints: 1,
-  /** How often a worker with this index has died, modulo 16: what a dead one left is told from what its successor does. */
+  /**
+   * How often a worker with this index has died, modulo 16: what a dead one left is told from what its successor does.
+   */
   life: 40,
   /** Words between the doorbells of two workers: two pairs of cache lines. */
   apart: 64,
@@ -47,7 +58,10 @@ export function allocateTurns(workers: number, nodes = NODES): TurnsMemory {
   return { chains: SharedChains.allocate(nodes), bells: new SharedArrayBuffer(workers * Bell.apart * 4) };
 }
 
-/** Tells the worker that `who` names that its request in a slot may have its turn. A hint: whoever gets it looks for himself. */
+/**
+ * Tells the worker that `who` names that its request in a slot may have its turn. A hint: whoever gets it looks for
+ * himself.
+ */
 export function ring(bells: Int32Array, who: number, slot: number): void {
   const bell = bellOf(who);
   Atomics.or(bells, bell + Bell.hints + ((slot >>> 5) & 31), 1 << (slot & 31));

@@ -8,7 +8,10 @@ export interface BackendDialer {
   dial(x: DialRequest, events: OpeningEvents): BackendSocket;
   /** Whether `dial` would open no connection for this exchange, as there is one that carries several. */
   isOpen(x: DialRequest): boolean;
-  /** What a connection for this exchange begins with before anything else, as latin1 text: one that began otherwise is of no use for it. */
+  /**
+   * What a connection for this exchange begins with before anything else, as latin1 text: one that began otherwise is
+   * of no use for it.
+   */
   preamble(x: DialRequest): string;
   /** Closes what it keeps open for later. False: there was nothing. */
   closeIdle(): boolean;

@@ -26,7 +26,8 @@ export class BackendTransport {
   }
 
   /**
-   * @param before what this worker had so far: given back when nothing is different, and its connections are still good then
+   * @param before what this worker had so far: given back when nothing is different, and its connections are still good
+   *   then
    * @throws StartError when a file of `tls` cannot be used
    */
   static of(

@@ -10,7 +10,9 @@ interface Places {
 
 const Place = { none: 0, connecting: 1, silent: 2 } as const;
 
-/** The place of one connection among those that are being opened, or are open and have not said a word: given back once. */
+/**
+ * The place of one connection among those that are being opened, or are open and have not said a word: given back once.
+ */
 export class ConnectPlace {
   readonly #places: Places;
   #place: number = Place.none;

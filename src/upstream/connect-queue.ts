@@ -3,20 +3,22 @@ import type { BackendDialer } from './backend-dialer.ts';
 import type { ConnectWaiter } from './connect-waiter.ts';
 
 /**
- * New connections of one worker to one backend that have not said a word yet. A server accepts as many at once as its backlog has
- * room for (511 with Node and nginx, 100 with many others), and what comes on top waits for TCP to try again: a second, then two
- * more, which is longer than `timeouts.connect`. Connections that are answered make room for the next ones at once.
+ * New connections of one worker to one backend that have not said a word yet. A server accepts as many at once as its
+ * backlog has room for (511 with Node and nginx, 100 with many others), and what comes on top waits for TCP to try
+ * again: a second, then two more, which is longer than `timeouts.connect`. Connections that are answered make room for
+ * the next ones at once.
  */
 const CONNECTS_AT_ONCE = 128;
 /**
- * How long an open connection is waited for to say its first word: a server that takes its time to answer (long polling) has long accepted it.
- * What the wheel adds to each deadline, two to three ticks, is enough.
+ * How long an open connection is waited for to say its first word: a server that takes its time to answer (long
+ * polling) has long accepted it. What the wheel adds to each deadline, two to three ticks, is enough.
  */
 const SILENT_MS = 0;
 
 /**
- * Whose turn it is to connect to one backend. Requests that find no free connection and no turn wait in the order in which they came,
- * for a turn or for a connection that comes free. Usually there is a turn: then all this is one compare for a new connection.
+ * Whose turn it is to connect to one backend. Requests that find no free connection and no turn wait in the order in
+ * which they came, for a turn or for a connection that comes free. Usually there is a turn: then all this is one
+ * compare for a new connection.
  */
 export class ConnectQueue<W extends ConnectWaiter<W>> extends Timed {
   /** The one that has waited longest; null, as a rule: none waits. */

@@ -38,7 +38,10 @@ export class ConnectedPool implements PoolRuntime {
   readonly limiter: RateLimiter | null;
   /** Scratch for the candidates of one choice. */
   readonly candidates: Backend[] = [];
-  /** Requests of this worker between choice and end, and how many of them are at a second or later attempt (behaviour 38). */
+  /**
+   * Requests of this worker between choice and end, and how many of them are at a second or later attempt (behaviour
+   * 38).
+   */
   active = 0;
   retrying = 0;
   readonly failures: RecentFailures;
@@ -78,7 +81,10 @@ export class ConnectedPool implements PoolRuntime {
     this.#transport = BackendTransport.of(pool, before === null ? null : before.#transport, signs);
   }
 
-  /** Takes effect: from here on connections go to the backends as this pool has them. Sockets to those that did not change are kept. */
+  /**
+   * Takes effect: from here on connections go to the backends as this pool has them. Sockets to those that did not
+   * change are kept.
+   */
   adopt(): void {
     const { bySlot } = this.pool;
     for (const [slot, connections] of this.#connections.entries()) {
@@ -99,7 +105,8 @@ export class ConnectedPool implements PoolRuntime {
   }
 
   #open(backend: Backend): BackendConnections<Upstream> {
-    // A request that began before a reload may still choose a backend that is gone: a list of its own, which nobody finds.
+    // A request that began before a reload may still choose a backend that is gone: a list of its own, which nobody
+    // finds.
     const connections = this.#transport.connections<Upstream>(backend);
     if (this.pool.bySlot[backend.slot] === backend) this.#connections[backend.slot] = connections;
     else connections.retire();

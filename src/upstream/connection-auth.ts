@@ -2,8 +2,9 @@ import type { Head } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
 
 /**
- * Schemes that say who is at the other end of a connection, not who has sent a request (RFC 4559 section 6, MS-NTHT): what follows on
- * it needs no proof any more. In a list of challenges each scheme stands at the beginning or behind a comma.
+ * Schemes that say who is at the other end of a connection, not who has sent a request (RFC 4559 section 6, MS-NTHT):
+ * what follows on it needs no proof any more. In a list of challenges each scheme stands at the beginning or behind a
+ * comma.
  */
 const SCHEMES = /(?:^|,)[ \t]*(?:ntlm|negotiate|nego2|kerberos)(?:[ \t,]|$)/i;
 

@@ -13,7 +13,10 @@ export interface ConnectionsTransport {
   readonly signs: BackendSigns | null;
 }
 
-/** Idle and busy connections of one worker to one backend. The most recently used one is taken first: it is the least likely to be closing. */
+/**
+ * Idle and busy connections of one worker to one backend. The most recently used one is taken first: it is the least
+ * likely to be closing.
+ */
 export class BackendConnections<C extends PooledConnection<C>> implements OwnedConnections<DialRequest> {
   /** As the latest configuration has it. */
   backend: Backend;
@@ -24,9 +27,15 @@ export class BackendConnections<C extends PooledConnection<C>> implements OwnedC
   readonly #idle: C[] = [];
   /** Idle ones that belong to one connection of a client, by its exchange; null: there has been none. */
   #owned: Map<DialRequest, C> | null = null;
-  /** Connections are kept beyond their exchange. Not when the backend is gone or has moved, nor when each is one stream of a session. */
+  /**
+   * Connections are kept beyond their exchange. Not when the backend is gone or has moved, nor when each is one stream
+   * of a session.
+   */
   keeps: boolean;
-  /** The backend is gone or has moved: no connection outlives its exchange, and what becomes of one says nothing about it. */
+  /**
+   * The backend is gone or has moved: no connection outlives its exchange, and what becomes of one says nothing about
+   * it.
+   */
   retired = false;
   /** Of an idle one can be found out whether the backend has closed it, before that has been told. */
   readonly looks: boolean;
@@ -104,7 +113,10 @@ export class BackendConnections<C extends PooledConnection<C>> implements OwnedC
     this.#owned?.get(x)?.close();
   }
 
-  /** An idle connection has been idle for too long to carry another request. True: it is kept for its end all the same, as there is no other. */
+  /**
+   * An idle connection has been idle for too long to carry another request. True: it is kept for its end all the same,
+   * as there is no other.
+   */
   keepForItsEnd(upstream: C): boolean {
     if (!this.keeps || this.signs === null || !this.signs.keep(this.backend)) return false;
     this.#lifeline = upstream;

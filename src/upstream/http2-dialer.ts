@@ -14,9 +14,10 @@ import type { SocketDialer } from './socket-dialer.ts';
 const HTTP2 = ['h2'];
 
 /**
- * HTTP/2 to a backend: by ALPN over TLS, with prior knowledge otherwise (RFC 9113 3.3). One session for all requests, and more
- * when it has no stream left. A request that wants to switch protocols goes over HTTP/1.1, as HTTP/2 has no Upgrade (RFC 9113 8.6), and
- * so does one that says who is at the other end of its connection, as a session is everybody's.
+ * HTTP/2 to a backend: by ALPN over TLS, with prior knowledge otherwise (RFC 9113 3.3). One session for all requests,
+ * and more when it has no stream left. A request that wants to switch protocols goes over HTTP/1.1, as HTTP/2 has no
+ * Upgrade (RFC 9113 8.6), and so does one that says who is at the other end of its connection, as a session is
+ * everybody's.
  */
 export class Http2Dialer implements BackendDialer {
   readonly #backend: Backend;

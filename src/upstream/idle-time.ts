@@ -8,7 +8,10 @@ import type { TimerWheel } from '../timing/timer-wheel.ts';
  */
 const IDLE_MS = 4_000;
 
-/** Whether a connection to a backend may carry another exchange behind this one, and how long it may lie idle until then. */
+/**
+ * Whether a connection to a backend may carry another exchange behind this one, and how long it may lie idle until
+ * then.
+ */
 export class IdleTime {
   /** The backend keeps the connection open behind its response. */
   keepsOpen = false;
@@ -43,7 +46,9 @@ export class IdleTime {
     return Math.max(now, wheel.lookedAt) - this.#since >= this.ms;
   }
 
-  /** Whether limpet stood still meanwhile: then it may have been closed, and nobody has told yet. @param now as above */
+  /**
+   * Whether limpet stood still meanwhile: then it may have been closed, and nobody has told yet. @param now as above
+   */
   sawPause(now: number, wheel: TimerWheel): boolean {
     return wheel.paused(this.#since, Math.max(now, wheel.lookedAt));
   }

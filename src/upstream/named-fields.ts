@@ -1,7 +1,10 @@
 import type { Head } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
 
-/** Fields that `Connection` cannot name away: they say where the message goes and where it ends, or a recipient needs them. */
+/**
+ * Fields that `Connection` cannot name away: they say where the message goes and where it ends, or a recipient needs
+ * them.
+ */
 const KEPT = new Set([
   'host',
   'content-length',

@@ -5,8 +5,8 @@ import { BackendConnections, type ConnectionsTransport } from './connections.ts'
 import type { PooledConnection } from './pooled-connection.ts';
 
 /**
- * Connections that begin with a PROXY header: what it says holds for all that follows, so each serves one connection of a client,
- * and idle ones are found by their header.
+ * Connections that begin with a PROXY header: what it says holds for all that follows, so each serves one connection of
+ * a client, and idle ones are found by their header.
  */
 export class ProxiedConnections<C extends PooledConnection<C>> extends BackendConnections<C> {
   readonly #preamble: (x: DialRequest) => string;

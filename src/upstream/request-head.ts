@@ -8,9 +8,9 @@ import { HeaderId } from '../http1/header-id.ts';
 import { namedFields } from './named-fields.ts';
 
 /**
- * What becomes of a request field on its way to the backend, by HeaderId: 0 passed on as it is, 1 dropped, 2 looked at, 3 see `traceFate`, 4 passed on when a
- * trusted proxy has sent it.
- * Framing fields have one owner: this file writes them, whatever came (behaviours 51 to 53).
+ * What becomes of a request field on its way to the backend, by HeaderId: 0 passed on as it is, 1 dropped, 2 looked at,
+ * 3 see `traceFate`, 4 passed on when a trusted proxy has sent it. Framing fields have one owner: this file writes
+ * them, whatever came (behaviours 51 to 53).
  */
 const FATE = new Uint8Array(64);
 for (const id of [
@@ -89,7 +89,10 @@ export function requestHead(x: Exchange, head: Head, backend: Backend, cookies: 
   return out + x.client.forwardedLines() + x.requestIdLine + tail;
 }
 
-/** Where requests are traced, `traceparent` is written anew; `tracestate` goes on with the trace that it belongs to (W3C Trace Context, section 3.4). */
+/**
+ * Where requests are traced, `traceparent` is written anew; `tracestate` goes on with the trace that it belongs to (W3C
+ * Trace Context, section 3.4).
+ */
 function traceFate({ trace }: Exchange, id: number): number {
   if (trace === null) return 0;
   return id === HeaderId.tracestate && trace.continues ? 0 : 1;
@@ -109,7 +112,10 @@ function changedLine(head: Head, i: number, cookies: CookieNames): string | null
   }
 }
 
-/** Null: as it is. The authority of an absolute-form target replaces Host (RFC 9112 3.2.2), that of the backend an empty one. */
+/**
+ * Null: as it is. The authority of an absolute-form target replaces Host (RFC 9112 3.2.2), that of the backend an empty
+ * one.
+ */
 function hostLine(head: Head): string | null {
   if (head.authorityEnd > 0) return `Host: ${head.host}\r\n`;
   return head.hostValue === '' ? '' : null;
@@ -126,7 +132,10 @@ function cookieLine(head: Head, i: number, cookies: CookieNames): string | null 
   return rest === '' ? '' : `${head.name(i)}: ${rest}\r\n`;
 }
 
-/** Null: as it is. Of the two methods that it is for one forward fewer is left (RFC 9110 7.6.2); none left does not come here. */
+/**
+ * Null: as it is. Of the two methods that it is for one forward fewer is left (RFC 9110 7.6.2); none left does not come
+ * here.
+ */
 function maxForwardsLine(head: Head, i: number): string | null {
   if (head.method !== 'TRACE' && head.method !== 'OPTIONS') return null;
   const value = head.value(i);

@@ -16,8 +16,9 @@ export interface SentRequest {
 }
 
 /**
- * Sends requests to a backend: the head, what there is of the body, and the rest of it as it comes from the client, no faster than the backend
- * takes it. What has been sent stays in the exchange for another attempt, up to `retry.bodyBuffer`. One per connection, reused.
+ * Sends requests to a backend: the head, what there is of the body, and the rest of it as it comes from the client, no
+ * faster than the backend takes it. What has been sent stays in the exchange for another attempt, up to
+ * `retry.bodyBuffer`. One per connection, reused.
  */
 export class RequestSender {
   /** The head of the request that is next, or under way. */

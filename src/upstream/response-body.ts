@@ -17,8 +17,8 @@ const LAST_CHUNK = '0\r\n\r\n';
 const BAD_TRAILERS = 'malformed trailer section';
 
 /**
- * The body of a response as it comes in: finds its end, and passes it on in the form that the client takes. Chunked framing is checked before
- * it goes on. One per connection, reused.
+ * The body of a response as it comes in: finds its end, and passes it on in the form that the client takes. Chunked
+ * framing is checked before it goes on. One per connection, reused.
  */
 export class ResponseBody {
   /** Offset of the first byte behind the body, after Parse.done. */
@@ -70,8 +70,8 @@ export class ResponseBody {
   }
 
   /**
-   * Whether bytes[from, to), which came in one read with the head, can be its beginning: broken framing can still be a clean 502 then.
-   * Passes nothing on.
+   * Whether bytes[from, to), which came in one read with the head, can be its beginning: broken framing can still be a
+   * clean 502 then. Passes nothing on.
    */
   beginsWell(bytes: Buffer, from: number, to: number): boolean {
     if (this.#framing !== Framing.chunked || from === to) return true;

@@ -116,8 +116,9 @@ function privateCacheControl(value: string): string {
 const HEURISTIC = new Set([200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501]);
 
 /**
- * Fields that tell caches of one kind what Cache-Control says to all (RFC 9213): a cache that knows its own does not look at the other, and would keep a response
- * that has a session cookie in it. The names are of the RFC, its predecessor, Akamai, nginx and LiteSpeed; those of Cloudflare, Netlify and Vercel end like the first.
+ * Fields that tell caches of one kind what Cache-Control says to all (RFC 9213): a cache that knows its own does not
+ * look at the other, and would keep a response that has a session cookie in it. The names are of the RFC, its
+ * predecessor, Akamai, nginx and LiteSpeed; those of Cloudflare, Netlify and Vercel end like the first.
  */
 function isForCaches(name: string): boolean {
   return /^(?:(?:.+-)?cdn-cache-control|surrogate-control|edge-control|x-accel-expires|x-litespeed-cache-control)$/i.test(
@@ -125,7 +126,9 @@ function isForCaches(name: string): boolean {
   );
 }
 
-/** Whether a cache could keep this response: then `Cache-Control: private` has to be added when a cookie goes with it. */
+/**
+ * Whether a cache could keep this response: then `Cache-Control: private` has to be added when a cookie goes with it.
+ */
 export function isCacheable(head: Head, method: string): boolean {
   if (method !== 'GET' && method !== 'HEAD') return false;
   if (HEURISTIC.has(head.status) || head.findId(HeaderId.cacheControl) >= 0) return true;

@@ -1,6 +1,7 @@
 /**
- * Resume of a broken response (behaviours 48 to 50): which responses can go on at another backend, how the rest is asked for, and which answers bring
- * exactly that rest. Whatever is not certain is refused: a response that is cut can be fetched again, one with wrong bytes in it is never found out.
+ * Resume of a broken response (behaviours 48 to 50): which responses can go on at another backend, how the rest is
+ * asked for, and which answers bring exactly that rest. Whatever is not certain is refused: a response that is cut can
+ * be fetched again, one with wrong bytes in it is never found out.
  */
 import type { Resumption } from '../exchange/resumption.ts';
 import { Framing, type Head } from '../http1/head.ts';
@@ -53,7 +54,10 @@ export function restOf({ first, last }: Resumption, sent: number): number {
   return last - first + 1 - sent;
 }
 
-/** The field lines, the last one without its CRLF, that ask for the rest behind the first `sent` bytes of the body (behaviour 49). */
+/**
+ * The field lines, the last one without its CRLF, that ask for the rest behind the first `sent` bytes of the body
+ * (behaviour 49).
+ */
 export function rangeLines({ etag, first, last, total }: Resumption, sent: number): string {
   // Up to the end of all there is, no end has to be named.
   const end = String(last + 1) === total ? '' : last;

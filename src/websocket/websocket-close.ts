@@ -18,7 +18,9 @@ export function closeToClient(reason: CloseReason): string {
   return Buffer.concat([Buffer.of(FIN_CLOSE, reason.length), reason]).latin1Slice();
 }
 
-/** The same for a backend, to which limpet is a client: masked with a fresh key that nobody can foresee (RFC 6455 5.3). */
+/**
+ * The same for a backend, to which limpet is a client: masked with a fresh key that nobody can foresee (RFC 6455 5.3).
+ */
 export function closeToBackend(reason: CloseReason): Buffer {
   const frame = Buffer.alloc(6 + reason.length);
   frame[0] = FIN_CLOSE;

@@ -12,7 +12,10 @@ const Closing = {
   done: 3,
 } as const;
 
-/** One direction of a WebSocket: what goes on of its bytes, and where a Close frame of limpet's own can take the place of the rest. */
+/**
+ * One direction of a WebSocket: what goes on of its bytes, and where a Close frame of limpet's own can take the place
+ * of the rest.
+ */
 export class WebSocketFlow {
   /** The direction broke off in the middle of a frame: no Close frame can follow. */
   brokenOff = false;
@@ -40,7 +43,9 @@ export class WebSocketFlow {
     return !this.#frames.broken && !this.#frames.closeBegan;
   }
 
-  /** Reads bytes[from, to) that have come. Returns the offset up to which they go on; then `takeClose` is to be asked. */
+  /**
+   * Reads bytes[from, to) that have come. Returns the offset up to which they go on; then `takeClose` is to be asked.
+   */
   pass(bytes: Buffer, from: number, to: number): number {
     const frames = this.#frames;
     let p = from;

@@ -36,7 +36,10 @@ export class FrameReader {
   #extended = 0;
   #least = 0;
 
-  /** @param masked whether frames of this direction are masked: those of clients must be, those of servers must not (RFC 6455 5.1) */
+  /**
+   * @param masked whether frames of this direction are masked: those of clients must be, those of servers must not (RFC
+   * 6455 5.1)
+   */
   constructor(masked: boolean) {
     this.#mask = masked ? MASK : 0;
   }

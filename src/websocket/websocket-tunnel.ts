@@ -11,9 +11,10 @@ interface WebSocketPeer {
 }
 
 /**
- * A WebSocket that passes through, and how limpet closes it, at a graceful stop (behaviour 46) or when its session has ended: Close frames to both
- * peers, each at the next boundary of its direction. Behind it nothing more goes to that peer, and its own Close frame, the answer,
- * is not passed on; then its connection ends with FIN. The two peers do not wait for each other.
+ * A WebSocket that passes through, and how limpet closes it, at a graceful stop (behaviour 46) or when its session has
+ * ended: Close frames to both peers, each at the next boundary of its direction. Behind it nothing more goes to that
+ * peer, and its own Close frame, the answer, is not passed on; then its connection ends with FIN. The two peers do not
+ * wait for each other.
  */
 export class WebSocketTunnel {
   readonly fromClient = new WebSocketFlow(true);
@@ -25,7 +26,8 @@ export class WebSocketTunnel {
 
   /**
    * Begins to close it, unless a peer has begun to by itself or does not keep to the framing: such a one is left alone.
-   * Called again with `urgent` when the time gets short: then the end of a frame will do where the end of a message has not come.
+   * Called again with `urgent` when the time gets short: then the end of a frame will do where the end of a message has
+   * not come.
    */
   goAway(urgent: boolean, reason: CloseReason, client: WebSocketPeer, backend: WebSocketPeer): void {
     const { fromClient, fromBackend } = this;
@@ -40,12 +42,15 @@ export class WebSocketTunnel {
     this.step(client, backend);
   }
 
-  /** Of a WebSocket that goes away: does what has come due since the last time. Called after each event on either side. */
+  /**
+   * Of a WebSocket that goes away: does what has come due since the last time. Called after each event on either side.
+   */
   step(client: WebSocketPeer, backend: WebSocketPeer): void {
     const { fromClient, fromBackend } = this;
     if (fromClient.takeClose()) backend.write(closeToBackend(this.#reason));
     if (fromBackend.takeClose()) client.write(closeToClient(this.#reason), 'latin1');
-    // What a peer still sends is dropped: that the other one reads slowly, or is gone, must not keep its answer from being read.
+    // What a peer still sends is dropped: that the other one reads slowly, or is gone, must not keep its answer from
+    // being read.
     if (fromClient.done) client.resume();
     if (fromBackend.done) backend.resume();
     if (fromClient.done && (fromClient.brokenOff || fromBackend.senderClosed || this.#backendEnded)) backend.end();

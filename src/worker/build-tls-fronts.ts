@@ -4,7 +4,8 @@ import { TlsFront, type TlsFrontParts } from '../listeners/tls-front.ts';
 import type { RunningModel } from '../model/running-model.ts';
 
 /**
- * The TLS side of each listener that has one, by its key. Where nothing has changed since `before` it stays the same one.
+ * The TLS side of each listener that has one, by its key. Where nothing has changed since `before` it stays the same
+ * one.
  * @throws StartError when certificates cannot be used
  */
 export function buildTlsFronts(

@@ -76,7 +76,10 @@ interface WorkerThread {
   readonly tid: number;
 }
 
-/** One thread that carries traffic: what it is made of, and its life from the first listening socket to the last connection. */
+/**
+ * One thread that carries traffic: what it is made of, and its life from the first listening socket to the last
+ * connection.
+ */
 export class Worker {
   readonly #post: (message: FromWorker) => void;
   readonly #log: WorkerLog;
@@ -328,7 +331,9 @@ export class Worker {
     this.#next = null;
   }
 
-  /** The listeners of a model: those of `before` where the address stays, new ones that take nothing in yet otherwise. */
+  /**
+   * The listeners of a model: those of `before` where the address stays, new ones that take nothing in yet otherwise.
+   */
   #listeners(
     model: RunningModel,
     trusted: TrustedProxies,
@@ -420,7 +425,10 @@ export class Worker {
   }
 }
 
-/** Lets those listen that do not yet. Answers the ports of all. @throws StartError when one cannot; the others are left as they are */
+/**
+ * Lets those listen that do not yet. Answers the ports of all. @throws StartError when one cannot; the others are left
+ * as they are
+ */
 async function listenAll(
   listeners: ReadonlyMap<string, Listener>,
   before: ReadonlyMap<string, Listener>,

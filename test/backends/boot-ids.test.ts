@@ -11,7 +11,10 @@ function open(): BootIds {
   return new BootIds(layout, row);
 }
 
-/** What comes of an answer with this id, on a connection of now, to a request of the life that is now. Answers the news, and the life after it. */
+/**
+ * What comes of an answer with this id, on a connection of now, to a request of the life that is now. Answers the news,
+ * and the life after it.
+ */
 function see(boots: BootIds, id: string, life: number): [news: number, life: number] {
   let now = life;
   const news = boots.see(SLOT, BootIds.hash(id), life, life, boots.flips(SLOT), (ended) => {

@@ -331,7 +331,9 @@ test('whatever happens: never more than maxRequests, no place free while one wai
   );
 });
 
-/** A worker thread that sends `rounds` requests, 20 at a time, through its queue; nothing but wake-ups keeps it going. */
+/**
+ * A worker thread that sends `rounds` requests, 20 at a time, through its queue; nothing but wake-ups keeps it going.
+ */
 function startThread(setup: ReturnType<typeof setUp>, worker: number, mode: 'work' | 'hold'): Worker {
   const { memory, backend } = setup;
   return new Worker(new URL('./queue-worker.ts', import.meta.url), {

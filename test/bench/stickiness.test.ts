@@ -72,7 +72,10 @@ test('a proxy that never gives its cookie, or cuts the body, is refused', async 
   await assert.rejects(beginSessions({ ...target, bodyBytes: 61 }, 32), /60 bytes, backend [abc]; expected 200 and 61/);
 });
 
-/** Sends `parts` one after the other, each when the answers to the ones before have come, and returns all that came until the end. */
+/**
+ * Sends `parts` one after the other, each when the answers to the ones before have come, and returns all that came
+ * until the end.
+ */
 async function talk(parts: readonly string[], served: Served): Promise<string> {
   const backend = createResponder({ id: 'a', bodyBytes: 60, delay: 0, served, makeSession: () => 's1' });
   await once(backend.listen(0, '127.0.0.1'), 'listening');

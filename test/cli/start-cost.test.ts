@@ -1,4 +1,6 @@
-/** What a start costs: CPU time of the compiled limpet against that of Node alone, since machines differ and are busy. */
+/**
+ * What a start costs: CPU time of the compiled limpet against that of Node alone, since machines differ and are busy.
+ */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

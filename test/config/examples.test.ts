@@ -26,7 +26,10 @@ test('limpet check passes every example', async (t) => {
   }
 });
 
-/** Paths of the keys below a node, with the number of the line that each stands in; items of lists and names of pools are `*`. */
+/**
+ * Paths of the keys below a node, with the number of the line that each stands in; items of lists and names of pools
+ * are `*`.
+ */
 function* keysOf(
   node: unknown,
   lineOf: (offset: number) => number,

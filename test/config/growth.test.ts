@@ -6,7 +6,10 @@ import { parseConfig } from '../../src/config/load.ts';
 import type { PoolParts } from '../../src/config/parts.ts';
 import { takesWholeHost } from '../../src/config/takes-whole-host.ts';
 
-/** CPU that reading a configuration takes, ms: the least of a few times, so that what else the machine does hardly counts. */
+/**
+ * CPU that reading a configuration takes, ms: the least of a few times, so that what else the machine does hardly
+ * counts.
+ */
 function cpuOf(text: string): number {
   let least = Number.POSITIVE_INFINITY;
   for (let i = 0; i < 2; i++) {

@@ -10,7 +10,10 @@ after(() => made.remove());
 const good = made.make('good', { names: ['good.example'] });
 const other = made.make('other');
 
-/** What is said about a configuration with this `tls`, relative to the folder of the certificates: errors, then warnings. */
+/**
+ * What is said about a configuration with this `tls`, relative to the folder of the certificates: errors, then
+ * warnings.
+ */
 function said(tls: string): string {
   const text = `listeners: [{ bind: "127.0.0.1:0", tls: { ${tls} } }]\npools: { p: { backends: [{ id: a, url: "http://127.0.0.1:9" }] } }\n`;
   const loaded = parseConfig(text, made.path('limpet.yaml'));

@@ -156,7 +156,9 @@ function assertShares(
   assertNear(share(factory, weights, 4000, hasKey), expected);
 }
 
-/** Each count within four and a half standard deviations of what its share says; a policy may be more even than chance. */
+/**
+ * Each count within four and a half standard deviations of what its share says; a policy may be more even than chance.
+ */
 function assertNear(counts: readonly number[], weights: readonly number[]): void {
   const total = counts.reduce((sum, count) => sum + count, 0);
   const weight = weights.reduce((sum, each) => sum + each, 0);

@@ -20,7 +20,10 @@ export interface TestedSocket extends ByteSocket {
 export interface ByteSocketContract {
   /** A unix socket has no reset and no ports. */
   readonly tcp: boolean;
-  /** A new connection, which reads; `peer` is its other end as Node has it, with `allowHalfOpen`, and nobody reads from it yet. */
+  /**
+   * A new connection, which reads; `peer` is its other end as Node has it, with `allowHalfOpen`, and nobody reads from
+   * it yet.
+   */
   open(events: SocketEvents): Promise<{ readonly socket: TestedSocket; readonly peer: Socket }>;
 }
 
@@ -170,7 +173,10 @@ function* pieces(total: number, random: SeededRandom): Generator<Buffer> {
   }
 }
 
-/** Writes pieces as text, as bytes and as a copy, in one go or each for itself; waits where it is told to. Settles with their hash. */
+/**
+ * Writes pieces as text, as bytes and as a copy, in one go or each for itself; waits where it is told to. Settles with
+ * their hash.
+ */
 async function writeAll(log: SocketLog, total: number, random: SeededRandom): Promise<string> {
   const { socket } = log;
   const hash = createHash('sha256');

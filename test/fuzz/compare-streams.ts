@@ -3,8 +3,8 @@ import { asksForUpgrade, type Difference, isKeepAliveDifference } from './differ
 import type { ReadMessage, ReadStream } from './message.ts';
 
 /**
- * Holds what limpet made of a stream against what Node made of it: limpet lets nothing through that Node refuses, and what both let through
- * is the same message with the same end. The other way round limpet may be stricter.
+ * Holds what limpet made of a stream against what Node made of it: limpet lets nothing through that Node refuses, and
+ * what both let through is the same message with the same end. The other way round limpet may be stricter.
  * @param method of the request, when the streams are answers to it
  * @param text what both have read
  * @returns what is wrong, or ''

@@ -1,7 +1,10 @@
 import { METHODS } from 'node:http';
 import type { ReadMessage } from './message.ts';
 
-/** Where limpet lets through what Node's parser does not, on purpose. Everything else of that kind is a failure of the test. */
+/**
+ * Where limpet lets through what Node's parser does not, on purpose. Everything else of that kind is a failure of the
+ * test.
+ */
 export interface Difference {
   readonly name: string;
   readonly why: string;
@@ -113,7 +116,9 @@ export const KEEP_ALIVE_DIFFERENCES: readonly Omit<Difference, 'explains'>[] = [
   },
 ];
 
-/** Whether one of KEEP_ALIVE_DIFFERENCES is about this message; `method` is that of the request when it is a response. */
+/**
+ * Whether one of KEEP_ALIVE_DIFFERENCES is about this message; `method` is that of the request when it is a response.
+ */
 export function isKeepAliveDifference({ version, fields }: ReadMessage, method: string): boolean {
   const isFraming = (name: string, i: number): boolean =>
     i % 2 === 0 && /^(?:content-length|transfer-encoding)$/i.test(name);

@@ -1,8 +1,9 @@
 /**
- * limpet's readers against Node's HTTP parser (llhttp), on messages from a generator: limpet lets nothing through that Node refuses, but for
- * what differences.ts says, and what both let through they read alike.
+ * limpet's readers against Node's HTTP parser (llhttp), on messages from a generator: limpet lets nothing through that
+ * Node refuses, but for what differences.ts says, and what both let through they read alike.
  *
- * A failure says the seed and the case. FUZZ_CASES=1000000 FUZZ_SEED=7 node --test test/fuzz/differential.test.ts runs longer, or another row.
+ * A failure says the seed and the case. FUZZ_CASES=1000000 FUZZ_SEED=7 node --test test/fuzz/differential.test.ts runs
+ * longer, or another row.
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -22,7 +23,9 @@ import { SeededRandom } from './seeded-random.ts';
 const CASES = Number(process.env.FUZZ_CASES ?? often(2_500, 50_000));
 const SEED = Number(process.env.FUZZ_SEED ?? 1);
 
-/** How many cases both let through, only Node, or neither: a run in which hardly anything is let through proves nothing. */
+/**
+ * How many cases both let through, only Node, or neither: a run in which hardly anything is let through proves nothing.
+ */
 class Tally {
   both = 0;
   nodeOnly = 0;

@@ -38,7 +38,10 @@ const SPECIAL = [
   '+',
 ];
 
-/** The text with one edit: bytes put in, taken out, changed or repeated, a line doubled, the case of a stretch turned, a number or line end tampered with. */
+/**
+ * The text with one edit: bytes put in, taken out, changed or repeated, a line doubled, the case of a stretch turned, a
+ * number or line end tampered with.
+ */
 export function edited(text: string, random: SeededRandom): string {
   const at = random.below(text.length + 1);
   const before = text.slice(0, at);

@@ -3,7 +3,10 @@ import { Framing, Head, Parse } from '../../src/http1/head.ts';
 import type { ReadMessage, ReadStream } from './message.ts';
 import { readPlainChunks } from './plain-chunks.ts';
 
-/** What limpet makes of a stream of requests that comes in these pieces: the readers of its data path, without what they are for. */
+/**
+ * What limpet makes of a stream of requests that comes in these pieces: the readers of its data path, without what they
+ * are for.
+ */
 export function readByLimpet(pieces: readonly Buffer[]): ReadStream {
   const stream: ReadStream = { messages: [], refused: '' };
   const head = new Head(1_000);

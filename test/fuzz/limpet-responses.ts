@@ -6,8 +6,8 @@ import type { ReadMessage, ReadStream } from './message.ts';
 import { readPlainChunks } from './plain-chunks.ts';
 
 /**
- * What limpet makes of the answer to one request with `method`, in these pieces and then the end of the connection: the readers of its data path,
- * put together as upstream/upstream.ts does it. Holds the 1xx responses and the final one.
+ * What limpet makes of the answer to one request with `method`, in these pieces and then the end of the connection: the
+ * readers of its data path, put together as upstream/upstream.ts does it. Holds the 1xx responses and the final one.
  */
 export function readResponseByLimpet(method: string, pieces: readonly Buffer[]): ReadStream {
   const stream: ReadStream = { messages: [], refused: '' };

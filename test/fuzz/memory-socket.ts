@@ -1,6 +1,9 @@
 import { Duplex } from 'node:stream';
 
-/** A connection that exists in memory only: what the test puts in is read by Node's HTTP parser, and what Node writes is kept. */
+/**
+ * A connection that exists in memory only: what the test puts in is read by Node's HTTP parser, and what Node writes is
+ * kept.
+ */
 export class MemorySocket extends Duplex {
   /** All that was written to it, as latin1 text. */
   written = '';

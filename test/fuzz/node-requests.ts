@@ -4,7 +4,10 @@ import { setImmediate } from 'node:timers/promises';
 import { MemorySocket } from './memory-socket.ts';
 import type { ReadMessage, ReadStream } from './message.ts';
 
-/** Node's HTTP server, without `insecureHTTPParser`, as a reader of requests: over connections in memory, answering nothing. */
+/**
+ * Node's HTTP server, without `insecureHTTPParser`, as a reader of requests: over connections in memory, answering
+ * nothing.
+ */
 export class NodeRequests {
   readonly #server: Server;
   readonly #streams = new WeakMap<Duplex, ReadStream>();

@@ -3,8 +3,9 @@ import { MemorySocket } from './memory-socket.ts';
 import type { ReadMessage, ReadStream } from './message.ts';
 
 /**
- * What Node's HTTP client, without `insecureHTTPParser`, makes of the answer to one request with `method`: bytes that come in these pieces, then the end
- * of the connection. The stream holds the 1xx responses and the final one; what comes behind that is not looked at.
+ * What Node's HTTP client, without `insecureHTTPParser`, makes of the answer to one request with `method`: bytes that
+ * come in these pieces, then the end of the connection. The stream holds the 1xx responses and the final one; what
+ * comes behind that is not looked at.
  */
 export function readByNode(method: string, pieces: readonly Buffer[]): Promise<ReadStream> {
   const { promise, resolve } = Promise.withResolvers<ReadStream>();
@@ -17,7 +18,8 @@ export function readByNode(method: string, pieces: readonly Buffer[]): Promise<R
     maxHeaderSize: 1_000_000,
     insecureHTTPParser: false,
   });
-  // An agent would take the connection back; without one Node asks for `Connection: close` and would not say what it makes of keep-alive.
+  // An agent would take the connection back; without one Node asks for `Connection: close` and would not say what it
+  // makes of keep-alive.
   client.shouldKeepAlive = true;
   client.maxHeadersCount = 0;
   client.on('information', (info) => {

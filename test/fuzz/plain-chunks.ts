@@ -10,8 +10,8 @@ export interface PlainChunks {
 }
 
 /**
- * Reads a chunked body from `at` on in the one form that limpet writes: sizes in hex, no extensions, CRLF everywhere. Written apart from the decoder,
- * for tests that look at what it lets through.
+ * Reads a chunked body from `at` on in the one form that limpet writes: sizes in hex, no extensions, CRLF everywhere.
+ * Written apart from the decoder, for tests that look at what it lets through.
  */
 export function readPlainChunks(text: string, at = 0): PlainChunks {
   let data = '';

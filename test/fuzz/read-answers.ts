@@ -20,7 +20,8 @@ export interface Answers {
 }
 
 /**
- * Reads what a client got until its connection ended, by the letter: responses one behind the other, 1xx before them, nothing else.
+ * Reads what a client got until its connection ended, by the letter: responses one behind the other, 1xx before them,
+ * nothing else.
  * @param head the first one answers a HEAD request
  */
 export function readAnswers(text: string, head: boolean): Answers {

@@ -3,8 +3,9 @@ import { type BackendConnection, RawBackend } from '../support/raw-backend.ts';
 import { readPlainChunks } from './plain-chunks.ts';
 
 /**
- * A backend that takes every byte down to the letter: it says what among them is ambiguous or illegal ("dirty"), counts the whole requests, and
- * answers each with 200 and two bytes. It reads with a grammar of its own, not with limpet's parser.
+ * A backend that takes every byte down to the letter: it says what among them is ambiguous or illegal ("dirty"), counts
+ * the whole requests, and answers each with 200 and two bytes. It reads with a grammar of its own, not with limpet's
+ * parser.
  */
 export class RecordingOrigin {
   /** Whole requests since the last `reset`. */

@@ -1,10 +1,16 @@
-/** Messages of the corpus on which limpet and the project that they come from disagree, with the reason. The test fails when a list and reality differ. */
+/**
+ * Messages of the corpus on which limpet and the project that they come from disagree, with the reason. The test fails
+ * when a list and reality differ.
+ */
 export interface Disagreement {
   readonly why: string;
   readonly ids: readonly string[];
 }
 
-/** Requests that their own project takes and limpet refuses. Requests of HTTP/1.1 without Host, which limpet refuses one and all, are not listed. */
+/**
+ * Requests that their own project takes and limpet refuses. Requests of HTTP/1.1 without Host, which limpet refuses one
+ * and all, are not listed.
+ */
 export const STRICTER_REQUESTS: readonly Disagreement[] = [
   {
     why: 'A second request on the connection has no Host (behaviour 53); the first is answered.',

@@ -97,7 +97,8 @@ test('the probes of 200 backends are spread evenly at the start and stay spread 
   await clock.advance(20_000);
   const perSlice = new Array<number>(200).fill(0);
   for (const { at } of probes.asked) perSlice[Math.floor((at - start) / 100)]!++;
-  // Ten in a tenth of a second is perfectly even; the second probe of a backend comes 1.8 s after the first at the earliest.
+  // Ten in a tenth of a second is perfectly even; the second probe of a backend comes 1.8 s after the first at the
+  // earliest.
   for (const count of perSlice.slice(0, 18)) assert.ok(count >= 9 && count <= 11, perSlice.join(' '));
   for (const count of perSlice) assert.ok(count <= 30, perSlice.join(' '));
   const gaps = pool.backends.flatMap(({ id }) =>

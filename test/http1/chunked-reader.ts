@@ -12,7 +12,10 @@ export interface ChunkedOutcome {
   readonly taken: number;
 }
 
-/** Feeds `text` cut at `cuts` (offsets in ascending order) to a decoder, each piece in a buffer of its own with other bytes around it. */
+/**
+ * Feeds `text` cut at `cuts` (offsets in ascending order) to a decoder, each piece in a buffer of its own with other
+ * bytes around it.
+ */
 export function readChunked(
   text: string,
   wire: boolean,

@@ -14,7 +14,10 @@ type Kind = 'request' | 'response';
 /** Size of what connections read into. */
 const READ_BYTES = incoming.length;
 
-/** One that takes its shortcuts, as those of a limpet do. Memory for it is never given back, so there is one of each kind. */
+/**
+ * One that takes its shortcuts, as those of a limpet do. Memory for it is never given back, so there is one of each
+ * kind.
+ */
 const swift = new Head(1_000, true);
 
 /** Everything that a head says of what it has parsed; of one that is refused or not complete, what is defined then. */
@@ -42,7 +45,10 @@ function factsOf(head: Head, kind: Kind, bytes: Buffer, start: number, end: numb
   };
 }
 
-/** The same by a head that has seen nothing before and looks at each byte on its own, in a buffer that holds nothing else. */
+/**
+ * The same by a head that has seen nothing before and looks at each byte on its own, in a buffer that holds nothing
+ * else.
+ */
 function freshFacts(kind: Kind, text: string): object {
   const bytes = Buffer.from(text, 'latin1');
   assert.ok(bytes.length < READ_BYTES);
@@ -90,8 +96,8 @@ const line = fc
   .map(([name, before, text, after]) => `${name}:${before}${text}${after}\r\n`);
 
 /**
- * Heads that follow each other, made of a few lines in few orders: what one has taught is asked of the next ones, and is wrong often
- * enough. `cut` bytes at the end of a head have not come.
+ * Heads that follow each other, made of a few lines in few orders: what one has taught is asked of the next ones, and
+ * is wrong often enough. `cut` bytes at the end of a head have not come.
  */
 const heads = fc.array(line, { minLength: 2, maxLength: 6 }).chain((lines) =>
   fc.array(

@@ -55,8 +55,9 @@ function parse(head: Head, kind: 'request' | 'response', bytes: Buffer, start: n
 }
 
 /**
- * Parses `text` as it would come in reads of every length: the head after each byte. Whatever the split, the outcome is one and the same,
- * known from some byte on and never taken back; before it more is asked for. Also in the middle of a larger buffer.
+ * Parses `text` as it would come in reads of every length: the head after each byte. Whatever the split, the outcome is
+ * one and the same, known from some byte on and never taken back; before it more is asked for. Also in the middle of a
+ * larger buffer.
  */
 export function readInEverySplit(kind: 'request' | 'response', text: string, maxFields = 100): HeadFacts {
   const bytes = Buffer.from(text, 'latin1');

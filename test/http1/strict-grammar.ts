@@ -1,6 +1,6 @@
 /**
- * The grammar of a message head as regular expressions, written from the RFCs and apart from the parser:
- * whatever the parser lets through has to match. Also what tests hold the bytes against that reach a backend or a client.
+ * The grammar of a message head as regular expressions, written from the RFCs and apart from the parser: whatever the
+ * parser lets through has to match. Also what tests hold the bytes against that reach a backend or a client.
  */
 const TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
 const VALUE = '[\\t\\x20-\\x7e\\x80-\\xff]*';
@@ -40,7 +40,10 @@ export function fieldProblem(head: string, kind: 'request' | 'response'): string
   return '';
 }
 
-/** A head with what limpet takes although it is not plain brought into the form in which it goes on; anything else stays as it is. */
+/**
+ * A head with what limpet takes although it is not plain brought into the form in which it goes on; anything else stays
+ * as it is.
+ */
 export function inPlainForm(head: string, kind: 'request' | 'response'): string {
   const plain = head
     .replace(kind === 'request' ? /^(\S+ \S+ HTTP\/1\.)[2-9](?=\r\n)/ : /^(HTTP\/1\.)[2-9](?= )/, '$11')

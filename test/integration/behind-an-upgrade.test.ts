@@ -1,6 +1,7 @@
 /**
- * What comes behind a request for another protocol is of that protocol, or nothing: never a request (RFC 9110 7.8, RFC 8441 5, RFC 9931). Every refusal, with
- * bytes that spell a request sent in every way, over HTTP/1.1 and HTTP/2; the backends record what reaches them.
+ * What comes behind a request for another protocol is of that protocol, or nothing: never a request (RFC 9110 7.8, RFC
+ * 8441 5, RFC 9931). Every refusal, with bytes that spell a request sent in every way, over HTTP/1.1 and HTTP/2; the
+ * backends record what reaches them.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -254,7 +255,8 @@ async function overHttp2(refusal: Refusal, way: Way): Promise<void> {
   if (way !== 'behind a body')
     assert.ok(client.frames.some(({ type, stream }) => type === Type.headers && stream === 1));
   if (way === 'behind the answer') client.send(data(EVIL));
-  // The next request on the connection is as any other. That an ended stream goes on may be an error of the connection (RFC 9113 5.1).
+  // The next request on the connection is as any other. That an ended stream goes on may be an error of the connection
+  // (RFC 9113 5.1).
   if (await client.alive()) {
     client.request(3, request('/probe'));
     assert.equal((await client.ended(3))?.type, Type.data);

@@ -15,7 +15,10 @@ const MS = 30_000;
 /** More than passive ejection needs. */
 const MANY = 12;
 
-/** An application that speaks HTTP/2: `/stream` answers one event and then nothing, `/hold` when it is let, all else at once. */
+/**
+ * An application that speaks HTTP/2: `/stream` answers one event and then nothing, `/hold` when it is let, all else at
+ * once.
+ */
 class Http2Backend {
   readonly id: string;
   readonly #server: Http2Server = createServer();

@@ -16,7 +16,10 @@ import { RawClient } from '../support/raw-client.ts';
 const AT_ONCE = 128;
 const MS = 60_000;
 
-/** A TLS server that shakes hands with the first so many connections only: to whoever connects after that, it does not get to an end. */
+/**
+ * A TLS server that shakes hands with the first so many connections only: to whoever connects after that, it does not
+ * get to an end.
+ */
 class Reluctant {
   readonly opened: Socket[] = [];
   readonly requests: { readonly request: IncomingMessage; readonly response: ServerResponse }[] = [];

@@ -1,4 +1,6 @@
-/** Raw messages from the tests of llhttp and of Apache httpd, and messages from a generator, through a running limpet. */
+/**
+ * Raw messages from the tests of llhttp and of Apache httpd, and messages from a generator, through a running limpet.
+ */
 import assert from 'node:assert/strict';
 import { connect } from 'node:http2';
 import { after, before, describe, test } from 'node:test';
@@ -151,7 +153,10 @@ describe('54: raw responses through limpet to a client', () => {
     await backend?.stop();
   });
 
-  /** Has the backend answer a request with these bytes and FIN; holds that the client gets one HTTP/1.1 response and nothing else. */
+  /**
+   * Has the backend answer a request with these bytes and FIN; holds that the client gets one HTTP/1.1 response and
+   * nothing else.
+   */
   async function exchange(text: string, method: string, name: string): Promise<Answer> {
     response = text;
     const client = await RawClient.open(limpet.port);

@@ -53,7 +53,10 @@ function members(limpet: LimpetProcess, ...ids: string[]): Promise<true> {
   );
 }
 
-/** Waits until a worker that still runs by the members before has had its say: ten new sessions in a row go where they are wanted. */
+/**
+ * Waits until a worker that still runs by the members before has had its say: ten new sessions in a row go where they
+ * are wanted.
+ */
 function newSessionsGoTo(limpet: LimpetProcess, ...backends: string[]): Promise<true> {
   const wanted = backends.sort().join();
   return eventually(

@@ -10,7 +10,10 @@ import { startLimpetProcess } from '../support/limpet.ts';
 const EVENTS = 100;
 /** A machine with other things to do has good moments too: the best batch of so many counts. */
 const BATCHES = 8;
-/** ms that limpet may add to the median. A timer or Nagle's algorithm adds 40 to each; on a quiet machine it is less than one. */
+/**
+ * ms that limpet may add to the median. A timer or Nagle's algorithm adds 40 to each; on a quiet machine it is less
+ * than one.
+ */
 const MOST_MS = 15;
 
 function median(values: number[]): number {

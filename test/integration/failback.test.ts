@@ -71,7 +71,10 @@ describe('failback', () => {
     });
   }
 
-  /** Takes a backend out, and waits until limpet knows; and that it takes the others for up, which a machine that stood still may have put in doubt. */
+  /**
+   * Takes a backend out, and waits until limpet knows; and that it takes the others for up, which a machine that stood
+   * still may have put in doubt.
+   */
   async function stop(id: string, pool = 'shop'): Promise<void> {
     await backends.find((backend) => backend.id === id)!.stop();
     stopped.add(id);

@@ -76,7 +76,10 @@ const BAD_CHUNKS: Readonly<Record<string, string>> = {
 describe('53: requests that are refused', () => {
   const pair = RawPair.inSuite();
 
-  /** Sends `text`; it is answered with `status` and the connection ends; the backend gets nothing but the request that is sent after it. */
+  /**
+   * Sends `text`; it is answered with `status` and the connection ends; the backend gets nothing but the request that
+   * is sent after it.
+   */
   async function assertRefused(text: string, status = 400, code = 'BAD_REQUEST'): Promise<void> {
     for (const connection of pair.backend.connections) connection.text = '';
     const client = await pair.open();

@@ -1,4 +1,7 @@
-/** Backends that break off at each byte of a response, and clients that leave at each byte of what they send and get; over HTTP/1.1 and HTTP/2. */
+/**
+ * Backends that break off at each byte of a response, and clients that leave at each byte of what they send and get;
+ * over HTTP/1.1 and HTTP/2.
+ */
 import assert from 'node:assert/strict';
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { after, before, describe, test } from 'node:test';

@@ -1,4 +1,7 @@
-/** The Docker image: built and run where containers can run, on a base made of this machine; its steps one by one everywhere. */
+/**
+ * The Docker image: built and run where containers can run, on a base made of this machine; its steps one by one
+ * everywhere.
+ */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,6 @@
-/** What is taken although it is not in plain form goes on in plain form: framing fields in digits, without white space. */
+/**
+ * What is taken although it is not in plain form goes on in plain form: framing fields in digits, without white space.
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2';

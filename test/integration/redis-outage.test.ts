@@ -9,7 +9,10 @@ import { bearer, each, type Pair, startPair } from '../support/redis-pair.ts';
 const SESSIONS = 400;
 /** Requests a second, both nodes together. */
 const RATE = 500;
-/** What the slowest twentieth takes on a busy machine, ms; with a wait for the store it would be 500 and more for every one. */
+/**
+ * What the slowest twentieth takes on a busy machine, ms; with a wait for the store it would be 500 and more for every
+ * one.
+ */
 const NOISE_MS = 450;
 const FLIP_MS = 60_000;
 
@@ -21,7 +24,10 @@ interface Phase {
   failed: string[];
 }
 
-/** Sessions, half by token and half by cookie, that send requests at a fixed rate to both nodes, each of them one at a time. */
+/**
+ * Sessions, half by token and half by cookie, that send requests at a fixed rate to both nodes, each of them one at a
+ * time.
+ */
 class Traffic {
   readonly #pair: Pair;
   readonly #homes = new Map<number, string>();

@@ -20,7 +20,10 @@ before(async () => {
 });
 after(() => Promise.all((backends ?? []).map((backend) => backend.kill())));
 
-/** Sends the requests of all sessions to the two nodes by turns that no session can foresee; answers how many sessions each backend got. */
+/**
+ * Sends the requests of all sessions to the two nodes by turns that no session can foresee; answers how many sessions
+ * each backend got.
+ */
 async function spray(pair: Pair, kind: 'token' | 'cookie'): Promise<Map<string, number>> {
   const shares = new Map<string, number>();
   await each(SESSIONS, AT_ONCE, async (session) => {
@@ -65,7 +68,8 @@ describe('two nodes of two workers that share a Redis', () => {
   });
 
   test(`18: the first two requests of a session, at the same moment at both nodes, ${TRIALS} times`, async () => {
-    // A machine that stands still for half a second trips the breaker, and then nodes decide alone, as they should: those trials are made once more.
+    // A machine that stands still for half a second trips the breaker, and then nodes decide alone, as they should:
+    // those trials are made once more.
     const trips = (): number =>
       pair.nodes.reduce((sum, { log }) => sum + log.filter(({ msg }) => FLIP.test(String(msg))).length, 0);
     let apart = 0;
@@ -97,7 +101,8 @@ describe('two nodes of two workers that share a Redis', () => {
     const key = String((JSON.parse(first.body) as { headers: Record<string, string> }).headers['limpet-session']);
     const target = ['a', 'b', 'c'].find((id) => id !== first.backend)!;
     await one.moveSession(key, target);
-    // Not from the list: that comes in pages, and there may be more than one of them. A store that was down has to come up again before.
+    // Not from the list: that comes in pages, and there may be more than one of them. A store that was down has to come
+    // up again before.
     const seenByTwo = async (): Promise<boolean> => {
       const answer = await fetch(`${pair.nodes[1].admin}/api/v1/sessions/${key}`);
       return ((await answer.json()) as { backend?: string }).backend === target;

@@ -11,7 +11,10 @@ export function firstResponse(text: string): { head: string; body: string; rest:
   return { head, body: text.slice(end + 4, end + 4 + length), rest: text.slice(end + 4 + length) };
 }
 
-/** Holds that `text` is one error answer of limpet's own and nothing else, and that it ends the connection when `closes`. */
+/**
+ * Holds that `text` is one error answer of limpet's own and nothing else, and that it ends the connection when
+ * `closes`.
+ */
 export function assertError(text: string, status: number, code: string, closes: boolean): void {
   const { head, body, rest } = firstResponse(text);
   assert.match(head, new RegExp(`^HTTP/1\\.1 ${status} `), JSON.stringify(text));

@@ -117,7 +117,10 @@ const EVIL = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil';
 describe('54: bytes behind a response', () => {
   const pair = RawPair.inSuite();
 
-  /** Sends `request`, which is answered with `response`, and settles with what the client got and the connection that the backend got it on. */
+  /**
+   * Sends `request`, which is answered with `response`, and settles with what the client got and the connection that
+   * the backend got it on.
+   */
   async function answered(
     request: string,
     response: string,

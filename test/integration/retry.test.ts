@@ -333,8 +333,8 @@ describe('attempts and retries', () => {
   test('32: a body is not read before there is a connection, so that a large one can still go elsewhere', async () => {
     const size = 1_000_000;
     const attempts: unknown[] = [];
-    // The two backends take turns: one of two requests meets the one that does not answer first. Its body is far larger than
-    // what is kept for a retry: had it been read, it could not go to the other one.
+    // The two backends take turns: one of two requests meets the one that does not answer first. Its body is far larger
+    // than what is kept for a retry: had it been read, it could not go to the other one.
     for (const turn of [1, 2]) {
       const client = await open();
       client.send(`POST /patient/${turn} HTTP/1.1\r\nHost: x\r\nContent-Length: ${size}\r\n\r\n`);

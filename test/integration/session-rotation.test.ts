@@ -184,7 +184,8 @@ describe('rotation, with 2 workers', () => {
     assert.notEqual(keyOf(await get('/', login.cookie)), keyOf(login));
     assert.notEqual((await get('/', login.cookie)).cookie, '', 'it has ended');
 
-    // Two log-ins at once. Whoever planted the old id and holds a log-in of his own up must not be sent the id of the session that another log-in has made.
+    // Two log-ins at once. Whoever planted the old id and holds a log-in of his own up must not be sent the id of the
+    // session that another log-in has made.
     const two = await get('/');
     const slow = get('/?hold&session=rotate', two.cookie);
     await eventually('the slow one', () => held() === 1);

@@ -93,7 +93,8 @@ describe('the time of a session, with 2 workers', { concurrency: true }, () => {
       asked = Date.now();
       const answered = await get('/idle', cookie);
       const now = Date.now();
-      // From before one request is sent until after the next is answered: the time between the two at limpet is no longer.
+      // From before one request is sent until after the next is answered: the time between the two at limpet is no
+      // longer.
       if (cookie !== '' && now - before < IDLE * 0.9) assert.equal(keyOf(answered), key, 'the session goes on');
       if (answered.cookie !== '') cookie = answered.cookie;
       key = keyOf(answered);

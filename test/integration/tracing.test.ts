@@ -28,7 +28,8 @@ const likely = (): string => `${randomBytes(9).toString('hex')}${'f'.repeat(14)}
 /** Fails now and then, as its paths say. */
 function answer(request: IncomingMessage, response: ServerResponse, backend: HttpBackend): void {
   const { pathname } = new URL(request.url ?? '/', 'http://x');
-  // A connection for each request: none of its ends can be a keep-alive race (behaviour 30), after which the same attempt is made once more.
+  // A connection for each request: none of its ends can be a keep-alive race (behaviour 30), after which the same
+  // attempt is made once more.
   response.setHeader('Connection', 'close');
   if (pathname === '/drop') return void request.socket.destroy();
   if (pathname === '/hang' || pathname === '/slow') return;
@@ -105,7 +106,10 @@ ${pool('raw', `{ id: raw, url: "${raw.url}" }`, 'affinity: []')}
     collector.answer = takeAll;
   });
 
-  /** Sends a request as a part of a trace of its own, and settles with its spans: that of the request, and those of its attempts. */
+  /**
+   * Sends a request as a part of a trace of its own, and settles with its spans: that of the request, and those of its
+   * attempts.
+   */
   const traced = async (path: string, headers: Record<string, string> = {}, method = 'GET') => {
     const trace = traceId();
     const sent = { traceparent: `00-${trace}-${PARENT}-01`, ...headers };

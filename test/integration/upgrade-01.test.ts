@@ -1,4 +1,7 @@
-/** From limpet 0.1, as its commit has it, to this one and back. Where the history of the clone does not have it, its recorded formats are tested alone (test/sessions/limpet-01.test.ts). */
+/**
+ * From limpet 0.1, as its commit has it, to this one and back. Where the history of the clone does not have it, its
+ * recorded formats are tested alone (test/sessions/limpet-01.test.ts).
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

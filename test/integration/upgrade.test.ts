@@ -82,7 +82,8 @@ describe('upgrade from one process to another', () => {
     const load = Array.from({ length: 8 }, async (_, client) => {
       const made: number[] = [];
       for (let n = 0; !stopped; n++) {
-        // Now a new one, now a known one. Both processes accept for a moment, and each hears of what begins in the other a little later.
+        // Now a new one, now a known one. Both processes accept for a moment, and each hears of what begins in the
+        // other a little later.
         const known = made.findLastIndex((at) => at < performance.now() - 4_000);
         if (n % 5 !== 0 && known >= 0) {
           await one(`${client}-${Math.floor(Math.random() * (known + 1))}`);
@@ -102,7 +103,8 @@ describe('upgrade from one process to another', () => {
     for (const name of where.keys()) await one(name);
     assert.deepEqual(moved, []);
     t.diagnostic(`${where.size} sessions, ${lost.length} of ${served + lost.length} connections lost`);
-    // Where limpet may not turn net.ipv4.tcp_migrate_req on, Linux resets what comes in between the last accept and the close.
+    // Where limpet may not turn net.ipv4.tcp_migrate_req on, Linux resets what comes in between the last accept and the
+    // close.
     if (maySwitch) assert.deepEqual(lost, []);
     else
       assert.ok(lost.length <= Math.max(10, served / 100) && lost.every((code) => code === 'ECONNRESET'), lost.join());

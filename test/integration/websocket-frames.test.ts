@@ -9,7 +9,10 @@ import { eventually } from '../support/eventually.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
 import { WebSocketBackend } from '../support/websocket-backend.ts';
 
-/** Around each border between the three ways to write a length (RFC 6455 section 5.2), and one that no buffer holds at once. */
+/**
+ * Around each border between the three ways to write a length (RFC 6455 section 5.2), and one that no buffer holds at
+ * once.
+ */
 const SIZES = [0, 1, 2, 124, 125, 126, 127, 65_534, 65_535, 65_536, 1_048_576];
 const CODES = [1000, 1001, 1008, 1011, 3000, 4999];
 

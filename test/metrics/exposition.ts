@@ -16,7 +16,10 @@ export interface Family {
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 const TYPES = ['counter', 'gauge', 'histogram', 'summary', 'untyped'];
 
-/** Families by name. Throws on a line that is not exactly as the format has it, on a sample outside its family, on a series that comes twice. */
+/**
+ * Families by name. Throws on a line that is not exactly as the format has it, on a sample outside its family, on a
+ * series that comes twice.
+ */
 export function parseExposition(text: string): Map<string, Family> {
   if (!text.endsWith('\n')) throw new Error('the last line has no end');
   const families = new Map<string, Family>();

@@ -45,7 +45,8 @@ test('bank: a strict cookie, a transfer that is sent once, and no session on a s
   assert.equal((await send('GET', '/')).backend, replica!.id);
   assert.equal((await send('GET', '/')).backend, replica!.id);
 
-  // That one dies too, and with it the only other one that has a copy. One that comes back with an empty memory is no replacement.
+  // That one dies too, and with it the only other one that has a copy. One that comes back with an empty memory is no
+  // replacement.
   await Promise.all([replica!.stop(), third!.stop()]);
   await home!.start();
   const refused: string[] = [];

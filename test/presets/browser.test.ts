@@ -146,7 +146,8 @@ test("Chromium walks through the shop over HTTPS and HTTP/2; that its server is 
     said.filter((text) => /not answering|did not take|not as it was/.test(text)),
     [],
   );
-  // A POST that the dying server may have seen is never sent twice by limpet (28): the page looks, and asks again itself.
+  // A POST that the dying server may have seen is never sent twice by limpet (28): the page looks, and asks again
+  // itself.
   const resent = `POST ${limpet.url}/api/checkout: 502`;
   assert.deepEqual(
     broken.filter((one) => one !== resent),

@@ -11,9 +11,9 @@ export interface CountingApp {
 }
 
 /**
- * Lets clients with a cookie jar each log in, count and log out, all at once and over shared connections, and then do it
- * all again: the counter of each must go up by one each time, on one server for as long as it is logged in. Returns the
- * servers that they were on.
+ * Lets clients with a cookie jar each log in, count and log out, all at once and over shared connections, and then do
+ * it all again: the counter of each must go up by one each time, on one server for as long as it is logged in. Returns
+ * the servers that they were on.
  */
 export async function countWithClients(url: string, app: CountingApp, clients: number, counts: number) {
   const agent = new Agent({ keepAlive: true, maxSockets: 40 });

@@ -1,4 +1,5 @@
-// An Express application that counts visits in express-session's memory store, in a process of its own: node express-server.ts ID PORT
+// An Express application that counts visits in express-session's memory store, in a process of its own: node
+// express-server.ts ID PORT
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';

@@ -8,9 +8,9 @@ export interface ChatRequest {
 }
 
 /**
- * A stand-in for a server of a language model with a prompt cache: it streams its replies as server-sent events, one word
- * at a time, and refuses (409) a conversation that goes on from a prefix which is not in its cache, where a real one would
- * work through the whole prompt again.
+ * A stand-in for a server of a language model with a prompt cache: it streams its replies as server-sent events, one
+ * word at a time, and refuses (409) a conversation that goes on from a prefix which is not in its cache, where a real
+ * one would work through the whole prompt again.
  */
 export class ModelServer {
   readonly backend: HttpBackend;

@@ -8,9 +8,10 @@ interface State {
 }
 
 /**
- * A stand-in for Tomcat with `jvmRoute` and a BackupManager: ids end in the name of the server, each session is copied to
- * one other server, and the one that takes over gives the session an id that ends in its own name (JvmRouteBinderValve).
- * Unlike Tomcat it refuses an id that it does not know (409), where Tomcat would begin an empty session.
+ * A stand-in for Tomcat with `jvmRoute` and a BackupManager: ids end in the name of the server, each session is copied
+ * to one other server, and the one that takes over gives the session an id that ends in its own name
+ * (JvmRouteBinderValve). Unlike Tomcat it refuses an id that it does not know (409), where Tomcat would begin an empty
+ * session.
  */
 export class ServletContainer {
   readonly backend: HttpBackend;

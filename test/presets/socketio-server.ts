@@ -1,4 +1,5 @@
-// A Socket.IO server in a process of its own, without an adapter that would tell others anything: node socketio-server.ts ID PORT
+// A Socket.IO server in a process of its own, without an adapter that would tell others anything: node
+// socketio-server.ts ID PORT
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Server } from 'socket.io';

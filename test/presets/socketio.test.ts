@@ -18,7 +18,9 @@ interface Reply {
   readonly unknown: number;
 }
 
-/** One client of Socket.IO that keeps its cookies when it connects again, as a browser does and Node's client does not. */
+/**
+ * One client of Socket.IO that keeps its cookies when it connects again, as a browser does and Node's client does not.
+ */
 class Client {
   readonly socket: Socket;
   /** The engine's session ids, one for each time it connected. */

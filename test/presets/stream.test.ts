@@ -62,7 +62,8 @@ test(`video: ${VIEWERS} viewers get every part of their file from one server, an
   const byAddress = await watch('', 0);
   for (let nth = 1; nth < SEGMENTS; nth++) assert.equal(await watch('', nth), byAddress);
 
-  // One server has lost its disk: what it refuses is asked of another one, and what it had moves there when it is taken out.
+  // One server has lost its disk: what it refuses is asked of another one, and what it had moves there when it is taken
+  // out.
   failing = homes[0]!;
   for (const i of homes.keys()) {
     for (let nth = SEGMENTS / 2; nth < SEGMENTS; nth++) {

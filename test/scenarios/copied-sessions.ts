@@ -3,8 +3,9 @@ import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /**
- * Sessions in the memory of one server, under ids that only their browser knows. Each change is copied to one other server before it counts as made, over a port of its
- * own that no client reaches. The process is told where by a message `{ copyTo: port }`; it answers each with the port of its own, `{ copies: port }`.
+ * Sessions in the memory of one server, under ids that only their browser knows. Each change is copied to one other
+ * server before it counts as made, over a port of its own that no client reaches. The process is told where by a
+ * message `{ copyTo: port }`; it answers each with the port of its own, `{ copies: port }`.
  */
 export class CopiedSessions<State extends object> {
   readonly #states = new Map<string, State>();

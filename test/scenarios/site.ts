@@ -16,8 +16,8 @@ export interface Visit {
 export type Reply = { readonly status?: number; readonly html: string } | { readonly goTo: string };
 
 /**
- * An application server for people: pages, forms, redirects. To be called by the script of a process (see AppProcess), which has its id and port as arguments.
- * `GET /healthz` answers 204.
+ * An application server for people: pages, forms, redirects. To be called by the script of a process (see AppProcess),
+ * which has its id and port as arguments. `GET /healthz` answers 204.
  */
 export function serveSite(answer: (visit: Visit, id: string) => Reply | Promise<Reply>): void {
   const [id = '', port = '0'] = process.argv.slice(2);

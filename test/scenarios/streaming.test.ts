@@ -60,7 +60,10 @@ class Device {
     return stream;
   }
 
-  /** The same as a body of unknown length: settles with the length that it had when it was whole; rejects when it breaks off. */
+  /**
+   * The same as a body of unknown length: settles with the length that it had when it was whole; rejects when it breaks
+   * off.
+   */
   download(film: string): { readonly begun: Promise<void>; readonly whole: Promise<number> } {
     const begun = Promise.withResolvers<void>();
     const whole = Promise.withResolvers<number>();

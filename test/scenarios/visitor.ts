@@ -3,7 +3,10 @@ import { CookieJar } from '../support/cookie-jar.ts';
 
 const MOST_REDIRECTS = 5;
 
-/** Somebody with a browser of their own: it keeps cookies, sends forms, follows redirects, and says where its requests come from (Fetch Metadata). */
+/**
+ * Somebody with a browser of their own: it keeps cookies, sends forms, follows redirects, and says where its requests
+ * come from (Fetch Metadata).
+ */
 export class Visitor {
   readonly #jar = new CookieJar();
   readonly #base: string;

@@ -33,7 +33,9 @@ test('B2: what makes the machine ready is installed as a package, whose preinsta
   assert.deepEqual(json('scripts/machine/package.json').scripts, { preinstall: 'node prepare.cjs' });
 });
 
-/** Runs prepare.cjs with an ldconfig that lists no libatomic until `apt-get install` has put it there, where that works. */
+/**
+ * Runs prepare.cjs with an ldconfig that lists no libatomic until `apt-get install` has put it there, where that works.
+ */
 function prepare(t: TestContext, has: 'it' | 'apt-get' | 'nothing') {
   const directory = mkdtempSync(join(tmpdir(), 'limpet-machine-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));

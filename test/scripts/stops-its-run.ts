@@ -1,4 +1,7 @@
-/** A test that ends the run that it is a part of, once the other file has failed, and passes when it runs again: see run-tests.test.ts. */
+/**
+ * A test that ends the run that it is a part of, once the other file has failed, and passes when it runs again: see
+ * run-tests.test.ts.
+ */
 import { existsSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { eventually } from '../support/eventually.ts';

@@ -1,4 +1,7 @@
-/** What limpet 0.1 has written and said (test/sessions/limpet-0.1, recorded from its commit 5c8c1e5, with the secret below), as this one understands it. */
+/**
+ * What limpet 0.1 has written and said (test/sessions/limpet-0.1, recorded from its commit 5c8c1e5, with the secret
+ * below), as this one understands it.
+ */
 import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';

@@ -10,7 +10,10 @@ import { randomKeys } from './random-keys.ts';
 export const T = 1_750_000_000_000;
 const SLOTS = 64;
 
-/** Names of backends as one process has them: slot n has the n-th name, and `first` is the stamp of its first life. All are of pool 1. */
+/**
+ * Names of backends as one process has them: slot n has the n-th name, and `first` is the stamp of its first life. All
+ * are of pool 1.
+ */
 export function named(
   list: readonly string[],
   first = 1,

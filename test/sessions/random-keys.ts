@@ -21,7 +21,10 @@ export function randomKeys(count: number, seed: number): Key[] {
   });
 }
 
-/** Keys that all fall into the same two buckets, whatever the size of the table: the parts that choose them are the same. */
+/**
+ * Keys that all fall into the same two buckets, whatever the size of the table: the parts that choose them are the
+ * same.
+ */
 export function collidingKeys(count: number): Key[] {
   return Array.from({ length: count }, (_, n) => {
     const key = new Key();

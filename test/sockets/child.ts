@@ -1,4 +1,5 @@
-// What is tried in a process of its own, by test/sockets/system-calls.test.ts: node child.ts SCENARIO. Prints one line of JSON.
+// What is tried in a process of its own, by test/sockets/system-calls.test.ts: node child.ts SCENARIO. Prints one line
+// of JSON.
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { threadSockets } from '../../src/sockets/thread-sockets.ts';

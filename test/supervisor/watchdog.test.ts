@@ -39,7 +39,10 @@ function watch(t: TestContext, count: number, more: { inspected?: boolean; limit
   return {
     fakes,
     lines,
-    /** Lets so many ms go by. @param share of a core that each worker of `spins` uses @param waits share of the time for which it waits for one @param punctual share of the time that the supervisor's turns were punctual */
+    /**
+     * Lets so many ms go by. @param share of a core that each worker of `spins` uses @param waits share of the time for
+     * which it waits for one @param punctual share of the time that the supervisor's turns were punctual
+     */
     async run(ms: number, spins: readonly number[], share = 1, waits = 0, punctual = 1) {
       for (let passed = 0; passed < ms; passed += LOOK) {
         now += LOOK;

@@ -1,4 +1,5 @@
-// A small application server in a process of its own, so that a test can SIGKILL or SIGSTOP it: node backend-main.ts ID PORT [BOOT-ID]
+// A small application server in a process of its own, so that a test can SIGKILL or SIGSTOP it: node backend-main.ts ID
+// PORT [BOOT-ID]
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 

@@ -10,7 +10,9 @@ const server = createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 },
   setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0));
 });`;
 
-/** An address whose connections are never accepted nor refused: connecting to it takes until the one who tries gives up. */
+/**
+ * An address whose connections are never accepted nor refused: connecting to it takes until the one who tries gives up.
+ */
 export class BlackHole {
   readonly port: number;
   readonly #thread: Worker;

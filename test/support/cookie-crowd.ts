@@ -9,8 +9,8 @@ export interface Trouble {
 }
 
 /**
- * Clients with a cookie and a connection of their own, each of which sends one request after the other, a GET and a POST in turn. Notes each answer that is not a 200
- * and each session that another backend answers than the one before.
+ * Clients with a cookie and a connection of their own, each of which sends one request after the other, a GET and a
+ * POST in turn. Notes each answer that is not a 200 and each session that another backend answers than the one before.
  */
 export class CookieCrowd {
   readonly troubles: Trouble[] = [];

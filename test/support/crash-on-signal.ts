@@ -1,4 +1,5 @@
-// Preloaded into a limpet process by NODE_OPTIONS=--import: SIGUSR2 makes one of its worker threads throw an error that nobody catches.
+// Preloaded into a limpet process by NODE_OPTIONS=--import: SIGUSR2 makes one of its worker threads throw an error that
+// nobody catches.
 import { BroadcastChannel, isMainThread, threadName } from 'node:worker_threads';
 
 const channel = new BroadcastChannel('crash');

@@ -1,7 +1,10 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** A port of this machine that refuses connections, and that nobody else can begin to listen on: a connection has it at its other end. */
+/**
+ * A port of this machine that refuses connections, and that nobody else can begin to listen on: a connection has it at
+ * its other end.
+ */
 export class DeadPort {
   readonly port: number;
   readonly #server: Server;

@@ -10,7 +10,8 @@ export interface Download {
 }
 
 /**
- * Asks on a connection of its own, and settles when the response has ended or broken; rejects when not even its head comes.
+ * Asks on a connection of its own, and settles when the response has ended or broken; rejects when not even its head
+ * comes.
  * @param onData called with the bytes so far
  */
 export function download(

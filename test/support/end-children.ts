@@ -1,6 +1,7 @@
 /**
- * Loaded by `npm test` before each file of tests: every process that the file starts ends with it, whatever happens. A set-up that
- * throws half-way, a test that is stopped by its timeout or a forgotten `after` leave nothing behind, and nothing keeps the file alive.
+ * Loaded by `npm test` before each file of tests: every process that the file starts ends with it, whatever happens. A
+ * set-up that throws half-way, a test that is stopped by its timeout or a forgotten `after` leave nothing behind, and
+ * nothing keeps the file alive.
  */
 import { ChildProcess } from 'node:child_process';
 import { isMainThread } from 'node:worker_threads';

@@ -1,4 +1,7 @@
-/** Tries again and again until `test` answers something other than false, null or undefined, which it settles with; rejects after `ms`. */
+/**
+ * Tries again and again until `test` answers something other than false, null or undefined, which it settles with;
+ * rejects after `ms`.
+ */
 export async function eventually<T>(
   what: string,
   test: () => T | Promise<T>,

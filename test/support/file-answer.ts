@@ -13,7 +13,10 @@ export interface ServedFile {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Answers GET as file servers do: 206 for one range whose If-Range fits, 200 otherwise. Answers the offset of the first byte that it sends. */
+/**
+ * Answers GET as file servers do: 206 for one range whose If-Range fits, 200 otherwise. Answers the offset of the first
+ * byte that it sends.
+ */
 export function answerFile(request: IncomingMessage, response: ServerResponse, file: ServedFile): number {
   const { bytes, etag, most = Number.POSITIVE_INFINITY, how = 'reset', headers = {} } = file;
   const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');

@@ -2,7 +2,10 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-/** Below those that systems give to whoever asks for any port, so that none is taken by a connection or another test before it is used, or while its server is away. */
+/**
+ * Below those that systems give to whoever asks for any port, so that none is taken by a connection or another test
+ * before it is used, or while its server is away.
+ */
 const PORTS = { first: 10_000, count: 20_000 };
 const given = new Set<number>();
 

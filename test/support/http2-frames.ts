@@ -57,7 +57,9 @@ export function word(value: number): Buffer {
   return bytes;
 }
 
-/** A header list as HPACK literals that are not indexed (RFC 7541 6.2.2), for names and values under 127 + 2^14 bytes. */
+/**
+ * A header list as HPACK literals that are not indexed (RFC 7541 6.2.2), for names and values under 127 + 2^14 bytes.
+ */
 export function literals(fields: readonly (readonly [string, string])[]): Buffer {
   const parts: Buffer[] = [];
   for (const [name, value] of fields) parts.push(Buffer.from([0]), text(name), text(value));
@@ -131,7 +133,9 @@ export class FrameClient {
     this.send(frame(Type.headers, flags, stream, literals(fields)));
   }
 
-  /** Settles with the first frame, past or future, that passes; with null when the connection has closed without one. */
+  /**
+   * Settles with the first frame, past or future, that passes; with null when the connection has closed without one.
+   */
   until(test: (frame: Frame) => boolean, ms = 20_000): Promise<Frame | null> {
     return this.#wait(() => {
       const found = this.frames.find(test);
@@ -144,7 +148,10 @@ export class FrameClient {
     return this.until(({ type }) => type === Type.goaway);
   }
 
-  /** Settles with the RST_STREAM of a stream, or with a GOAWAY: a connection error is a stronger answer to the same (RFC 9113 5.4). */
+  /**
+   * Settles with the RST_STREAM of a stream, or with a GOAWAY: a connection error is a stronger answer to the same (RFC
+   * 9113 5.4).
+   */
   refusal(stream: number): Promise<Frame | null> {
     return this.until((f) => f.type === Type.goaway || (f.type === Type.rstStream && f.stream === stream));
   }
@@ -158,7 +165,10 @@ export class FrameClient {
     );
   }
 
-  /** Settles once everything sent so far has been dealt with: PING is answered in turn. False: the connection has closed. */
+  /**
+   * Settles once everything sent so far has been dealt with: PING is answered in turn. False: the connection has
+   * closed.
+   */
   async alive(): Promise<boolean> {
     const mark = Buffer.alloc(8);
     mark.writeUInt32BE(this.#pings++);

@@ -12,8 +12,9 @@ export interface KeptClientsOptions {
 }
 
 /**
- * Clients that send one request after the other on a kept connection each, a GET and a POST in turn, at a fixed pace, and end it when an answer says `Connection: close`.
- * A connection that ends with a request on it, or by a reset, is a trouble.
+ * Clients that send one request after the other on a kept connection each, a GET and a POST in turn, at a fixed pace,
+ * and end it when an answer says `Connection: close`. A connection that ends with a request on it, or by a reset, is a
+ * trouble.
  */
 export class KeptClients {
   readonly troubles: string[] = [];

@@ -11,7 +11,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 let main: string | null | undefined;
 
 /**
- * What limpet 0.1 is started with: its sources as its commit has them, in a directory that goes with this process; or why there are none, for whoever skips a test.
+ * What limpet 0.1 is started with: its sources as its commit has them, in a directory that goes with this process; or
+ * why there are none, for whoever skips a test.
  */
 export function limpet01(): { readonly main: string; readonly missing: false } | { readonly missing: string } {
   main ??= unpack();

@@ -21,7 +21,9 @@ export interface LoadOptions {
   readonly onAnswer: (answer: LoadAnswer) => void;
 }
 
-/** Sessions that send requests at a fixed rate over shared keep-alive connections and keep the cookies they are given. */
+/**
+ * Sessions that send requests at a fixed rate over shared keep-alive connections and keep the cookies they are given.
+ */
 export class Load {
   readonly #options: LoadOptions;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 100 });

@@ -10,8 +10,9 @@ interface Known {
 }
 
 /**
- * A server that authenticates connections, as Windows has it: `NTLM TYPE1` is answered with a challenge, `NTLM TYPE3 NAME` on the same
- * connection with "you are NAME", and so is whatever comes on it later without any proof. Negotiate alike.
+ * A server that authenticates connections, as Windows has it: `NTLM TYPE1` is answered with a challenge, `NTLM TYPE3
+ * NAME` on the same connection with "you are NAME", and so is whatever comes on it later without any proof. Negotiate
+ * alike.
  */
 export class NtlmBackend {
   readonly #server: Server | Http2SecureServer;

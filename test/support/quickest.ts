@@ -2,8 +2,8 @@
 const TRIES = 8;
 
 /**
- * Measures something until it takes less than `most` ms; the least that it took. What the product waits for, it waits for each time; what a busy machine
- * adds, it does not.
+ * Measures something until it takes less than `most` ms; the least that it took. What the product waits for, it waits
+ * for each time; what a busy machine adds, it does not.
  * @param measure does it once and settles with the ms
  */
 export async function quickest(most: number, measure: () => Promise<number>): Promise<number> {

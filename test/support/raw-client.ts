@@ -78,7 +78,10 @@ export class RawClient {
   }
 }
 
-/** Whether `text` holds a whole response with Content-Length or without a body; for chunked ones look for the last chunk. */
+/**
+ * Whether `text` holds a whole response with Content-Length or without a body; for chunked ones look for the last
+ * chunk.
+ */
 export function isWhole(text: string): boolean {
   const head = text.indexOf('\r\n\r\n');
   if (head < 0) return false;

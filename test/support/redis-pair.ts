@@ -16,8 +16,8 @@ export interface Pair {
 }
 
 /**
- * Pools: `/token` by the subject of a bearer token, `/id` by the header x-session-id, `/short` by limpet's cookie with an idle limit of 4 s, anything else by its
- * cookie.
+ * Pools: `/token` by the subject of a bearer token, `/id` by the header x-session-id, `/short` by limpet's cookie with
+ * an idle limit of 4 s, anything else by its cookie.
  * @param store the lines of `sessions` besides `secretFile`, as YAML; '' for none
  */
 export async function startPair(backends: readonly BackendProcess[], store: string): Promise<Pair> {

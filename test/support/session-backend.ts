@@ -4,9 +4,10 @@ import type { Answered } from './ask.ts';
 import { LoopbackServer } from './loopback-server.ts';
 
 /**
- * An application server in this process that says what it was told of the session, and does to it what the request asks for: `?session=` is its Limpet-Session,
- * `user` its Limpet-User, `set` a Set-Cookie line, `status` its status; `hold` waits for `release`, `drop` closes the connection, `stream` is an event stream without end. Takes WebSockets,
- * which answer each message with itself.
+ * An application server in this process that says what it was told of the session, and does to it what the request asks
+ * for: `?session=` is its Limpet-Session, `user` its Limpet-User, `set` a Set-Cookie line, `status` its status; `hold`
+ * waits for `release`, `drop` closes the connection, `stream` is an event stream without end. Takes WebSockets, which
+ * answer each message with itself.
  */
 export class SessionBackend extends LoopbackServer {
   readonly id: string;

@@ -1,5 +1,6 @@
-// Processes behind one port that is held by their parent, as systemd does it, or a master process: node shared-port-main.ts PORT
-// Told { start: ID }, { kill: ID } and { leave: ID }, it answers with the same once it is done, and { port } at the beginning.
+// Processes behind one port that is held by their parent, as systemd does it, or a master process: node
+// shared-port-main.ts PORT Told { start: ID }, { kill: ID } and { leave: ID }, it answers with the same once it is
+// done, and { port } at the beginning.
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import { createServer } from 'node:http';

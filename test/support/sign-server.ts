@@ -12,7 +12,10 @@ export interface SignServerOptions {
   readonly http2?: boolean;
 }
 
-/** A server in this process whose end can be had in parts: its port, its connections. `?stream` is answered without end; `/healthz` as everything else. */
+/**
+ * A server in this process whose end can be had in parts: its port, its connections. `?stream` is answered without end;
+ * `/healthz` as everything else.
+ */
 export class SignServer {
   port = 0;
   /** Connections that are open. */

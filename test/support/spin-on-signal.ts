@@ -1,11 +1,14 @@
 // Preloaded into a limpet process by NODE_OPTIONS=--import: SIGUSR2 makes its first worker stand still, for as long as
-// SPIN_MS says (absent: for ever). With SPIN_AFTER it does so when it has sent the supervisor the first message of that kind,
-// with SPIN_HOLDING when it is about to give back a lock of shared memory.
+// SPIN_MS says (absent: for ever). With SPIN_AFTER it does so when it has sent the supervisor the first message of that
+// kind, with SPIN_HOLDING when it is about to give back a lock of shared memory.
 import { BroadcastChannel, isMainThread, parentPort, threadName } from 'node:worker_threads';
 
 const FIRST = 'limpet worker 0';
 
-/** Blocks the thread as a loop would, and takes no CPU from the tests beside this one, unless SPIN_HOT is there: then it is a loop. */
+/**
+ * Blocks the thread as a loop would, and takes no CPU from the tests beside this one, unless SPIN_HOT is there: then it
+ * is a loop.
+ */
 function spin(): void {
   while (process.env.SPIN_HOT !== undefined);
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Number(process.env.SPIN_MS ?? Number.POSITIVE_INFINITY));

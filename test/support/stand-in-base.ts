@@ -14,8 +14,8 @@ const NAME_SERVICE = ['libnss_dns.so.2', 'libnss_files.so.2', 'libresolv.so.2'];
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 
 /**
- * Puts a file system into a directory that can stand in for the base image, where that cannot be had: this machine's shell, a few
- * programs, this Node and npm, and the libraries of all of them.
+ * Puts a file system into a directory that can stand in for the base image, where that cannot be had: this machine's
+ * shell, a few programs, this Node and npm, and the libraries of all of them.
  */
 export async function makeStandInBase(root: string): Promise<void> {
   for (const directory of ['bin', 'usr/bin', 'usr/local/bin', 'usr/local/lib/node_modules', 'tmp', 'root', 'home/node'])

@@ -23,7 +23,10 @@ export interface TlsVisitOptions extends ConnectionOptions {
 
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
 
-/** Opens a TLS connection to this machine, sends a request and settles with the whole answer; rejects when it is refused or takes longer than 20 s. */
+/**
+ * Opens a TLS connection to this machine, sends a request and settles with the whole answer; rejects when it is refused
+ * or takes longer than 20 s.
+ */
 export function tlsVisit(
   port: number,
   { request = GET, keep = false, ...options }: TlsVisitOptions = {},

@@ -1,5 +1,5 @@
-// Preloaded by NODE_OPTIONS=--import: says on standard error when a thread compiles WebAssembly or opens a library by node:ffi.
-// With DROP_EVENTS the epoll_wait of such a library answers that nothing has happened, whatever has.
+// Preloaded by NODE_OPTIONS=--import: says on standard error when a thread compiles WebAssembly or opens a library by
+// node:ffi. With DROP_EVENTS the epoll_wait of such a library answers that nothing has happened, whatever has.
 import { writeSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { threadName } from 'node:worker_threads';

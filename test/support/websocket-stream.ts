@@ -14,8 +14,8 @@ function messageOf(sender: number, nth: number): Buffer {
 }
 
 /**
- * One peer of a WebSocket that sends messages of all sizes, whole and in fragments with pings between them, and holds what it gets
- * against what the other one sends: the messages must be those that were sent, in order, without a gap.
+ * One peer of a WebSocket that sends messages of all sizes, whole and in fragments with pings between them, and holds
+ * what it gets against what the other one sends: the messages must be those that were sent, in order, without a gap.
  */
 export class WebSocketStream {
   readonly socket: WebSocket;

@@ -6,7 +6,10 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Where Node's own timers may be used, and what for. None of them is a time whose end is somebody's failure: that is for Deadline and the wheel. */
+/**
+ * Where Node's own timers may be used, and what for. None of them is a time whose end is somebody's failure: that is
+ * for Deadline and the wheel.
+ */
 const TIMERS: Readonly<Record<string, string>> = {
   'src/timing/timer-wheel.ts': 'turns the wheel',
   'src/timing/clock.ts': 'when to do something next: probes, look-ups of the DNS, ticks',

@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { HttpBackend } from '../support/http-backend.ts';
 
 /**
- * An application that counts by session without a lock: it reads the number, waits for a moment, as if for a data base, and writes it back.
- * GET /count answers with the number.
+ * An application that counts by session without a lock: it reads the number, waits for a moment, as if for a data base,
+ * and writes it back. GET /count answers with the number.
  */
 export class CounterApp extends HttpBackend {
   readonly counts = new Map<string, number>();

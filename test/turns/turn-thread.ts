@@ -8,7 +8,10 @@ import { keyOf } from './turn-log.ts';
 export interface TurnThreadData {
   readonly memory: TurnsMemory;
   readonly worker: number;
-  /** `hold`: takes the turn of key 1, says so, and keeps it. `count`: adds to numbers under turns. `churn`: takes and leaves until it is terminated. */
+  /**
+   * `hold`: takes the turn of key 1, says so, and keeps it. `count`: adds to numbers under turns. `churn`: takes and
+   * leaves until it is terminated.
+   */
   readonly does: 'hold' | 'count' | 'churn';
   /** Per key, plain numbers that only the one with the turn may touch. */
   readonly numbers: Int32Array;

@@ -74,7 +74,8 @@ suite('backends on unix sockets', () => {
     const moved = await ask(limpet.url, { method: 'POST', body: 'x', headers: { cookie } });
     assert.deepEqual([moved.status, moved.backend], [200, 'b']);
     const line = await limpet.logged((one) => one.msg === 'backend is down' && one.backend === 'a', 30_000);
-    // Whichever the probe meets: a connection that ended with the server, or the socket's name that nobody listens on or that is gone.
+    // Whichever the probe meets: a connection that ended with the server, or the socket's name that nobody listens on
+    // or that is gone.
     assert.match(String(line.reason), /ENOENT|ECONNREFUSED|ECONNRESET|EPIPE|closed/);
     await start('a');
     await eventually('a is up again', async () => (await ask(limpet.url)).backend === 'a', 30_000);

@@ -10,8 +10,8 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Its own files and nothing else; text of the API can never become script or markup, whatever a backend calls itself. Submitting a form is done by
- * script: none goes anywhere.
+ * Its own files and nothing else; text of the API can never become script or markup, whatever a backend calls itself.
+ * Submitting a form is done by script: none goes anywhere.
  */
 export const DASHBOARD_POLICY = [
   "default-src 'none'",

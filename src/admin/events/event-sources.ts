@@ -39,7 +39,9 @@ interface Burst {
 
 type Counted = Extract<LimpetEvent, { event: 'session-ended' | 'session-moved' }>;
 
-/** Makes events of what happens in a running limpet, so that a burst is one event with a count. Runs in the supervisor. */
+/**
+ * Makes events of what happens in a running limpet, so that a burst is one event with a count. Runs in the supervisor.
+ */
 export class EventSources {
   readonly #parts: EventSourcesParts;
   readonly #bursts = new Map<string, Burst>();

@@ -38,8 +38,9 @@ interface EventStreamOptions {
 }
 
 /**
- * Events as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html), for those who listen and, a bounded number of them, for
- * those who come back. A listener that does not read is dropped, so that none costs more than a bounded piece of memory.
+ * Events as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html), for those who listen
+ * and, a bounded number of them, for those who come back. A listener that does not read is dropped, so that none costs
+ * more than a bounded piece of memory.
  */
 export class EventStream {
   readonly #now: () => number;

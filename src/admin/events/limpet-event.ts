@@ -4,8 +4,9 @@ import type { HealthChange } from '../../health/health-change.ts';
 import type { Mistake } from '../problem.ts';
 
 /**
- * Something that an operator wants to hear of, as `GET /api/v1/events` tells it: `event` is the name of the server-sent event, the rest is its data.
- * What happens to thousands of sessions at once is one event with a count. Names are of pools and backends; a key is a session's public id.
+ * Something that an operator wants to hear of, as `GET /api/v1/events` tells it: `event` is the name of the server-sent
+ * event, the rest is its data. What happens to thousands of sessions at once is one event with a count. Names are of
+ * pools and backends; a key is a session's public id.
  */
 export type LimpetEvent =
   /** Probes or traffic found a backend to be something else than before. */
@@ -16,7 +17,9 @@ export type LimpetEvent =
       readonly to: HealthChange['to'];
       readonly reason: string;
     }
-  /** The process of a backend has ended and another one takes its place: `sign` as in `limpet_backend_restarts_total`. */
+  /**
+   * The process of a backend has ended and another one takes its place: `sign` as in `limpet_backend_restarts_total`.
+   */
   | {
       readonly event: 'backend-restarted';
       readonly pool: string;
@@ -24,7 +27,10 @@ export type LimpetEvent =
       readonly sign: string;
       readonly count: number;
     }
-  /** Sessions moved by their traffic, by failback or by a drain whose time is over; `reason` as in `limpet_failovers_total`. */
+  /**
+   * Sessions moved by their traffic, by failback or by a drain whose time is over; `reason` as in
+   * `limpet_failovers_total`.
+   */
   | {
       readonly event: 'failover';
       readonly pool: string;
@@ -33,7 +39,10 @@ export type LimpetEvent =
       readonly reason: string;
       readonly count: number;
     }
-  /** Sessions were used by other clients than those that they are bound to; `action` is what was done: observe, renew, reject. */
+  /**
+   * Sessions were used by other clients than those that they are bound to; `action` is what was done: observe, renew,
+   * reject.
+   */
   | { readonly event: 'binding-mismatch'; readonly pool: string; readonly action: string; readonly count: number }
   /** Sessions ended by other than their own time or traffic; `key` when it is a single one. */
   | {

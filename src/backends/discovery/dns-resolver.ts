@@ -9,8 +9,9 @@ const TRIES = 2;
 const searches = new Map<string, Promise<Answer<string>>>();
 
 /**
- * Asks the DNS (node:dns, c-ares). With `servers` nothing but them; without, those of the system, and where they have no address the
- * system itself (getaddrinfo), which knows its hosts file and search domains. Services are asked of the DNS alone, by their full name.
+ * Asks the DNS (node:dns, c-ares). With `servers` nothing but them; without, those of the system, and where they have
+ * no address the system itself (getaddrinfo), which knows its hosts file and search domains. Services are asked of the
+ * DNS alone, by their full name.
  */
 export class DnsResolver implements NameResolver {
   readonly #servers: readonly string[];

@@ -4,16 +4,20 @@ import type { DiscoveredMember } from './discovered-member.ts';
 import type { Answer, NameResolver, ServiceRecord } from './name-resolver.ts';
 
 /**
- * Looks the members of a pool up, once. Sorted by id, without duplicates; ids fit `backends[].id`, and what follows the last
- * colon of one is the port.
+ * Looks the members of a pool up, once. Sorted by id, without duplicates; ids fit `backends[].id`, and what follows the
+ * last colon of one is the port.
  *
- * - A, AAAA: the id is `address:port`. An IPv6 address stands in it as eight groups without leading zeros and without `::`, so that
+ * - A, AAAA: the id is `address:port`. An IPv6 address stands in it as eight groups without leading zeros and without
+ *   `::`, so that
  *   it never begins with a colon and never swallows the port: `fd00:0:0:0:0:0:0:12:8080`.
- * - SRV (RFC 2782): the id is `target:port` in lower case, whatever the address of the target, which is IPv4 where there is one. Records
- *   of the lowest priority are members, the others backups. The weight is the record's. 0 means no new sessions, as HAProxy reads it,
+ * - SRV (RFC 2782): the id is `target:port` in lower case, whatever the address of the target, which is IPv4 where
+ *   there is one. Records
+ *   of the lowest priority are members, the others backups. The weight is the record's. 0 means no new sessions, as
+ *   HAProxy reads it,
  *   unless every record of its priority has 0: then there is nothing to weigh, and each counts as 1.
  *
- * @param known members so far: a target that cannot be resolved right now keeps its address, and one with several does not change it
+ * @param known members so far: a target that cannot be resolved right now keeps its address, and one with several does
+ *   not change it
  */
 export async function lookUp(
   resolver: NameResolver,
@@ -89,7 +93,10 @@ async function addressesOf(resolver: NameResolver, name: string, signal: AbortSi
   return 'records' in six ? { records: usable(six.records) } : four;
 }
 
-/** Addresses that a server can have, each once, in one spelling and in order. 0.0.0.0 and :: are what a filtering DNS server says instead of no. */
+/**
+ * Addresses that a server can have, each once, in one spelling and in order. 0.0.0.0 and :: are what a filtering DNS
+ * server says instead of no.
+ */
 function usable(addresses: readonly string[]): string[] {
   const plain = addresses
     // A zone (fe80::1%eth0) has no place in a url.

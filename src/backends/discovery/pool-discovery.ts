@@ -23,8 +23,9 @@ export interface DiscoveryParts {
 }
 
 /**
- * Looks the members of one pool up again and again, never twice at once, each time within a tenth of `refresh`. An answer that is empty
- * or fails keeps the last good set, however old it is: a DNS server that is down says nothing about the backends.
+ * Looks the members of one pool up again and again, never twice at once, each time within a tenth of `refresh`. An
+ * answer that is empty or fails keeps the last good set, however old it is: a DNS server that is down says nothing
+ * about the backends.
  */
 export class PoolDiscovery {
   /** Settles when the DNS has spoken for the first time, or with `stop`. */
@@ -66,7 +67,10 @@ export class PoolDiscovery {
     return this.#members;
   }
 
-  /** Another configuration of the same pool: looks up at once what it says. What has been found stays until that is answered. */
+  /**
+   * Another configuration of the same pool: looks up at once what it says. What has been found stays until that is
+   * answered.
+   */
   configure(config: PoolConfig): void {
     this.stop();
     this.#config = config;
@@ -144,7 +148,10 @@ export class PoolDiscovery {
     return this.#goodAt === 0 ? {} : { ageMs: Math.max(0, this.#parts.clock.now() - this.#goodAt) };
   }
 
-  /** Reports the members when they differ from those reported last. A backend of the configuration is not discovered a second time. */
+  /**
+   * Reports the members when they differ from those reported last. A backend of the configuration is not discovered a
+   * second time.
+   */
   #publish(): void {
     const { backends } = this.#config;
     const ids = new Map(backends.map(({ id }) => [id, id]));

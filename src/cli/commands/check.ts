@@ -23,7 +23,10 @@ const builder = (argv: Argv<GlobalOptions>) =>
     .example(...example('$0 check /etc/limpet/limpet.yaml --print', 'also print it with every default'))
     .epilogue('Exit status 2 when the file, or a file that it names, is not usable.');
 
-/** `limpet check`: every error of a configuration file, also of the files that it names, and how connections would be read. */
+/**
+ * `limpet check`: every error of a configuration file, also of the files that it names, and how connections would be
+ * read.
+ */
 export const command: Command<OptionsOf<typeof builder>> = {
   builder,
   handler: async ({ config, file = config, print, json }) => {

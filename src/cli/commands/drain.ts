@@ -17,7 +17,8 @@ interface PoolDocument {
 }
 
 /**
- * `limpet backends drain POOL/ID --wait`: sets a backend to drain and waits until it has no session and no request left.
+ * `limpet backends drain POOL/ID --wait`: sets a backend to drain and waits until it has no session and no request
+ * left.
  * @param deadline ms after which the sessions that are left are moved; null: they stay for as long as they want
  */
 export async function drainAndWait(options: AdminOptions, backend: string, deadline: number | null): Promise<void> {

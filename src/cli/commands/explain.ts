@@ -29,7 +29,8 @@ const NARROWEST = 30;
 /**
  * `limpet explain`: what a request would get, step by step and why, without sending it.
  *
- * `-H` and `--cookie` may be given several times, which the parser of all commands takes for the last one: the arguments are looked at.
+ * `-H` and `--cookie` may be given several times, which the parser of all commands takes for the last one: the
+ * arguments are looked at.
  */
 export const command = (args: readonly string[]): Command<ExplainOptions> => ({
   builder,

@@ -37,8 +37,8 @@ const WHEN: Readonly<Record<string, string>> = {
 /**
  * `limpet simulate`: which sessions would move, before it is done.
  *
- * Here `--config` is the other configuration and `-c` the one of the running limpet, as with every command; the parser knows them as
- * one option, so the arguments are looked at.
+ * Here `--config` is the other configuration and `-c` the one of the running limpet, as with every command; the parser
+ * knows them as one option, so the arguments are looked at.
  */
 export const command = (args: readonly string[]): Command<SimulateOptions> => ({
   builder,

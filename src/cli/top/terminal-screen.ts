@@ -38,7 +38,10 @@ export class TerminalScreen {
   readonly #onData: (keys: Buffer) => void;
   #open = true;
 
-  /** @param onKey called with each key, such as `q`; Ctrl-C is `\u0003` where the keyboard is ours, and a signal otherwise */
+  /**
+   * @param onKey called with each key, such as `q`; Ctrl-C is `\u0003` where the keyboard is ours, and a signal
+   * otherwise
+   */
   constructor(out: ScreenTarget, keys: KeySource, onKey: (key: string) => void, onResize: () => void) {
     this.#out = out;
     this.#keys = keys;

@@ -6,9 +6,15 @@ interface Allowance {
 
 /** What a client does to keep limpet busy. Each is ordinary in small numbers. */
 const ALLOWED = {
-  /** Requests that are reset before their answer (CVE-2023-44487): a browser that leaves a page resets all of them at once. */
+  /**
+   * Requests that are reset before their answer (CVE-2023-44487): a browser that leaves a page resets all of them at
+   * once.
+   */
   reset: { burst: 200, perSecond: 20 },
-  /** PINGs (CVE-2019-9512): gRPC sends one with each read to measure the delay, which counts from anew with every answer. */
+  /**
+   * PINGs (CVE-2019-9512): gRPC sends one with each read to measure the delay, which counts from anew with every
+   * answer.
+   */
   ping: { burst: 1_000, perSecond: 10 },
   /** SETTINGS (CVE-2019-9515). */
   settings: { burst: 50, perSecond: 1 },

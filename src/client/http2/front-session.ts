@@ -19,8 +19,8 @@ const SESSION_WINDOW = 1_048_576;
 /** Frames that make no sense, before the connection is closed (empty DATA frames, CVE-2019-9518, among them). */
 const MAX_INVALID_FRAMES = 100;
 /**
- * Resets and refused streams after which node:http2 itself drops the connection, without a word: more than come with one read, so that the
- * FloodGuard, which hears of them after each, is the one to say why.
+ * Resets and refused streams after which node:http2 itself drops the connection, without a word: more than come with
+ * one read, so that the FloodGuard, which hears of them after each, is the one to say why.
  */
 const MAX_RESETS = 10_000;
 /** MiB that node:http2 may hold for one connection: all streams with full windows both ways. */

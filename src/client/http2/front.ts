@@ -12,8 +12,8 @@ export class Http2Front<L extends FrontListener = FrontListener> {
   }
 
   /**
-   * Serves a connection whose client has chosen HTTP/2, by ALPN or by its preface. What was read of it already has been put back
-   * with `unshift`. From here on nobody else reads from the socket.
+   * Serves a connection whose client has chosen HTTP/2, by ALPN or by its preface. What was read of it already has been
+   * put back with `unshift`. From here on nobody else reads from the socket.
    * @returns to be stopped with the listener; `listener.closed` is called with it once, at its end
    */
   accept(socket: Socket, client: FrontClient<L>): ClientConnection {

@@ -8,7 +8,10 @@ import type { FrontListener } from './front-parts.ts';
 /** A listener whose connections may speak HTTP/2. */
 export type Http2Listener = FrontListener & Omit<ConnectionOwner, 'closed' | 'multiplexed'>;
 
-/** HTTP/2 towards the clients of a worker: every stream is served by a Downstream, as if it were a connection of HTTP/1.1. */
+/**
+ * HTTP/2 towards the clients of a worker: every stream is served by a Downstream, as if it were a connection of
+ * HTTP/1.1.
+ */
 export function http2Streams(handler: Handler, log: Logger): Http2Front<Http2Listener> {
   return new Http2Front<Http2Listener>({
     wheel: handler.wheel,

@@ -18,8 +18,8 @@ const HANDSHAKE = new Set(['sec-websocket-key', 'sec-websocket-accept', 'content
 const WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
 
 /**
- * Writes the header list of a request as a head of HTTP/1.1 (RFC 9113 8.3.1) into `into`. Which bytes are allowed in it is for the
- * parser to say that reads it next.
+ * Writes the header list of a request as a head of HTTP/1.1 (RFC 9113 8.3.1) into `into`. Which bytes are allowed in it
+ * is for the parser to say that reads it next.
  * @param raw names and values by turns, as they came
  * @param whole the request has no body
  * @param key Sec-WebSocket-Key, should it be an extended CONNECT
@@ -75,7 +75,8 @@ export function requestText(raw: readonly string[], whole: boolean, key: () => s
   let target = path;
   if (authority === '') authority = host;
   else if (host !== '' && host !== authority) {
-    // RFC 9113 8.3.1: the authority wins, and a Host that says something else is refused. In absolute form that is the parser's decision.
+    // RFC 9113 8.3.1: the authority wins, and a Host that says something else is refused. In absolute form that is the
+    // parser's decision.
     target = `${scheme}://${authority}${path}`;
     authority = host;
   }

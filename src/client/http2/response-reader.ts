@@ -11,7 +11,10 @@ export interface ResponseSink {
   onHead(head: Head, whole: boolean, open: boolean): void;
   /** A piece of the body; it may be kept. @param last the response ends with it, without trailers */
   onData(piece: Buffer, last: boolean): void;
-  /** The response has ended, after the last piece. @param trailers the section with its empty line, as the chunked decoder has it */
+  /**
+   * The response has ended, after the last piece. @param trailers the section with its empty line, as the chunked
+   * decoder has it
+   */
   onTrailers(trailers: string): void;
   /** These bytes are no response. */
   onMalformed(problem: string): void;
@@ -22,7 +25,9 @@ const State = { head: 0, length: 1, chunked: 2, whole: 3, switched: 4 } as const
 /** Scratch, for as long as one call takes: limpet's own lines and those of a backend. */
 const scratch = new Head(2_000);
 
-/** Reads one response from the bytes that are written to a client of HTTP/1.1, 1xx responses before it included. Reused. */
+/**
+ * Reads one response from the bytes that are written to a client of HTTP/1.1, 1xx responses before it included. Reused.
+ */
 export class ResponseReader {
   readonly #sink: ResponseSink;
   #state: number = State.whole;

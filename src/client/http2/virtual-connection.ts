@@ -34,12 +34,14 @@ const WITH_TRAILERS: ResponseOptions = { sendDate: false, waitForTrailers: true 
 const TUNNEL = PLAIN;
 
 /**
- * The client's end of a connection of HTTP/1.1 that does not exist: on one side streams of HTTP/2, one after the other, on the other what
- * looks like the socket of a client that keeps its connection open. It has of net.Socket what a client's connection uses:
- * 'data' with bytes of requests, 'end', 'drain', 'close', and what is written is read as responses.
+ * The client's end of a connection of HTTP/1.1 that does not exist: on one side streams of HTTP/2, one after the other,
+ * on the other what looks like the socket of a client that keeps its connection open. It has of net.Socket what a
+ * client's connection uses: 'data' with bytes of requests, 'end', 'drain', 'close', and what is written is read as
+ * responses.
  *
- * Flow control goes through: paused, it lets the stream's window run out; and `writableLength` is what the window of the client has not let
- * through yet. A response that is whole ends the stream; one that is not, whatever way the connection ends, resets it (RFC 9113 8.1).
+ * Flow control goes through: paused, it lets the stream's window run out; and `writableLength` is what the window of
+ * the client has not let through yet. A response that is whole ends the stream; one that is not, whatever way the
+ * connection ends, resets it (RFC 9113 8.1).
  */
 export class VirtualConnection extends EventEmitter implements ResponseSink {
   readonly remoteAddress: string;
@@ -53,8 +55,8 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
   #bodyOpen = false;
   #chunked = false;
   /**
-   * A CONNECT that is no tunnel yet: what follows its head belongs to the tunnel, or to nobody (RFC 9113 8.5, RFC 8441 5). It stays in the
-   * stream until the tunnel is there, and is never read as HTTP; a refusal ends the stream.
+   * A CONNECT that is no tunnel yet: what follows its head belongs to the tunnel, or to nobody (RFC 9113 8.5, RFC 8441
+   * 5). It stays in the stream until the tunnel is there, and is never read as HTTP; a refusal ends the stream.
    */
   #holds = false;
   #paused = true;
@@ -225,7 +227,9 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
     return this;
   }
 
-  /** Closes once what is written is out: a tunnel and a whole response with END_STREAM, a broken one with RST_STREAM. */
+  /**
+   * Closes once what is written is out: a tunnel and a whole response with END_STREAM, a broken one with RST_STREAM.
+   */
   destroySoon(): void {
     if (this.#stream === null || this.#tunnel || this.#reader.done) {
       this.end();
@@ -252,8 +256,8 @@ export class VirtualConnection extends EventEmitter implements ResponseSink {
   }
 
   /**
-   * Resets the stream with INTERNAL_ERROR: no other way of node:http2's to end one is sure not to put END_STREAM, or NO_ERROR, behind what has
-   * been sent already.
+   * Resets the stream with INTERNAL_ERROR: no other way of node:http2's to end one is sure not to put END_STREAM, or
+   * NO_ERROR, behind what has been sent already.
    */
   #reset(): void {
     this.#resetByUs = true;

@@ -11,7 +11,10 @@ import type { ExplainStep } from './explanation.ts';
 import { spokenTime } from './spoken-time.ts';
 import type { Trail, TrailEvent } from './trail.ts';
 
-/** What was found in the request and what the table, the cookie and the store say of it, in the order in which they were asked. */
+/**
+ * What was found in the request and what the table, the cookie and the store say of it, in the order in which they were
+ * asked.
+ */
 export function affinitySteps(trail: Trail, pool: Pool, now: number): ExplainStep[] {
   const steps: ExplainStep[] = [];
   const seen = new Set<string>();

@@ -55,8 +55,8 @@ interface ExplainParts {
 }
 
 /**
- * What a request would get if it came now: it passes the sequence of the handler, over live state, with steps that look and do nothing. Sends nothing and changes
- * nothing: no row, no counter, nobody's turn.
+ * What a request would get if it came now: it passes the sequence of the handler, over live state, with steps that look
+ * and do nothing. Sends nothing and changes nothing: no row, no counter, nobody's turn.
  * @returns a sentence, when the question is about something that cannot be a request
  */
 export async function explain(query: ExplainQuery, parts: ExplainParts): Promise<Explanation | string> {

@@ -14,8 +14,9 @@ export function asksToExplain(head: Head): boolean {
 }
 
 /**
- * The head of a request that carries the admin token, without it and without the field that asks for the decision: neither a backend nor a key source ever sees
- * that token, whether it is asked for anything or not. Null: it does not carry it, and its Authorization is the application's and stays.
+ * The head of a request that carries the admin token, without it and without the field that asks for the decision:
+ * neither a backend nor a key source ever sees that token, whether it is asked for anything or not. Null: it does not
+ * carry it, and its Authorization is the application's and stays.
  */
 export function withoutAdminToken(head: Head, access: ExplainAccess): string | null {
   let found = false;

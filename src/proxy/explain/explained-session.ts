@@ -12,7 +12,10 @@ const MOST_WAITS = 16;
 /** Told when the session of a request is looked for. */
 type SessionNote = (runtime: PoolRuntime, looks: boolean) => void;
 
-/** Finds the session of a request that is explained as requests do, in views of table and store that change nothing, and a bounded number of times. */
+/**
+ * Finds the session of a request that is explained as requests do, in views of table and store that change nothing, and
+ * a bounded number of times.
+ */
 export class ExplainedSession extends SessionStep {
   readonly #note: SessionNote;
   #waits = 0;

@@ -14,7 +14,9 @@ export interface ExplainQuery {
 
 /** One step of the decision. */
 export interface ExplainStep {
-  /** Where in the path of a request it is taken: `request`, `route`, `csrf`, `pool`, `affinity`, `session`, `cookie`, … */
+  /**
+   * Where in the path of a request it is taken: `request`, `route`, `csrf`, `pool`, `affinity`, `session`, `cookie`, …
+   */
   readonly step: string;
   /** What came of it, in a word or two. */
   readonly outcome: string;

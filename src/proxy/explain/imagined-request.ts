@@ -23,7 +23,8 @@ const METHOD = /^[!#$%&'*+.^_`|~0-9A-Z-]+$/;
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /**
- * Makes the request that a question is about, by the parser that requests go through: what it would refuse is refused here.
+ * Makes the request that a question is about, by the parser that requests go through: what it would refuse is refused
+ * here.
  * @param host for a question that names none
  * @returns a sentence that says what is wrong and what is allowed, when it cannot be a request
  */
@@ -66,7 +67,10 @@ export function imagineRequest(query: ExplainQuery, host: string): ImaginedReque
   return { head, tls: scheme.toLowerCase() === 'https', peer: ip ?? HERE, assumed };
 }
 
-/** What is no visible ASCII, as browsers send it; the rest stays as it is written, as routes look at how a path is spelled. */
+/**
+ * What is no visible ASCII, as browsers send it; the rest stays as it is written, as routes look at how a path is
+ * spelled.
+ */
 function encodeURIPart(target: string): string {
   return target.toWellFormed().replace(/[^!-~]+/g, encodeURI);
 }

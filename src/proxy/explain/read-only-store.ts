@@ -18,7 +18,9 @@ export interface SharedSessions {
   lookup(id: string): Promise<SharedSession | null>;
 }
 
-/** A session store that is asked and never told: what it would make of a session is imagined in the view of the table. */
+/**
+ * A session store that is asked and never told: what it would make of a session is imagined in the view of the table.
+ */
 export class ReadOnlyStore implements SessionStore {
   readonly #table: ReadOnlyTable;
   readonly #shared: SharedSessions | null;

@@ -8,8 +8,8 @@ import type { SessionTable } from '../../sessions/table/table.ts';
 import type { Trail } from './trail.ts';
 
 /**
- * The session table as it would be seen by a request, which changes nothing of it (behaviour 20): what a request would change is remembered here, for as long as
- * this object lives.
+ * The session table as it would be seen by a request, which changes nothing of it (behaviour 20): what a request would
+ * change is remembered here, for as long as this object lives.
  */
 export class ReadOnlyTable implements SearchedRows {
   readonly #table: SessionTable;

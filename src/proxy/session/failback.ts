@@ -5,12 +5,16 @@ import type { Row } from '../../sessions/table/row.ts';
 
 /** With `when-idle`: how long a session must have had no request before this one, ms. */
 const IDLE_MS = 30_000;
-/** A backend that has failed so recently, ms, is not gone back to: without probes nothing else says that it is still dead. */
+/**
+ * A backend that has failed so recently, ms, is not gone back to: without probes nothing else says that it is still
+ * dead.
+ */
 const CALM_MS = 5_000;
 
 /**
- * The backend that a session goes back to with this request (`failover.failback`, behaviour 34), or null: it stays where it is.
- * That is the one that it had to leave when it was not available, now that it takes sessions again; it may still be in its slow start.
+ * The backend that a session goes back to with this request (`failover.failback`, behaviour 34), or null: it stays
+ * where it is. That is the one that it had to leave when it was not available, now that it takes sessions again; it may
+ * still be in its slow start.
  * @param row of the session as it was found, `found` when that was, ms since epoch
  * @param failedAgo how long ago a request has failed there, ms; Infinity: it is not known to have
  */

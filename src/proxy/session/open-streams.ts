@@ -7,16 +7,21 @@ import { followRotation } from './session-changes.ts';
 
 /** Every stream is looked at once in so many ticks of the wheel: twice a second. */
 const ROUND_TICKS = 10;
-/** A WebSocket whose peers do not end a message is closed in the midst of it after so long, ms, and cut after twice that. */
+/**
+ * A WebSocket whose peers do not end a message is closed in the midst of it after so long, ms, and cut after twice
+ * that.
+ */
 const PATIENCE_MS = 2_000;
 /** What ends a response that is under way, see Handler. */
 type Cut = (x: Exchange) => void;
 
 /**
- * The WebSockets, other tunnels and event streams of sessions that are open in this worker. They last longer than a request, so the session may end or expire
- * under them, in whichever worker or node: then WebSockets are closed with 1008 and the others cut. As long as bytes flow they keep their session from going idle.
+ * The WebSockets, other tunnels and event streams of sessions that are open in this worker. They last longer than a
+ * request, so the session may end or expire under them, in whichever worker or node: then WebSockets are closed with
+ * 1008 and the others cut. As long as bytes flow they keep their session from going idle.
  *
- * Each looks at its own row twice a second rather than being told: that needs no message that can be lost, and no index of who has what open.
+ * Each looks at its own row twice a second rather than being told: that needs no message that can be lost, and no index
+ * of who has what open.
  */
 export class OpenStreams {
   readonly #table: SessionTable;
@@ -67,7 +72,8 @@ export class OpenStreams {
     const { idle, lifetime } = x.runtime!.pool.config.session;
     switch (table.peek(x.found.key, now, this.#row)) {
       case Lookup.LIVE: {
-        // Another one under the same key, which its client has begun anew. Cookies and other nodes keep whole milliseconds.
+        // Another one under the same key, which its client has begun anew. Cookies and other nodes keep whole
+        // milliseconds.
         if (this.#row.created >= x.createdAt + 1) return true;
         const bytes = x.bytesIn + x.bytesOut;
         if (bytes === x.streamBytes) return false;

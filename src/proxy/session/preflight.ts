@@ -7,8 +7,8 @@ const ASKED = 'access-control-request-method';
 const ASKED_HASH = hashName(ASKED);
 
 /**
- * True if a browser asks, for a page of another origin, whether it may make a request (Fetch, section 4.8). That never has
- * credentials, so it is no session's.
+ * True if a browser asks, for a page of another origin, whether it may make a request (Fetch, section 4.8). That never
+ * has credentials, so it is no session's.
  */
 export function isPreflight(head: Head): boolean {
   return head.find(ORIGIN, ORIGIN_HASH) >= 0 && head.find(ASKED, ASKED_HASH) >= 0;

@@ -1,7 +1,8 @@
 /**
- * What came of the search. `pending`: wait for `x.found.wait`, then search again; `asking`: wait for `x.asked`, then see `answered`;
- * `refused`: the store that nodes share is down, and sessions are to be refused then; `again`: search again; `foreign`: the session is bound to another client,
- * and such requests are to be refused; `unavailable`: nobody can tell yet whether its token is good.
+ * What came of the search. `pending`: wait for `x.found.wait`, then search again; `asking`: wait for `x.asked`, then
+ * see `answered`; `refused`: the store that nodes share is down, and sessions are to be refused then; `again`: search
+ * again; `foreign`: the session is bound to another client, and such requests are to be refused; `unavailable`: nobody
+ * can tell yet whether its token is good.
  */
 export const Search = {
   done: 0,

@@ -33,7 +33,10 @@ interface SessionAnswerParts {
   readonly log: Logger;
 }
 
-/** Does to the session of a request what its response says: it is confirmed where it is, moves, ends, gets another id or another user. */
+/**
+ * Does to the session of a request what its response says: it is confirmed where it is, moves, ends, gets another id or
+ * another user.
+ */
 export class SessionAnswer {
   readonly #parts: SessionAnswerParts;
   /** Scratch. */
@@ -43,7 +46,10 @@ export class SessionAnswer {
     this.#parts = parts;
   }
 
-  /** @returns the `Set-Cookie` line for the client, or ''; null: the session's user may have no other one, the response is not used */
+  /**
+   * @returns the `Set-Cookie` line for the client, or ''; null: the session's user may have no other one, the response
+   * is not used
+   */
   take(x: Exchange, head: Head, backend: Backend, runtime: PoolRuntime): string | null {
     if (!x.route!.sticky || runtime.strategies.length === 0) return '';
     const moved = x.bound && x.boundBackend !== backend;

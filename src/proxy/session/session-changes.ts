@@ -1,5 +1,6 @@
 /**
- * What a response does to its session besides confirming it: it ends (`Limpet-Session: end`, `endOn`), or gets another id (`Limpet-Session: rotate`, `rotateOn`).
+ * What a response does to its session besides confirming it: it ends (`Limpet-Session: end`, `endOn`), or gets another
+ * id (`Limpet-Session: rotate`, `rotateOn`).
  */
 
 import type { Exchange } from '../../exchange/exchange.ts';
@@ -17,7 +18,10 @@ import type { SessionTable } from '../../sessions/table/table.ts';
 import { noteSession } from './note-session.ts';
 import { isOwnedSession } from './owned-session.ts';
 
-/** A key that its client chose is free again after an end; it stays ended for so long that whoever serves the session hears of it. */
+/**
+ * A key that its client chose is free again after an end; it stays ended for so long that whoever serves the session
+ * hears of it.
+ */
 export const END_NOTICE_MS = 5_000;
 
 const before = new Key();
@@ -65,8 +69,8 @@ export function endSession(
 }
 
 /**
- * Gives the session of a request whose response has come another id, with all that is known of it. Only limpet's own cookie can be exchanged: a key that the
- * application or the client has made is theirs to change.
+ * Gives the session of a request whose response has come another id, with all that is known of it. Only limpet's own
+ * cookie can be exchanged: a key that the application or the client has made is theirs to change.
  * @param setCookie what the response sets so far
  * @returns the `Set-Cookie` line for the client, or ''
  */
@@ -81,8 +85,9 @@ export function rotateSession(
 ): string {
   const { pool, issuer } = runtime;
   const backend = x.backend!;
-  // Never a new id for what was rotated while this request was under way: whoever had planted the old id would get the new one by a log-in of his own that he
-  // holds up until the victim has logged in. This client's id is refused from now on, so it begins a fresh session with its next request.
+  // Never a new id for what was rotated while this request was under way: whoever had planted the old id would get the
+  // new one by a log-in of his own that he holds up until the victim has logged in. This client's id is refused from
+  // now on, so it begins a fresh session with its next request.
   if (x.rotatedAway) return '';
   // An id that was made for this very response is known to nobody else.
   if (issuer === null || x.strategy !== issuer || x.fresh) return setCookie;
@@ -103,8 +108,9 @@ export function rotateSession(
 }
 
 /**
- * A session that was there when its request came has another key by now: the request goes on under that one, to the same backend. Neither side hears of it by this
- * request: the client has the new id from the response that has rotated it, and the backend is told the old one still, since that is what the client has shown.
+ * A session that was there when its request came has another key by now: the request goes on under that one, to the
+ * same backend. Neither side hears of it by this request: the client has the new id from the response that has rotated
+ * it, and the backend is told the old one still, since that is what the client has shown.
  * @returns false: it has not been rotated
  */
 export function followRotation(x: Exchange, table: SearchedRows): boolean {

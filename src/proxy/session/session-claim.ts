@@ -10,8 +10,8 @@ import type { SearchedRows } from '../../sessions/table/searched-rows.ts';
 import { Search } from './search.ts';
 
 /**
- * Claims the key of a new session for `backend` before the request goes out, so that two first requests of one key end on
- * one backend (behaviour 18). A key that limpet makes for this very response needs no claim.
+ * Claims the key of a new session for `backend` before the request goes out, so that two first requests of one key end
+ * on one backend (behaviour 18). A key that limpet makes for this very response needs no claim.
  * @returns done, refused, asking or again: see `Search`
  */
 export function claim(

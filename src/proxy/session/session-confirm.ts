@@ -1,5 +1,6 @@
 /**
- * A backend has answered, or is about to be asked: its session is confirmed, and told to it. See session-search.ts for what comes before.
+ * A backend has answered, or is about to be asked: its session is confirmed, and told to it. See session-search.ts for
+ * what comes before.
  */
 import { type AffinityStrategy, FoundKey, Learn } from '../../affinity/strategy.ts';
 import type { Backend } from '../../backends/backend.ts';
@@ -96,8 +97,8 @@ export function confirm(
 }
 
 /**
- * Whether the cookie of a session is sent with the response: it is new, names another backend by now, or its date wants to be refreshed. Never with every response:
- * that would make every page uncacheable (behaviour 2).
+ * Whether the cookie of a session is sent with the response: it is new, names another backend by now, or its date wants
+ * to be refreshed. Never with every response: that would make every page uncacheable (behaviour 2).
  */
 export function needsCookie({ fresh, outcome, row }: Exchange, moved: boolean, idle: number, now: number): boolean {
   return (
@@ -143,7 +144,10 @@ function joinKeys(
   }
 }
 
-/** Whether an answer says that the backend does not know the key of a source that learns: it is none of the application's, and names nothing (behaviour 17). */
+/**
+ * Whether an answer says that the backend does not know the key of a source that learns: it is none of the
+ * application's, and names nothing (behaviour 17).
+ */
 function refusesKey({ learn }: AffinityStrategy, { status }: Head): boolean {
   return learn !== null && (status === 404 || status === 410);
 }
@@ -172,7 +176,10 @@ function learn(
   }
 }
 
-/** What ends the request head: CRLF, the lines that tell the backend of the session (interface section 5), the empty line. */
+/**
+ * What ends the request head: CRLF, the lines that tell the backend of the session (interface section 5), the empty
+ * line.
+ */
 export function sessionTail(x: Exchange, runtime: PoolRuntime, backend: Backend): string {
   if (x.strategy === null) return x.expired === '' ? '\r\n\r\n' : `\r\nLimpet-Session-Expired: ${x.expired}\r\n\r\n`;
   if (!x.rotatedAway) x.publicId.tell(x.found.key);

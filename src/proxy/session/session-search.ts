@@ -1,6 +1,7 @@
 /**
- * Finds the session of a request, before a backend is chosen. Behaviours 1 to 24 come together here and in session-confirm.ts; the parts are in affinity/ and sessions/.
- * Longer than 400 lines because one source and several, and what tables, cookies and stores say of them, are to be read in one place.
+ * Finds the session of a request, before a backend is chosen. Behaviours 1 to 24 come together here and in
+ * session-confirm.ts; the parts are in affinity/ and sessions/. Longer than 400 lines because one source and several,
+ * and what tables, cookies and stores say of them, are to be read in one place.
  */
 import { type AffinityStrategy, type CookieProof, Find, FoundKey, JOINS } from '../../affinity/strategy.ts';
 import { boundBackend } from '../../backends/bound-backend.ts';
@@ -53,7 +54,10 @@ function refuses(said: KeysSeen): said is Search {
 
 /** Scratch: of the source that was looked through last, and of all of the request's so far. */
 const looked = {
-  /** The first of its keys that has no session; the one whose row was idle for too long, and when its cookie was sent last. -1: none. */
+  /**
+   * The first of its keys that has no session; the one whose row was idle for too long, and when its cookie was sent
+   * last. -1: none.
+   */
   first: -1,
   idleNth: -1,
   idleIssued: 0,
@@ -64,11 +68,12 @@ const looked = {
 };
 
 /**
- * Finds the session of a request. `x.home` is the backend it is bound to, when it is bound. Its row stays as it is until the request has passed all that may refuse
- * it: see `acceptSession` and `touchSession`.
+ * Finds the session of a request. `x.home` is the backend it is bound to, when it is bound. Its row stays as it is
+ * until the request has passed all that may refuse it: see `acceptSession` and `touchSession`.
  *
- * Of several sources the first whose key is known decides; the keys that are not known join its session when a backend has answered (behaviour 115). All that are known
- * are looked at, and any of them may refuse the request. When none is known, the first key begins a session.
+ * Of several sources the first whose key is known decides; the keys that are not known join its session when a backend
+ * has answered (behaviour 115). All that are known are looked at, and any of them may refuse the request. When none is
+ * known, the first key begins a session.
  */
 export function findSession(
   x: Exchange,
@@ -193,7 +198,10 @@ function keyOf(x: Exchange, place: number): FoundKey {
   return x.keys[place]!;
 }
 
-/** Every token of a source that verifies: one that is not good refuses the request before anything else does. NO_KEY: none has. */
+/**
+ * Every token of a source that verifies: one that is not good refuses the request before anything else does. NO_KEY:
+ * none has.
+ */
 function verifyAll(head: Head, client: string, strategy: AffinityStrategy, found: FoundKey): KeysSeen {
   for (let nth = 0; nth < MAX_KEYS; nth++) {
     const result = strategy.find(head, client, nth, found);
@@ -212,7 +220,8 @@ function refusalOf(result: Find): KeysSeen {
 }
 
 /**
- * Looks through the keys of one source. LIVE: `found` and `row` are the first that has a session; UNKNOWN: `looked.first` may begin one, or prove one.
+ * Looks through the keys of one source. LIVE: `found` and `row` are the first that has a session; UNKNOWN:
+ * `looked.first` may begin one, or prove one.
  */
 function lookThrough(
   x: Exchange,
@@ -306,7 +315,10 @@ export function acceptSession(x: Exchange, runtime: PoolRuntime, table: Searched
   goByRow(x, runtime);
 }
 
-/** A backend was chosen for it, so nothing is left that could refuse the request: now it counts as one of its session. Until then the row is as it was (behaviour 118). */
+/**
+ * A backend was chosen for it, so nothing is left that could refuse the request: now it counts as one of its session.
+ * Until then the row is as it was (behaviour 118).
+ */
 export function touchSession(x: Exchange, runtime: PoolRuntime, table: SearchedRows): void {
   x.untouched = false;
   const now = runtime.guarded ? Date.now() : x.foundAt;
@@ -371,7 +383,10 @@ function withoutKey(x: Exchange, head: Head, { issuer }: PoolRuntime): Search {
   return Search.done;
 }
 
-/** Asks the store about all keys that this node does not know, in one round trip; then the search begins anew. Off the usual path. */
+/**
+ * Asks the store about all keys that this node does not know, in one round trip; then the search begins anew. Off the
+ * usual path.
+ */
 function askAll(
   x: Exchange,
   { pool, issuer }: PoolRuntime,
@@ -393,8 +408,9 @@ function askAll(
 }
 
 /**
- * Whether a request with an id that was rotated away a moment ago is one that its browser had sent before it read the new one: browsers say so of requests that
- * their own page makes (Fetch Metadata). Such a request goes to the backend of the session, without a session. Whoever else has the old id begins a new one.
+ * Whether a request with an id that was rotated away a moment ago is one that its browser had sent before it read the
+ * new one: browsers say so of requests that their own page makes (Fetch Metadata). Such a request goes to the backend
+ * of the session, without a session. Whoever else has the old id begins a new one.
  */
 function isLate(
   x: Exchange,
@@ -412,7 +428,10 @@ function isLate(
   return true;
 }
 
-/** Sessions of pools that bind them: one that is bound to nothing yet, or to what does not count any more, is from now on; one that comes from elsewhere goes on as bound to that. */
+/**
+ * Sessions of pools that bind them: one that is bound to nothing yet, or to what does not count any more, is from now
+ * on; one that comes from elsewhere goes on as bound to that.
+ */
 function observe(x: Exchange, table: SearchedRows): void {
   const { row, binding } = x;
   if (row.binding === binding) return;
@@ -425,8 +444,8 @@ function precisionOf({ issued, created }: Row): number {
 }
 
 /**
- * A cookie that is newer than what this node has sent: another node has answered the session since, and may have moved it. Its word is the
- * later one. So nodes agree on a session that had to move, also without a store that they share.
+ * A cookie that is newer than what this node has sent: another node has answered the session since, and may have moved
+ * it. Its word is the later one. So nodes agree on a session that had to move, also without a store that they share.
  */
 function follow(found: FoundKey, row: Row, runtime: PoolRuntime, table: SearchedRows, now: number): void {
   // A date that somebody made up changes nothing.

@@ -8,7 +8,10 @@ import type { Route } from '../../routing/router.ts';
 /** A step has not decided yet: it calls one of the methods of Gate when it has. */
 export const WAIT = 'wait';
 
-/** Where a step that waited says how it goes on. Each checks that the exchange still serves the request of this `serial`. */
+/**
+ * Where a step that waited says how it goes on. Each checks that the exchange still serves the request of this
+ * `serial`.
+ */
 export interface Gate {
   /** Go on with the next step. */
   resume(x: Exchange, serial: number): void;
@@ -20,7 +23,10 @@ export interface Gate {
   head(x: Exchange): Head;
   /** The session is gone or another one by now: find it again, then come back to this step. */
   searchAgain(x: Exchange, serial: number): void;
-  /** The session was found after all: go on behind the step that finds it, or come back to the one that had it found again. */
+  /**
+   * The session was found after all: go on behind the step that finds it, or come back to the one that had it found
+   * again.
+   */
   found(x: Exchange, serial: number): void;
   /** When the request came, ms since epoch. */
   now(x: Exchange): number;
@@ -38,7 +44,10 @@ export interface AdmissionStep {
   onStream?(x: Exchange): void;
   /** Its session has been given another id by its own response: `x.found.key` is the new one. */
   onRotated?(x: Exchange, from: Key): void;
-  /** The request has ended, whatever became of it, or its client has left. Called once for each request of a pool that is guarded. */
+  /**
+   * The request has ended, whatever became of it, or its client has left. Called once for each request of a pool that
+   * is guarded.
+   */
   leave?(x: Exchange): void;
 }
 

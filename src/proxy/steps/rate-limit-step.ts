@@ -9,8 +9,9 @@ import { passed } from './passed.ts';
 import type { Looked, StepKind } from './step-kind.ts';
 
 /**
- * Pools with `rateLimit`: each request takes a token of its client's address or of its session, or gets 429 with the time until there is one. By address it does so
- * before anything else is looked at: a flood is to cost as little as can be.
+ * Pools with `rateLimit`: each request takes a token of its client's address or of its session, or gets 429 with the
+ * time until there is one. By address it does so before anything else is looked at: a flood is to cost as little as can
+ * be.
  */
 class RateLimitStep implements AdmissionStep {
   readonly #perSession: boolean;

@@ -28,7 +28,10 @@ interface SessionStepParts {
   readonly requester: { client: string };
 }
 
-/** Finds the session of a request, where its route has any, with all that may have to be waited for: keys that tokens are signed with, and the store that nodes share. */
+/**
+ * Finds the session of a request, where its route has any, with all that may have to be waited for: keys that tokens
+ * are signed with, and the store that nodes share.
+ */
 export class SessionStep implements SessionSearch {
   readonly #parts: SessionStepParts;
 
@@ -44,7 +47,10 @@ export class SessionStep implements SessionSearch {
     return this.#parts.store.refuses ? ERRORS.STORE_DOWN : this.#find(x, runtime, gate, gate.now(x));
   }
 
-  /** As if the request had just come to this step: what it knew of its session does not hold any more. Goes on by `Gate.found` when it has waited. */
+  /**
+   * As if the request had just come to this step: what it knew of its session does not hold any more. Goes on by
+   * `Gate.found` when it has waited.
+   */
   again(x: Exchange, runtime: PoolRuntime, gate: Gate): ErrorKind | typeof WAIT | null {
     // Nothing of the last search counts: it may end without a session.
     x.strategy = null;
@@ -57,7 +63,8 @@ export class SessionStep implements SessionSearch {
   }
 
   /**
-   * Waits for what the store says of the session (`Exchange.asked`): only about keys that this node does not know. It settles soon, also when nobody answers.
+   * Waits for what the store says of the session (`Exchange.asked`): only about keys that this node does not know. It
+   * settles soon, also when nobody answers.
    * @param found called when the session is known
    */
   ask(x: Exchange, runtime: PoolRuntime, gate: Gate, found: () => void): void {

@@ -16,8 +16,9 @@ import { passed } from './passed.ts';
 import type { Looked, StepKind } from './step-kind.ts';
 
 /**
- * `session.dialog: half-duplex`: a request waits until those of its session that came before it are answered (see SessionTurns). It has the turn until its
- * response is complete, or turns out to be a stream. A session that begins with this very request is known to nobody else: it needs no turn.
+ * `session.dialog: half-duplex`: a request waits until those of its session that came before it are answered (see
+ * SessionTurns). It has the turn until its response is complete, or turns out to be a stream. A session that begins
+ * with this very request is known to nobody else: it needs no turn.
  */
 class SessionTurn implements AdmissionStep {
   readonly #turns: SessionTurns;
@@ -67,7 +68,10 @@ class SessionTurn implements AdmissionStep {
     if (x.turn !== null) this.#turns.leave(x.turn);
   }
 
-  /** It has waited, and has its turn: its session may have moved, ended or been given another id meanwhile. Never throws. */
+  /**
+   * It has waited, and has its turn: its session may have moved, ended or been given another id meanwhile. Never
+   * throws.
+   */
   arrive(x: Exchange, gate: Gate): void {
     const { serial } = x;
     let same = false;
@@ -84,7 +88,10 @@ class SessionTurn implements AdmissionStep {
     gate.searchAgain(x, serial);
   }
 
-  /** Brings what the request knows of its session up to date. It was counted when it came. False: it has to be found again. */
+  /**
+   * Brings what the request knows of its session up to date. It was counted when it came. False: it has to be found
+   * again.
+   */
   #follow(x: Exchange): boolean {
     const now = Date.now();
     let found = this.#table.peek(x.found.key, now, x.row);

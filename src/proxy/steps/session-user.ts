@@ -40,9 +40,10 @@ interface SessionUserParts {
 /**
  * Whose session it is, and how many a user may have (`session.perUser`).
  *
- * A request that says whose it is claims its session before a backend is asked: with a store that nodes share it waits for that. A session that has no row yet is
- * claimed when its backend has answered; with `whenFull: refuse` its place is held from before the request goes out. A response that says whose session it is does
- * not wait: what another node has to say against it comes true a moment later.
+ * A request that says whose it is claims its session before a backend is asked: with a store that nodes share it waits
+ * for that. A session that has no row yet is claimed when its backend has answered; with `whenFull: refuse` its place
+ * is held from before the request goes out. A response that says whose session it is does not wait: what another node
+ * has to say against it comes true a moment later.
  */
 export class SessionUser implements AdmissionStep {
   readonly #parts: SessionUserParts;

@@ -6,7 +6,9 @@ import type { AdmissionStep } from './admission.ts';
 import { passed } from './passed.ts';
 import type { Looked, StepKind } from './step-kind.ts';
 
-/** Methods that a pool with `session.dialog: simplex` lets through, for the Allow field of its 405 (RFC 9110 15.5.6). */
+/**
+ * Methods that a pool with `session.dialog: simplex` lets through, for the Allow field of its 405 (RFC 9110 15.5.6).
+ */
 export const SIMPLEX_METHODS = 'GET, HEAD';
 
 /** `session.dialog: simplex`: what only reads. An upgrade could say anything afterwards. */

@@ -33,7 +33,8 @@ export interface Looked {
 }
 
 /**
- * Says what a step would do to a request, without taking a token or a turn. Null: the pool and the route do not ask for the step.
+ * Says what a step would do to a request, without taking a token or a turn. Null: the pool and the route do not ask for
+ * the step.
  * @param ahead how many requests of a session have their turn or wait for it
  */
 export type Look = (x: Exchange, runtime: PoolRuntime, head: Head, ahead: (key: Key) => number) => Looked | null;

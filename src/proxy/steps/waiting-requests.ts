@@ -10,7 +10,10 @@ import { type Gate, type SessionSearch, WAIT } from './admission.ts';
 export interface Sequence {
   /** Goes on with the step at this place of the request's list. */
   passFrom(x: Exchange, place: number): void;
-  /** Goes on behind the step that finds sessions, or with the step that the request had come to where that lies further on. */
+  /**
+   * Goes on behind the step that finds sessions, or with the step that the request had come to where that lies further
+   * on.
+   */
   passWithSession(x: Exchange): void;
 }
 
@@ -23,7 +26,10 @@ interface WaitingParts {
   readonly ends: RequestEnds;
 }
 
-/** Brings requests back that have waited in one of their steps: for keys, for the store that nodes share, for their turn. Off the usual path. */
+/**
+ * Brings requests back that have waited in one of their steps: for keys, for the store that nodes share, for their
+ * turn. Off the usual path.
+ */
 export class WaitingRequests implements Gate {
   readonly #parts: WaitingParts;
 

@@ -84,7 +84,8 @@ export class HandoverClient {
   }
 
   /**
-   * From now on the other process is told of sessions that begin, move or end here: both may get requests of one session for as long as the old one drains.
+   * From now on the other process is told of sessions that begin, move or end here: both may get requests of one
+   * session for as long as the old one drains.
    * @param table allocated with change tracking
    */
   share(description: TableDescription, names: SessionNames, table: SessionTable): void {
@@ -94,7 +95,10 @@ export class HandoverClient {
     new HandoverPeer(this.#socket, table, names, this.#now, ChangeReader.ORIGIN, speaks).start();
   }
 
-  /** This process writes the snapshot file from now on. Settles when the other one has let go of it, and of the name of the socket. */
+  /**
+   * This process writes the snapshot file from now on. Settles when the other one has let go of it, and of the name of
+   * the socket.
+   */
   async own(): Promise<void> {
     if (this.#socket.destroyed) return;
     sendFrame(this.#socket, Frame.OWNER);

@@ -4,8 +4,8 @@ import type { Socket } from 'node:net';
 export const PROTOCOL = 1;
 
 /**
- * How much of it this process understands; it says so with its first frame, and is told no more than the other one understands.
- * 1: limpet 0.1. 2: lives of backends.
+ * How much of it this process understands; it says so with its first frame, and is told no more than the other one
+ * understands. 1: limpet 0.1. 2: lives of backends.
  */
 export const SPEAKS = 2;
 
@@ -33,7 +33,10 @@ export const Frame = {
   TAKE_OVER: 10,
   /** O: that was all. */
   GOODBYE: 11,
-  /** Both, before rows that are bound to them: JSON array of KnownLife: all, then those that have changed. Not to limpet 0.1. */
+  /**
+   * Both, before rows that are bound to them: JSON array of KnownLife: all, then those that have changed. Not to limpet
+   * 0.1.
+   */
   LIVES: 12,
 } as const;
 
@@ -54,7 +57,10 @@ export function sendFrame(socket: Socket, type: Frame, payload: Uint8Array | str
   return socket.write(frame);
 }
 
-/** Calls `frame` for each frame that comes in on a socket; a frame that cannot be one destroys it with an error. An error thrown by `frame` does so too. */
+/**
+ * Calls `frame` for each frame that comes in on a socket; a frame that cannot be one destroys it with an error. An
+ * error thrown by `frame` does so too.
+ */
 export function readFrames(socket: Socket, frame: (type: number, payload: Buffer) => void): void {
   let parts: Buffer[] = [];
   let waiting = 0;

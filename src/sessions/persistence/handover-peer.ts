@@ -10,7 +10,10 @@ import { copyTable } from './snapshot-copy.ts';
 import type { SessionNames } from './snapshot-names.ts';
 import { RECORD_BYTES, RecordEncoder } from './snapshot-record.ts';
 
-/** How often changes are sent, ms: as long may a session be unknown to the other process, to which its next request may go. */
+/**
+ * How often changes are sent, ms: as long may a session be unknown to the other process, to which its next request may
+ * go.
+ */
 const EVERY = 20;
 const ROWS = 2_048;
 
@@ -32,7 +35,8 @@ export class HandoverPeer {
   #running: Promise<void> | null = null;
 
   /**
-   * @param reader whose changes are sent. HANDOVER: the whole table first, then all changes; ORIGIN: only what begins, moves or ends
+   * @param reader whose changes are sent. HANDOVER: the whole table first, then all changes; ORIGIN: only what begins,
+   *   moves or ends
    * @param speaks how much the other process understands, see SPEAKS
    */
   constructor(
@@ -59,7 +63,10 @@ export class HandoverPeer {
     });
   }
 
-  /** Sends the last changes and ends the connection. False: the other process is gone, or takes too long, and may have missed some. */
+  /**
+   * Sends the last changes and ends the connection. False: the other process is gone, or takes too long, and may have
+   * missed some.
+   */
   async finish(deadlineMs: number): Promise<boolean> {
     this.#stopping.abort();
     const socket = this.#socket;

@@ -92,7 +92,8 @@ export class HandoverServer {
       switch (type) {
         case Frame.HELLO:
           speaks = this.#greet(socket, payload);
-          // It has things of its own to do before it wants the sessions, and cannot be gone without this end being told.
+          // It has things of its own to do before it wants the sessions, and cannot be gone without this end being
+          // told.
           if (speaks > 0) known();
           return;
         case Frame.WANTED:

@@ -1,7 +1,10 @@
 import { lstatSync, unlinkSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 
-/** Listens on a unix socket that only this user may open. A socket that nobody listens on was left by a process that was killed: it is replaced. Rejects when the name is in use. */
+/**
+ * Listens on a unix socket that only this user may open. A socket that nobody listens on was left by a process that was
+ * killed: it is replaced. Rejects when the name is in use.
+ */
 export async function listenOnSocket(path: string, accept: (socket: Socket) => void): Promise<Server> {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat !== undefined) {

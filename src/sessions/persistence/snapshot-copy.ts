@@ -12,7 +12,8 @@ const CHUNK = BUCKETS * 8 * RECORD_BYTES;
 const PATIENCE = 10_000;
 
 /**
- * Every live row and standing tombstone of the table, encoded, in chunks that are good until the next one is asked for. Others get their turn between two chunks.
+ * Every live row and standing tombstone of the table, encoded, in chunks that are good until the next one is asked for.
+ * Others get their turn between two chunks.
  * @param clears the reader whose changes count as taken before a row is read: what changes after that counts again
  * @param leftOut called for each session whose backend is gone
  * @throws Error with code SESSION_TABLE_BUSY when a lock cannot be had for long

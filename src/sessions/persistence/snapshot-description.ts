@@ -4,7 +4,10 @@ import { isLife } from '../../backends/known-lives.ts';
 import type { AdminState } from '../../backends/shared-state.ts';
 import { MOVE_REASONS } from '../table/move-reasons.ts';
 
-/** How a backend stands while limpet runs, and what the configuration said of it then: what an operator has set outlives a restart, unless the file has changed since. */
+/**
+ * How a backend stands while limpet runs, and what the configuration said of it then: what an operator has set outlives
+ * a restart, unless the file has changed since.
+ */
 export interface BackendStatus {
   /** `pool/id`. */
   readonly name: string;
@@ -13,7 +16,10 @@ export interface BackendStatus {
   readonly weight: number;
   /** Found by discovery, not named in the file. */
   readonly discovered: boolean;
-  /** Number of the life that it is in, and when that began, ms since epoch; absent: limpet 0.1 has written it, which knows of none. */
+  /**
+   * Number of the life that it is in, and when that began, ms since epoch; absent: limpet 0.1 has written it, which
+   * knows of none.
+   */
   readonly life?: number;
   readonly lifeBegan?: number;
   /** The ids that its processes gave themselves; absent: none is known. */
@@ -41,7 +47,10 @@ export interface WrittenDescription extends TableDescription {
   readonly names: readonly string[];
   /** By the same numbers, which life of the backend is meant. Absent: limpet 0.1 has written it. */
   readonly lives?: readonly number[];
-  /** Between processes: how much of the talk its sender understands, see SPEAKS in handover-frames. Absent: as much as limpet 0.1. */
+  /**
+   * Between processes: how much of the talk its sender understands, see SPEAKS in handover-frames. Absent: as much as
+   * limpet 0.1.
+   */
   readonly speaks?: number;
 }
 

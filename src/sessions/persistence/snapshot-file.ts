@@ -26,8 +26,8 @@ interface WriteCounts {
 }
 
 /**
- * The file of `sessions.snapshot`. It is replaced atomically: whoever reads it, also after a power failure, finds an old or a new one, never a part.
- * Nothing here keeps the thread for long, and no two writes may overlap.
+ * The file of `sessions.snapshot`. It is replaced atomically: whoever reads it, also after a power failure, finds an
+ * old or a new one, never a part. Nothing here keeps the thread for long, and no two writes may overlap.
  */
 export class SnapshotFile {
   readonly path: string;
@@ -70,8 +70,8 @@ export class SnapshotFile {
   }
 
   /**
-   * Opens the file if it is whole and its keys are hashed with a secret that is known. If not it is set aside, with a line in the log that says why, and null is
-   * answered, as when there is none.
+   * Opens the file if it is whole and its keys are hashed with a secret that is known. If not it is set aside, with a
+   * line in the log that says why, and null is answered, as when there is none.
    * @param fingerprints of the secrets that are known
    * @throws StartError when it can neither be read nor set aside
    */

@@ -36,14 +36,17 @@ interface KeptTable {
 }
 
 /**
- * Keeps the sessions beyond this process: takes them from the limpet that runs, or else from the snapshot file; writes the file from time to time and at the
- * end; and hands them over to the limpet that comes next. In the supervisor, in this order: `open`, `load` before there is traffic, `start` when limpet
- * listens, `stop` when the workers have ended.
+ * Keeps the sessions beyond this process: takes them from the limpet that runs, or else from the snapshot file; writes
+ * the file from time to time and at the end; and hands them over to the limpet that comes next. In the supervisor, in
+ * this order: `open`, `load` before there is traffic, `start` when limpet listens, `stop` when the workers have ended.
  */
 export class SnapshotKeeper {
   /** What the keys of the table are to be hashed with. */
   readonly keySecret: Uint8Array;
-  /** How the backends stood when the sessions were last written or are now in the process that runs: empty when there are none. */
+  /**
+   * How the backends stood when the sessions were last written or are now in the process that runs: empty when there
+   * are none.
+   */
   readonly backends: readonly BackendStatus[];
   readonly #options: SnapshotKeeperOptions;
   readonly #file: SnapshotFile;
@@ -147,7 +150,8 @@ export class SnapshotKeeper {
   }
 
   /**
-   * From now on the file is this process's: it is written every 30 s if something has changed. Listens for the next limpet.
+   * From now on the file is this process's: it is written every 30 s if something has changed. Listens for the next
+   * limpet.
    * @param onTakeOver the next limpet takes traffic and wants this one to stop gracefully
    */
   async start(onTakeOver: () => void): Promise<void> {
@@ -176,13 +180,17 @@ export class SnapshotKeeper {
     }
   }
 
-  /** Asks the limpet that ran before to stop gracefully; to be called when this one takes traffic. False: there is none any more. */
+  /**
+   * Asks the limpet that ran before to stop gracefully; to be called when this one takes traffic. False: there is none
+   * any more.
+   */
   takeOver(): boolean {
     return this.#client?.takeOver() ?? false;
   }
 
   /**
-   * Writes the file, if it is this process's and something has changed. One write at a time: a call during one answers with it.
+   * Writes the file, if it is this process's and something has changed. One write at a time: a call during one answers
+   * with it.
    * @returns false when it failed, which has been logged
    */
   write(): Promise<boolean> {

@@ -1,7 +1,8 @@
 /**
  * The snapshot file, little-endian:
  *
- *     MAGIC | version u32 | bytes of a row u32 | rows, see snapshot-record | description as JSON, see snapshot-description
+ *     MAGIC | version u32 | bytes of a row u32 | rows, see snapshot-record | description as JSON, see
+ *     snapshot-description
  *     number of rows u32 | bytes of the description u32 | CRC-32 of all before it u32 | END
  *
  * The description comes last because the names of the rows' backends are known only then.

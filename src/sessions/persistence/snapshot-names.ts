@@ -18,7 +18,10 @@ export interface BackendName {
 
 /** The names of backends, and their lives: slots are each process's own. */
 export interface SessionNames {
-  /** The backend that has the slot and this stamp, in whichever life; null: it is gone. A stamp of -1: whichever has the slot now, in the life that it is in. */
+  /**
+   * The backend that has the slot and this stamp, in whichever life; null: it is gone. A stamp of -1: whichever has the
+   * slot now, in the life that it is in.
+   */
   backends(slot: number, stamp: number): BackendName | null;
   /** Null: there is no such backend. */
   resolve(pool: string, id: string): BackendPlace | null;

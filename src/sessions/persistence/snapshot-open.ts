@@ -18,7 +18,10 @@ export interface Unusable {
 
 /** Rows at a time when loading: a millisecond or two. */
 const ROWS = 2_048;
-/** A table that is filled more than this by what is loaded is crowded: without a limit of its own it is at 0.8 when it is full. */
+/**
+ * A table that is filled more than this by what is loaded is crowded: without a limit of its own it is at 0.8 when it
+ * is full.
+ */
 const CROWDED = 0.6;
 
 /** A snapshot that was found whole: nothing of one that is not ever gets into the table. To be loaded or closed. */
@@ -36,7 +39,10 @@ export class OpenSnapshot {
     this.#now = now;
   }
 
-  /** Reads the whole file once. The handle is closed unless a snapshot is answered. Rejects with errors of the file system. */
+  /**
+   * Reads the whole file once. The handle is closed unless a snapshot is answered. Rejects with errors of the file
+   * system.
+   */
   static async check(
     handle: FileHandle,
     fingerprints: readonly string[],
@@ -63,7 +69,8 @@ export class OpenSnapshot {
     const decoder = new RecordDecoder(this.description, names);
     const buffer = new Uint8Array(ROWS * RECORD_BYTES);
     try {
-      // Rows of one bucket stand side by side in the file. Coming so, they fill a crowded table unevenly, and some find no place: by turns, hardly any.
+      // Rows of one bucket stand side by side in the file. Coming so, they fill a crowded table unevenly, and some find
+      // no place: by turns, hardly any.
       const passes = this.rows > CROWDED * table.buckets * BUCKET_ROWS ? BUCKET_ROWS : 1;
       for (let pass = 0; pass < passes; pass++) {
         for (let row = 0; row < this.rows; row += ROWS) {

@@ -7,12 +7,15 @@ import type { BackendName, BackendPlace, SessionNames } from './snapshot-names.t
 /**
  * Bytes of a row outside the table, little-endian:
  *
- *     0 key 4 x i32 | 16 flags u8, by u8, moves u8, reason u8 | 20 backend u16, movedFrom u16 | 24 requests u32 | 28 bindingHash i32
+ *     0 key 4 x i32 | 16 flags u8, by u8, moves u8, reason u8 | 20 backend u16, movedFrom u16 | 24 requests u32 | 28
+ *     bindingHash i32
  *     32 user 2 x i32 | 40 created f64 | 48 lastSeen f64 | 56 issued f64
  *
- * Backends are numbers of names that are told apart from the rows, each with the life that the row is bound to; `by` and `reason` numbers of the lists in the description.
+ * Backends are numbers of names that are told apart from the rows, each with the life that the row is bound to; `by`
+ * and `reason` numbers of the lists in the description.
  *
- * In a row that is another name of a session, the four words of that one's key stand in place of user and issued. limpet 0.1 takes it for a session of its own.
+ * In a row that is another name of a session, the four words of that one's key stand in place of user and issued.
+ * limpet 0.1 takes it for a session of its own.
  */
 export const RECORD_BYTES = 64;
 

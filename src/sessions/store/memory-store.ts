@@ -109,7 +109,10 @@ export function claimHere(users: UserIndex, { key, pool, user, hold }: UserClaim
   return users.claim(key, user, max, whenFull, now, hold);
 }
 
-/** Binds a key that the application handed out, in the table: an existing session of it moves. `row` is scratch, and is the session after that. */
+/**
+ * Binds a key that the application handed out, in the table: an existing session of it moves. `row` is scratch, and is
+ * the session after that.
+ */
 export function bindLearned(
   table: SessionTable,
   row: Row,

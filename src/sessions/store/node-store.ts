@@ -35,8 +35,8 @@ export interface SharedSecrets {
 }
 
 /**
- * The supervisor's half of a store that nodes share; the workers' half is a SessionStore. Called in this order: `connect`
- * once, `learnLives` once, `run` once, then the rest in any order, and `stop` at any time.
+ * The supervisor's half of a store that nodes share; the workers' half is a SessionStore. Called in this order:
+ * `connect` once, `learnLives` once, `run` once, then the rest in any order, and `stop` at any time.
  */
 export interface NodeStore {
   /** What the workers need to know. */
@@ -56,8 +56,8 @@ export interface NodeStore {
   connect(own: Secrets, fromFile: boolean): Promise<SharedSecrets>;
 
   /**
-   * Learns in which lives the backends are, as the other nodes have it: before there are sessions of them. Never rejects:
-   * what cannot be learnt now is later.
+   * Learns in which lives the backends are, as the other nodes have it: before there are sessions of them. Never
+   * rejects: what cannot be learnt now is later.
    */
   learnLives(lives: KnownLives): Promise<void>;
 

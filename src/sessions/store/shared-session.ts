@@ -1,4 +1,6 @@
-/** A session as the store that nodes share knows it, while this process may have no row of it. Times in ms since epoch. */
+/**
+ * A session as the store that nodes share knows it, while this process may have no row of it. Times in ms since epoch.
+ */
 export interface SharedSession {
   /** Name of its pool. */
   readonly pool: string;

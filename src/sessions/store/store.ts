@@ -41,17 +41,21 @@ export interface UserClaim {
 export interface UserAnswer {
   /** What this node knows; it holds for now. */
   readonly verdict: UserVerdict;
-  /** What all nodes know, when that takes asking; null: it is the same. Never rejects. One that is refused in the end is nobody's again. */
+  /**
+   * What all nodes know, when that takes asking; null: it is the same. Never rejects. One that is refused in the end is
+   * nobody's again.
+   */
   readonly later: Promise<UserVerdict> | null;
 }
 
 /**
  * Who decides which backend a session is bound to: this process alone (`memory`), or all nodes that share a store.
  *
- * The session table is the first level of each: a row that is live and not pending is used without asking, and so is what only refreshes it (`lookup`, `confirm`,
- * `setIssued`). What is here is the rest: what begins, moves and ends sessions. What answers with a Claim at once has filled `row` as the table does; a promise
- * settles when the table has been brought up to date, never rejects, and touches none of its arguments after the call.
- * `now` and other times are wall-clock time in ms since epoch.
+ * The session table is the first level of each: a row that is live and not pending is used without asking, and so is
+ * what only refreshes it (`lookup`, `confirm`, `setIssued`). What is here is the rest: what begins, moves and ends
+ * sessions. What answers with a Claim at once has filled `row` as the table does; a promise settles when the table has
+ * been brought up to date, never rejects, and touches none of its arguments after the call. `now` and other times are
+ * wall-clock time in ms since epoch.
  */
 export interface SessionStore {
   /** Sessions must be refused at the moment: the store that nodes share is down, and the configuration says so. */
@@ -60,8 +64,8 @@ export interface SessionStore {
   readonly shared: boolean;
 
   /**
-   * Binds a key that the client chose and that has no session to a backend, provisionally until `SessionTable.confirm`. Of several claims of one key, on whichever
-   * nodes, one wins (behaviour 18). An ended key begins anew.
+   * Binds a key that the client chose and that has no session to a backend, provisionally until `SessionTable.confirm`.
+   * Of several claims of one key, on whichever nodes, one wins (behaviour 18). An ended key begins anew.
    * @param by index into KEY_SOURCES
    * @param binding what else a session that is made is bound to, u32; 0: nothing
    * @returns made, bound, elsewhere, joined or refused
@@ -76,11 +80,15 @@ export interface SessionStore {
     binding?: number,
   ): Claim | Promise<Claim>;
 
-  /** Asks about a row of the table that is pending: another request of this node has claimed it a moment ago. `row` is that row. */
+  /**
+   * Asks about a row of the table that is pending: another request of this node has claimed it a moment ago. `row` is
+   * that row.
+   */
   join(key: Key, pool: Pool, row: Row, now: number): Claim | Promise<Claim>;
 
   /**
-   * Asks what others know of a session that the table does not have, and that its cookie proves or a key that the client chose may name.
+   * Asks what others know of a session that the table does not have, and that its cookie proves or a key that the
+   * client chose may name.
    * @param backend what the cookie names; null: no backend of the pool
    * @param created when the session began, by its cookie
    * @param stamp of the life of `backend` that it is bound to, by its cookie; absent: the one that it is in
@@ -97,9 +105,11 @@ export interface SessionStore {
   ): Claim | Promise<Claim>;
 
   /**
-   * A session that the table does not have, bound to `home`, was answered by `backend`: makes its row there; `row` is it.
+   * A session that the table does not have, bound to `home`, was answered by `backend`: makes its row there; `row` is
+   * it.
    * @param home null: it was bound to none that is known
-   * @param stamp of the life of `home` that it was bound to, or, when `home` has answered it, is bound to from now on; absent: the one that it is in
+   * @param stamp of the life of `home` that it was bound to, or, when `home` has answered it, is bound to from now on;
+   *   absent: the one that it is in
    */
   adopt(
     key: Key,
@@ -115,16 +125,21 @@ export interface SessionStore {
   ): void;
 
   /**
-   * A key that names no session came with a request of one that a backend has answered: it is another name of it from now on (behaviour 115).
+   * A key that names no session came with a request of one that a backend has answered: it is another name of it from
+   * now on (behaviour 115).
    * @param session key of the session, `row` as it is in the table
    */
   attach(key: Key, session: Key, row: Row, by: number, now: number): void;
 
-  /** The application says that this key lives on this backend (behaviour 17): it does from now on, whatever was known of it, and it is confirmed. */
+  /**
+   * The application says that this key lives on this backend (behaviour 17): it does from now on, whatever was known of
+   * it, and it is confirmed.
+   */
   bind(key: Key, pool: Pool, backend: Backend, by: number, now: number): void;
 
   /**
-   * Binds a session to another backend, if it is still bound to what `row` says. `row` is the session as the table has it after that.
+   * Binds a session to another backend, if it is still bound to what `row` says. `row` is the session as the table has
+   * it after that.
    * @param reason index into MOVE_REASONS
    */
   move(key: Key, pool: Pool, backend: Backend, reason: number, now: number, row: Row): void;
@@ -143,8 +158,9 @@ export interface SessionStore {
   end(key: Key, pool: Pool, created: number, until: number, now: number): boolean;
 
   /**
-   * A session is to be its user's from now on, if the user may have it: at most `session.perUser.max` of the pool, which has such a limit. The row says whose it is
-   * when this returns, unless the place is only held. What has to end for it is left to the caller.
+   * A session is to be its user's from now on, if the user may have it: at most `session.perUser.max` of the pool,
+   * which has such a limit. The row says whose it is when this returns, unless the place is only held. What has to end
+   * for it is left to the caller.
    */
   claimUser(claim: UserClaim, now: number): UserAnswer;
 

@@ -1,6 +1,7 @@
 /**
- * What a session is bound to besides its backend, as one word, u32: a hash of it, and in its lowest bits which things they are. 0: nothing.
- * Two words that are about different things say nothing of each other: after a change of what the sessions of a pool must keep, each is bound anew.
+ * What a session is bound to besides its backend, as one word, u32: a hash of it, and in its lowest bits which things
+ * they are. 0: nothing. Two words that are about different things say nothing of each other: after a change of what the
+ * sessions of a pool must keep, each is bound anew.
  */
 export const BOUND_TO = { ip: 1, 'user-agent': 2, tls: 4 } as const;
 const KINDS = BOUND_TO.ip | BOUND_TO['user-agent'] | BOUND_TO.tls;

@@ -9,11 +9,15 @@ const SUPERVISOR = 1;
 /** How long a worker waits for a lock, ms, before it calls that an error. */
 const WORKERS_MS = 5_000;
 /**
- * And the supervisor, which takes a dead worker's locks away and ends one that spins: while it waits it hears of neither. Less
- * than makes a turn of its event loop late (see TimerWheel), since only those that are not count against a worker.
+ * And the supervisor, which takes a dead worker's locks away and ends one that spins: while it waits it hears of
+ * neither. Less than makes a turn of its event loop late (see TimerWheel), since only those that are not count against
+ * a worker.
  */
 const SUPERVISORS_MS = 60;
-/** Whoever has waited in vain waits hardly at all for so long, ms: the holder spins or is dead, and may hold more than one. */
+/**
+ * Whoever has waited in vain waits hardly at all for so long, ms: the holder spins or is dead, and may hold more than
+ * one.
+ */
 const HASTE_MS = 1_000;
 const HASTY_MS = 2 * NAP;
 
@@ -33,7 +37,8 @@ export class StripedLocks {
 
   /**
    * @param words shared words, all zero at first; lock n is `words[base + n]`
-   * @param owner id of this thread, from 1. Of the threads alive no two have the same one, and a new thread gets the id of a dead one after `releaseAll` of it
+   * @param owner id of this thread, from 1. Of the threads alive no two have the same one, and a new thread gets the id
+   *   of a dead one after `releaseAll` of it
    */
   constructor(words: Int32Array, base: number, count: number, owner: number) {
     if (!Number.isInteger(owner) || owner < 1 || owner >= WAITERS)
@@ -47,14 +52,18 @@ export class StripedLocks {
 
   /**
    * Takes lock `n`, waiting for it if need be.
-   * @throws Error with code SESSION_TABLE_BUSY when it does not come free for long (its owner is dead and not yet cleared away); then it is not held
+   * @throws Error with code SESSION_TABLE_BUSY when it does not come free for long (its owner is dead and not yet
+   *   cleared away); then it is not held
    */
   lock(n: number): void {
     const at = this.#base + n;
     if (Atomics.compareExchange(this.#words, at, 0, this.#owner) !== 0) this.#wait(at);
   }
 
-  /** Takes locks `n` and `m`, the lower one first so that two threads never wait for each other; one lock when they are the same. Throws as `lock` does. */
+  /**
+   * Takes locks `n` and `m`, the lower one first so that two threads never wait for each other; one lock when they are
+   * the same. Throws as `lock` does.
+   */
   lockTwo(n: number, m: number): void {
     if (n === m) {
       this.lock(n);
@@ -85,7 +94,10 @@ export class StripedLocks {
     if (n !== m) this.unlock(m);
   }
 
-  /** Frees every lock that a thread held when it ended. To be called when that thread certainly runs no more. Answers how many there were. */
+  /**
+   * Frees every lock that a thread held when it ended. To be called when that thread certainly runs no more. Answers
+   * how many there were.
+   */
   releaseAll(owner: number): number {
     let released = 0;
     for (let at = this.#base; at < this.#base + this.#count; at++) {
@@ -99,7 +111,10 @@ export class StripedLocks {
     return released;
   }
 
-  /** The lock is taken: spin for a moment, then sleep until it is free (a futex, as in Drepper's "Futexes are tricky", mutex 2). */
+  /**
+   * The lock is taken: spin for a moment, then sleep until it is free (a futex, as in Drepper's "Futexes are tricky",
+   * mutex 2).
+   */
   #wait(at: number): void {
     const words = this.#words;
     for (let spin = 0; spin < SPINS; spin++) {

@@ -12,7 +12,10 @@ export const Lookup = {
   ENDED: 4,
   /** Bound, but to another address, agent or certificate than the one that asks. */
   FOREIGN: 5,
-  /** Another name of a session, which has the row: of a row alone, since whoever asks by such a key is shown that session. */
+  /**
+   * Another name of a session, which has the row: of a row alone, since whoever asks by such a key is shown that
+   * session.
+   */
   JOINED: 6,
 } as const;
 

@@ -30,11 +30,16 @@ export const MoveReason = {
   failback: 5,
   /** The time that its draining backend was given is over. */
   drain: 6,
-  /** The backend's process has ended, and another one answers in its place without the session's state (behaviour 114). */
+  /**
+   * The backend's process has ended, and another one answers in its place without the session's state (behaviour 114).
+   */
   'backend-restarted': 7,
 } as const satisfies { readonly [R in MoveReason]: number };
 
-/** 1 for the reasons after which a session may go back to where it was (`failover.failback`), by their index. At most 16 reasons fit into a row. */
+/**
+ * 1 for the reasons after which a session may go back to where it was (`failover.failback`), by their index. At most 16
+ * reasons fit into a row.
+ */
 export const RETURNS = Uint8Array.from(MOVE_REASONS, (reason) =>
   reason === 'backend-down' || reason === 'maintenance' || reason === 'drain' ? 1 : 0,
 );

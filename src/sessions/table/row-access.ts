@@ -10,7 +10,8 @@ import { Tombstones } from './tombstones.ts';
 
 /**
  * The way to the rows of a session table for one thread: finds the row of a key and holds the lock that guards it.
- * Bucket n is under lock n mod the number of locks. What has been acquired is released in a `finally`: a lock that is forgotten stops every other thread.
+ * Bucket n is under lock n mod the number of locks. What has been acquired is released in a `finally`: a lock that is
+ * forgotten stops every other thread.
  */
 export class RowAccess {
   readonly rows: Rows;
@@ -36,8 +37,9 @@ export class RowAccess {
   }
 
   /**
-   * The row of a key, with its bucket locked, or -1 with nothing locked. The search itself takes no lock: a miss costs two cache lines.
-   * It may miss a row that another thread is making at this moment; making one looks again with both buckets locked.
+   * The row of a key, with its bucket locked, or -1 with nothing locked. The search itself takes no lock: a miss costs
+   * two cache lines. It may miss a row that another thread is making at this moment; making one looks again with both
+   * buckets locked.
    */
   acquire(key: Key): number {
     const first = this.rows.firstBucket(key);
@@ -109,7 +111,9 @@ export class RowAccess {
     return this.observer !== null && !this.observer.endsOnly;
   }
 
-  /** Copies a row for the observer: good until the next call. Null: no backend has answered the session, or it is none. */
+  /**
+   * Copies a row for the observer: good until the next call. Null: no backend has answered the session, or it is none.
+   */
   see(row: number): RowRecord | null {
     if (this.rows.isFree(row)) return null;
     this.rows.readRecord(row, this.#seen);

@@ -1,6 +1,7 @@
 /**
- * What has happened to a row since each reader last took its changes: one byte a row, two bits a reader, so that readers do not take from each other.
- * 0: nothing, 1: a request was counted, 3: it was changed. Written under the lock of the row's bucket, after the row.
+ * What has happened to a row since each reader last took its changes: one byte a row, two bits a reader, so that
+ * readers do not take from each other. 0: nothing, 1: a request was counted, 3: it was changed. Written under the lock
+ * of the row's bucket, after the row.
  */
 
 /** Who takes changes. */
@@ -22,7 +23,10 @@ export type ChangeReader = (typeof ChangeReader)[keyof typeof ChangeReader];
 export const TOUCHED = 0b01010101;
 /** Changed: for every reader. */
 export const CHANGED = 0b11111111;
-/** Changed by what another process said: the store that it came from, or that process itself, need not hear of it again (the next process must). */
+/**
+ * Changed by what another process said: the store that it came from, or that process itself, need not hear of it again
+ * (the next process must).
+ */
 export const LEARNED = 0b00111100;
 
 /** The bits of one reader. */

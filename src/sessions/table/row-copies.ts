@@ -6,7 +6,10 @@ import type { SessionTableMemory } from './table-memory.ts';
 
 const READERS = Object.keys(ChangeReader).length;
 
-/** Scratch of this thread: a bucket is copied under its lock and shown after, so that nobody waits for whoever looks at it. */
+/**
+ * Scratch of this thread: a bucket is copied under its lock and shown after, so that nobody waits for whoever looks at
+ * it.
+ */
 const copies = Array.from({ length: BUCKET_ROWS }, () => new RowRecord());
 
 /** Copies rows of a session table for other processes: all of them, or those that have changed since. */
@@ -90,7 +93,8 @@ export class RowCopies {
   /** The ends that were added since this reader was here: one that has lost its row meanwhile is told all the same. */
   #takeEnded(limit: number, visit: (record: RowRecord) => void, reader: ChangeReader): number {
     const { tombstones } = this.#access;
-    // Who takes over is told all; the store, and the process that was taken over from, told us of the others themselves.
+    // Who takes over is told all; the store, and the process that was taken over from, told us of the others
+    // themselves.
     const own = reader !== ChangeReader.HANDOVER;
     let visited = 0;
     this.#seen[reader] = tombstones.visit(this.#seen[reader]!, limit, 0, own, this.#ended, (record) => {
@@ -142,7 +146,10 @@ export class RowCopies {
     return ((words[bucket * 2]! | words[bucket * 2 + 1]!) & fourTimes(wanted)) !== 0;
   }
 
-  /** False: a thread that died has it still. It is free again as soon as that has been cleared away, which needs this thread. */
+  /**
+   * False: a thread that died has it still. It is free again as soon as that has been cleared away, which needs this
+   * thread.
+   */
   #lock(bucket: number): boolean {
     try {
       this.#access.lock(bucket);

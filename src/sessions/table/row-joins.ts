@@ -6,8 +6,9 @@ import { RowRecord } from './row-record.ts';
 import { chooseVictim, lossOf } from './victim.ts';
 
 /**
- * Other names of sessions: keys that came beside one which was known, and stand for its session from then on (behaviour 115). The row of such a key has nothing but
- * the way to the session; whatever is asked of the key is asked of that, so it moves, ends and expires with it. It is counted and listed nowhere.
+ * Other names of sessions: keys that came beside one which was known, and stand for its session from then on (behaviour
+ * 115). The row of such a key has nothing but the way to the session; whatever is asked of the key is asked of that, so
+ * it moves, ends and expires with it. It is counted and listed nowhere.
  */
 export class JoinedRows {
   readonly #access: RowAccess;
@@ -50,7 +51,10 @@ export class JoinedRows {
     }
   }
 
-  /** A row turns out to be another name: `session` and `began` are those of its session until the next one does. Answers JOINED. */
+  /**
+   * A row turns out to be another name: `session` and `began` are those of its session until the next one does. Answers
+   * JOINED.
+   */
   readForRequest(at: number, row: Row): Lookup {
     this.#access.rows.readLink(at, this.session);
     this.began = this.#access.rows.createdOf(at);
@@ -58,8 +62,8 @@ export class JoinedRows {
   }
 
   /**
-   * What a key is that was joined to `session`, of which this was found. One that began later under its key is not the session that was meant, and one that has been
-   * joined to yet another has none.
+   * What a key is that was joined to `session`, of which this was found. One that began later under its key is not the
+   * session that was meant, and one that has been joined to yet another has none.
    */
   ofSession(found: Lookup, began: number, row: Row): Lookup {
     const stands = found === Lookup.LIVE || found === Lookup.FOREIGN;

@@ -1,5 +1,6 @@
 /**
- * Where things stand in a bucket of the session table, in 32-bit words. A bucket is 8 rows of 64 bytes, 512 bytes in all:
+ * Where things stand in a bucket of the session table, in 32-bit words. A bucket is 8 rows of 64 bytes, 512 bytes in
+ * all:
  *
  *     word 0..7     first word of the key of row 0..7
  *     word 8..15    state of row 0..7: flags u8 | by u8 << 8 | pool u16 << 16; zero: the row is free
@@ -20,7 +21,10 @@ const BODY_WORDS = 14;
 export const KEY_B = 0;
 export const KEY_C = 1;
 export const KEY_D = 2;
-/** backend slot u16 | stamp of the backend's life u16 << 16 (see BackendLife): one word, so that no reader ever sees the one without the other. */
+/**
+ * backend slot u16 | stamp of the backend's life u16 << 16 (see BackendLife): one word, so that no reader ever sees the
+ * one without the other.
+ */
 export const BINDING = 3;
 /** u32, saturating. */
 export const REQUESTS = 4;
@@ -31,7 +35,8 @@ export const CREATED = 6;
 /** Two words: double, ms since epoch; of a tombstone, the time until which it stands. */
 export const LAST_SEEN = 8;
 /**
- * Where it was moved from: backend slot + 1 as u16, zero: nowhere | reason, 4 bits << 16 | MOVE_TOLD | low 3 bits of the stamp of that backend's life << 21 | moves u8 << 24.
+ * Where it was moved from: backend slot + 1 as u16, zero: nowhere | reason, 4 bits << 16 | MOVE_TOLD | low 3 bits of
+ * the stamp of that backend's life << 21 | moves u8 << 24.
  */
 export const MOVED = 10;
 /** What the session is bound to besides its backend: 32-bit hash. Zero: nothing. */
@@ -51,7 +56,10 @@ export const SUCCESSOR_C = MOVED;
 export const SUCCESSOR_D = BINDING_HASH;
 export const ROTATED_AT = USER_HASH;
 
-/** Words of a row with the flag JOINED: the four of the session's key. The row keeps the backend, beginning and binding that the session had when it was joined. */
+/**
+ * Words of a row with the flag JOINED: the four of the session's key. The row keeps the backend, beginning and binding
+ * that the session had when it was joined.
+ */
 export const JOINED_A = REQUESTS;
 export const JOINED_B = ISSUED;
 export const JOINED_C = USER_HASH;
@@ -77,8 +85,9 @@ export const JOINED = 64;
 const COARSE = 0x80000000;
 
 /**
- * When a cookie was sent, `elapsed` ms after the session began, as one word: zero is never; below 2^31 it is ms + 1; from there on seconds with the top bit set.
- * A plain count of ms would be full after 49 days, and the cookie of a session older than that would be sent again with every response.
+ * When a cookie was sent, `elapsed` ms after the session began, as one word: zero is never; below 2^31 it is ms + 1;
+ * from there on seconds with the top bit set. A plain count of ms would be full after 49 days, and the cookie of a
+ * session older than that would be sent again with every response.
  */
 export function encodeIssued(elapsed: number): number {
   if (!(elapsed > 0)) return 1;

@@ -6,7 +6,10 @@ import { MINTED } from './row-layout.ts';
 import { RowRecord } from './row-record.ts';
 import { chooseVictim, lossOf } from './victim.ts';
 
-/** Makes rows for keys that have none: both buckets of the key are locked meanwhile, so that no two threads make one each. */
+/**
+ * Makes rows for keys that have none: both buckets of the key are locked meanwhile, so that no two threads make one
+ * each.
+ */
 export class RowMaker {
   readonly #access: RowAccess;
   readonly #record = new RowRecord();
@@ -79,7 +82,9 @@ export class RowMaker {
     }
   }
 
-  /** See SessionTable.rotate. The new row is there before the old one is a tombstone: whoever looks finds one of them. */
+  /**
+   * See SessionTable.rotate. The new row is there before the old one is a tombstone: whoever looks finds one of them.
+   */
   rotate(from: Key, to: Key, until: number, now: number, row: Row, full: boolean): boolean {
     const { rows, writer } = this.#access;
     const record = this.#record;

@@ -8,7 +8,10 @@ import { chooseVictim, lossOf } from './victim.ts';
 /** What came of another process's row. */
 export type Merged = 'added' | 'replaced' | 'kept' | 'refused';
 
-/** Puts together what two processes know of the same sessions: whichever hears of the other's row, both end with the same binding. */
+/**
+ * Puts together what two processes know of the same sessions: whichever hears of the other's row, both end with the
+ * same binding.
+ */
 export class RowMerger {
   readonly #access: RowAccess;
   readonly #ours = new RowRecord();
@@ -79,8 +82,9 @@ function laterBy(one: RowRecord, other: RowRecord): number {
 }
 
 /**
- * Whether one of two rows of a key that do not agree stands. An end outdoes all that is not one. Of two sessions the older one stands: its backend holds the
- * state. The same session moved by one of them: the move stands. The rest only makes two processes choose alike.
+ * Whether one of two rows of a key that do not agree stands. An end outdoes all that is not one. Of two sessions the
+ * older one stands: its backend holds the state. The same session moved by one of them: the move stands. The rest only
+ * makes two processes choose alike.
  */
 function wins(one: RowRecord, other: RowRecord): boolean {
   if (one.ended !== other.ended) return one.ended;
@@ -97,7 +101,9 @@ function wins(one: RowRecord, other: RowRecord): boolean {
   return one.joined && (a.a - b.a || a.b - b.b || a.c - b.c || a.d - b.d) < 0;
 }
 
-/** Takes over what the other knows better of the same session on the same backend. Answers whether that was anything. */
+/**
+ * Takes over what the other knows better of the same session on the same backend. Answers whether that was anything.
+ */
 function mergeFields(ours: RowRecord, other: RowRecord): boolean {
   const { created, lastSeen, requests, issued, moves, provisional, pending, movedFrom, bindingHash, userA, userB } =
     ours;

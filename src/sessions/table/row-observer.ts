@@ -4,9 +4,9 @@ import type { RowRecord } from './row-record.ts';
 export type Departure = 'idle' | 'lifetime' | 'evicted';
 
 /**
- * Is told what becomes of sessions in this process, each change once and by the thread that made it: what was learned from another process is none, and a session
- * that no backend has answered yet is none either. It is called under the lock of the row's bucket: it must not throw, wait, or touch the table. The record is good
- * during the call.
+ * Is told what becomes of sessions in this process, each change once and by the thread that made it: what was learned
+ * from another process is none, and a session that no backend has answered yet is none either. It is called under the
+ * lock of the row's bucket: it must not throw, wait, or touch the table. The record is good during the call.
  */
 export interface RowObserver {
   /** True: it wants to know of `gone` alone. */

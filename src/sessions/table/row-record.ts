@@ -2,7 +2,8 @@ import { Key } from '../../keys/key.ts';
 
 /**
  * All that a row of the session table holds, as it goes from one process to another: scratch that its owner reuses.
- * `pool`, `backend` and `generation` are the numbers of the process that has it in hand; between processes pools and backends go by name.
+ * `pool`, `backend` and `generation` are the numbers of the process that has it in hand; between processes pools and
+ * backends go by name.
  */
 export class RowRecord {
   readonly key = new Key();

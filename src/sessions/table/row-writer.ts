@@ -46,11 +46,14 @@ const GENERATION = 7 << 21;
 const LAST_BY_TRAFFIC = MoveReason.removed;
 
 /**
- * Changes the rows of a session table, and with them the counters of live sessions. The lock of the row's bucket must be held.
+ * Changes the rows of a session table, and with them the counters of live sessions. The lock of the row's bucket must
+ * be held.
  *
- * A thread may be terminated in the midst of it. V8 looks for that when a function is entered, when a loop turns, and in the Atomics built-ins, and so every
- * method, once it has changed anything, is a run of plain reads and writes without call and loop: it happens whole or not at all, and the counters stay true to
- * the rows (for other threads the lock orders it all). Besides, the state of a row is zero while the rest of it is written anew: half-written, it would be free.
+ * A thread may be terminated in the midst of it. V8 looks for that when a function is entered, when a loop turns, and
+ * in the Atomics built-ins, and so every method, once it has changed anything, is a run of plain reads and writes
+ * without call and loop: it happens whole or not at all, and the counters stay true to the rows (for other threads the
+ * lock orders it all). Besides, the state of a row is zero while the rest of it is written anew: half-written, it would
+ * be free.
  */
 export class RowWriter {
   readonly #words: Int32Array;
@@ -77,7 +80,10 @@ export class RowWriter {
     this.#byPool = this.#bySlot + memory.slots;
   }
 
-  /** Writes a new row, seen once, in place of what is there. `flags` as in row-layout; `lost` (0 or 1) is added to the evictions. */
+  /**
+   * Writes a new row, seen once, in place of what is there. `flags` as in row-layout; `lost` (0 or 1) is added to the
+   * evictions.
+   */
   bind(
     row: number,
     key: Key,
@@ -124,7 +130,10 @@ export class RowWriter {
     if (this.#changes !== null) this.#changes[row] = CHANGED;
   }
 
-  /** Writes all that another process has of a session in place of what is there; `lost` (0 or 1) is added to the evictions. */
+  /**
+   * Writes all that another process has of a session in place of what is there; `lost` (0 or 1) is added to the
+   * evictions.
+   */
   put(row: number, record: RowRecord, lost: number): void {
     const words = this.#words;
     const doubles = this.#doubles;
@@ -189,7 +198,10 @@ export class RowWriter {
     }
   }
 
-  /** Makes a row that is not free a tombstone that stands until then; a tombstone that stands longer already stays as it is. */
+  /**
+   * Makes a row that is not free a tombstone that stands until then; a tombstone that stands longer already stays as it
+   * is.
+   */
   entomb(row: number, until: number): void {
     const words = this.#words;
     const doubles = this.#doubles;
@@ -213,8 +225,8 @@ export class RowWriter {
   }
 
   /**
-   * Binds a live row to another backend. While no backend has answered it, the session has no state anywhere: such a move is not counted, and there is nothing
-   * to tell the application.
+   * Binds a live row to another backend. While no backend has answered it, the session has no state anywhere: such a
+   * move is not counted, and there is nothing to tell the application.
    */
   move(row: number, slot: number, generation: number, reason: number): void {
     const words = this.#words;
@@ -240,7 +252,10 @@ export class RowWriter {
     if (this.#changes !== null) this.#changes[row] = CHANGED;
   }
 
-  /** What the shared store says of a live row, which is pending no more then. What the application has yet to be told of a move stays. */
+  /**
+   * What the shared store says of a live row, which is pending no more then. What the application has yet to be told of
+   * a move stays.
+   */
   writeStoreAnswer(
     row: number,
     slot: number,
@@ -359,7 +374,9 @@ export class RowWriter {
     if (this.#changes !== null) this.#changes[row]! |= TOUCHED;
   }
 
-  /** Times of a live row that lie ahead were written by a clock that has been set back since: they count from now on. */
+  /**
+   * Times of a live row that lie ahead were written by a clock that has been set back since: they count from now on.
+   */
   clampTimes(row: number, now: number): void {
     const body = bodyOf(this.#rows, row);
     if (this.#doubles[(body + LAST_SEEN) >> 1]! > now) this.#doubles[(body + LAST_SEEN) >> 1] = now;

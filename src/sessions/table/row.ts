@@ -2,24 +2,33 @@ import type { Key } from '../../keys/key.ts';
 import { Lookup } from './lookup.ts';
 
 /**
- * A copy of a row of the session table, taken under its lock: scratch that the caller owns and reuses.
- * Its fields mean something after a call that answered or set `state` LIVE or one of the two kinds of expired, and nothing otherwise.
+ * A copy of a row of the session table, taken under its lock: scratch that the caller owns and reuses. Its fields mean
+ * something after a call that answered or set `state` LIVE or one of the two kinds of expired, and nothing otherwise.
  */
 export class Row {
-  /** What the last call that filled this row found. Any value but LIVE and the expired ones: there is no backend, `backend` is -1. */
+  /**
+   * What the last call that filled this row found. Any value but LIVE and the expired ones: there is no backend,
+   * `backend` is -1.
+   */
   state: Lookup = Lookup.NONE;
   pool = -1;
   /** Slot of the backend. */
   backend = -1;
   /** Where the row stood, a hint for `SessionTable.touch`; -1: not known. */
   at = -1;
-  /** Stamp of the life of the backend that has the session's state, see BackendLife: one of an earlier life, or of a backend that is gone (behaviours 12, 114). */
+  /**
+   * Stamp of the life of the backend that has the session's state, see BackendLife: one of an earlier life, or of a
+   * backend that is gone (behaviours 12, 114).
+   */
   generation = 0;
   /** When the session began, ms since epoch. */
   created = 0;
   /** The request before this one, ms since epoch; from a call that makes a row, and from `peek`, the latest request. */
   lastSeen = 0;
-  /** When its cookie was last sent, ms since epoch, to the millisecond for 24 days after `created` and to the second after that; 0: never. */
+  /**
+   * When its cookie was last sent, ms since epoch, to the millisecond for 24 days after `created` and to the second
+   * after that; 0: never.
+   */
   issued = 0;
   /** Requests so far, this one included; stays at 2^32 - 1. */
   requests = 0;

@@ -46,8 +46,8 @@ import { tableOffsets } from './table-memory.ts';
 const SCALE = 2 ** -32;
 
 /**
- * Reads the rows of a session table. A row is named by its number: bucket x 8 + place. Locks are the caller's matter: everything that takes a row number
- * wants the lock of its bucket held, except `isFree`.
+ * Reads the rows of a session table. A row is named by its number: bucket x 8 + place. Locks are the caller's matter:
+ * everything that takes a row number wants the lock of its bucket held, except `isFree`.
  */
 export class Rows {
   readonly #words: Int32Array;
@@ -71,7 +71,10 @@ export class Rows {
     this.#secondScale = (memory.buckets - 1) * SCALE;
   }
 
-  /** First of the two buckets that may hold a key. For any number of buckets: the product, however it is rounded, stays below that number. */
+  /**
+   * First of the two buckets that may hold a key. For any number of buckets: the product, however it is rounded, stays
+   * below that number.
+   */
   firstBucket(key: Key): number {
     return ((key.c >>> 0) * this.#firstScale) | 0;
   }
@@ -82,7 +85,9 @@ export class Rows {
     return second < this.#buckets ? second : second - this.#buckets;
   }
 
-  /** The row of this bucket that has the key, or -1. Without the lock it is a hint: verify with `holds` under the lock. */
+  /**
+   * The row of this bucket that has the key, or -1. Without the lock it is a hint: verify with `holds` under the lock.
+   */
   find(bucket: number, key: Key): number {
     const words = this.#words;
     const first = bucket * BUCKET_ROWS;
@@ -169,8 +174,8 @@ export class Rows {
   }
 
   /**
-   * What the row is at `now` under these limits, ms; a limit of 0 or Infinity is none. Over both: the one that it passed first.
-   * By a clock that was set back no time has passed.
+   * What the row is at `now` under these limits, ms; a limit of 0 or Infinity is none. Over both: the one that it
+   * passed first. By a clock that was set back no time has passed.
    */
   judgeBy(row: number, now: number, idle: number, lifetime: number): Lookup {
     const state = this.#words[tagOf(this.#base, row) + STATE]!;
@@ -321,7 +326,10 @@ export class Rows {
     into.userB = 0;
   }
 
-  /** Copies a live row for one more request of its session, which `RowWriter.touch` then counts: `requests` with it, `lastSeen` without. */
+  /**
+   * Copies a live row for one more request of its session, which `RowWriter.touch` then counts: `requests` with it,
+   * `lastSeen` without.
+   */
   readForRequest(row: number, into: Row): void {
     this.read(row, into);
     into.state = Lookup.LIVE;

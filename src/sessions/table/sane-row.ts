@@ -9,8 +9,9 @@ const AHEAD_MS = 86_400_000;
 const LONGEST_END_MS = 3651 * 86_400_000;
 
 /**
- * Whether a row that comes from elsewhere (a snapshot, another process, Redis) can be one: its dates are dates and its numbers in their ranges. Dates that lie far ahead are taken
- * for those of a clock that was wrong: such a session is kept, and counts from now on.
+ * Whether a row that comes from elsewhere (a snapshot, another process, Redis) can be one: its dates are dates and its
+ * numbers in their ranges. Dates that lie far ahead are taken for those of a clock that was wrong: such a session is
+ * kept, and counts from now on.
  */
 export function isSaneRow(record: RowRecord, now: number): boolean {
   const { created, lastSeen, issued } = record;

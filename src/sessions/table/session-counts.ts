@@ -56,7 +56,8 @@ export class SessionCounts {
   }
 
   /**
-   * Refuses numbers that do not fit into a row, or that have no counter: counters lie side by side, and one out of range would count in another's place.
+   * Refuses numbers that do not fit into a row, or that have no counter: counters lie side by side, and one out of
+   * range would count in another's place.
    * @param byte a key source or a reason
    * @throws RangeError
    */
@@ -69,8 +70,8 @@ export class SessionCounts {
   }
 
   /**
-   * Plain reads, though other threads write: a word is never torn, and each call reads anew.
-   * A row that comes or goes meanwhile may be in the sum or not; one that moves may be in both of its slots' or in none.
+   * Plain reads, though other threads write: a word is never torn, and each call reads anew. A row that comes or goes
+   * meanwhile may be in the sum or not; one that moves may be in both of its slots' or in none.
    */
   #sum(first: number, stride: number): number {
     let sum = 0;

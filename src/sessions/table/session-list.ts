@@ -18,7 +18,10 @@ export interface SessionQuery {
   readonly limit: number;
   /** What an earlier page gave: go on after it. */
   readonly cursor?: string;
-  /** Look at no more than this many rows, so that one page of a large table keeps nobody waiting: it may then have fewer sessions than `limit`, or none. */
+  /**
+   * Look at no more than this many rows, so that one page of a large table keeps nobody waiting: it may then have fewer
+   * sessions than `limit`, or none.
+   */
   readonly scan?: number;
 }
 
@@ -50,8 +53,9 @@ export interface SessionPage {
 }
 
 /**
- * Sessions that are live at `now`, in the order of their rows. Touches nothing (behaviour 20).
- * Rows never change places, and the cursor is a place: from page to page no session that stays is left out or comes twice, whatever comes and goes meanwhile.
+ * Sessions that are live at `now`, in the order of their rows. Touches nothing (behaviour 20). Rows never change
+ * places, and the cursor is a place: from page to page no session that stays is left out or comes twice, whatever comes
+ * and goes meanwhile.
  * @param count rows in the table
  * @throws RangeError when the cursor is none of this table's or a number of the query is out of range
  * @throws Error with code SESSION_TABLE_BUSY, see StripedLocks.lock

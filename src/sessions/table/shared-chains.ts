@@ -1,6 +1,9 @@
 import { StripedLocks } from './locks.ts';
 
-/** The shared memory of SharedChains: what to hand to a worker thread. Structured-cloneable; the buffer is shared, not copied. */
+/**
+ * The shared memory of SharedChains: what to hand to a worker thread. Structured-cloneable; the buffer is shared, not
+ * copied.
+ */
 export interface SharedChainsMemory {
   readonly buffer: SharedArrayBuffer;
   /** Nodes that may be in chains at once. */
@@ -25,14 +28,16 @@ const FREE = 1;
 const USED = 2;
 
 /**
- * Chains of small nodes in shared memory, found by a hash: a directory for what is short-lived and has an order, such as the requests of a session
- * or the sessions of a user. Every thread has a SharedChains of its own over the same memory.
+ * Chains of small nodes in shared memory, found by a hash: a directory for what is short-lived and has an order, such
+ * as the requests of a session or the sessions of a user. Every thread has a SharedChains of its own over the same
+ * memory.
  *
- * A chain holds the nodes of all hashes that fall on it, in the order in which they were appended: whoever walks it tells his own by their words. Nodes are named by
- * numbers from 1; 0 is none. Everything but `of`, `used` and `get` is done with the chain locked, and unlocked in a `finally`.
+ * A chain holds the nodes of all hashes that fall on it, in the order in which they were appended: whoever walks it
+ * tells his own by their words. Nodes are named by numbers from 1; 0 is none. Everything but `of`, `used` and `get` is
+ * done with the chain locked, and unlocked in a `finally`.
  *
- * A thread may be terminated at any moment: every chain is whole then, with a node or without it, and at worst one node is lost for good. What it held is
- * let go of by `releaseLocks`.
+ * A thread may be terminated at any moment: every chain is whole then, with a node or without it, and at worst one node
+ * is lost for good. What it held is let go of by `releaseLocks`.
  */
 export class SharedChains {
   readonly chains: number;
@@ -45,7 +50,8 @@ export class SharedChains {
   readonly #base: number;
 
   /**
-   * Memory for `nodes` nodes: 32 bytes each, and 4 to 8 for its place in the directory. Pages that were never used cost nothing yet.
+   * Memory for `nodes` nodes: 32 bytes each, and 4 to 8 for its place in the directory. Pages that were never used cost
+   * nothing yet.
    * @throws RangeError when it is not a whole number from 1, or too large for one buffer
    */
   static allocate(nodes: number): SharedChainsMemory {
@@ -145,7 +151,9 @@ export class SharedChains {
     return true;
   }
 
-  /** Takes a node from one chain to the end of another; both are locked, with `lockTwo`. False: it is not in the first. */
+  /**
+   * Takes a node from one chain to the end of another; both are locked, with `lockTwo`. False: it is not in the first.
+   */
   transfer(from: number, node: number, to: number): boolean {
     if (!this.#cut(from, node)) return false;
     this.#words[this.#base + node * NODE_WORDS] = 0;
@@ -153,7 +161,10 @@ export class SharedChains {
     return true;
   }
 
-  /** Lets go of every lock that a thread held when it ended. To be called when that thread certainly runs no more. Answers how many there were. */
+  /**
+   * Lets go of every lock that a thread held when it ended. To be called when that thread certainly runs no more.
+   * Answers how many there were.
+   */
   releaseLocks(owner: number): number {
     return this.#locks.releaseAll(owner);
   }

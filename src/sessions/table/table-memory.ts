@@ -2,7 +2,10 @@ import { availableParallelism } from 'node:os';
 import { BUCKET_ROWS, BUCKET_WORDS } from './row-layout.ts';
 import { Tombstones, type TombstonesMemory } from './tombstones.ts';
 
-/** The shared memory of a SessionTable: what to hand to a worker thread. Structured-cloneable; the buffer is shared, not copied. */
+/**
+ * The shared memory of a SessionTable: what to hand to a worker thread. Structured-cloneable; the buffer is shared, not
+ * copied.
+ */
 export interface SessionTableMemory {
   readonly buffer: SharedArrayBuffer;
   /** Sessions that may be held at once. */
@@ -22,8 +25,9 @@ export interface SessionTableMemory {
 }
 
 /**
- * Word offsets of the parts of the memory. A counter is one word for each thread, which only that thread writes; its value is the sum of all of them, modulo
- * 2^32. So counting needs no atomic operation, and a thread that ends leaves behind what it has counted.
+ * Word offsets of the parts of the memory. A counter is one word for each thread, which only that thread writes; its
+ * value is the sum of all of them, modulo 2^32. So counting needs no atomic operation, and a thread that ends leaves
+ * behind what it has counted.
  */
 export interface TableOffsets {
   /** Idle limit and lifetime of each pool: two doubles. */
@@ -41,7 +45,8 @@ export interface TableOffsets {
 }
 
 /**
- * Rows for each session that may be held. With 8 rows a bucket and two choices of bucket, filling a table with exactly its maximum of random keys evicts
+ * Rows for each session that may be held. With 8 rows a bucket and two choices of bucket, filling a table with exactly
+ * its maximum of random keys evicts
  * 0.9 % of them at 1.1, 0.08 % at 1.2 and 0.02 % at 1.25. The rest is room for tombstones. 80 bytes a session.
  */
 const SPARE = 1.25;
@@ -65,7 +70,8 @@ export function tableOffsets(shape: Pick<SessionTableMemory, 'slots' | 'pools' |
 }
 
 /**
- * Memory for `max` sessions, `slots` backends, `pools` pools and `threads` owners, all rows free. The pages of rows that were never used cost nothing yet.
+ * Memory for `max` sessions, `slots` backends, `pools` pools and `threads` owners, all rows free. The pages of rows
+ * that were never used cost nothing yet.
  * @param tracked with a byte for each row that tells what has changed
  * @throws RangeError when a number is not a whole one in its range
  */

@@ -31,14 +31,17 @@ export type { SessionTableMemory } from './table-memory.ts';
 /**
  * The sessions of all threads: which backend each key is bound to.
  *
- * A set-associative hash table in shared memory: rows of 64 bytes, 8 a bucket; a key may stand in either of two buckets. When they are full something in them
- * has to go, so no call ever fails for lack of room (behaviour 21). Every thread has a SessionTable of its own over the same memory.
- * `now` is wall-clock time in ms since epoch everywhere; by a clock that is set back no time has passed.
+ * A set-associative hash table in shared memory: rows of 64 bytes, 8 a bucket; a key may stand in either of two
+ * buckets. When they are full something in them has to go, so no call ever fails for lack of room (behaviour 21). Every
+ * thread has a SessionTable of its own over the same memory. `now` is wall-clock time in ms since epoch everywhere; by
+ * a clock that is set back no time has passed.
  *
- * The number of live sessions does not exceed `max` by more than one for each thread (each looks before it adds), save where both buckets of a key
- * hold tombstones and free rows only: then it is added all the same. Tombstones are not counted.
+ * The number of live sessions does not exceed `max` by more than one for each thread (each looks before it adds), save
+ * where both buckets of a key hold tombstones and free rows only: then it is added all the same. Tombstones are not
+ * counted.
  *
- * Whatever needs a lock throws an Error with code SESSION_TABLE_BUSY when that of a thread that died is not taken away in time, see `releaseLocks`.
+ * Whatever needs a lock throws an Error with code SESSION_TABLE_BUSY when that of a thread that died is not taken away
+ * in time, see `releaseLocks`.
  */
 export class SessionTable {
   /** Buckets in the table: a sweep of so many is a whole round. */
@@ -58,7 +61,8 @@ export class SessionTable {
   /**
    * Memory for `maxSessions` sessions: 80 bytes each, and besides 4 bytes for each thread and slot or pool.
    * @param slots backend slots: their indices are from 0 to below this
-   * @param threads the supervisor and the workers: their owner ids are from 1 up to this; by default 64, or one for each core and one if that is more
+   * @param threads the supervisor and the workers: their owner ids are from 1 up to this; by default 64, or one for
+   *   each core and one if that is more
    * @param pools their indices are from 0 to below this; by default as many as slots
    * @param changes notes which rows have changed, for `takeChanged`: 1.25 bytes a session more
    * @throws RangeError when a number is out of range
@@ -95,29 +99,36 @@ export class SessionTable {
   }
 
   /**
-   * Finds the session of a request. LIVE: the request is counted, and the session seen now (behaviour 20); `row` is how the request found it. Expired: `row` is
-   * what it was, and the row is gone (behaviour 23).
-   * @param idle longest time between two requests, `lifetime` longest time since the session began, ms; 0 or Infinity: no limit
-   * @param binding what the client is, u32: a session that is bound to another one is FOREIGN and is not touched; `row` is that session. 0: whoever it is
+   * Finds the session of a request. LIVE: the request is counted, and the session seen now (behaviour 20); `row` is how
+   * the request found it. Expired: `row` is what it was, and the row is gone (behaviour 23).
+   * @param idle longest time between two requests, `lifetime` longest time since the session began, ms; 0 or Infinity:
+   *   no limit
+   * @param binding what the client is, u32: a session that is bound to another one is FOREIGN and is not touched; `row`
+   *   is that session. 0: whoever it is
    * @param touches false: it is counted and seen only by `touch`, when it has passed all that could refuse it
-   * Of a key that was joined to a session it is that session's row, `row.joined`; when that session is over, so is the key.
+   * Of a key that was joined to a session it is that session's row, `row.joined`; when that session is over, so is the
+   * key.
    */
   lookup(key: Key, now: number, idle: number, lifetime: number, row: Row, binding = 0, touches = true): Lookup {
     return this.#finder.lookup(key, now, idle, lifetime, row, binding, touches);
   }
 
-  /** The same under the limits set for its pool, but it counts nothing and frees nothing: `row` is the session as it is. */
+  /**
+   * The same under the limits set for its pool, but it counts nothing and frees nothing: `row` is the session as it is.
+   */
   peek(key: Key, now: number, row: Row): Lookup {
     return this.#finder.peek(key, now, row);
   }
 
   /**
-   * Binds a key that has no session to a backend, provisionally until `confirm`. Of several threads that claim one key together one wins (behaviour 18).
+   * Binds a key that has no session to a backend, provisionally until `confirm`. Of several threads that claim one key
+   * together one wins (behaviour 18).
    * @param by index into KEY_SOURCES
    * @param overTombstone for keys that the client chooses (tokens, addresses): an ended one may begin anew
    * @param pending the store that nodes share has yet to say whose it is: until `settle` or `clearPending`
    * @param binding what else the session is bound to from its first moment on, u32 (see `setBinding`); 0: nothing
-   * @returns true: this call made the session. False: `row` is the session that is there, and this was a request of it, as with `lookup`; or, with `row.state`
+   * @returns true: this call made the session. False: `row` is the session that is there, and this was a request of it,
+   *   as with `lookup`; or, with `row.state`
    *   ENDED, a tombstone refuses the key
    * @throws RangeError when a number is out of the table's range
    */
@@ -147,16 +158,16 @@ export class SessionTable {
   }
 
   /**
-   * Counts a request that `lookup` was told not to count: it has passed all that could refuse it. A key that was joined to a session is seen, and the session counted
-   * under its own. False: there is no such row any more.
+   * Counts a request that `lookup` was told not to count: it has passed all that could refuse it. A key that was joined
+   * to a session is seen, and the session counted under its own. False: there is no such row any more.
    */
   touch(key: Key, now: number, hint = -1): boolean {
     return this.#finder.touch(key, now, hint);
   }
 
   /**
-   * Makes a key that has no session another name of one (behaviour 115): what is asked of it is asked of that session from now on, until that is over or the key has
-   * not been used for as long as a session may be idle.
+   * Makes a key that has no session another name of one (behaviour 115): what is asked of it is asked of that session
+   * from now on, until that is over or the key has not been used for as long as a session may be idle.
    * @param session the key of the session itself
    * @param row the session
    * @param by source of the key, index into KEY_SOURCES
@@ -174,8 +185,9 @@ export class SessionTable {
   }
 
   /**
-   * Binds a key whose session is proven by other means, a signed cookie, to the backend that has its state. As `claim`, but the session began at `created`
-   * (now, if that lies ahead), is not provisional, and a tombstone always refuses it (behaviour 24).
+   * Binds a key whose session is proven by other means, a signed cookie, to the backend that has its state. As `claim`,
+   * but the session began at `created` (now, if that lies ahead), is not provisional, and a tombstone always refuses it
+   * (behaviour 24).
    */
   adopt(
     key: Key,
@@ -205,11 +217,13 @@ export class SessionTable {
   }
 
   /**
-   * Binds a session to another backend if it is still bound to `fromSlot`. It is no request of the session: `lastSeen` stays.
-   * A session over its limits moves all the same: the request that found it live may still be under way.
+   * Binds a session to another backend if it is still bound to `fromSlot`. It is no request of the session: `lastSeen`
+   * stays. A session over its limits moves all the same: the request that found it live may still be under way.
    * @param reason index into MOVE_REASONS
-   * @param fromGeneration when given, it must still be bound to that generation too: for when the slot may have been given to another backend
-   * @returns whether this call moved it. `row` is the session as it is now; with `row.state` other than LIVE there is none
+   * @param fromGeneration when given, it must still be bound to that generation too: for when the slot may have been
+   *   given to another backend
+   * @returns whether this call moved it. `row` is the session as it is now; with `row.state` other than LIVE there is
+   *   none
    * @throws RangeError when a number is out of the table's range
    */
   move(
@@ -236,11 +250,13 @@ export class SessionTable {
   }
 
   /**
-   * The store that nodes share has said whose session it is: binds it to that backend, with these dates, and it is no longer pending. What the application has
-   * yet to be told of a move stays, and the store is not told again. An answer from before a move that is known here (the same session, fewer moves) only ends the wait.
+   * The store that nodes share has said whose session it is: binds it to that backend, with these dates, and it is no
+   * longer pending. What the application has yet to be told of a move stays, and the store is not told again. An answer
+   * from before a move that is known here (the same session, fewer moves) only ends the wait.
    * @param created ms since epoch; now, if that lies ahead
    * @param confirmed a backend has answered the session elsewhere: it is not provisional either
-   * @returns whether there is a session. `row` is the session as it is now; with `row.state` other than LIVE there is none
+   * @returns whether there is a session. `row` is the session as it is now; with `row.state` other than LIVE there is
+   *   none
    * @throws RangeError when a number is out of the table's range
    */
   applyStoreAnswer(
@@ -257,7 +273,10 @@ export class SessionTable {
     return this.#pending.applyStoreAnswer(key, slot, generation, created, moves, now, row, confirmed);
   }
 
-  /** The store that nodes share cannot be asked whose session it is: it is ours, and the store is to be told later. False: there is no session. */
+  /**
+   * The store that nodes share cannot be asked whose session it is: it is ours, and the store is to be told later.
+   * False: there is no session.
+   */
   clearPending(key: Key): boolean {
     return this.#pending.clear(key);
   }
@@ -271,14 +290,17 @@ export class SessionTable {
   }
 
   /**
-   * Its cookie was sent at `now`; 0: the one it was sent names another backend by now, and the next response is to refresh it.
-   * False: there is no session.
+   * Its cookie was sent at `now`; 0: the one it was sent names another backend by now, and the next response is to
+   * refresh it. False: there is no session.
    */
   setIssued(key: Key, now: number): boolean {
     return this.#marks.setIssued(key, now);
   }
 
-  /** Binds a session to an address, agent or certificate as well: a hash, u32; 0: to nothing. False: there is no session. */
+  /**
+   * Binds a session to an address, agent or certificate as well: a hash, u32; 0: to nothing. False: there is no
+   * session.
+   */
   setBinding(key: Key, hash: number): boolean {
     return this.#marks.setBinding(key, hash);
   }
@@ -288,15 +310,20 @@ export class SessionTable {
     return this.#marks.setUser(key, a, b);
   }
 
-  /** Notes that a session has traffic which is no request: bytes of a WebSocket or of an event stream keep it from going idle. False: there is no live session. */
+  /**
+   * Notes that a session has traffic which is no request: bytes of a WebSocket or of an event stream keep it from going
+   * idle. False: there is no live session.
+   */
   keep(key: Key, now: number): boolean {
     return this.#marks.keep(key, now);
   }
 
   /**
-   * Gives a session another key, under which it goes on as it is. The old key is refused until then, and knows the new one (see `successor`).
+   * Gives a session another key, under which it goes on as it is. The old key is refused until then, and knows the new
+   * one (see `successor`).
    * @param to a key that nothing stands under
-   * @returns false: there is no live session under the old key, or one stands under the new; then nothing has changed. `row` is the session under its new key
+   * @returns false: there is no live session under the old key, or one stands under the new; then nothing has changed.
+   *   `row` is the session under its new key
    */
   rotate(from: Key, to: Key, until: number, now: number, row: Row): boolean {
     refuseZero(to);
@@ -318,8 +345,8 @@ export class SessionTable {
   }
 
   /**
-   * Ends a session, and refuses its key until then (behaviour 24), also when there is no row: its cookie may still verify. A tombstone that stands longer stays.
-   * With `until` not after `now` nothing is left behind.
+   * Ends a session, and refuses its key until then (behaviour 24), also when there is no row: its cookie may still
+   * verify. A tombstone that stands longer stays. With `until` not after `now` nothing is left behind.
    * @param pool that the key is of, for what is told of it; a session that is there knows its own
    * @returns whether there was a live session
    */
@@ -343,10 +370,12 @@ export class SessionTable {
   }
 
   /**
-   * Takes in another process's row, whose pool, slot and generation are this process's. A tombstone outdoes a session, and of two that which stands longer. Of
-   * two sessions on different backends the older one stands; as old: the one moved more often, then the one seen last. On the same backend each keeps the
-   * larger of counts and times, and the earlier beginning. One that is over its limits is none.
-   * @returns refused: it can be no session, see isSaneRow. Added: there was no session. Replaced: the session is now as the record says, or ended by it. Kept: it is bound, or ended, as before
+   * Takes in another process's row, whose pool, slot and generation are this process's. A tombstone outdoes a session,
+   * and of two that which stands longer. Of two sessions on different backends the older one stands; as old: the one
+   * moved more often, then the one seen last. On the same backend each keeps the larger of counts and times, and the
+   * earlier beginning. One that is over its limits is none.
+   * @returns refused: it can be no session, see isSaneRow. Added: there was no session. Replaced: the session is now as
+   *   the record says, or ended by it. Kept: it is bound, or ended, as before
    * @throws RangeError when a number is out of the table's range
    */
   merge(record: RowRecord, now: number): Merged {
@@ -356,10 +385,11 @@ export class SessionTable {
   }
 
   /**
-   * Shows the live sessions and standing tombstones of these buckets, each bucket copied under its lock and shown after: nobody waits for `visit`.
-   * The record is the table's, and good during the call.
+   * Shows the live sessions and standing tombstones of these buckets, each bucket copied under its lock and shown
+   * after: nobody waits for `visit`. The record is the table's, and good during the call.
    * @param clears takes the changes of this reader
-   * @returns how many buckets it went through: fewer than `count` when the table ends there, or a lock cannot be had because its thread died: go on from there a moment later
+   * @returns how many buckets it went through: fewer than `count` when the table ends there, or a lock cannot be had
+   *   because its thread died: go on from there a moment later
    */
   copy(
     firstBucket: number,
@@ -372,8 +402,9 @@ export class SessionTable {
   }
 
   /**
-   * Shows rows that have changed since this reader last took them; it goes on where its last call stopped. Never throws for want of a lock:
-   * such a row has its turn in the next call. Sessions over their limits and tombstones whose time is over come too; rows that were freed do not.
+   * Shows rows that have changed since this reader last took them; it goes on where its last call stopped. Never throws
+   * for want of a lock: such a row has its turn in the next call. Sessions over their limits and tombstones whose time
+   * is over come too; rows that were freed do not.
    * @param least 1: requests were counted, or more; 2: changed
    * @param limit at most so many rows
    * @returns how many: fewer than `limit` when it has been once all the way round
@@ -397,7 +428,10 @@ export class SessionTable {
     return this.#copies.copyEnded(from, limit, visit, now);
   }
 
-  /** A cookie that was issued before this, ms since epoch, is good only together with a row: its session may have ended, see Tombstones. */
+  /**
+   * A cookie that was issued before this, ms since epoch, is good only together with a row: its session may have ended,
+   * see Tombstones.
+   */
   get floor(): number {
     return this.#access.tombstones.floor;
   }
@@ -437,16 +471,17 @@ export class SessionTable {
   }
 
   /**
-   * Frees what has expired in the next so many buckets, round and round from one call to the next. Never waits and never throws: a bucket in use has to wait for
-   * the next round. Answers the number of sessions that expired.
+   * Frees what has expired in the next so many buckets, round and round from one call to the next. Never waits and
+   * never throws: a bucket in use has to wait for the next round. Answers the number of sessions that expired.
    */
   sweep(buckets: number, now: number): number {
     return this.#sweep.run(buckets, now);
   }
 
   /**
-   * Limits of a pool, ms, for everything but `lookup`; 0 or Infinity: none. There are none until this is called, in whichever thread. Where they are raised, what has
-   * ended long enough ago to be forgotten under the old ones must not come back under the new ones: the floor is raised.
+   * Limits of a pool, ms, for everything but `lookup`; 0 or Infinity: none. There are none until this is called, in
+   * whichever thread. Where they are raised, what has ended long enough ago to be forgotten under the old ones must not
+   * come back under the new ones: the floor is raised.
    */
   setLimits(pool: number, idle: number, lifetime: number, now = Date.now()): void {
     const before = this.#counts.shortestLimit(pool);
@@ -479,7 +514,10 @@ export class SessionTable {
     this.#access.observer = observer;
   }
 
-  /** Takes away the locks of a thread that has ended; always before its owner id is used again. Answers how many it held. */
+  /**
+   * Takes away the locks of a thread that has ended; always before its owner id is used again. Answers how many it
+   * held.
+   */
   releaseLocks(owner: number): number {
     return this.#access.releaseAll(owner);
   }

@@ -2,7 +2,10 @@ import type { Key } from '../../keys/key.ts';
 import { StripedLocks } from './locks.ts';
 import type { RowRecord } from './row-record.ts';
 
-/** The shared memory of Tombstones: what to hand to a worker thread. Structured-cloneable; the buffer is shared, not copied. */
+/**
+ * The shared memory of Tombstones: what to hand to a worker thread. Structured-cloneable; the buffer is shared, not
+ * copied.
+ */
 export interface TombstonesMemory {
   readonly buffer: SharedArrayBuffer;
   /** Ends that are remembered at once. */
@@ -16,7 +19,10 @@ const FLOOR = 2;
 const HEAD_WORDS = 16;
 /** Locks of chains, a power of two, and one more for adding. */
 const STRIPES = 256;
-/** Words of a tombstone: the four of the key, the next one of its chain, pool u16 and OWN; doubles: until when it stands, and when the session ended. 40 bytes. */
+/**
+ * Words of a tombstone: the four of the key, the next one of its chain, pool u16 and OWN; doubles: until when it
+ * stands, and when the session ended. 40 bytes.
+ */
 const WORDS = 10;
 const NEXT = 4;
 const POOL = 5;
@@ -29,14 +35,17 @@ const LEAST = 262_144;
 const MOST = 4_194_304;
 
 /**
- * The ends of sessions, exactly: each until its cookie could not be valid any more (behaviour 24), however full the session table is.
+ * The ends of sessions, exactly: each until its cookie could not be valid any more (behaviour 24), however full the
+ * session table is.
  *
- * A ring in shared memory, with a directory by key. Memory is bounded: when the ring is full the oldest end goes. One that goes before its time raises the floor to the
- * moment of that end: a cookie that was issued before the floor may be that of a session that has ended, and is good only together with a row of the table. So nobody can bring an
- * ended session back by ending many others; what it costs is that sessions without a row begin anew.
+ * A ring in shared memory, with a directory by key. Memory is bounded: when the ring is full the oldest end goes. One
+ * that goes before its time raises the floor to the moment of that end: a cookie that was issued before the floor may
+ * be that of a session that has ended, and is good only together with a row of the table. So nobody can bring an ended
+ * session back by ending many others; what it costs is that sessions without a row begin anew.
  *
- * Every thread has one of its own over the same memory. A thread may be terminated at any moment: each chain is whole then, and an end whose adding it did not finish has not ended its
- * session either, as that comes after. Locks throw as those of the table do.
+ * Every thread has one of its own over the same memory. A thread may be terminated at any moment: each chain is whole
+ * then, and an end whose adding it did not finish has not ended its session either, as that comes after. Locks throw as
+ * those of the table do.
  */
 export class Tombstones {
   readonly capacity: number;
@@ -47,7 +56,10 @@ export class Tombstones {
   readonly #heads: number;
   readonly #base: number;
 
-  /** Memory for the ends that a table for so many sessions may see: 40 bytes each, and 4 to 8 for its place in the directory. Pages that were never used cost nothing. */
+  /**
+   * Memory for the ends that a table for so many sessions may see: 40 bytes each, and 4 to 8 for its place in the
+   * directory. Pages that were never used cost nothing.
+   */
   static allocate(sessions: number): TombstonesMemory {
     const capacity = Math.min(Math.max(LEAST, sessions), MOST);
     const { base } = layout(capacity);
@@ -81,7 +93,9 @@ export class Tombstones {
     return Math.min(this.added, this.capacity);
   }
 
-  /** A cookie that was issued before this, ms since epoch, is good only together with a row; 0: each is good by itself. */
+  /**
+   * A cookie that was issued before this, ms since epoch, is good only together with a row; 0: each is good by itself.
+   */
   get floor(): number {
     return this.#doubles[FLOOR]!;
   }
@@ -108,7 +122,9 @@ export class Tombstones {
     }
   }
 
-  /** Refuses a key until then; one that is refused for longer already stays so. `learned`: another process has ended it. */
+  /**
+   * Refuses a key until then; one that is refused for longer already stays so. `learned`: another process has ended it.
+   */
   add(key: Key, pool: number, until: number, now: number, learned = false): void {
     const chain = this.#chainOf(key);
     if (this.#stands(chain, key, until, now)) return;
@@ -152,7 +168,8 @@ export class Tombstones {
   }
 
   /**
-   * Shows ends that still stand, in the order in which they were added. The record is the caller's, written anew for each.
+   * Shows ends that still stand, in the order in which they were added. The record is the caller's, written anew for
+   * each.
    * @param from a cursor: 0, or what the last call answered, or `added` of some moment
    * @param own leaves out those that were learned from another process
    * @returns the cursor to go on from; `added` when that was all

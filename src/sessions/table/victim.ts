@@ -21,13 +21,14 @@ const ONCE_MS = 10_000;
 const ROTATION_MS = 10_000;
 
 /**
- * The row of two buckets that a new one may take, both locked: a free one, in the bucket that has more of them (that keeps buckets evenly full); else an expired
- * tombstone; else an expired session; else a tombstone, as Tombstones knows of the end as well, and of those the ones last that still say under which key a session
- * goes on; else a session: of those that limpet's own cookie proves again one that was seen once and is older than 10 s, then any of them, then one of another key; of several
- * as good the one that was seen least recently.
+ * The row of two buckets that a new one may take, both locked: a free one, in the bucket that has more of them (that
+ * keeps buckets evenly full); else an expired tombstone; else an expired session; else a tombstone, as Tombstones knows
+ * of the end as well, and of those the ones last that still say under which key a session goes on; else a session: of
+ * those that limpet's own cookie proves again one that was seen once and is older than 10 s, then any of them, then one
+ * of another key; of several as good the one that was seen least recently.
  *
- * With `full` set the table holds as many sessions as it may: a session goes for the new one, in this order, and only where the two buckets
- * hold none is it the order from above.
+ * With `full` set the table holds as many sessions as it may: a session goes for the new one, in this order, and only
+ * where the two buckets hold none is it the order from above.
  */
 export function chooseVictim(rows: Rows, first: number, second: number, now: number, full: boolean): number {
   if (!full) {

@@ -13,8 +13,9 @@ export interface User {
 const LONGEST = 256;
 
 /**
- * Names the users of one pool by 64 bits: SipHash of the name under a secret of the pool's own. So one person is another user in another pool, and nobody outside
- * can choose two names that are one. Two users of a pool of a million have the same hash with a chance of 1 in 10^7.
+ * Names the users of one pool by 64 bits: SipHash of the name under a secret of the pool's own. So one person is
+ * another user in another pool, and nobody outside can choose two names that are one. Two users of a pool of a million
+ * have the same hash with a chance of 1 in 10^7.
  */
 export class UserHash {
   readonly #hash: KeyHash;

@@ -16,7 +16,10 @@ export interface OverSession {
 export interface UserVerdict {
   /** False: the user has as many sessions as it may have, and the one that claims stays nobody's. */
   readonly granted: boolean;
-  /** Sessions that have to end so that there are no more than allowed: the least recently seen ones, and never the one that claims. */
+  /**
+   * Sessions that have to end so that there are no more than allowed: the least recently seen ones, and never the one
+   * that claims.
+   */
   readonly over: readonly OverSession[];
   /** The session is not in the index: it is full. */
   readonly missed: boolean;
@@ -30,7 +33,10 @@ export const NO_ROOM: UserVerdict = { granted: false, over: [], missed: false };
 /** What to do when a user has too many sessions. */
 export type WhenFull = 'end-oldest' | 'refuse';
 
-/** Words of a node: the key of a session in 0 to 3, then the user, then until when it is held, in seconds since HOLD_EPOCH. */
+/**
+ * Words of a node: the key of a session in 0 to 3, then the user, then until when it is held, in seconds since
+ * HOLD_EPOCH.
+ */
 const USER_A = 4;
 const USER_B = 5;
 const HELD = 6;
@@ -46,12 +52,14 @@ interface Candidate {
 }
 
 /**
- * Which sessions each user has, for all threads: chains of keys in shared memory. The session table has the last word: an entry whose session is no longer live, or
- * another user's by now, is none, and goes when somebody comes upon it; one that goes on under another key is followed. So nobody has to tell of ends, of
- * evictions, expiries and rotations, and a thread that dies leaves nothing wrong behind.
+ * Which sessions each user has, for all threads: chains of keys in shared memory. The session table has the last word:
+ * an entry whose session is no longer live, or another user's by now, is none, and goes when somebody comes upon it;
+ * one that goes on under another key is followed. So nobody has to tell of ends, of evictions, expiries and rotations,
+ * and a thread that dies leaves nothing wrong behind.
  *
- * Claims of one user come one after the other, under the lock of its chain: whatever the workers do at the same time, no more than the allowed sessions are left.
- * The locks of the table are taken within it, never the other way round. All throws as StripedLocks does.
+ * Claims of one user come one after the other, under the lock of its chain: whatever the workers do at the same time,
+ * no more than the allowed sessions are left. The locks of the table are taken within it, never the other way round.
+ * All throws as StripedLocks does.
  */
 export class UserIndex {
   readonly #chains: SharedChains;
@@ -87,7 +95,8 @@ export class UserIndex {
   /**
    * Makes a session the user's, in the table too, if the user may have it: one it has already is never refused.
    * @param max most sessions of this user, from 1
-   * @param hold the session has no row yet, so that the table is not told: it keeps its place until it is claimed once more, or dropped, or for HOLD_MS
+   * @param hold the session has no row yet, so that the table is not told: it keeps its place until it is claimed once
+   *   more, or dropped, or for HOLD_MS
    */
   claim(key: Key, { a, b }: UserWords, max: number, whenFull: WhenFull, now: number, hold = false): UserVerdict {
     const chains = this.#chains;
@@ -208,7 +217,8 @@ export class UserIndex {
   }
 
   /**
-   * When the session of an entry was last seen; -1: it has none. A place that is held counts as seen now. Leaves the session's key, which may be a new one, in `#key`.
+   * When the session of an entry was last seen; -1: it has none. A place that is held counts as seen now. Leaves the
+   * session's key, which may be a new one, in `#key`.
    */
   #seen(node: number, now: number): number {
     const chains = this.#chains;

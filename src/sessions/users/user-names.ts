@@ -13,7 +13,10 @@ export interface SharedNames {
   find(ids: readonly string[]): Promise<readonly (string | null)[]>;
 }
 
-/** Names of users by their hash, for people: the table has only hashes. In the supervisor; the workers tell it of new ones. */
+/**
+ * Names of users by their hash, for people: the table has only hashes. In the supervisor; the workers tell it of new
+ * ones.
+ */
 export class UserNames {
   readonly #secret: Uint8Array;
   readonly #shared: SharedNames | null;

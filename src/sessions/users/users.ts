@@ -30,8 +30,8 @@ interface UsersParts {
 }
 
 /**
- * The supervisor's part of the limits per user: the memory of the index, and that it has every session which the table says is a user's, and none that is dead.
- * Only sessions of pools with a limit are in it.
+ * The supervisor's part of the limits per user: the memory of the index, and that it has every session which the table
+ * says is a user's, and none that is dead. Only sessions of pools with a limit are in it.
  */
 export class Users {
   readonly #parts: UsersParts;
@@ -51,7 +51,10 @@ export class Users {
     this.names = new UserNames(parts.keySecret, parts.shared);
   }
 
-  /** Goes by the pools as they are now: after the start's rows have come, and after each reload. Settles when the sessions of pools that have a limit only now are in the index. */
+  /**
+   * Goes by the pools as they are now: after the start's rows have come, and after each reload. Settles when the
+   * sessions of pools that have a limit only now are in the index.
+   */
   async update(): Promise<void> {
     const { table, pools } = this.#parts;
     const before = this.#limited;
@@ -74,7 +77,8 @@ export class Users {
       this.#at += this.#fill(this.#at, Math.ceil(table.buckets * share));
       if (this.#at >= table.buckets) this.#at = 0;
     } catch (error) {
-      // A thread died with a lock, which is about to be taken from it: what was left out has its turn in the next round.
+      // A thread died with a lock, which is about to be taken from it: what was left out has its turn in the next
+      // round.
       log.debug({ err: error }, 'a part of the index of users could not be gone through');
     }
   }

@@ -56,7 +56,8 @@ export class BackendLives implements KnownLives {
     for (const { name, life, began: told, boots } of lives) {
       const backend = backendByName(this.#keeper.pools, name);
       if (backend === null) continue;
-      // By a clock that is wrong, a life would begin in a time to come, and until then nobody's state be looked for there.
+      // By a clock that is wrong, a life would begin in a time to come, and until then nobody's state be looked for
+      // there.
       const began = Math.min(told, now);
       if (before) backend.life.reach(life, began);
       else this.#restarts.learn(backend, life, began);

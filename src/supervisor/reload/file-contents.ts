@@ -7,7 +7,10 @@ import { strategyFiles } from '../../config/strategy-places.ts';
 /** What the files hold that a pool's part reads anew at each reload: a digest by part and path. */
 export type FileContents = ReadonlyMap<string, { readonly part: string; readonly digest: string }>;
 
-/** Digests of the files that pools name, for TLS to their backends and for the keys of tokens. One that cannot be read is left out. */
+/**
+ * Digests of the files that pools name, for TLS to their backends and for the keys of tokens. One that cannot be read
+ * is left out.
+ */
 export function fileContents({ pools }: Config): FileContents {
   const contents = new Map<string, { part: string; digest: string }>();
   const add = (part: string, file: string | null): void => {

@@ -24,8 +24,8 @@ const MOST_MS = 60_000;
 const MOST_MIB = 1_024;
 
 /**
- * Reads a configuration while limpet runs: a large one, or one with aliases, in a thread of its own, so that probes and the admin API
- * go on meanwhile. Never rejects because of what is in the file.
+ * Reads a configuration while limpet runs: a large one, or one with aliases, in a thread of its own, so that probes and
+ * the admin API go on meanwhile. Never rejects because of what is in the file.
  * @param signal gives up: then it is refused
  */
 export async function readBeside(request: ReadRequest, signal: AbortSignal): Promise<LoadedConfig | RefusedConfig> {
@@ -68,7 +68,10 @@ export async function readBeside(request: ReadRequest, signal: AbortSignal): Pro
   }
 }
 
-/** Whether it is read soon: only aliases make much of little. A file that cannot be looked at is small; whoever reads it says what is wrong. */
+/**
+ * Whether it is read soon: only aliases make much of little. A file that cannot be looked at is small; whoever reads it
+ * says what is wrong.
+ */
 function isSmall({ file, text }: ReadRequest): boolean {
   let written = text;
   try {

@@ -40,8 +40,8 @@ interface ReloaderParts {
 }
 
 /**
- * Everything that makes another model, one at a time: the file read again, an answer of discovery, a backend that has drained.
- * Whatever fails leaves all as it was (behaviour 44).
+ * Everything that makes another model, one at a time: the file read again, an answer of discovery, a backend that has
+ * drained. Whatever fails leaves all as it was (behaviour 44).
  */
 export class Reloader {
   readonly #parts: ReloaderParts;

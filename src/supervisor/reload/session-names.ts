@@ -3,7 +3,10 @@ import type { KnownLives } from '../../backends/known-lives.ts';
 import type { ModelKeeper } from '../../model/model-keeper.ts';
 import type { SessionNames } from '../../sessions/persistence/snapshot-names.ts';
 
-/** The names of backends by their places in the model that is in effect, for sessions that leave this process or come to it. */
+/**
+ * The names of backends by their places in the model that is in effect, for sessions that leave this process or come to
+ * it.
+ */
 export function sessionNames(keeper: ModelKeeper, lives: KnownLives): SessionNames {
   let of = keeper.pools;
   let bySlot = backendsBySlot(keeper);

@@ -14,7 +14,8 @@ interface BackendResponse {
  * Translates the head of a final response.
  * @param raw names and values in turn
  * @param ended no body and no trailers follow
- * @param trailers the client takes trailers: then the body is chunked, even of a known length, as only chunks can be followed by them
+ * @param trailers the client takes trailers: then the body is chunked, even of a known length, as only chunks can be
+ *   followed by them
  */
 export function backendResponse(
   raw: readonly string[],

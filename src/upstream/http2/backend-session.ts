@@ -12,11 +12,15 @@ import { Deadline } from '../../timing/deadline.ts';
 
 /** Streams at once until the backend has said how many it takes (RFC 9113 6.5.2 recommends no less than this). */
 const STREAMS_AT_FIRST = 100;
-/** More than these go on another connection even where the backend would take them: one connection is one TCP window. */
+/**
+ * More than these go on another connection even where the backend would take them: one connection is one TCP window.
+ */
 const MOST_STREAMS = 1_000;
 /** A session that carries nothing is closed after this time. */
 const IDLE_MS = 30_000;
-/** A request without an answer for so long, on a session that has been silent all the while, makes the session suspect. */
+/**
+ * A request without an answer for so long, on a session that has been silent all the while, makes the session suspect.
+ */
 const SILENT_MS = 1_000;
 /** A suspect session has this time to answer a PING. */
 const PING_MS = 5_000;
@@ -77,7 +81,8 @@ export class BackendSession {
         if (socket.alpnProtocol !== 'h2') socket.destroy(failure('ERR_NO_HTTP2', 'the backend does not speak HTTP/2'));
       });
     }
-    // Node would throw for two lines of a field that has one value; what a client sends is passed on (behaviour 66). Not in the types yet.
+    // Node would throw for two lines of a field that has one value; what a client sends is passed on (behaviour 66).
+    // Not in the types yet.
     const options: ClientSessionOptions & { readonly strictSingleValueFields: boolean } = {
       createConnection: () => socket,
       strictSingleValueFields: false,

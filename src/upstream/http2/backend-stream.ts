@@ -26,9 +26,10 @@ const CONNECTION_LOST = 'CONNECTION_LOST';
 const scratch = Buffer.allocUnsafeSlow(PIECE + CHUNK_EXTRA);
 
 /**
- * One request to a backend on an HTTP/2 session, which looks like an HTTP/1.1 connection that carries one exchange: one HTTP/1.1 request is
- * written to it, head first and in one piece, and its response is read from it. Body framing is translated both ways, with
- * trailers. A response that breaks off ends in `onClose` with an error, never in a last chunk.
+ * One request to a backend on an HTTP/2 session, which looks like an HTTP/1.1 connection that carries one exchange: one
+ * HTTP/1.1 request is written to it, head first and in one piece, and its response is read from it. Body framing is
+ * translated both ways, with trailers. A response that breaks off ends in `onClose` with an error, never in a last
+ * chunk.
  */
 export class BackendStream implements ByteSocket, SessionUser {
   readonly #session: BackendSession;

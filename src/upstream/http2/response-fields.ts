@@ -5,7 +5,10 @@ import type { FieldBlock } from '../../http1/field-block.ts';
 const DROPPED = new Uint8Array(64);
 for (const id of CONNECTION_FIELD_IDS) DROPPED[id] = 1;
 
-/** Adds the field lines of a head of HTTP/1.1 to `list`, names in lower case and values by turns, in their order and number (behaviour 66). */
+/**
+ * Adds the field lines of a head of HTTP/1.1 to `list`, names in lower case and values by turns, in their order and
+ * number (behaviour 66).
+ */
 export function responseFields(block: FieldBlock, list: string[]): string[] {
   for (let i = 0; i < block.count; i++) {
     if (DROPPED[block.id(i)] === 0) list.push(block.name(i).toLowerCase(), block.value(i));

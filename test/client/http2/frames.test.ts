@@ -319,7 +319,8 @@ for (const [says, value] of [
     try {
       client.request(1, request('/', [['x-a', value]]));
       await client.ended(1);
-      // nghttp2 drops the field and serves the rest, which RFC 9113 would have refused; node:http2 cannot be told otherwise.
+      // nghttp2 drops the field and serves the rest, which RFC 9113 would have refused; node:http2 cannot be told
+      // otherwise.
       for (const { headers } of backend.seen) {
         assert.equal(headers['x-smuggled'], undefined);
         assert.equal(headers['x-a'], undefined);
@@ -369,7 +370,10 @@ test('RFC 9113 5.5: frames of a type that nobody knows are passed over', async (
   client.close();
 });
 
-/** What node:http2 (nghttp2) passes over where RFC 9113 asks for an error; it is passed over whole: no backend sees anything of it. */
+/**
+ * What node:http2 (nghttp2) passes over where RFC 9113 asks for an error; it is passed over whole: no backend sees
+ * anything of it.
+ */
 const PASSED_OVER: readonly Rule[] = [
   {
     says: '5.1: DATA on a closed stream',

@@ -1,6 +1,6 @@
 /**
- * A JSON API, as one of several servers: work that a user has begun goes on in its memory and is copied nowhere. It takes the word of limpet that a token is good, and
- * asks for one where there is none.
+ * A JSON API, as one of several servers: work that a user has begun goes on in its memory and is copied nowhere. It
+ * takes the word of limpet that a token is good, and asks for one where there is none.
  *
  * `POST /work` and `GET /work`: how much there is; `GET /events`: as an event stream; WebSocket `/live`: the same.
  */

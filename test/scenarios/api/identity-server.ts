@@ -18,8 +18,8 @@ export interface TokenOptions {
 }
 
 /**
- * Signs people in: gives out access tokens that soon run out, and others in exchange for them until a user is revoked. Has two keys, the second one for later, and
- * publishes both.
+ * Signs people in: gives out access tokens that soon run out, and others in exchange for them until a user is revoked.
+ * Has two keys, the second one for later, and publishes both.
  */
 export class IdentityServer {
   readonly #revoked = new Set<string>();

@@ -1,6 +1,7 @@
 /**
- * Online banking, as one of several servers: log-in, account, a transfer in two steps. What a customer is about to send is in its memory, and on one other server (see
- * CopiedSessions). It holds its session to the one that limpet tells it of: when that one is over, so is its own.
+ * Online banking, as one of several servers: log-in, account, a transfer in two steps. What a customer is about to send
+ * is in its memory, and on one other server (see CopiedSessions). It holds its session to the one that limpet tells it
+ * of: when that one is over, so is its own.
  */
 import { setTimeout as booking } from 'node:timers/promises';
 import { CopiedSessions } from '../copied-sessions.ts';

@@ -1,6 +1,7 @@
 // A server of a game in a process of its own, with the rooms in its memory: node server.ts ID PORT
 //
-//   POST /join?room=R&name=N[&grace=MS]  a seat in the room, named by the cookie `seat`; the first one to join says how long seats are kept
+//   POST /join?room=R&name=N[&grace=MS]  a seat in the room, named by the cookie `seat`; the first one to join says how
+//                                        long seats are kept
 //   GET  /play                           WebSocket of the seat: what happens in the room, and what its players say
 //   POST /turn?room=R                    the next turn, read, thought about and written without a lock
 //   POST /shoot                          a shot of the seat

@@ -2,7 +2,10 @@ import type { RestartsOptions } from './restarts.ts';
 
 const OUTAGES = [300, 1_000, 6_000, 60_000];
 
-/** All ways in which three servers are restarted in turn, with a name for each. One after the other they take half an hour. */
+/**
+ * All ways in which three servers are restarted in turn, with a name for each. One after the other they take half an
+ * hour.
+ */
 export function* matrix(): Generator<[name: string, options: RestartsOptions]> {
   for (const [nodes, redis] of [
     [1, false],

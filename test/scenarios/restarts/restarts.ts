@@ -43,7 +43,10 @@ export interface RestartsOptions {
 export interface RestartsOutcome {
   /** Requests that were answered. */
   requests: number;
-  /** Sessions that were answered by a server that does not know them while another one had their state, or told so wrongly; in words. */
+  /**
+   * Sessions that were answered by a server that does not know them while another one had their state, or told so
+   * wrongly; in words.
+   */
   readonly wrong: string[];
   /** Answers other than 200, and connections that broke. */
   readonly errors: string[];

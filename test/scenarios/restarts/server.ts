@@ -1,4 +1,5 @@
-// A server that counts the requests of each session in its memory, and copies every count to one other server before it answers: node server.ts ID PORT COPY_TO BOOT
+// A server that counts the requests of each session in its memory, and copies every count to one other server before it
+// answers: node server.ts ID PORT COPY_TO BOOT
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 

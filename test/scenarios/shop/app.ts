@@ -1,6 +1,7 @@
 /**
- * A shop, as one of several servers: catalogue, cart, log-in, check-out. Carts are in its memory, under its own cookie, and on one other server (see CopiedSessions).
- * It gives its cookie a new value at each log-in, and says by Limpet-User who has logged in.
+ * A shop, as one of several servers: catalogue, cart, log-in, check-out. Carts are in its memory, under its own cookie,
+ * and on one other server (see CopiedSessions). It gives its cookie a new value at each log-in, and says by Limpet-User
+ * who has logged in.
  */
 import { CopiedSessions } from '../copied-sessions.ts';
 import { type Reply, serveSite, type Visit } from '../site.ts';

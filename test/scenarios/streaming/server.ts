@@ -1,10 +1,12 @@
-// A server of a streaming service in a process of its own, with log-ins and positions in its memory: node server.ts ID PORT
+// A server of a streaming service in a process of its own, with log-ins and positions in its memory: node server.ts ID
+// PORT
 //
 //   POST /api/login?user=U    204; the device is logged in
 //   POST /api/logout          204
 //   GET  /api/me              what the server knows of the device
 //   GET  /api/position?film=F where the user is in the film, on whatever device
-//   GET  /api/watch?film=F    the film from there on: an event a second of the film to those who accept events, one byte a second to others
+//   GET  /api/watch?film=F    the film from there on: an event a second of the film to those who accept events, one
+//        byte a second to others
 //   POST /api/pause           the device's streams stand still
 // For its operator, not through the load balancer:
 //   PUT  /peers               where it copies log-ins and positions to, as JSON

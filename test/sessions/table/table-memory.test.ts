@@ -121,7 +121,8 @@ test('a lookup allocates nothing', () => {
   const row = new Row();
   const keys = randomKeys(500, 4);
   for (const key of keys.slice(100)) table.claim(key, 0, 1, 1, 0, T, row);
-  // One time for all lookups: a double that is computed anew is boxed when it is passed, and that would be this test's own garbage.
+  // One time for all lookups: a double that is computed anew is boxed when it is passed, and that would be this test's
+  // own garbage.
   const run = (now: number): number => {
     let live = 0;
     for (let n = 0; n < 50_000; n++) {

@@ -27,7 +27,9 @@ function rowsOf(table: SessionTable, now = NOW): RowRecord[] {
   return found;
 }
 
-/** What a row is for others: of a tombstone only its time counts. What is known of its backend besides is no part of it. */
+/**
+ * What a row is for others: of a tombstone only its time counts. What is known of its backend besides is no part of it.
+ */
 function meaning(row: RowRecord | undefined): object | null {
   if (row === undefined) return null;
   return row.ended ? { ended: true, until: row.lastSeen } : { ...row, firstStamp: 0, latestStamp: 0 };

@@ -94,7 +94,10 @@ function begin(data: TableThreadData): void {
   }
 }
 
-/** Nothing but changes to rows, so that the thread is in the midst of one whenever it is terminated. Alone in its table: it takes no locks. */
+/**
+ * Nothing but changes to rows, so that the thread is in the midst of one whenever it is terminated. Alone in its table:
+ * it takes no locks.
+ */
 function write({ memory, owner, flags }: TableThreadData, keys: Key[]): void {
   const writer = new RowWriter(memory, new Int32Array(memory.buffer), new Float64Array(memory.buffer), owner);
   for (let turn = 0; ; turn++) {

@@ -148,7 +148,10 @@ test('a row and its counters change together or not at all, wherever a thread is
   }
 });
 
-/** The bucket of the key that a thread with one key uses, locked by this thread until `unlock`, and whether somebody waits for it. */
+/**
+ * The bucket of the key that a thread with one key uses, locked by this thread until `unlock`, and whether somebody
+ * waits for it.
+ */
 function hold(memory: SessionTableMemory): { access: RowAccess; bucket: number; waited: () => boolean } {
   const words = new Int32Array(memory.buffer);
   const access = new RowAccess(memory, words, new Float64Array(memory.buffer), 1);

@@ -23,8 +23,9 @@ export function idOf(pool: Pool, slot: number, generation: number): string | nul
 }
 
 /**
- * Another node's word on a session that this node may hold: its row goes along, with nothing told to the application, unless it knows better. An end is noted in
- * any case: while the store is down the session's cookie would bring it back to life (behaviour 24).
+ * Another node's word on a session that this node may hold: its row goes along, with nothing told to the application,
+ * unless it knows better. An end is noted in any case: while the store is down the session's cookie would bring it back
+ * to life (behaviour 24).
  */
 export function applyStoredSession(
   table: SessionTable,

@@ -28,8 +28,9 @@ interface ConnectionEvents {
 }
 
 /**
- * A connection to the Redis or Valkey that nodes share: one server, the master that Sentinels name, or a Cluster. It connects again by itself, for ever.
- * A command that cannot be sent now fails now: nothing waits in a queue for better times.
+ * A connection to the Redis or Valkey that nodes share: one server, the master that Sentinels name, or a Cluster. It
+ * connects again by itself, for ever. A command that cannot be sent now fails now: nothing waits in a queue for better
+ * times.
  */
 export class RedisConnection {
   readonly #client: Redis | Cluster;
@@ -65,7 +66,8 @@ export class RedisConnection {
       why = new Error('the connection was closed');
       events.onReady?.();
     });
-    // The library gives up for good where it believes that trying again is no use. A store that comes back one day is used again.
+    // The library gives up for good where it believes that trying again is no use. A store that comes back one day is
+    // used again.
     client.on('end', () => {
       if (this.#closed) return;
       setTimeout(() => {

@@ -5,8 +5,9 @@ import { Deadline } from '../../../timing/deadline.ts';
 const LOOKS = 3;
 
 /**
- * Gives up each connection of a client that owes an answer for `ms` to half as much again: its other end may be gone without a word. The
- * library has the same, but its timer fires behind a pause of this process although the answer is there.
+ * Gives up each connection of a client that owes an answer for `ms` to half as much again: its other end may be gone
+ * without a word. The library has the same, but its timer fires behind a pause of this process although the answer is
+ * there.
  */
 export function guardSilence(client: Redis | Cluster, ms: number): void {
   if ('nodes' in client) client.on('+node', (node: Redis) => guard(node, ms));

@@ -20,7 +20,10 @@ export interface Ask {
   readonly resolve: (claim: Claim) => void;
 }
 
-/** The questions that wait for their answers, with one deadline for all: they all have the same patience, so they come due in the order in which they came. */
+/**
+ * The questions that wait for their answers, with one deadline for all: they all have the same patience, so they come
+ * due in the order in which they came.
+ */
 export class PendingLookups {
   readonly #patience: number;
   readonly #onLate: () => void;

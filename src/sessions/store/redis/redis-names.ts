@@ -8,7 +8,10 @@ const KEEP_MS = 7 * 24 * 3_600_000;
 /** The longest that somebody who looks waits for names. */
 const PATIENCE_MS = 500;
 
-/** Names of users in Redis, at `{prefix}n:{hash of the user}`: so that each node shows whose a session is, whichever has heard the name. */
+/**
+ * Names of users in Redis, at `{prefix}n:{hash of the user}`: so that each node shows whose a session is, whichever has
+ * heard the name.
+ */
 export class RedisNames implements SharedNames {
   readonly #prefix: string;
   readonly #connection: () => RedisConnection | null;

@@ -1,6 +1,6 @@
 /**
- * The sessions of all nodes that share a Redis, as one worker asks for them. Longer than 400 lines because every question of SessionStore has its answer here, with what
- * becomes of it when nobody answers.
+ * The sessions of all nodes that share a Redis, as one worker asks for them. Longer than 400 lines because every
+ * question of SessionStore has its answer here, with what becomes of it when nobody answers.
  */
 import type { Backend } from '../../../backends/backend.ts';
 import { boundBackend } from '../../../backends/bound-backend.ts';
@@ -53,8 +53,9 @@ interface RedisStoreParts {
 }
 
 /**
- * Sessions shared by nodes through Redis, as one worker sees them. It asks only about keys that its node does not know, for at most PATIENCE_MS; what it tells Redis
- * it does not wait for. Whatever goes wrong puts the breaker down (see StoreStatus), and the node goes on by itself; the supervisor brings it all together later.
+ * Sessions shared by nodes through Redis, as one worker sees them. It asks only about keys that its node does not know,
+ * for at most PATIENCE_MS; what it tells Redis it does not wait for. Whatever goes wrong puts the breaker down (see
+ * StoreStatus), and the node goes on by itself; the supervisor brings it all together later.
  */
 export class RedisStore implements SessionStore {
   readonly #parts: RedisStoreParts;
@@ -286,7 +287,10 @@ export class RedisStore implements SessionStore {
     }
   }
 
-  /** `row` is what the table has now: another request may have moved the session elsewhere, and then it has told so itself. */
+  /**
+   * `row` is what the table has now: another request may have moved the session elsewhere, and then it has told so
+   * itself.
+   */
   #tellMove(key: Key, pool: Pool, from: string, backend: Backend, row: Row, now: number, anew: boolean): void {
     const connection = this.#reachable();
     if (connection === null || row.state !== Lookup.LIVE || row.backend !== backend.slot) return;

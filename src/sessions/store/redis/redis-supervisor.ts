@@ -20,10 +20,16 @@ import { WriteBehind } from './write-behind.ts';
 
 /** Between two probes, and how long one may take. */
 const PROBE_MS = 500;
-/** Between two rounds that write what has changed, and how many rounds until requests that only were counted are written too. */
+/**
+ * Between two rounds that write what has changed, and how many rounds until requests that only were counted are written
+ * too.
+ */
 const WRITE_MS = 250;
 const TOUCH_ROUNDS = 20;
-/** How many rounds until all that Redis knows of lives is looked at again: a message may have been missed, or Redis may have lost everything. */
+/**
+ * How many rounds until all that Redis knows of lives is looked at again: a message may have been missed, or Redis may
+ * have lost everything.
+ */
 const LIVES_ROUNDS = 40;
 /** A node that does not hear itself for so long listens anew. */
 const DEAF_MS = 5_000;
@@ -45,8 +51,9 @@ export interface RedisSupervisorParts extends NodeStoreParts {
 }
 
 /**
- * The supervisor's part of `store: redis`: writes behind what the workers change in the table, hears what other nodes change, and is the one that says that the store
- * is up again after a breaker has tripped. Whenever it may have missed something, it tells everything and takes over what Redis knows better.
+ * The supervisor's part of `store: redis`: writes behind what the workers change in the table, hears what other nodes
+ * change, and is the one that says that the store is up again after a breaker has tripped. Whenever it may have missed
+ * something, it tells everything and takes over what Redis knows better.
  */
 export class RedisSupervisor implements NodeStore {
   readonly #parts: RedisSupervisorParts;
@@ -177,7 +184,8 @@ export class RedisSupervisor implements NodeStore {
       type: 'redis',
       up,
       since,
-      // Looks at every row of the table: only for who wants to know, and not whenever somebody asks whether the store is up.
+      // Looks at every row of the table: only for who wants to know, and not whenever somebody asks whether the store
+      // is up.
       get pending() {
         return countChanged(changes, ChangeReader.STORE);
       },

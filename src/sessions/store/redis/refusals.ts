@@ -2,7 +2,10 @@ import { setTimeout } from 'node:timers/promises';
 import type { RedisConnection } from './connection.ts';
 import { within } from './within.ts';
 
-/** How long the other nodes have for an objection, ms; and how long they look before they object: the ends of connections may be on their way. */
+/**
+ * How long the other nodes have for an objection, ms; and how long they look before they object: the ends of
+ * connections may be on their way.
+ */
 const OBJECTION_MS = 500;
 const LOOK_MS = 200;
 const LOOKS = 10;
@@ -28,9 +31,11 @@ interface RefusalsParts {
 }
 
 /**
- * Nodes agree on what a refused connection means (behaviour 114): a backend that refuses one node has ended, unless another node has a connection to it that stands;
- * then something between the two refuses. The node that was refused says so on the channel of changes (`node, refused, pool/id, life`), and whoever objects puts
- * `stands` into `{prefix}refused:{pool/id}`, for a moment. When nobody has within half a second, or nobody can be asked, it has ended.
+ * Nodes agree on what a refused connection means (behaviour 114): a backend that refuses one node has ended, unless
+ * another node has a connection to it that stands; then something between the two refuses. The node that was refused
+ * says so on the channel of changes (`node, refused, pool/id, life`), and whoever objects puts `stands` into
+ * `{prefix}refused:{pool/id}`, for a moment. When nobody has within half a second, or nobody can be asked, it has
+ * ended.
  */
 export class Refusals {
   readonly #parts: RefusalsParts;
@@ -43,7 +48,10 @@ export class Refusals {
     this.#parts = parts;
   }
 
-  /** Whether this life of a backend has ended, as far as other nodes know. Asked again about one that is asked about already it has the same answer. Never rejects. */
+  /**
+   * Whether this life of a backend has ended, as far as other nodes know. Asked again about one that is asked about
+   * already it has the same answer. Never rejects.
+   */
   hasEnded(name: string, life: number): Promise<boolean> {
     const known = this.#asking.get(name);
     if (known !== undefined) return known;
@@ -82,8 +90,8 @@ export class Refusals {
   }
 
   /**
-   * Objects when connections stand all the while. For a moment there may be none, as when a probe's takes the place of the one before; a backend that has ended has
-   * none for longer, and those that are opened after that prove nothing.
+   * Objects when connections stand all the while. For a moment there may be none, as when a probe's takes the place of
+   * the one before; a backend that has ended has none for longer, and those that are opened after that prove nothing.
    */
   async #look(name: string): Promise<void> {
     const { connection, standing, log } = this.#parts;

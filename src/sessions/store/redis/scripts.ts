@@ -1,5 +1,6 @@
 /**
- * What happens inside Redis: Lua scripts, each of which is one step that nothing comes between. They run on Redis from 4 on and on Valkey.
+ * What happens inside Redis: Lua scripts, each of which is one step that nothing comes between. They run on Redis from
+ * 4 on and on Valkey.
  *
  * A session is one hash, `{prefix}s:{public id}`:
  *
@@ -7,17 +8,21 @@
  *     c     when it began                s  when it was last seen                    m  times it was moved
  *     p     1: no backend has answered   n  node that claimed it                     e  tombstone: until when
  *     h     hashes of what it is bound to and of whose it is, see probe-state.ts; absent: neither is known
- *     j     public id of the session that this is another name of; absent: of none. What else stands there is what the session was when it was joined, for nodes that
+ *     j     public id of the session that this is another name of; absent: of none. What else stands there is what the
+ *           session was when it was joined, for nodes that
  *           do not know of other names
- *     l     number of the life of its backend that it is bound to, a comma, and what s was then: where s is another one by now, limpet 0.1 has written it since,
+ *     l     number of the life of its backend that it is bound to, a comma, and what s was then: where s is another one
+ *           by now, limpet 0.1 has written it since,
  *           which knows of no lives
  *
- * Times are ms since epoch, by the clock of the node that wrote them. Each script has one key, or as many of one slot, so that a Cluster runs it. The hash expires by
- * itself. Numbers stay the text that they came as: Lua would write a time as 1.7e+12.
+ * Times are ms since epoch, by the clock of the node that wrote them. Each script has one key, or as many of one slot,
+ * so that a Cluster runs it. The hash expires by itself. Numbers stay the text that they came as: Lua would write a
+ * time as 1.7e+12.
  *
- * A standing is one line for the caller: verdict, b, c, s, m, p, e, pool, k, h, j, life ('': not known), separated by line feeds. Verdicts: `made`, `stands`, `ended`, `none`.
- * A change is one line to `{prefix}changes`: node, op (`bound` or `ended`), public id, then pool, b, c, m, k, until, h, j, life. What comes after h limpet 0.1 overlooks, and
- * lines with another op.
+ * A standing is one line for the caller: verdict, b, c, s, m, p, e, pool, k, h, j, life ('': not known), separated by
+ * line feeds. Verdicts: `made`, `stands`, `ended`, `none`. A change is one line to `{prefix}changes`: node, op (`bound`
+ * or `ended`), public id, then pool, b, c, m, k, until, h, j, life. What comes after h limpet 0.1 overlooks, and lines
+ * with another op.
  */
 
 /** Functions that all scripts share; `h` is the hash as read by `get`. */
@@ -54,7 +59,8 @@ end
 
 /**
  * Whose session is it: makes it unless it stands.
- * ARGV: node, pool, b (''  makes nothing), k, c, now, idle, lifetime, ttl, 1: provisional, 1: an ended key may begin anew, h, j of a session that is over: what is another name of that is nothing, life
+ * ARGV: node, pool, b (''  makes nothing), k, c, now, idle, lifetime, ttl, 1: provisional, 1: an ended key may begin
+ *                          anew, h, j of a session that is over: what is another name of that is nothing, life
  */
 const CLAIM = `${SHARED}
 local node, now = ARGV[1], tonumber(ARGV[6])
@@ -76,10 +82,11 @@ return standing('made', h)
 `;
 
 /**
- * Writes behind: what a node's table says of sessions, brought together with what stands by the rules of \`SessionTable.merge\`, save that a session that began after
- * an end outlives it: the key is one that may begin anew.
- * KEYS: sessions. ARGV: channel, node, now, length of what comes before the public id in a key, then for each key: pool, b, k, c, s, m, p, e, h, j, life, ttl in one text.
- * Answers the standing of each key where it is not what the node said, with the key's number before it.
+ * Writes behind: what a node's table says of sessions, brought together with what stands by the rules of
+ * \`SessionTable.merge\`, save that a session that began after an end outlives it: the key is one that may begin anew.
+ * KEYS: sessions. ARGV: channel, node, now, length of what comes before the public id in a key, then for each key:
+ * pool, b, k, c, s, m, p, e, h, j, life, ttl in one text. Answers the standing of each key where it is not what the
+ * node said, with the key's number before it.
  */
 const SYNC = `${SHARED}
 local channel, node, now, before = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -153,8 +160,8 @@ return answers
 `;
 
 /**
- * Binds a session to another backend if it is bound to \`from\`, or wherever it is.
- * ARGV: channel, node, public id, pool, from ('': wherever), to, k, c, m, now, ttl, 1: an ended key may begin anew, life
+ * Binds a session to another backend if it is bound to \`from\`, or wherever it is. ARGV: channel, node, public id,
+ * pool, from ('': wherever), to, k, c, m, now, ttl, 1: an ended key may begin anew, life
  */
 const MOVE = `${SHARED}
 local channel, node, id, from, to, now = ARGV[1], ARGV[2], ARGV[3], ARGV[5], ARGV[6], tonumber(ARGV[10])
@@ -190,7 +197,10 @@ if v[1] == ARGV[1] and v[2] == '1' and v[3] == ARGV[2] then return redis.call('D
 return 0
 `;
 
-/** Ends a session; a tombstone that stands longer stays, and so does a session that began later under the same key. ARGV: channel, node, public id, pool, c, until, now */
+/**
+ * Ends a session; a tombstone that stands longer stays, and so does a session that began later under the same key.
+ * ARGV: channel, node, public id, pool, c, until, now
+ */
 const END = `${SHARED}
 local h = get(KEYS[1])
 if h and h.e ~= '0' and tonumber(h.e) >= tonumber(ARGV[6]) then return 0 end
@@ -202,10 +212,11 @@ return 1
 `;
 
 /**
- * Makes a session its user's, if the user may have one more. The user is a sorted set, \`{prefix}u:{pool}:{hash of the user}\`: members are \`public id, space, when it
- * began\`, scores when the session was last seen.
- * ARGV: public id, c, now, idle, lifetime, max, 1: refuse, score, ttl, 1: those that are dead are known, then the members that are dead.
- * Answers granted, then the members that have to end; refused; or full, then all members but one's own and their scores: look which of them are dead, and come again.
+ * Makes a session its user's, if the user may have one more. The user is a sorted set, \`{prefix}u:{pool}:{hash of the
+ * user}\`: members are \`public id, space, when it began\`, scores when the session was last seen. ARGV: public id, c,
+ * now, idle, lifetime, max, 1: refuse, score, ttl, 1: those that are dead are known, then the members that are dead.
+ * Answers granted, then the members that have to end; refused; or full, then all members but one's own and their
+ * scores: look which of them are dead, and come again.
  */
 const USER = `
 local id, now, idle, lifetime, max = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -247,7 +258,10 @@ redis.call('PEXPIRE', KEYS[1], ARGV[9])
 return answer
 `;
 
-/** Notes when a session of a user was seen, or that it goes on under another id. ARGV: member that goes, member that comes, each may be '', score, ttl, 1: only if it is there */
+/**
+ * Notes when a session of a user was seen, or that it goes on under another id. ARGV: member that goes, member that
+ * comes, each may be '', score, ttl, 1: only if it is there
+ */
 const SEEN = `
 if ARGV[1] ~= '' then redis.call('ZREM', KEYS[1], ARGV[1]) end
 if ARGV[2] == '' or (ARGV[5] == '1' and not redis.call('ZSCORE', KEYS[1], ARGV[2])) then return 0 end
@@ -256,8 +270,9 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[4])
 `;
 
 /**
- * What a node knows of the lives of a backend: the number of the one that it is in rises to this, if it is lower; of the same life the ids of its processes are noted.
- * KEYS: the lives. ARGV: channel, node, backend, life, when it began, ids ('': none is known), now. Answers what stands, see shared-lives.ts.
+ * What a node knows of the lives of a backend: the number of the one that it is in rises to this, if it is lower; of
+ * the same life the ids of its processes are noted. KEYS: the lives. ARGV: channel, node, backend, life, when it began,
+ * ids ('': none is known), now. Answers what stands, see shared-lives.ts.
  */
 const LIFE = `
 local stands = redis.call('HGET', KEYS[1], ARGV[3]) or ''

@@ -4,7 +4,10 @@ import type { Pool } from '../../../backends/pool.ts';
 const MARGIN = 15_000;
 /** Kept by a pool without limits. */
 const LONGEST = 30 * 24 * 3600_000;
-/** An end that leaves nothing behind is remembered for so long: a node that has not heard of it writes the session once more. */
+/**
+ * An end that leaves nothing behind is remembered for so long: a node that has not heard of it writes the session once
+ * more.
+ */
 export const FORGET_MS = 15_000;
 
 /** How long Redis keeps a session that was seen at `now`, in whole ms. */

@@ -25,9 +25,11 @@ interface Told {
 }
 
 /**
- * The lives of backends (behaviour 114) as all nodes know them: the hash `{prefix}lives` has a field for each backend that was ever restarted or has given its process an
- * id, `pool/id`: number of the life, when it began (ms since epoch), ids (see `formatBoots`), when that was told, separated by commas. A number only rises, in one step that
- * nothing comes between: of two nodes that see the same life end one ends it, and the other hears of that. Limpet 0.1 knows of none of it.
+ * The lives of backends (behaviour 114) as all nodes know them: the hash `{prefix}lives` has a field for each backend
+ * that was ever restarted or has given its process an id, `pool/id`: number of the life, when it began (ms since
+ * epoch), ids (see `formatBoots`), when that was told, separated by commas. A number only rises, in one step that
+ * nothing comes between: of two nodes that see the same life end one ends it, and the other hears of that. Limpet 0.1
+ * knows of none of it.
  */
 export class SharedLives {
   readonly #parts: SharedLivesParts;
@@ -63,7 +65,10 @@ export class SharedLives {
     return told;
   }
 
-  /** Learns all that Redis knows, and tells it what this node knows better: after it was away, and now and then. Rejects as `tell` does. */
+  /**
+   * Learns all that Redis knows, and tells it what this node knows better: after it was away, and now and then. Rejects
+   * as `tell` does.
+   */
   async reconcile(connection: RedisConnection): Promise<void> {
     const told = await this.take(connection, false);
     this.#changes = this.#parts.lives.reader();
@@ -76,7 +81,10 @@ export class SharedLives {
     await this.#tellAll(connection, news);
   }
 
-  /** Tells Redis, and through it the other nodes, what has happened to lives here since the last time. Rejects when it cannot: reconcile then. */
+  /**
+   * Tells Redis, and through it the other nodes, what has happened to lives here since the last time. Rejects when it
+   * cannot: reconcile then.
+   */
   async tell(connection: RedisConnection): Promise<void> {
     await this.#tellAll(connection, this.#changes());
   }
@@ -103,7 +111,10 @@ export class SharedLives {
   }
 }
 
-/** `!` where they say nothing, the current one, and those that were left in an order that all nodes have, separated by semicolons; '': none is known. */
+/**
+ * `!` where they say nothing, the current one, and those that were left in an order that all nodes have, separated by
+ * semicolons; '': none is known.
+ */
 function formatBoots(boots: KnownBoots | undefined): string {
   if (boots === undefined) return '';
   const [current, ...left] = boots.ids;

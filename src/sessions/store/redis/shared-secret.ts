@@ -13,8 +13,8 @@ export interface Agreement {
 }
 
 /**
- * Agrees with the other nodes on the secret that hashes keys. With `fromFile` Redis holds the fingerprint of it, at `{prefix}key`; otherwise the secret itself, at
- * `{prefix}secret`. Whoever comes first says which it is.
+ * Agrees with the other nodes on the secret that hashes keys. With `fromFile` Redis holds the fingerprint of it, at
+ * `{prefix}key`; otherwise the secret itself, at `{prefix}secret`. Whoever comes first says which it is.
  * @param own of this node: those of its file, or one that was made at this start
  * @throws StartError when the nodes cannot agree
  */

@@ -2,8 +2,9 @@
 export type StoreStatusMemory = SharedArrayBuffer;
 
 /**
- * Whether the store that nodes share is up, as one flag that every thread of this node reads and trips: a breaker. Any thread that waits in vain puts it down for
- * all, and only the supervisor, which goes on asking, puts it up again. While it is down nobody waits for the store.
+ * Whether the store that nodes share is up, as one flag that every thread of this node reads and trips: a breaker. Any
+ * thread that waits in vain puts it down for all, and only the supervisor, which goes on asking, puts it up again.
+ * While it is down nobody waits for the store.
  */
 export class StoreStatus {
   readonly #flag: Int32Array;

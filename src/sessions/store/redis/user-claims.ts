@@ -9,10 +9,16 @@ import type { RedisConnection } from './connection.ts';
 import { keepMs, limit } from './session-times.ts';
 import { parseHashes } from './stored-session.ts';
 
-/** A session that was seen so lately may not have been written to Redis yet, ms: that it is not there, or nobody's, says nothing. */
+/**
+ * A session that was seen so lately may not have been written to Redis yet, ms: that it is not there, or nobody's, says
+ * nothing.
+ */
 const FRESH_MS = 5_000;
 
-/** Which sessions each user has over all nodes, in Redis: see the script USER. Whatever rejects here is an answer that did not come, or is none of limpet's. */
+/**
+ * Which sessions each user has over all nodes, in Redis: see the script USER. Whatever rejects here is an answer that
+ * did not come, or is none of limpet's.
+ */
 export class UserClaims {
   readonly #prefix: string;
 
@@ -20,7 +26,10 @@ export class UserClaims {
     this.#prefix = prefix;
   }
 
-  /** Claims of one user come one after the other. Where there is no room, sessions that ended meanwhile are taken out before anybody has to go. */
+  /**
+   * Claims of one user come one after the other. Where there is no room, sessions that ended meanwhile are taken out
+   * before anybody has to go.
+   */
   async claim(
     connection: RedisConnection,
     { key, pool, user, created, hold }: UserClaim,

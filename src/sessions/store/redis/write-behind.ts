@@ -55,7 +55,8 @@ export class WriteBehind {
   /**
    * Writes all rows that have changed, a batch at a time.
    * @param least 2: those that changed; 1: also those that only had requests
-   * @throws what Redis answers when it does not do it: some changes count as written by then, so call `changeAll` before the next try
+   * @throws what Redis answers when it does not do it: some changes count as written by then, so call `changeAll`
+   *   before the next try
    */
   async run(connection: RedisConnection, least: 1 | 2): Promise<void> {
     const pools = new Map(this.#parts.pools().map((pool) => [pool.index, pool]));

@@ -215,7 +215,8 @@ describe('nodes that share a Redis, and the lives of their backends', () => {
     await eventually('all is said', () => number(two, 'a') === 2 && said.some((text) => /\nbound\n/.test(text)), LONG);
     listener.disconnect();
     for (const text of said) {
-      // What limpet 0.1 makes of a message: node, op, id, pool, backend, created, moves, by, until and hashes by their places.
+      // What limpet 0.1 makes of a message: node, op, id, pool, backend, created, moves, by, until and hashes by their
+      // places.
       const [, op, , pool, to, created, moves, by, until] = text.split('\n');
       if (op !== 'bound' && op !== 'ended') continue;
       assert.deepEqual([pool, to], ['shop', 'b']);

@@ -52,8 +52,15 @@ describe('watchdog', () => {
   const running = async ({ admin }: LimpetProcess): Promise<number> =>
     ((await (await fetch(`${admin}/api/v1/status`)).json()) as { workers: number }).workers;
 
-  /** Lets worker 0 spin while all sessions send, and looks at what is left once it was replaced. Answers its log line. */
-  const replaceWorker = async (t: TestContext, limpet: LimpetProcess): Promise<Record<string, unknown>> => {
+  /**
+   * Lets worker 0 spin while all sessions send, and looks at what is left once it was replaced, within so many ms. Answers its
+   * log line.
+   */
+  const replaceWorker = async (
+    t: TestContext,
+    limpet: LimpetProcess,
+    most: number,
+  ): Promise<Record<string, unknown>> => {
     const sessions = await Promise.all(Array.from({ length: CONNECTIONS }, () => begin(t, limpet.port)));
     assert.equal(await rows(limpet), CONNECTIONS);
     const began = performance.now();
@@ -61,13 +68,23 @@ describe('watchdog', () => {
     // Its worker may have heard of it a moment later.
     for (let n = 0; n < 20; n++) await running(limpet);
     for (const { client, cookie } of sessions) send(client, cookie);
-    const said = await limpet.logged(({ msg }) => /^worker uses CPU and makes no progress/.test(String(msg)), 60_000);
+    // The supervisor comes upon a lock that is held again and again, as where a dashboard shows the sessions.
+    let asks = true;
+    const asking = (async () => {
+      while (asks) await (await fetch(`${limpet.admin}/api/v1/sessions?limit=1000`)).text();
+    })();
+    const said = await limpet
+      .logged(({ msg }) => /^worker uses CPU and makes no progress/.test(String(msg)), 60_000)
+      .finally(() => {
+        asks = false;
+      });
+    await asking;
     await limpet.logged(({ msg, worker }) => msg === 'worker is started again' && worker === 0);
     await eventually('both workers run', async () => (await running(limpet)) === 2, 30_000);
     const took = Math.round(performance.now() - began);
     t.diagnostic(`replaced after ${took} ms`);
-    // Of which 10 s are the watchdog's; a busy machine has more.
-    assert.ok(took < 30_000, `it took ${took} ms`);
+    // A busy machine takes longer than the time of `watchdog`.
+    assert.ok(took < most, `it took ${took} ms`);
     await eventually('each connection has its answer or has ended', () =>
       sessions.every(({ client }) => isWhole(client.text) || client.closed || client.ended),
     );
@@ -94,19 +111,20 @@ describe('watchdog', () => {
   };
 
   test('78: a worker that spins is ended and started again, with its stack in the log; the other one lives, and no row is lost', async (t) => {
-    const { stack, worker } = await replaceWorker(t, await start(t, ''));
+    const { stack, worker } = await replaceWorker(t, await start(t, ''), 30_000);
     assert.equal(worker, 0);
     assert.match(String(stack), /^ {4}at .*spin-on-signal/);
   });
 
-  for (const [lock, pool] of [
-    ['a row of the session table', ''],
-    ['a bucket of the rate limits', ', rateLimit: { per: ip, rate: 10000/s }'],
+  for (const [lock, file, pool] of [
+    ['a row', 'table/table', ''],
+    ['the turns of a session', 'session-turns', ', session: { dialog: half-duplex }'],
+    ['a rate limit', 'rate-table', ', rateLimit: { per: ip, rate: 10000/s }'],
   ] as const) {
-    test(`78: the same of one that spins while it holds the lock of ${lock}`, async (t) => {
-      const limpet = await start(t, 'watchdog: 3s\n', { SPIN_HOLDING: '1' }, pool);
-      const { stack } = await replaceWorker(t, limpet);
-      assert.match(String(stack), /spin-on-signal.*\n.*unlock/);
+    test(`78: the same of one that spins while it holds a lock of shared memory: ${lock}`, async (t) => {
+      const { stack } = await replaceWorker(t, await start(t, 'watchdog: 3s\n', { SPIN_HOLDING: file }, pool), 15_000);
+      assert.match(String(stack), /spin-on-signal/);
+      assert.ok(String(stack).includes(file), String(stack));
     });
   }
 });

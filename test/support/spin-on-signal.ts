@@ -1,6 +1,6 @@
 // Preloaded into a limpet process by NODE_OPTIONS=--import: SIGUSR2 makes its first worker stand still, for as long as
-// SPIN_MS says (absent: for ever). With SPIN_AFTER it does so when it has sent the supervisor the first message of that
-// kind, with SPIN_HOLDING when it is about to give back a lock of shared memory.
+// SPIN_MS says (absent: for ever). With SPIN_AFTER it does so when it has sent the supervisor the first message of that kind,
+// with SPIN_HOLDING when it is about to give back a lock of shared memory that this file of src took.
 import { BroadcastChannel, isMainThread, parentPort, threadName } from 'node:worker_threads';
 
 const FIRST = 'limpet worker 0';
@@ -20,11 +20,12 @@ if (isMainThread) process.on('SIGUSR2', () => channel.postMessage(FIRST));
 else {
   channel.onmessage = (event) => {
     if ((event as { data: unknown }).data !== threadName) return;
-    if (process.env.SPIN_HOLDING === undefined) return spin();
+    const { SPIN_HOLDING } = process.env;
+    if (SPIN_HOLDING === undefined) return spin();
     // All locks of StripedLocks are given back by this.
     const { exchange } = Atomics;
     Atomics.exchange = ((cells: Int32Array, at: number, value: number) => {
-      if (value === 0) spin();
+      if (value === 0 && new Error().stack!.includes(SPIN_HOLDING)) spin();
       return exchange(cells, at, value);
     }) as typeof Atomics.exchange;
   };

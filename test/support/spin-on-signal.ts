@@ -1,6 +1,6 @@
 // Preloaded into a limpet process by NODE_OPTIONS=--import: SIGUSR2 makes its first worker stand still, for as long as
-// SPIN_MS says (absent: for ever). With SPIN_AFTER it does so when it has sent the supervisor the first message of that kind,
-// with SPIN_HOLDING when it is about to give back a lock of shared memory that this file of src took.
+// SPIN_MS says (absent: for ever). With SPIN_AFTER it does so when it has sent the supervisor the first message of that
+// kind, with SPIN_HOLDING when it is about to give back a lock of shared memory that this file of src took.
 import { BroadcastChannel, isMainThread, parentPort, threadName } from 'node:worker_threads';
 
 const FIRST = 'limpet worker 0';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Admin } from '../support/admin.ts';
 import { ask } from '../support/ask.ts';
 import { ConfigFile } from '../support/config-file.ts';
-import { EventReader } from '../support/event-reader.ts';
+import { EventReader, type HeardEvent } from '../support/event-reader.ts';
 import { eventually } from '../support/eventually.ts';
 import { HttpBackend } from '../support/http-backend.ts';
 import { startLimpetProcess } from '../support/limpet.ts';
@@ -36,7 +36,9 @@ pools:
   const onA = (await admin.sessions('shop')).filter(({ backend }) => backend === 'a').length;
   assert.ok(onA > 5, `${onA} sessions on a`);
   await a.stop();
-  await reader.heard(({ event, data }) => event === 'health' && data.backend === 'a' && data.to === 'down');
+  const down = await reader.heard(
+    ({ event, data }) => event === 'health' && data.backend === 'a' && data.to === 'down',
+  );
   for (const answer of await Promise.all(cookies.map((cookie) => ask(`${limpet.url}/`, { headers: { cookie } }))))
     assert.equal(answer.backend, 'b');
   const moved = () => reader.events.filter(({ event }) => event === 'failover');
@@ -49,7 +51,9 @@ pools:
     assert.ok(Date.parse(String(data.time)) > 0);
   }
   await a.start();
-  await reader.heard(({ event, data }) => event === 'health' && data.backend === 'a' && data.to === 'up');
+  // Not the first one, of the start.
+  const isUp = ({ event, data }: HeardEvent) => event === 'health' && data.backend === 'a' && data.to === 'up';
+  await reader.heard((heard) => isUp(heard) && reader.events.indexOf(heard) > reader.events.indexOf(down));
 
   // By hand.
   const [first, second] = await admin.sessions('shop');

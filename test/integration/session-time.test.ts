@@ -161,7 +161,7 @@ describe('the time of a session, with 2 workers', { concurrency: true }, () => {
       assert.equal(keyOf(answered), keyOf(first));
       if (answered.cookie !== '') return answered;
       // It is not left for longer than that, either.
-      assert.ok(started - sent < IDLE * 0.1 + 50, `no new date after ${started - sent} ms`);
+      assert.ok(started - sent < IDLE * 0.5, `no new date after ${started - sent} ms`);
       quiet++;
       return null;
     });

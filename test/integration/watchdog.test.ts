@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { startBackends } from '../support/backends.ts';
 import { eventually } from '../support/eventually.ts';
 import { type LimpetProcess, startLimpetProcess } from '../support/limpet.ts';
@@ -30,6 +31,8 @@ describe('watchdog', () => {
     const list = backends.map(({ id, url }) => `{ id: ${id}, url: "${url}" }`).join(', ');
     const limpet = await startLimpetProcess(`workers: 2\n${more}pools: { shop: { backends: [${list}]${pool} } }\n`, {
       env: { NODE_OPTIONS: `--import=${PRELOAD}`, SPIN_HOT: '1', ...env },
+      // SPIN_HOLDING knows a file of src by the stack, and a bundle has others.
+      main: fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)),
     });
     t.after(limpet.stop);
     return limpet;

@@ -226,6 +226,8 @@ describe('attempts and retries', () => {
 
   describe('30: a connection that had served before closes as the next request comes', () => {
     const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+    /** Connections that a request came on: a look for the backend's return makes one without. */
+    const served = () => race.connections.filter(({ text }) => text !== '').length;
     /** Answers the first request of a connection and closes it on the second one. */
     const closing = (pool: string): void => {
       race.answer = (connection) => {
@@ -239,7 +241,7 @@ describe('attempts and retries', () => {
       race.connections.length = 0;
       closing(pool);
       assert.equal((await get(`/${pool}`)).status, 200);
-      assert.equal(race.connections.length, 1);
+      assert.equal(served(), 1);
     };
 
     test('30: a GET is sent again on a fresh connection to the same backend, which is not blamed', async () => {
@@ -247,7 +249,7 @@ describe('attempts and retries', () => {
       const before = await admin.backend('race', 'a');
       const answer = await get('/race/30');
       assert.equal(answer.status, 200);
-      assert.equal(race.connections.length, 2, 'on a fresh connection');
+      assert.equal(served(), 2, 'on a fresh connection');
       assert.equal((await line('/race/30')).attempts, 1, 'it is no attempt');
       assert.equal((await admin.backend('race', 'a')).failures, before.failures);
       await eventually(
@@ -261,7 +263,7 @@ describe('attempts and retries', () => {
       const before = await admin.backend('race', 'a');
       const answer = await ask(`${limpet.url}/race/30`, { method: 'POST', body: 'body' });
       assert.deepEqual([answer.status, answer.code], [502, 'BACKEND_RESET']);
-      assert.equal(race.connections.length, 1);
+      assert.equal(served(), 1);
       assert.equal((await admin.backend('race', 'a')).failures, before.failures);
     });
 
@@ -271,7 +273,7 @@ describe('attempts and retries', () => {
       race.answer = ({ socket, text }) => void (text.endsWith('\r\n\r\n') && socket.resetAndDestroy());
       const answer = await get('/race/30/again');
       assert.deepEqual([answer.status, answer.code], [502, 'BACKEND_RESET']);
-      assert.equal(race.connections.length, 2);
+      assert.equal(served(), 2);
       assert.equal((await admin.backend('race', 'a')).failures, before.failures + 1);
     });
 

@@ -19,29 +19,17 @@ import type { Upstream } from './upstream.ts';
 export class ConnectedPool implements PoolRuntime {
   readonly pool: Pool;
   readonly strategies: readonly AffinityStrategy[];
-  /** Those of `strategies` that learn from responses; empty for most pools. */
   readonly learners: readonly AffinityStrategy[];
   readonly issuer: CookieIssuer | null;
-  /** What sessions must keep besides their backend; null: nothing. */
   readonly binding: SessionBinding | null;
-  /** Whose its sessions are. */
   readonly users: SessionUsers;
-  /** Requests after which the session ends or gets another id; null: none are configured. */
   readonly triggers: SessionTriggers | null;
-  /** Requests have to pass at least one of the steps of proxy/steps/admission.ts. */
   readonly guarded: boolean;
-  /** Broken responses go on at another backend, see resume.ts. */
   readonly resumes: boolean;
   readonly policy: BalancingPolicy;
   readonly outlier: Outlier | null;
-  /** Null: its requests are not limited. */
   readonly limiter: RateLimiter | null;
-  /** Scratch for the candidates of one choice. */
   readonly candidates: Backend[] = [];
-  /**
-   * Requests of this worker between choice and end, and how many of them are at a second or later attempt (behaviour
-   * 38).
-   */
   active = 0;
   retrying = 0;
   readonly failures: RecentFailures;

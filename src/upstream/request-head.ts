@@ -5,6 +5,7 @@ import type { Exchange } from '../exchange/exchange.ts';
 import { CONNECTION_FIELD_IDS } from '../http1/connection-fields.ts';
 import { ConnectionToken, Framing, type Head } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
+import { LIMPET_FIELD_IDS } from '../http1/limpet-fields.ts';
 import { namedFields } from './named-fields.ts';
 
 /**
@@ -23,14 +24,7 @@ for (const id of [
   HeaderId.xForwardedHost,
   HeaderId.forwarded,
   HeaderId.xRequestId,
-  HeaderId.limpetSession,
-  HeaderId.limpetSessionMoved,
-  HeaderId.limpetSessionExpired,
-  HeaderId.limpetUser,
-  HeaderId.limpetError,
-  HeaderId.limpetBackend,
-  HeaderId.limpetExplain,
-  HeaderId.limpetOther,
+  ...LIMPET_FIELD_IDS,
 ]) {
   FATE[id] = 1;
 }

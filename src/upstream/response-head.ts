@@ -2,22 +2,12 @@ import type { CookieNames } from '../affinity/cookie-names.ts';
 import { CONNECTION_FIELD_IDS } from '../http1/connection-fields.ts';
 import { ConnectionToken, Framing, type Head } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
+import { LIMPET_FIELD_IDS } from '../http1/limpet-fields.ts';
 import { namedFields } from './named-fields.ts';
 
 /** What becomes of a response field on its way to the client, by HeaderId: 0 passed on, 1 dropped, 2 looked at. */
 const FATE = new Uint8Array(64);
-for (const id of [
-  ...CONNECTION_FIELD_IDS,
-  HeaderId.proxyAuthenticate,
-  HeaderId.limpetSession,
-  HeaderId.limpetSessionMoved,
-  HeaderId.limpetSessionExpired,
-  HeaderId.limpetUser,
-  HeaderId.limpetError,
-  HeaderId.limpetBackend,
-  HeaderId.limpetExplain,
-  HeaderId.limpetOther,
-]) {
+for (const id of [...CONNECTION_FIELD_IDS, HeaderId.proxyAuthenticate, ...LIMPET_FIELD_IDS]) {
   FATE[id] = 1;
 }
 FATE[HeaderId.setCookie] = 2;

@@ -1,6 +1,7 @@
 import { CONNECTION_FIELD_IDS } from '../http1/connection-fields.ts';
 import { Head, Parse } from '../http1/head.ts';
 import { HeaderId } from '../http1/header-id.ts';
+import { LIMPET_FIELD_IDS } from '../http1/limpet-fields.ts';
 
 /** Fields that must not come in a trailer: framing, routing, authentication, cookies (RFC 9110 6.5.1, behaviour 58). */
 const REFUSED = new Set<number>([
@@ -21,15 +22,8 @@ const REFUSED = new Set<number>([
   HeaderId.forwarded,
   HeaderId.via,
   HeaderId.xRequestId,
-  HeaderId.limpetSession,
-  HeaderId.limpetSessionMoved,
-  HeaderId.limpetSessionExpired,
-  HeaderId.limpetUser,
-  HeaderId.limpetError,
-  HeaderId.limpetExplain,
-  HeaderId.limpetOther,
+  ...LIMPET_FIELD_IDS,
   HeaderId.maxForwards,
-  HeaderId.limpetBackend,
   HeaderId.cacheControl,
   HeaderId.authorization,
   HeaderId.contentEncoding,

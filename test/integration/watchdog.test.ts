@@ -56,8 +56,8 @@ describe('watchdog', () => {
     ((await (await fetch(`${admin}/api/v1/status`)).json()) as { workers: number }).workers;
 
   /**
-   * Lets worker 0 spin while all sessions send, and looks at what is left once it was replaced, within so many ms. Answers its
-   * log line.
+   * Lets worker 0 spin while all sessions send, and looks at what is left once it was replaced, within so many ms.
+   * Answers its log line.
    */
   const replaceWorker = async (
     t: TestContext,

@@ -53,9 +53,6 @@ export class ImaginedClient implements ClientSide {
   readBody(): void {}
   holdBody(): void {}
   tunnel(): void {}
-  resumeTunnel(): void {}
-  endTunnel(): void {}
-  closeTunnel(): void {}
   readAhead(): void {}
   closeAfter(): void {}
 }

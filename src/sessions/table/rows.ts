@@ -39,8 +39,7 @@ import {
   USER_HASH,
 } from './row-layout.ts';
 import type { RowRecord } from './row-record.ts';
-import type { SessionTableMemory } from './table-memory.ts';
-import { tableOffsets } from './table-memory.ts';
+import { type SessionTableMemory, tableOffsets } from './table-memory.ts';
 
 /** Makes a hash word a number from 0 to below 1. */
 const SCALE = 2 ** -32;

@@ -71,7 +71,8 @@ test('drain --wait --deadline: no new sessions, then the rest moves, requests un
     assert.deepEqual([answer.status, answer.backend], [200, 'b']);
     assert.equal(b.seen.at(-1)!.headers['limpet-session-moved'], 'from=a; reason=drain');
   }
-  assert.equal(await admin.metric('limpet_failovers_total', { from: 'a', to: 'b', reason: 'drain' }), cookies.a.length);
+  const moves = () => admin.metric('limpet_failovers_total', { from: 'a', to: 'b', reason: 'drain' });
+  await eventually('the count of moves', async () => (await moves()) === cookies.a.length);
 
   release();
   const answer = await under;
